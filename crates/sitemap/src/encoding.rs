@@ -1,0 +1,266 @@
+//! Bytes of a document to text: byte order mark, else declaration, else UTF-8.
+
+use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use crate::limits::DECLARATION_BYTES_MAX;
+
+/// Turns the bytes of one document into text, piece by piece; what is no text becomes U+FFFD.
+///
+/// A byte order mark stays in the text as U+FEFF, so that offsets in the text are offsets in the document.
+pub(crate) struct TextDecoder {
+    state: State,
+    /// The declared encoding, when nobody knows it.
+    unknown: Option<String>,
+}
+
+enum State {
+    /// The first bytes are collected until they show the encoding.
+    Sniffing(Vec<u8>),
+    /// UTF-8, with the bytes of a character that the last piece cut in two.
+    Utf8(Vec<u8>),
+    Other(Box<encoding_rs::Decoder>),
+}
+
+/// Bytes that are no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadBytes {
+    /// Where in the document their U+FFFD stands.
+    pub(crate) at: u64,
+    /// How many bytes they were.
+    pub(crate) count: u8,
+}
+
+impl TextDecoder {
+    pub(crate) fn new() -> Self {
+        Self { state: State::Sniffing(Vec::new()), unknown: None }
+    }
+
+    /// The declared encoding, once, when nobody knows it.
+    pub(crate) fn take_unknown(&mut self) -> Option<String> {
+        self.unknown.take()
+    }
+
+    /// Appends what `bytes` say to `text`; `last` when no more will come. `report` gets the place in `text` and the
+    /// number of bytes that are no text.
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        text: &mut String,
+        report: &mut dyn FnMut(usize, u8),
+    ) {
+        if let State::Sniffing(head) = &mut self.state {
+            head.extend_from_slice(bytes);
+            let Some(choice) = choose(head, last) else { return };
+            let head = std::mem::take(head);
+            self.state = match choice {
+                Choice::Known(encoding) if encoding != UTF_8 => {
+                    State::Other(Box::new(encoding.new_decoder_without_bom_handling()))
+                }
+                Choice::Known(_) => State::Utf8(Vec::new()),
+                Choice::Unknown(label) => {
+                    self.unknown = Some(label);
+                    State::Utf8(Vec::new())
+                }
+            };
+            self.decode(&head, last, text, report);
+        } else {
+            self.decode(bytes, last, text, report);
+        }
+    }
+
+    fn decode(&mut self, bytes: &[u8], last: bool, text: &mut String, report: &mut dyn FnMut(usize, u8)) {
+        match &mut self.state {
+            State::Sniffing(_) => {}
+            State::Utf8(cut) => {
+                if !cut.is_empty() {
+                    let bytes = [cut.as_slice(), bytes].concat();
+                    cut.clear();
+                    decode_utf8(&bytes, last, cut, text, report);
+                } else {
+                    decode_utf8(bytes, last, cut, text, report);
+                }
+            }
+            State::Other(decoder) => decode_other(decoder, bytes, last, text, report),
+        }
+    }
+}
+
+fn decode_utf8(
+    mut bytes: &[u8],
+    last: bool,
+    cut: &mut Vec<u8>,
+    text: &mut String,
+    report: &mut dyn FnMut(usize, u8),
+) {
+    loop {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(valid) => return text.push_str(valid),
+            Err(error) => error,
+        };
+        let (valid, rest) = bytes.split_at(error.valid_up_to());
+        // Checked a second time, which costs nothing in documents without bad bytes.
+        text.push_str(&String::from_utf8_lossy(valid));
+        let bad = match error.error_len() {
+            Some(length) => length,
+            None if last => rest.len(),
+            None => return cut.extend_from_slice(rest),
+        };
+        report_bad_bytes(&rest[..bad], text, report);
+        bytes = &rest[bad..];
+    }
+}
+
+fn decode_other(
+    decoder: &mut encoding_rs::Decoder,
+    mut bytes: &[u8],
+    last: bool,
+    text: &mut String,
+    report: &mut dyn FnMut(usize, u8),
+) {
+    loop {
+        text.reserve(
+            decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or(bytes.len()).max(16),
+        );
+        let (result, read) = decoder.decode_to_string_without_replacement(bytes, text, last);
+        let before = &bytes[..read];
+        bytes = &bytes[read..];
+        match result {
+            DecoderResult::InputEmpty => return,
+            DecoderResult::OutputFull => {}
+            DecoderResult::Malformed(length, _) => {
+                let bad = &before[before.len().saturating_sub(usize::from(length))..];
+                report_bad_bytes(bad, text, report);
+            }
+        }
+    }
+}
+
+fn report_bad_bytes(bad: &[u8], text: &mut String, report: &mut dyn FnMut(usize, u8)) {
+    let at = text.len();
+    text.push(char::REPLACEMENT_CHARACTER);
+    report(at, u8::try_from(bad.len()).unwrap_or(u8::MAX));
+}
+
+enum Choice {
+    Known(&'static Encoding),
+    Unknown(String),
+}
+
+/// The encoding that the first bytes of a document show, or nothing while more of them are needed.
+fn choose(head: &[u8], last: bool) -> Option<Choice> {
+    const MARKS: [(&[u8], &Encoding); 5] = [
+        (b"\xef\xbb\xbf", UTF_8),
+        (b"\xff\xfe", UTF_16LE),
+        (b"\xfe\xff", UTF_16BE),
+        // UTF-16 without a mark, told by its first `<`.
+        (b"<\0", UTF_16LE),
+        (b"\0<", UTF_16BE),
+    ];
+    if let Some((_, encoding)) = MARKS.iter().find(|(mark, _)| head.starts_with(mark)) {
+        return Some(Choice::Known(encoding));
+    }
+    if !last && MARKS.iter().any(|(mark, _)| mark.starts_with(head)) {
+        return None;
+    }
+    declared(head, last)
+}
+
+/// The encoding that an XML declaration names, UTF-8 when there is none.
+fn declared(head: &[u8], last: bool) -> Option<Choice> {
+    let is_all = last || head.len() >= DECLARATION_BYTES_MAX;
+    let head = &head[..head.len().min(DECLARATION_BYTES_MAX)];
+    let start = head.trim_ascii_start();
+    let utf8 = Some(Choice::Known(UTF_8));
+    let may_become_one = !is_all && b"<?xml".starts_with(start);
+    if !start.starts_with(b"<?xml") && !may_become_one {
+        return utf8;
+    }
+    let Some(end) = memchr::memmem::find(start, b"?>") else {
+        return if is_all { utf8 } else { None };
+    };
+    let Some(label) = encoding_label(&start[..end]) else { return utf8 };
+    Some(match Encoding::for_label(label) {
+        // A declaration that can be read byte by byte is not in UTF-16, whatever it says.
+        Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => Choice::Known(UTF_8),
+        Some(encoding) if encoding == encoding_rs::REPLACEMENT => Choice::Unknown(lossy(label)),
+        Some(encoding) => Choice::Known(encoding),
+        None => Choice::Unknown(lossy(label)),
+    })
+}
+
+fn lossy(label: &[u8]) -> String {
+    String::from_utf8_lossy(label).into_owned()
+}
+
+/// The value of `encoding` in an XML declaration.
+fn encoding_label(declaration: &[u8]) -> Option<&[u8]> {
+    let start = memchr::memmem::find(declaration, b"encoding")? + b"encoding".len();
+    let rest = declaration[start..].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
+    let (&mark, rest) = rest.split_first()?;
+    let end = rest.iter().position(|&byte| byte == mark)?;
+    matches!(mark, b'"' | b'\'').then_some(&rest[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(bytes: &[u8], chunk: usize) -> (String, Vec<(usize, u8)>) {
+        let mut decoder = TextDecoder::new();
+        let mut text = String::new();
+        let mut flaws = Vec::new();
+        for piece in bytes.chunks(chunk) {
+            decoder.push(piece, false, &mut text, &mut |at, count| flaws.push((at, count)));
+        }
+        decoder.push(b"", true, &mut text, &mut |at, count| flaws.push((at, count)));
+        (text, flaws)
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: &str, expected_flaws: &[(usize, u8)]) {
+        for chunk in [1, 2, 3, 7, 4096] {
+            let (text, flaws) = decode(bytes, chunk);
+            assert_eq!(text, expected, "chunks of {chunk}");
+            assert_eq!(flaws, expected_flaws, "chunks of {chunk}");
+        }
+    }
+
+    #[test]
+    fn utf8_is_kept_and_bad_bytes_are_marked() {
+        check("<a>ä</a>".as_bytes(), "<a>ä</a>", &[]);
+        check(b"\xef\xbb\xbf<a/>", "\u{feff}<a/>", &[]);
+        check(b"a\xffb\xc3", "a\u{fffd}b\u{fffd}", &[(1, 1), (5, 1)]);
+        check(b"", "", &[]);
+        check(b"<", "<", &[]);
+    }
+
+    #[test]
+    fn utf16_is_read_with_and_without_a_mark() {
+        let utf16le = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let utf16be = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
+        check(&utf16le("\u{feff}<ä/>"), "\u{feff}<ä/>", &[]);
+        check(&utf16be("\u{feff}<ä/>"), "\u{feff}<ä/>", &[]);
+        check(&utf16le("<ä/>"), "<ä/>", &[]);
+        check(&utf16be("<ä/>"), "<ä/>", &[]);
+    }
+
+    #[test]
+    fn a_declared_charset_is_used() {
+        check(
+            b"<?xml version='1.0' encoding='ISO-8859-1'?>\xe4",
+            "<?xml version='1.0' encoding='ISO-8859-1'?>ä",
+            &[],
+        );
+        check(b"\n<?xml encoding = \"windows-1251\" ?>\xe4", "\n<?xml encoding = \"windows-1251\" ?>д", &[]);
+        check(b"<?xml encoding='utf-16'?>a", "<?xml encoding='utf-16'?>a", &[]);
+    }
+
+    #[test]
+    fn an_unknown_charset_is_named() {
+        let mut decoder = TextDecoder::new();
+        decoder.push(b"<?xml encoding='klingon'?>", false, &mut String::new(), &mut |_, _| {});
+        assert_eq!(decoder.take_unknown().as_deref(), Some("klingon"));
+        assert_eq!(decoder.take_unknown(), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! The URL of an entry or child: absolute, http or https, bounded, safe to print.
+
+use std::borrow::Cow;
+
+use url::{Host, Url};
+
+use crate::limits::HOST_BYTES_MAX;
+use crate::problem::is_unsafe_to_print;
+
+/// A usable loc.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Loc<'a> {
+    /// The text as published.
+    AsPublished(&'a str),
+    /// Another spelling, made by URL rules.
+    Rewritten {
+        url: String,
+        /// The text was relative to the document's URL.
+        was_relative: bool,
+        /// The text held white space or characters that must not be printed.
+        was_repaired: bool,
+    },
+}
+
+/// Why a text is no usable loc.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LocError {
+    #[error("is longer than {limit} bytes")]
+    TooLong { limit: usize },
+    #[error("is no http or https URL")]
+    NotHttp,
+    #[error("is no URL: {0}")]
+    Malformed(#[from] url::ParseError),
+    #[error("names no usable host")]
+    BadHost,
+}
+
+/// What a published text names, resolved against `base` when it is relative.
+///
+/// A clean URL, printable ASCII with a plain host, is taken as it is, since that is what almost all are and parsing each
+/// would cost more than the rest of the reading. Anything else goes through the rules of the URL standard, which encode
+/// what is not printable ASCII.
+pub(crate) fn absolute<'a>(text: &'a str, base: &Url, bytes_max: usize) -> Result<Loc<'a>, LocError> {
+    if text.len() > bytes_max {
+        return Err(LocError::TooLong { limit: bytes_max });
+    }
+    if is_clean(text) {
+        return Ok(Loc::AsPublished(text));
+    }
+    // An entity that nobody expanded stands for an address we do not know.
+    if text.starts_with('&') {
+        return Err(LocError::NotHttp);
+    }
+    let joined = without_line_breaks(text);
+    let was_repaired = text.chars().any(|character| character == ' ' || is_unsafe_to_print(character));
+    let (url, was_relative) = match Url::parse(&joined) {
+        Ok(url) => (url, false),
+        Err(url::ParseError::RelativeUrlWithoutBase) => (base.join(&joined)?, true),
+        Err(error) => return Err(error.into()),
+    };
+    check(&url, bytes_max)?;
+    if url.as_str() == text {
+        return Ok(Loc::AsPublished(text));
+    }
+    Ok(Loc::Rewritten { url: url.into(), was_relative, was_repaired })
+}
+
+/// Whether a text begins like an absolute http or https URL.
+pub(crate) fn begins_with_http(text: &str) -> bool {
+    ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+}
+
+/// Whether a text is a URL that needs no rewriting: lower-case scheme, a host of lower-case letters, digits, `-` and `.`
+/// that cannot be a number, no port or user, and printable ASCII.
+fn is_clean(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return false;
+    };
+    let rest = rest.as_bytes();
+    let host_end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let (host, tail) = rest.split_at(host_end);
+    // A backslash is a slash to some readers and none to others.
+    let is_printable =
+        tail.iter().fold(true, |good, byte| good & (b'!'..=b'~').contains(byte) & (*byte != b'\\'));
+    is_printable && is_plain_host(host)
+}
+
+/// Whether a host is a name that every reader understands alike: no number such as `0x7f.1`, no punycode, no empty label.
+fn is_plain_host(host: &[u8]) -> bool {
+    let mut is_plain = true;
+    let mut before = b'.';
+    for &byte in host {
+        is_plain &= byte.is_ascii_lowercase() | byte.is_ascii_digit() | matches!(byte, b'-' | b'_' | b'.');
+        // An empty label, and the mark of punycode.
+        is_plain &= before != byte || !matches!(byte, b'.' | b'-');
+        before = byte;
+    }
+    let last_label = host.iter().rposition(|&byte| byte == b'.').map_or(0, |dot| dot + 1);
+    is_plain && host.get(last_label).is_some_and(u8::is_ascii_lowercase) && host.len() <= HOST_BYTES_MAX
+}
+
+/// The text with line breaks and tabs inside it taken out, and the indentation around them.
+fn without_line_breaks(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\n', '\r', '\t']) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.split(['\n', '\r', '\t']).map(str::trim).collect())
+}
+
+fn check(url: &Url, bytes_max: usize) -> Result<(), LocError> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(LocError::NotHttp);
+    }
+    if url.as_str().len() > bytes_max {
+        return Err(LocError::TooLong { limit: bytes_max });
+    }
+    match url.host() {
+        Some(Host::Domain(name)) if name.len() <= HOST_BYTES_MAX && name.bytes().all(is_host_byte) => Ok(()),
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => Ok(()),
+        _ => Err(LocError::BadHost),
+    }
+}
+
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::LOC_BYTES_MAX;
+
+    fn read(text: &str) -> Result<Loc<'_>, LocError> {
+        let base = Url::parse("https://example.com/maps/sitemap.xml").unwrap();
+        absolute(text, &base, LOC_BYTES_MAX)
+    }
+
+    fn rewritten(text: &str) -> String {
+        match read(text) {
+            Ok(Loc::Rewritten { url, .. }) => url,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn clean_urls_are_kept_to_the_letter() {
+        for text in [
+            "http://a.example",
+            "https://a.example/x?y=1&z={}|\"#f",
+            "http://1.example/%7E/../b",
+            "http://a-b_c.example/'",
+            "http://127.0.0.1/",
+            "https://a.example:8443/x",
+        ] {
+            assert_eq!(read(text), Ok(Loc::AsPublished(text)));
+        }
+    }
+
+    #[test]
+    fn other_spellings_become_printable_urls() {
+        for (text, expected) in [
+            ("HTTP://Example.COM/A", "http://example.com/A"),
+            ("http://example.com/ä b", "http://example.com/%C3%A4%20b"),
+            ("http://example.com/\u{202e}\u{7}x", "http://example.com/%E2%80%AE%07x"),
+            ("http://bücher.example/", "http://xn--bcher-kva.example/"),
+            ("http://example.com/a\n    b", "http://example.com/ab"),
+            ("http://example.com\\@evil.example/", "http://example.com/@evil.example/"),
+            ("http://0x7f.1/", "http://127.0.0.1/"),
+        ] {
+            assert_eq!(rewritten(text), expected);
+        }
+    }
+
+    #[test]
+    fn relative_references_are_resolved() {
+        for (text, expected) in [
+            ("/a", "https://example.com/a"),
+            ("b.xml", "https://example.com/maps/b.xml"),
+            ("//cdn.example/c", "https://cdn.example/c"),
+            ("?page=2", "https://example.com/maps/sitemap.xml?page=2"),
+        ] {
+            assert_eq!(rewritten(text), expected);
+        }
+    }
+
+    #[test]
+    fn other_schemes_and_bad_hosts_are_refused() {
+        for text in [
+            "javascript:alert(1)",
+            "file:///etc/passwd",
+            "ftp://example.com/",
+            "data:,x",
+            "mailto:a@b.example",
+            "http://",
+            "http://&host;/",
+            "http://a b/",
+            "&entity;",
+            "http://[::1",
+            "http://exa%00mple/",
+        ] {
+            assert!(read(text).is_err(), "{text}: {:?}", read(text));
+        }
+        let long_host = format!("http://{}.example/", "a.".repeat(130));
+        assert!(read(&long_host).is_err());
+        let long = format!("http://example.com/{}", "a".repeat(LOC_BYTES_MAX));
+        assert_eq!(read(&long), Err(LocError::TooLong { limit: LOC_BYTES_MAX }));
+        let grows = format!("http://example.com/{}", "ä".repeat(LOC_BYTES_MAX / 3));
+        assert_eq!(read(&grows), Err(LocError::TooLong { limit: LOC_BYTES_MAX }));
+    }
+}

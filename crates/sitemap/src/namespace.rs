@@ -1,0 +1,212 @@
+//! What a prefix means: the vocabulary of an element by its namespace, in any spelling met in the wild.
+
+use std::borrow::Cow;
+
+use crate::limits::NAMESPACES_MAX;
+
+/// The vocabulary an element belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vocabulary {
+    /// That of the document itself: sitemaps.org, no namespace, or the namespace of the root whatever it is.
+    Own,
+    News,
+    Image,
+    Video,
+    Xhtml,
+    Atom,
+    DublinCore,
+    Foreign,
+}
+
+/// One declaration in force.
+struct Binding {
+    prefix: String,
+    uri: String,
+    vocabulary: Vocabulary,
+    /// Number of elements open around the one that declares it.
+    depth: usize,
+}
+
+/// The namespace declarations in force at a place of a document.
+///
+/// Names are resolved by the declared URI; without a declaration the customary prefixes mean what they mean
+/// everywhere. (Namespaces in XML 1.0 would refuse such a document.)
+pub(crate) struct Namespaces {
+    bindings: Vec<Binding>,
+    /// The vocabulary of names without a prefix, kept aside since nearly all names have none.
+    unprefixed: Vocabulary,
+}
+
+impl Namespaces {
+    pub(crate) fn new() -> Self {
+        Self { bindings: Vec::new(), unprefixed: Vocabulary::Own }
+    }
+
+    /// Takes a declaration `xmlns:prefix="uri"` (`prefix` is empty for `xmlns`); false when there are too many.
+    pub(crate) fn declare(&mut self, prefix: &str, uri: &str, depth: usize) -> bool {
+        if self.bindings.len() >= NAMESPACES_MAX {
+            return false;
+        }
+        // What was declared as the document's own on the root stays so further down.
+        let vocabulary = match self.bindings.iter().find(|binding| binding.uri == uri) {
+            Some(known) => known.vocabulary,
+            None => vocabulary_of(uri),
+        };
+        self.bindings.push(Binding { prefix: prefix.to_owned(), uri: uri.to_owned(), vocabulary, depth });
+        self.find_unprefixed();
+        true
+    }
+
+    /// Forgets the declarations of an element that had `depth` elements around it.
+    pub(crate) fn leave(&mut self, depth: usize) {
+        if self.bindings.last().is_some_and(|binding| binding.depth >= depth) {
+            self.bindings.retain(|binding| binding.depth < depth);
+            self.find_unprefixed();
+        }
+    }
+
+    /// Makes the namespace of the root element, and of names without a prefix, the document's own.
+    pub(crate) fn adopt(&mut self, root_prefix: &str) {
+        let mut adopted = Vec::new();
+        for binding in &mut self.bindings {
+            if binding.prefix == root_prefix || binding.prefix.is_empty() {
+                binding.vocabulary = Vocabulary::Own;
+                adopted.push(binding.uri.clone());
+            }
+        }
+        for binding in &mut self.bindings {
+            if binding.vocabulary == Vocabulary::Foreign && adopted.contains(&binding.uri) {
+                binding.vocabulary = Vocabulary::Own;
+            }
+        }
+        if !root_prefix.is_empty() && !self.bindings.iter().any(|binding| binding.prefix == root_prefix) {
+            self.declare(root_prefix, "", 0);
+        }
+        self.find_unprefixed();
+    }
+
+    /// Vocabulary and local name of an element's name, the local name in lower case: some write `<URL>`, `<lastMod>`.
+    pub(crate) fn resolve<'n>(&self, name: &'n str) -> (Vocabulary, Cow<'n, str>) {
+        // Nearly every name is plain, and this is done for each element: one pass without branches tells.
+        let is_plain =
+            name.bytes().fold(true, |plain, byte| plain & (byte != b':') & !byte.is_ascii_uppercase());
+        if is_plain {
+            return (self.unprefixed, Cow::Borrowed(name));
+        }
+        let (vocabulary, local) = match name.split_once(':') {
+            None => (self.unprefixed, name),
+            Some((prefix, local)) => (self.prefixed(prefix), local),
+        };
+        if local.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return (vocabulary, Cow::Owned(local.to_ascii_lowercase()));
+        }
+        (vocabulary, Cow::Borrowed(local))
+    }
+
+    fn prefixed(&self, prefix: &str) -> Vocabulary {
+        match self.bindings.iter().rev().find(|binding| binding.prefix == prefix) {
+            Some(binding) => binding.vocabulary,
+            None => customary(prefix),
+        }
+    }
+
+    fn find_unprefixed(&mut self) {
+        let default = self.bindings.iter().rev().find(|binding| binding.prefix.is_empty());
+        self.unprefixed = default.map_or(Vocabulary::Own, |binding| binding.vocabulary);
+    }
+}
+
+/// The vocabulary of a namespace, whatever its scheme, `www.`, version and trailing slash.
+fn vocabulary_of(uri: &str) -> Vocabulary {
+    let uri = uri.trim().to_ascii_lowercase();
+    let uri = uri.strip_prefix("https://").or_else(|| uri.strip_prefix("http://")).unwrap_or(&uri);
+    let uri = uri.strip_prefix("www.").unwrap_or(uri);
+    let starts = |starts: &[&str]| starts.iter().any(|start| uri.starts_with(start));
+    if uri.is_empty() {
+        Vocabulary::Own
+    } else if uri.contains("/sitemap-news") {
+        Vocabulary::News
+    } else if uri.contains("/sitemap-image") {
+        Vocabulary::Image
+    } else if uri.contains("/sitemap-video") {
+        Vocabulary::Video
+    } else if uri.ends_with("schemas/sitemap") || uri.contains("schemas/sitemap/") {
+        Vocabulary::Own
+    } else if starts(&["w3.org/1999/xhtml", "w3.org/tr/xhtml"]) {
+        Vocabulary::Xhtml
+    } else if starts(&["w3.org/2005/atom", "purl.org/atom/ns"]) {
+        Vocabulary::Atom
+    } else if starts(&["purl.org/dc/"]) {
+        Vocabulary::DublinCore
+    } else {
+        Vocabulary::Foreign
+    }
+}
+
+/// What a prefix means to those who forget to declare it.
+fn customary(prefix: &str) -> Vocabulary {
+    match prefix {
+        "news" => Vocabulary::News,
+        "image" => Vocabulary::Image,
+        "video" => Vocabulary::Video,
+        "xhtml" => Vocabulary::Xhtml,
+        "atom" => Vocabulary::Atom,
+        "dc" | "dcterms" => Vocabulary::DublinCore,
+        _ => Vocabulary::Foreign,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_known_in_every_spelling() {
+        for (uri, expected) in [
+            ("http://www.sitemaps.org/schemas/sitemap/0.9", Vocabulary::Own),
+            ("https://sitemaps.org/schemas/sitemap/0.9/", Vocabulary::Own),
+            ("http://www.google.com/schemas/sitemap/0.84", Vocabulary::Own),
+            ("HTTP://WWW.GOOGLE.COM/schemas/sitemap-image/1.1", Vocabulary::Image),
+            ("https://www.google.com/schemas/sitemap-news/0.9/", Vocabulary::News),
+            ("http://www.sitemaps.org/schemas/sitemap-video/1.1", Vocabulary::Video),
+            ("https://www.w3.org/1999/xhtml/", Vocabulary::Xhtml),
+            ("http://www.w3.org/TR/xhtml11/xhtml11_schema.html", Vocabulary::Xhtml),
+            ("http://purl.org/atom/ns#", Vocabulary::Atom),
+            ("http://www.google.com/schemas/sitemap-mobile/1.0", Vocabulary::Foreign),
+        ] {
+            assert_eq!(vocabulary_of(uri), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_prefix_does_not_matter_when_it_is_declared() {
+        let mut namespaces = Namespaces::new();
+        namespaces.declare("i", "http://www.google.com/schemas/sitemap-image/1.1", 0);
+        namespaces.declare("image", "urn:other", 0);
+        assert_eq!(namespaces.resolve("i:loc"), (Vocabulary::Image, "loc".into()));
+        assert_eq!(namespaces.resolve("image:loc"), (Vocabulary::Foreign, "loc".into()));
+        assert_eq!(namespaces.resolve("video:title"), (Vocabulary::Video, "title".into()));
+        assert_eq!(namespaces.resolve("x:loc"), (Vocabulary::Foreign, "loc".into()));
+    }
+
+    #[test]
+    fn an_inner_declaration_ends_with_its_element() {
+        let mut namespaces = Namespaces::new();
+        namespaces.declare("", "http://www.sitemaps.org/schemas/sitemap/0.9", 0);
+        namespaces.declare("", "urn:page-map", 2);
+        assert_eq!(namespaces.resolve("loc").0, Vocabulary::Foreign);
+        namespaces.leave(2);
+        assert_eq!(namespaces.resolve("loc").0, Vocabulary::Own);
+    }
+
+    #[test]
+    fn the_namespace_of_the_root_is_the_documents_own() {
+        let mut namespaces = Namespaces::new();
+        namespaces.declare("s", "urn:my-sitemap", 0);
+        namespaces.declare("", "urn:other", 0);
+        namespaces.adopt("s");
+        assert_eq!(namespaces.resolve("s:loc").0, Vocabulary::Own);
+        namespaces.declare("t", "urn:my-sitemap", 1);
+        assert_eq!(namespaces.resolve("t:loc").0, Vocabulary::Own);
+    }
+}

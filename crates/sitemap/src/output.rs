@@ -1,0 +1,175 @@
+//! The way out of a reading: entries and children checked, problems counted and bounded.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use url::Url;
+
+use crate::child::Child;
+use crate::draft::Draft;
+use crate::encoding::BadBytes;
+use crate::entry::{is_changefreq, is_priority};
+use crate::limits::{ENTRIES_STANDARD, LOC_CHARS_STANDARD, Limits};
+use crate::loc::{self, Loc, LocError};
+use crate::problem::{Problem, ProblemCounts, ProblemKind, quote};
+use crate::{Entry, Sink, lastmod};
+
+/// What a document has given so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) entries: u64,
+    pub(crate) children: u64,
+    pub(crate) problems: ProblemCounts,
+    /// Bad bytes in text that is not read yet.
+    pub(crate) bad_bytes: VecDeque<BadBytes>,
+}
+
+/// Takes what the formats find, checks it, and hands it to the sink.
+pub(crate) struct Output<'o, S> {
+    pub(crate) sink: &'o mut S,
+    pub(crate) tally: &'o mut Tally,
+    pub(crate) base: &'o Url,
+    pub(crate) limits: &'o Limits,
+}
+
+impl<S: Sink> Output<'_, S> {
+    /// Counts a problem, and hands it out unless there were too many.
+    pub(crate) fn problem(&mut self, kind: ProblemKind, offset: u64, words: impl FnOnce() -> String) {
+        self.tally.problems.add(kind);
+        if self.tally.problems.total() <= self.limits.problems {
+            self.sink.problem(Problem { kind, offset, text: words() });
+        }
+    }
+
+    /// Reports the bad bytes before `offset`. They wait until the reading comes to them, so that problems come in the
+    /// same order whatever the pieces of the document.
+    #[inline]
+    pub(crate) fn pass(&mut self, offset: u64) {
+        if !self.tally.bad_bytes.is_empty() {
+            self.report_bad_bytes(offset);
+        }
+    }
+
+    fn report_bad_bytes(&mut self, offset: u64) {
+        while let Some(bad) = self.tally.bad_bytes.pop_front_if(|bad| bad.at < offset) {
+            self.problem(ProblemKind::BadEncoding, bad.at, || {
+                format!("{} byte(s) are no text, kept as U+FFFD", bad.count)
+            });
+        }
+    }
+
+    /// Hands out the drafted entry, or says why it is dropped.
+    pub(crate) fn entry(&mut self, draft: &Draft) {
+        let Some(published) = self.published_loc(draft, "entry") else { return };
+        let Some(usable) = self.usable_loc(published, draft.offset) else { return };
+        let lastmod_at = self.instant(draft);
+        let entry = Entry { loc: as_text(&usable), lastmod_at, ..draft.entry() };
+        self.check_hints(&entry, draft.offset);
+        self.sink.entry(&entry);
+        self.tally.entries += 1;
+        self.note_count(self.tally.entries, draft.offset);
+    }
+
+    /// Hands out the drafted child, or says why it is dropped.
+    pub(crate) fn child(&mut self, draft: &Draft) {
+        let Some(published) = self.published_loc(draft, "sitemap") else { return };
+        let Some(usable) = self.usable_loc(published, draft.offset) else { return };
+        let lastmod_at = self.instant(draft);
+        self.sink.child(&Child { loc: as_text(&usable), lastmod: draft.lastmod(), lastmod_at });
+        self.tally.children += 1;
+        self.note_count(self.tally.children, draft.offset);
+    }
+
+    /// The text to be taken for the loc.
+    fn published_loc<'d>(&mut self, draft: &'d Draft, what: &str) -> Option<&'d str> {
+        if draft.is_over {
+            let limit = self.limits.entry_bytes;
+            self.problem(ProblemKind::EntryTooLarge, draft.offset, || {
+                format!("{what} exceeds {limit} bytes, kept without what did not fit")
+            });
+        }
+        if let Some(loc) = draft.loc() {
+            return Some(loc);
+        }
+        if let Some(bare) = draft.bare().filter(|text| loc::begins_with_http(text)) {
+            self.problem(ProblemKind::BareLoc, draft.offset, || {
+                format!("{what} without a loc element, its text {} was taken", quote(bare))
+            });
+            return Some(bare);
+        }
+        self.problem(ProblemKind::MissingLoc, draft.offset, || format!("{what} without a loc dropped"));
+        None
+    }
+
+    fn usable_loc<'d>(&mut self, published: &'d str, offset: u64) -> Option<Loc<'d>> {
+        let usable = match loc::absolute(published, self.base, self.limits.loc_bytes) {
+            Ok(usable) => usable,
+            Err(error) => {
+                let kind = match error {
+                    LocError::TooLong { .. } => ProblemKind::LocTooLong,
+                    _ => ProblemKind::BadUrl,
+                };
+                self.problem(kind, offset, || format!("{} {error}, dropped", quote(published)));
+                return None;
+            }
+        };
+        if let Loc::Rewritten { url, was_relative, was_repaired } = &usable {
+            if *was_relative {
+                self.problem(ProblemKind::RelativeLoc, offset, || {
+                    format!("{} is relative, kept as {}", quote(published), quote(url))
+                });
+            }
+            if *was_repaired {
+                self.problem(ProblemKind::RepairedLoc, offset, || {
+                    format!("{} was kept as {}", quote(published), quote(url))
+                });
+            }
+        }
+        let length = as_text(&usable).len();
+        if length >= LOC_CHARS_STANDARD {
+            self.problem(ProblemKind::LongLoc, offset, || {
+                format!("loc of {length} characters kept, {LOC_CHARS_STANDARD} and more are not allowed")
+            });
+        }
+        Some(usable)
+    }
+
+    fn instant(&mut self, draft: &Draft) -> Option<Timestamp> {
+        let text = draft.lastmod()?;
+        let instant = lastmod::parse(text);
+        if instant.is_none() {
+            self.problem(ProblemKind::BadLastmod, draft.offset, || {
+                format!("lastmod {} is no date, kept as text", quote(text))
+            });
+        }
+        instant
+    }
+
+    fn check_hints(&mut self, entry: &Entry<'_>, offset: u64) {
+        if let Some(text) = entry.changefreq.filter(|text| !is_changefreq(text)) {
+            self.problem(ProblemKind::BadChangefreq, offset, || {
+                format!("changefreq {} is none of the seven words, kept as text", quote(text))
+            });
+        }
+        if let Some(text) = entry.priority.filter(|text| !is_priority(text)) {
+            self.problem(ProblemKind::BadPriority, offset, || {
+                format!("priority {} does not lie between 0.0 and 1.0, kept as text", quote(text))
+            });
+        }
+    }
+
+    fn note_count(&mut self, count: u64, offset: u64) {
+        if count == ENTRIES_STANDARD + 1 {
+            self.problem(ProblemKind::TooManyEntries, offset, || {
+                format!("more than {ENTRIES_STANDARD} entries, all are read")
+            });
+        }
+    }
+}
+
+fn as_text<'l>(usable: &'l Loc<'_>) -> &'l str {
+    match usable {
+        Loc::AsPublished(text) => text,
+        Loc::Rewritten { url, .. } => url,
+    }
+}

@@ -1,0 +1,86 @@
+//! A URL per line.
+
+use crate::Sink;
+use crate::draft::{Draft, Field, trim};
+use crate::loc;
+use crate::output::Output;
+use crate::problem::{ProblemKind, quote};
+
+/// Reads the lines of a text document.
+pub(crate) struct TextReader {
+    draft: Draft,
+    /// Whether the line at hand is left out since it is too long.
+    is_skipping: bool,
+}
+
+impl TextReader {
+    pub(crate) fn new(draft: Draft) -> Self {
+        Self { draft, is_skipping: false }
+    }
+
+    /// Reads the whole lines of `window`, which lies at `offset` in the document, and returns their length.
+    pub(crate) fn read<S: Sink>(
+        &mut self,
+        window: &str,
+        offset: u64,
+        last: bool,
+        out: &mut Output<'_, S>,
+    ) -> usize {
+        let mut done = 0;
+        while let Some(length) = memchr::memchr2(b'\n', b'\r', &window.as_bytes()[done..]) {
+            out.pass(offset + (done + length) as u64);
+            self.line(&window[done..done + length], offset + done as u64, out);
+            done += length + 1;
+        }
+        let rest = &window[done..];
+        if last {
+            out.pass(offset + window.len() as u64);
+            self.line(rest, offset + done as u64, out);
+            return window.len();
+        }
+        if self.is_skipping || rest.len() > out.limits.token_bytes {
+            self.leave_out(offset + done as u64, out);
+            out.pass(offset + window.len() as u64);
+            return window.len();
+        }
+        done
+    }
+
+    fn line<S: Sink>(&mut self, line: &str, at: u64, out: &mut Output<'_, S>) {
+        if self.is_skipping {
+            self.is_skipping = false;
+            return;
+        }
+        if line.len() > out.limits.token_bytes {
+            self.leave_out(at, out);
+            self.is_skipping = false;
+            return;
+        }
+        let line = trim(line);
+        if line.is_empty() {
+            return;
+        }
+        if !loc::begins_with_http(line) {
+            out.problem(ProblemKind::BadUrl, at, || {
+                format!("line {} is no absolute URL, dropped", quote(line))
+            });
+            return;
+        }
+        self.draft.begin(at);
+        self.draft.open_field();
+        self.draft.append(line);
+        self.draft.close_field(Field::Loc(0));
+        out.entry(&self.draft);
+    }
+
+    /// Reports a line that is too long, once.
+    fn leave_out<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
+        if !self.is_skipping {
+            let limit = out.limits.token_bytes;
+            out.problem(ProblemKind::TokenTooLong, at, || {
+                format!("line of more than {limit} bytes left out")
+            });
+            self.is_skipping = true;
+        }
+    }
+}

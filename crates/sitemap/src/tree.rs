@@ -1,0 +1,468 @@
+//! The open elements of a document: what each is for, and what closes when.
+//!
+//! An element's role follows from its parent's role, its vocabulary and its local name; [`crate::xml`] and
+//! [`crate::feed`] say how. Text counts inside fields only. Tags that do not match are put right the way that loses
+//! least: an end tag closes everything down to its own start tag, or nothing when there is none.
+
+use quick_xml::events::BytesStart;
+
+use crate::Sink;
+use crate::attribute::{self, Attributes};
+use crate::document::DocumentKind;
+use crate::draft::{Draft, Field, Stored, trim};
+use crate::limits::{BROKEN_TOKENS_MAX, Limits};
+use crate::namespace::{Namespaces, Vocabulary};
+use crate::output::Output;
+use crate::problem::{ProblemKind, quote};
+use crate::{feed, xml};
+
+/// What an open element is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Root,
+    /// `channel` of a feed.
+    Channel,
+    /// `url`, `item` or `entry`.
+    Entry,
+    /// `sitemap` of an index.
+    Child,
+    News,
+    Publication,
+    Image,
+    Video,
+    TvShow,
+    /// Its text is a value.
+    Field(Field),
+    /// An element inside a field: its text belongs to the value.
+    Inner,
+    /// Left out, and all that is in it.
+    Ignored,
+}
+
+/// A start tag and what its name means.
+pub(crate) struct Element<'e> {
+    pub(crate) vocabulary: Vocabulary,
+    /// Local name, in lower case.
+    pub(crate) local: &'e str,
+    pub(crate) tag: &'e BytesStart<'e>,
+    /// Where the tag begins.
+    pub(crate) at: u64,
+}
+
+impl Element<'_> {
+    /// The name as written.
+    pub(crate) fn name(&self) -> &str {
+        self.tag.name().0
+    }
+}
+
+/// Where an element belongs.
+pub(crate) enum Place {
+    As(Role),
+    /// The element around it should have ended first.
+    CloseFirst,
+}
+
+struct Open {
+    role: Role,
+    /// Where its name begins in `Tree::names`.
+    name_start: u32,
+}
+
+/// The open elements of a document and the entry they build.
+pub(crate) struct Tree {
+    kind: Option<DocumentKind>,
+    open: Vec<Open>,
+    /// Names of the open elements, one after the other.
+    names: String,
+    /// Elements open below the deepest that is looked at.
+    too_deep: u64,
+    namespaces: Namespaces,
+    pub(crate) draft: Draft,
+    /// Why this is no sitemap.
+    refusal: Option<String>,
+    is_root_closed: bool,
+    is_broken: bool,
+    /// Broken tokens since the last entry.
+    broken_tokens: u32,
+}
+
+impl Tree {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            kind: None,
+            open: Vec::new(),
+            names: String::new(),
+            too_deep: 0,
+            namespaces: Namespaces::new(),
+            draft: Draft::new(limits.entry_bytes),
+            refusal: None,
+            is_root_closed: false,
+            is_broken: false,
+            broken_tokens: 0,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Option<DocumentKind> {
+        self.kind
+    }
+
+    /// Whether nothing more is to be read.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refusal.is_some() || self.is_hopeless()
+    }
+
+    /// Why the document is no sitemap, when it is none.
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
+    /// Whether the document is too broken to go on.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.broken_tokens > BROKEN_TOKENS_MAX
+    }
+
+    /// Whether the elements of the document do not match.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Whether a root element was opened and not closed.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    // --- Tokens, in the order of their frequency.
+
+    pub(crate) fn start<S: Sink>(
+        &mut self,
+        tag: &BytesStart<'_>,
+        is_empty: bool,
+        at: u64,
+        out: &mut Output<'_, S>,
+    ) {
+        if self.too_deep > 0 || self.open.len() >= out.limits.depth {
+            self.start_too_deep(is_empty, at, out);
+            return;
+        }
+        let name = tag.name().0;
+        let role = loop {
+            self.declare(tag, at, out);
+            match self.place(tag, at, out) {
+                Place::As(role) => break role,
+                Place::CloseFirst => {
+                    self.namespaces.leave(self.open.len());
+                    self.mismatch(at, out, || {
+                        format!("{} begins before the element around it ends", quote(name))
+                    });
+                    self.close(at, out);
+                }
+            }
+        };
+        let role = self.begin(role, tag, at, out);
+        // Names of at most `Limits::depth` tokens: far below 4 GiB.
+        self.open.push(Open { role, name_start: self.names.len() as u32 });
+        self.names.push_str(name);
+        if is_empty {
+            self.close(at, out);
+        }
+    }
+
+    pub(crate) fn end<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return;
+        }
+        // Nearly always the innermost; its name is the last one.
+        if self.open.last().is_some_and(|open| &self.names[open.name_start as usize..] == name) {
+            self.close(at, out);
+            return;
+        }
+        match self.open.iter().rposition(|open| self.name_of(open, name)) {
+            Some(index) => {
+                let unclosed = self.open.len() - 1 - index;
+                if unclosed > 0 {
+                    self.mismatch(at, out, || {
+                        format!("</{}> closes {unclosed} open element(s) too", plain(name))
+                    });
+                }
+                while self.open.len() > index {
+                    self.close(at, out);
+                }
+            }
+            None => self.mismatch(at, out, || format!("</{}> closes nothing, left out", plain(name))),
+        }
+    }
+
+    /// Ends the element that was opened last, which is known to have the right name.
+    pub(crate) fn end_last<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+        } else {
+            self.close(at, out);
+        }
+    }
+
+    pub(crate) fn text<S: Sink>(&mut self, text: &str, at: u64, out: &mut Output<'_, S>) {
+        match self.open.last().map(|open| open.role) {
+            Some(Role::Field(_) | Role::Inner) => self.draft.append(text),
+            Some(Role::Entry | Role::Child) => self.draft.append_bare(text),
+            Some(_) => {}
+            None if trim(text).is_empty() => {}
+            None => out.problem(ProblemKind::TrailingContent, at, || {
+                format!("text {} outside of the root element left out", quote(text))
+            }),
+        }
+    }
+
+    /// A reference `&name;` in text.
+    pub(crate) fn reference<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
+        match attribute::character(name) {
+            Some(character) => self.text(character.encode_utf8(&mut [0; 4]), at, out),
+            None => {
+                let is_name =
+                    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=' || c == '/');
+                let kind = if is_name { ProblemKind::UnknownEntity } else { ProblemKind::RawAmpersand };
+                out.problem(kind, at, || format!("&{}; kept as text", plain(name)));
+                for piece in ["&", name, ";"] {
+                    self.text(piece, at, out);
+                }
+            }
+        }
+    }
+
+    /// Markup that was left out since it is none.
+    pub(crate) fn bad_markup<S: Sink>(&mut self, token: &str, at: u64, out: &mut Output<'_, S>) {
+        self.is_broken = true;
+        self.broken_tokens += 1;
+        self.draft.damage_field();
+        out.problem(ProblemKind::BadMarkup, at, || {
+            format!("{} begins no whole token, left out", quote(token))
+        });
+    }
+
+    /// A token that was left out since it is too long.
+    pub(crate) fn left_out(&mut self) {
+        self.draft.damage_field();
+    }
+
+    /// Ends the document; `rest` is what came after the last whole token. Whether it was cut short.
+    pub(crate) fn finish<S: Sink>(&mut self, rest: &str, at: u64, out: &mut Output<'_, S>) -> bool {
+        if !rest.starts_with('<') && !self.is_open() {
+            self.text(rest, at, out);
+            return false;
+        }
+        if !self.is_open() && self.is_root_closed {
+            out.problem(ProblemKind::TrailingContent, at, || {
+                "a tag after the root element left out".to_owned()
+            });
+            return false;
+        }
+        out.problem(ProblemKind::CutShort, at, || {
+            "the document ends here, what was whole is kept".to_owned()
+        });
+        let is_value_whole = rest.starts_with("</");
+        while let Some(open) = self.open.last() {
+            let role = open.role;
+            if matches!(role, Role::Field(_)) && !is_value_whole {
+                self.draft.damage_field();
+            }
+            if matches!(role, Role::Entry | Role::Child) && !self.draft.has_loc() {
+                out.problem(ProblemKind::EntryCutShort, self.draft.offset, || {
+                    "entry dropped, the document ends before its loc does".to_owned()
+                });
+                self.pop();
+            } else {
+                self.close(at, out);
+            }
+        }
+        true
+    }
+
+    // --- Elements.
+
+    fn start_too_deep<S: Sink>(&mut self, is_empty: bool, at: u64, out: &mut Output<'_, S>) {
+        if self.too_deep == 0 {
+            let limit = out.limits.depth;
+            out.problem(ProblemKind::TooDeep, at, || format!("elements below level {limit} left out"));
+        }
+        if !is_empty {
+            self.too_deep += 1;
+        }
+    }
+
+    /// Takes the namespace declarations of a tag.
+    fn declare<S: Sink>(&mut self, tag: &BytesStart<'_>, at: u64, out: &mut Output<'_, S>) {
+        let raw = tag.attributes_raw();
+        if raw.len() < "xmlns".len() || memchr::memmem::find(raw.as_bytes(), b"xmlns").is_none() {
+            return;
+        }
+        let mut fit = true;
+        for (name, value) in Attributes::of(tag) {
+            let prefix = match name.strip_prefix("xmlns") {
+                Some("") => "",
+                Some(rest) => match rest.strip_prefix(':') {
+                    Some(prefix) => prefix,
+                    None => continue,
+                },
+                None => continue,
+            };
+            fit &= self.namespaces.declare(prefix, &value, self.open.len());
+        }
+        if !fit {
+            out.problem(ProblemKind::TooManyNamespaces, at, || {
+                "further namespace declarations left out".to_owned()
+            });
+        }
+    }
+
+    fn place<S: Sink>(&mut self, tag: &BytesStart<'_>, at: u64, out: &mut Output<'_, S>) -> Place {
+        let (vocabulary, local) = self.namespaces.resolve(tag.name().0);
+        let element = Element { vocabulary, local: &local, tag, at };
+        match (self.open.last().map(|open| open.role), self.kind) {
+            (Some(Role::Ignored), _) => Place::As(Role::Ignored),
+            (Some(parent), Some(kind)) if kind.is_feed() => feed::place(self, kind, parent, &element),
+            (Some(parent), Some(_)) => xml::place(self, parent, &element, out),
+            _ => Place::As(self.root(&element, out)),
+        }
+    }
+
+    /// The root element decides what the document is.
+    fn root<S: Sink>(&mut self, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
+        let name = element.name();
+        let found = match element.local {
+            "urlset" => Some(DocumentKind::Urlset),
+            "sitemapindex" => Some(DocumentKind::Index),
+            "rss" | "rdf" => Some(DocumentKind::Rss),
+            "feed" => Some(DocumentKind::Atom),
+            _ => None,
+        };
+        match (self.kind, found) {
+            (None, Some(kind)) => {
+                let prefix = name.split_once(':').map_or("", |(prefix, _)| prefix);
+                self.namespaces.adopt(prefix);
+                self.kind = Some(kind);
+                Role::Root
+            }
+            (None, None) => {
+                self.refusal = Some(format!("the root element is {}", quote(name)));
+                Role::Ignored
+            }
+            (Some(kind), found) => {
+                let goes_on = found == Some(kind);
+                out.problem(ProblemKind::TrailingContent, element.at, || {
+                    let fate = if goes_on { "read on" } else { "left out" };
+                    format!("{} after the end of the root element, {fate}", quote(name))
+                });
+                if goes_on { Role::Root } else { Role::Ignored }
+            }
+        }
+    }
+
+    /// Ends the entry at its second loc and begins the next one.
+    pub(crate) fn begin_next<S: Sink>(&mut self, role: Role, at: u64, out: &mut Output<'_, S>) {
+        out.problem(ProblemKind::RepeatedLoc, at, || {
+            "a second loc in one element, taken for the next entry".to_owned()
+        });
+        self.hand_out(role, out);
+        self.draft.begin(at);
+    }
+
+    /// What an element does when it begins; its role changes to `Ignored` when its content does not fit.
+    fn begin<S: Sink>(&mut self, role: Role, tag: &BytesStart<'_>, at: u64, out: &mut Output<'_, S>) -> Role {
+        let fits = match role {
+            Role::Entry | Role::Child => {
+                self.draft.begin(at);
+                true
+            }
+            Role::News => {
+                let is_first = self.draft.open_news();
+                if !is_first {
+                    out.problem(ProblemKind::RepeatedField, at, || {
+                        "second news of an entry left out".to_owned()
+                    });
+                }
+                is_first
+            }
+            Role::Image => self.draft.open_image(),
+            Role::Video => self.draft.open_video(),
+            Role::Field(field) => {
+                let fits = match field {
+                    Field::Price => self.draft.open_price(),
+                    Field::Segment => self.draft.open_segment(),
+                    _ => true,
+                };
+                if fits && matches!(field, Field::Video(_) | Field::Price | Field::Segment) {
+                    self.store_attributes(field, tag);
+                }
+                self.draft.open_field();
+                fits
+            }
+            _ => true,
+        };
+        if fits { role } else { Role::Ignored }
+    }
+
+    /// Stores the attributes of a video's element.
+    fn store_attributes(&mut self, field: Field, tag: &BytesStart<'_>) {
+        for (name, value) in Attributes::of(tag) {
+            if let Some(place) = xml::attribute_place(field, name) {
+                self.draft.store_attribute(place, &value);
+            }
+        }
+    }
+
+    /// Closes the innermost open element.
+    fn close<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
+        let Some(role) = self.pop() else { return };
+        match role {
+            Role::Field(field) => {
+                let stored = self.draft.close_field(field);
+                let is_feed = self.kind.is_some_and(DocumentKind::is_feed);
+                // In a feed several elements may give the same value.
+                if stored == Stored::Repeated && !is_feed {
+                    out.problem(ProblemKind::RepeatedField, at, || "repeated value left out".to_owned());
+                }
+            }
+            Role::Entry | Role::Child => self.hand_out(role, out),
+            Role::News => self.draft.close_news(),
+            Role::Image => self.draft.close_image(),
+            Role::Video => self.draft.close_video(),
+            Role::Root => self.is_root_closed = self.open.is_empty(),
+            _ => {}
+        }
+    }
+
+    fn pop(&mut self) -> Option<Role> {
+        let open = self.open.pop()?;
+        self.names.truncate(open.name_start as usize);
+        self.namespaces.leave(self.open.len());
+        Some(open.role)
+    }
+
+    fn hand_out<S: Sink>(&mut self, role: Role, out: &mut Output<'_, S>) {
+        self.broken_tokens = 0;
+        if role == Role::Child {
+            out.child(&self.draft);
+        } else {
+            out.entry(&self.draft);
+        }
+    }
+
+    fn mismatch<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>, words: impl FnOnce() -> String) {
+        self.is_broken = true;
+        out.problem(ProblemKind::MismatchedTag, at, words);
+    }
+
+    /// Whether an open element has this name.
+    fn name_of(&self, open: &Open, name: &str) -> bool {
+        let next = self.open.partition_point(|other| other.name_start <= open.name_start);
+        let end = self.open.get(next).map_or(self.names.len(), |next| next.name_start as usize);
+        &self.names[open.name_start as usize..end] == name
+    }
+}
+
+/// A name as it may be printed, without quotes.
+fn plain(name: &str) -> String {
+    quote(name).trim_matches('"').to_owned()
+}

@@ -1,0 +1,101 @@
+//! Documents that exceed a ceiling give all that fits, and say what does not.
+
+use sitemap::{Ended, Limits, ProblemKind, limits};
+
+use crate::fixtures::gzip;
+use crate::reading::{base, read};
+
+fn urlset(content: &str) -> Vec<u8> {
+    format!("<urlset xmlns:video=\"http://www.google.com/schemas/sitemap-video/1.1\">{content}</urlset>")
+        .into_bytes()
+}
+
+fn url(path: &str) -> String {
+    format!("<url><loc>https://www.example.com/{path}</loc></url>")
+}
+
+#[test]
+fn sixty_thousand_entries_are_all_read_and_noted() {
+    let content: String = (0..60_000).map(|number| url(&number.to_string())).collect();
+    let (document, _) = read(&urlset(&content), &base(), Limits::default());
+    assert_eq!((document.entries, document.problems, document.ended), (60_000, 1, Ended::Whole));
+    assert_eq!(document.problem_counts.get(ProblemKind::TooManyEntries), 1);
+}
+
+#[test]
+fn a_document_above_the_ceiling_keeps_what_came_before() {
+    let narrow = Limits { document_bytes: 1_000, ..Limits::default() };
+    let content: String = (0..1_000).map(|number| url(&number.to_string())).collect();
+    let body = urlset(&content);
+    for body in [gzip(&body), gzip(&gzip(&body)), body] {
+        let (document, reading) = read(&body, &base(), narrow);
+        assert_eq!((document.ended, document.bytes_decoded), (Ended::TooLarge, 1_000));
+        assert_eq!(reading.locs().len(), 19);
+        assert_eq!(document.problem_counts.get(ProblemKind::DocumentTooLarge), 1);
+    }
+    let exact = urlset(&url(&"a".repeat(1_000 - urlset(&url("")).len())));
+    assert_eq!(read(&exact, &base(), narrow).0.ended, Ended::Whole);
+}
+
+#[test]
+fn a_token_above_the_ceiling_is_left_out_and_the_rest_is_read() {
+    let long = "x".repeat(limits::TOKEN_BYTES_MAX + 1);
+    for middle in [
+        format!("<!--{long}-->"),
+        format!("<?{long}?>"),
+        format!("<url><loc>https://www.example.com/{long}</loc></url>"),
+        format!("<url><loc>https://www.example.com/<![CDATA[{long}]]></loc></url>"),
+        format!("<url {long}><loc>https://www.example.com/</loc>"),
+        format!("<url><loc>https://www.example.com/&{long};</loc></url>"),
+    ] {
+        let (document, reading) =
+            read(&urlset(&(url("a") + &middle + &url("b"))), &base(), Limits::default());
+        assert_eq!(reading.locs(), ["https://www.example.com/a", "https://www.example.com/b"]);
+        assert_eq!(document.problem_counts.get(ProblemKind::TokenTooLong), 1);
+    }
+}
+
+#[test]
+fn a_million_attributes_and_a_million_levels_are_survived() {
+    let attributes = format!("<url {}><loc>https://www.example.com/</loc></url>", "a='' ".repeat(150_000));
+    let (document, _) = read(&urlset(&attributes), &base(), Limits::default());
+    assert_eq!((document.entries, document.ended), (1, Ended::Whole));
+    let levels = format!("{}{}{}", "<x>".repeat(1_000_000), "</x>".repeat(1_000_000), url(""));
+    let (document, _) = read(&urlset(&levels), &base(), Limits::default());
+    assert_eq!((document.entries, document.ended), (1, Ended::Whole));
+    assert_eq!(document.problem_counts.get(ProblemKind::TooDeep), 1);
+}
+
+#[test]
+fn an_entry_above_the_ceiling_is_kept_without_the_rest() {
+    let videos = "<video:video><video:title>a</video:title></video:video>".repeat(100_000);
+    let entry = format!("<url><loc>https://www.example.com/</loc>{videos}</url>");
+    let (document, reading) = read(&urlset(&entry), &base(), Limits::default());
+    assert_eq!(document.problem_counts.get(ProblemKind::EntryTooLarge), 1);
+    let kept = reading.items[0]["videos"].as_array().unwrap().len();
+    assert!((1_000..limits::ENTRY_BYTES_MAX / 500).contains(&kept), "{kept} videos kept");
+}
+
+#[test]
+fn locs_above_the_ceiling_are_dropped_and_long_ones_noted() {
+    let long = url(&"a".repeat(limits::LOC_CHARS_STANDARD));
+    let too_long = url(&"a".repeat(limits::LOC_BYTES_MAX));
+    let (document, reading) = read(&urlset(&(long + &too_long)), &base(), Limits::default());
+    assert_eq!(reading.locs().len(), 1);
+    assert_eq!(document.dropped().collect::<Vec<_>>(), [(ProblemKind::LocTooLong, 1)]);
+    assert_eq!(document.problem_counts.get(ProblemKind::LongLoc), 1);
+}
+
+#[test]
+fn problems_are_counted_beyond_those_that_are_told() {
+    let (document, reading) = read(&urlset(&"<url/>".repeat(1_000)), &base(), Limits::default());
+    assert_eq!(reading.problems.len() as u64, limits::PROBLEMS_MAX);
+    assert_eq!(document.dropped().collect::<Vec<_>>(), [(ProblemKind::MissingLoc, 1_000)]);
+}
+
+#[test]
+fn a_document_of_nothing_but_broken_markup_is_given_up() {
+    let (document, _) =
+        read(&urlset(&(url("a") + &"<a <b ".repeat(5_000) + &url("b"))), &base(), Limits::default());
+    assert_eq!((document.entries, document.ended), (1, Ended::Broken));
+}
