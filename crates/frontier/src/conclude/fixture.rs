@@ -1,0 +1,142 @@
+//! A request and answers to it, for the tests of this folder.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::{Answer, Conclusion, Context, conclude};
+use crate::answer::DocumentSummary;
+use crate::host::Host;
+use crate::outcome::{ErrorKind, Outcome};
+use crate::robots::Robots;
+use crate::scope::Scope;
+use crate::task::{Task, TaskKind};
+use crate::timestamp::Timestamp;
+use crate::validator::Validator;
+use crate::work_queue::RobotsRecord;
+
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+pub(super) fn after(seconds: u64) -> Timestamp {
+    NOW + Duration::from_secs(seconds)
+}
+
+pub(super) fn days_ago(days: u64) -> Timestamp {
+    NOW - Duration::from_secs(days * 24 * 3600)
+}
+
+/// A request to be answered: owns what a [`Context`] borrows.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) host: Host,
+    pub(super) task: Task,
+    pub(super) url: String,
+    pub(super) hop: u8,
+    pub(super) attempt: u8,
+    pub(super) scope: Scope,
+    pub(super) cached: Option<RobotsRecord>,
+    pub(super) best: Option<Answer>,
+}
+
+impl Asked {
+    /// The first request of the task at `url`.
+    pub(super) fn new(url: &str, kind: TaskKind) -> Self {
+        let host = Host::of(&Url::parse(url).unwrap()).unwrap();
+        Self {
+            task: Task::new(&host, url, kind),
+            host,
+            url: url.to_owned(),
+            hop: 0,
+            attempt: 1,
+            scope: Scope::default(),
+            cached: None,
+            best: None,
+        }
+    }
+
+    pub(super) fn sitemap() -> Self {
+        Self::new("https://a.example/sitemap.xml", TaskKind::Sitemap)
+    }
+
+    pub(super) fn probe(nth: u8, path: &str) -> Self {
+        Self::new(&format!("https://a.example{path}"), TaskKind::Probe(nth))
+    }
+
+    pub(super) fn robots() -> Self {
+        Self::new("https://a.example/robots.txt", TaskKind::Robots)
+    }
+
+    pub(super) fn answered(&self, answer: &Answer) -> Conclusion {
+        let context = Context {
+            host: &self.host,
+            task: &self.task,
+            url: &self.url,
+            hop: self.hop,
+            attempt: self.attempt,
+            scope: &self.scope,
+            cached_rules: self.cached.as_ref(),
+            best: self.best.as_ref(),
+            now: NOW,
+            jitter: 0.0,
+        };
+        conclude(&context, answer)
+    }
+}
+
+impl Conclusion {
+    /// How the task ended; panics where it goes on.
+    pub(super) fn ended(&self) -> &Outcome {
+        &self.outcome.as_ref().unwrap().outcome
+    }
+
+    /// The URLs found with their kinds.
+    pub(super) fn leads(&self) -> Vec<(&str, TaskKind)> {
+        self.found.iter().map(|new| (new.task.url.as_str(), new.task.kind)).collect()
+    }
+}
+
+pub(super) fn status(status: u16) -> Answer {
+    Answer { status: Some(status), ..Answer::default() }
+}
+
+pub(super) fn no_answer(error: ErrorKind) -> Answer {
+    Answer { error: Some(error), ..Answer::default() }
+}
+
+pub(super) fn redirect(location: &str) -> Answer {
+    Answer { location: Some(location.to_owned()), ..status(301) }
+}
+
+pub(super) fn resting(code: u16, seconds: u64) -> Answer {
+    Answer { retry_after: Some(after(seconds)), ..status(code) }
+}
+
+pub(super) fn urlset(entries: u64) -> Answer {
+    let document = DocumentSummary { kind: "urlset".into(), entries, ..DocumentSummary::default() };
+    Answer { document: Some(document), ..status(200) }
+}
+
+/// A urlset of which `entries` were read before `error` ended it.
+pub(super) fn part(entries: u64, error: ErrorKind) -> Answer {
+    let mut answer = urlset(entries);
+    if let Some(document) = &mut answer.document {
+        document.truncated = Some(error);
+    }
+    Answer { error: Some(error), ..answer }
+}
+
+pub(super) fn index(children: &[&str]) -> Answer {
+    let document =
+        DocumentSummary { kind: "sitemapindex".into(), is_index: true, ..DocumentSummary::default() };
+    let children = children.iter().map(|child| (*child).to_owned()).collect();
+    Answer { document: Some(document), children, ..status(200) }
+}
+
+pub(super) fn rules(text: &str) -> Answer {
+    Answer { robots: Some(Robots::parse(text.as_bytes(), "bot")), ..status(200) }
+}
+
+pub(super) fn cached(text: &str, fetched_at: Timestamp) -> RobotsRecord {
+    let validator = Validator { etag: Some("\"1\"".to_owned()), last_modified: None };
+    RobotsRecord { fetched_at, rules: Some(Robots::parse(text.as_bytes(), "bot").to_text()), validator }
+}

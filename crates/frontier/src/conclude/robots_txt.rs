@@ -1,0 +1,297 @@
+//! What the answer to a request for a robots.txt means (RFC 9309 section 2.3.1).
+
+use crate::answer::Answer;
+use crate::bounds::{ROBOTS_REDIRECTS_MAX, ROBOTS_STALE_MAX};
+use crate::discovery::{Leads, from_robots};
+use crate::outcome::{ErrorKind, Fetched, Outcome, SkipReason};
+use crate::politeness::is_too_slow;
+use crate::robots::Robots;
+use crate::task::REFRESH_DEPTH;
+use crate::work_queue::RobotsRecord;
+
+use super::fault::Fault;
+use super::redirect::{is_redirect, target};
+use super::{Conclusion, Context};
+
+pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
+    let Some(status) = answer.status else {
+        return unreachable(context, answer, answer.error.unwrap_or(ErrorKind::Protocol));
+    };
+    match status {
+        200..=299 => match answer.error.filter(is_of_network) {
+            Some(error) => unreachable(context, answer, error),
+            None => read(context, answer),
+        },
+        304 => match context.cached_rules.filter(|cached| was_asked_with(cached)) {
+            Some(cached) => unchanged(context, answer, cached),
+            None => unreachable(context, answer, ErrorKind::HttpStatus),
+        },
+        status if is_redirect(status) => redirected(context, answer),
+        429 => unreachable(context, answer, ErrorKind::HttpStatus),
+        400..=499 => absent(context, None),
+        _ => unreachable(context, answer, ErrorKind::HttpStatus),
+    }
+}
+
+/// Whether the file did not come whole, so that a rule may be missing. A file over the ceiling has been read as
+/// far as RFC 9309 section 2.5 asks; one that cannot be understood holds no rules.
+fn is_of_network(error: &ErrorKind) -> bool {
+    !matches!(error, ErrorKind::TooLarge | ErrorKind::Decode | ErrorKind::Parse | ErrorKind::NotASitemap)
+}
+
+fn was_asked_with(cached: &RobotsRecord) -> bool {
+    cached.rules.is_some() && !cached.validator.is_empty()
+}
+
+fn read(context: &Context<'_>, answer: &Answer) -> Conclusion {
+    let robots = answer.robots.clone().unwrap_or_else(Robots::allow_all);
+    let document =
+        Fetched { document: "robots".into(), validator: answer.validator.clone(), ..Fetched::default() };
+    let record = RobotsRecord {
+        fetched_at: context.now,
+        rules: Some(robots.to_text()),
+        validator: answer.validator.clone(),
+    };
+    Conclusion { error: answer.error, ..ruled(context, &robots, record, Outcome::Fetched(document)) }
+}
+
+fn unchanged(context: &Context<'_>, answer: &Answer, cached: &RobotsRecord) -> Conclusion {
+    let robots = Robots::from_text(cached.rules.as_deref().unwrap_or_default());
+    let validator = if answer.validator.is_empty() { &cached.validator } else { &answer.validator };
+    let record =
+        RobotsRecord { fetched_at: context.now, rules: cached.rules.clone(), validator: validator.clone() };
+    ruled(context, &robots, record, Outcome::NotModified)
+}
+
+/// There is no file, so everything is allowed (RFC 9309 section 2.3.1.3).
+fn absent(context: &Context<'_>, error: Option<ErrorKind>) -> Conclusion {
+    let robots = Robots::allow_all();
+    let record = RobotsRecord {
+        fetched_at: context.now,
+        rules: Some(robots.to_text()),
+        validator: Default::default(),
+    };
+    Conclusion { error, ..ruled(context, &robots, record, Outcome::Absent) }
+}
+
+/// Followed in place, to other hosts too: the rules hold for the host that was asked first. A redirect too many,
+/// or one that leads nowhere, counts as no file (RFC 9309 section 2.3.1.2).
+fn redirected(context: &Context<'_>, answer: &Answer) -> Conclusion {
+    match target(context, answer) {
+        Ok(url) if context.hop < ROBOTS_REDIRECTS_MAX => Conclusion::follow(context, url.into()),
+        Ok(_) => absent(context, Some(ErrorKind::Redirect)),
+        Err(error) => absent(context, Some(error)),
+    }
+}
+
+/// The file could not be had: after the last try nothing may be asked (RFC 9309 section 2.3.1.4), unless earlier
+/// rules stand in. Those keep their date, so that the file is asked for again.
+fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conclusion {
+    let fault = Fault::of(context, answer, cause);
+    let conclusion = fault.conclude(context, || {
+        let stale = context.cached_rules.filter(|cached| {
+            cached.rules.is_some() && context.now.since(cached.fetched_at) < ROBOTS_STALE_MAX
+        });
+        if let Some(cached) = stale {
+            let robots = Robots::from_text(cached.rules.as_deref().unwrap_or_default());
+            return ruled(context, &robots, cached.clone(), Outcome::Failed(cause));
+        }
+        let record = RobotsRecord { fetched_at: context.now, rules: None, validator: Default::default() };
+        Conclusion { robots: Some(record), ..Conclusion::of(context, Outcome::Failed(cause)) }
+    });
+    Conclusion { error: Some(fault.error), ..conclusion }
+}
+
+/// The rules are `robots`, and a seed's lead to its sitemaps.
+fn ruled(context: &Context<'_>, robots: &Robots, record: RobotsRecord, outcome: Outcome) -> Conclusion {
+    let leads = if context.task.depth == REFRESH_DEPTH { Leads::default() } else { leads(context, robots) };
+    let mut conclusion = Conclusion { robots: Some(record), ..Conclusion::of(context, outcome) };
+    conclusion.lead_to(leads);
+    conclusion
+}
+
+fn leads(context: &Context<'_>, robots: &Robots) -> Leads {
+    let leads = from_robots(context.host, context.task, context.url, robots, context.scope.probe);
+    if is_too_slow(robots.crawl_delay()) { leads.refuse_all(SkipReason::CrawlDelay) } else { leads }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conclude::fixture::{Asked, NOW, after, cached, days_ago, no_answer, redirect, rules, status};
+    use crate::schedule::Then;
+    use crate::scope::{Probe, Scope};
+    use crate::task::TaskKind;
+    use crate::validator::Validator;
+
+    const FIRST_GUESS: (&str, TaskKind) = ("https://a.example/sitemap.xml", TaskKind::Probe(0));
+
+    fn allows(conclusion: &Conclusion, path: &str) -> bool {
+        let text = conclusion.robots.clone().unwrap().rules.unwrap();
+        Robots::from_text(&text).allows(&url::Url::parse(&format!("https://a.example{path}")).unwrap())
+    }
+
+    #[test]
+    fn rules_are_recorded_and_lead_to_the_sitemaps_they_name() {
+        let asked = Asked::robots();
+        let answer =
+            rules("User-agent: *\nDisallow: /private\nSitemap: /s.xml\nSitemap: https://b.example/t.xml\n");
+        let conclusion = asked.answered(&answer);
+        assert!(matches!(conclusion.ended(), Outcome::Fetched(document) if document.document == "robots"));
+        assert!(!allows(&conclusion, "/private") && allows(&conclusion, "/s.xml"));
+        let sitemaps =
+            [("https://a.example/s.xml", TaskKind::Sitemap), ("https://b.example/t.xml", TaskKind::Sitemap)];
+        assert_eq!(conclusion.leads(), sitemaps);
+        assert!(
+            conclusion.found.iter().all(|new| new.task.named_by == [asked.host.id()] && new.task.depth == 0)
+        );
+    }
+
+    #[test]
+    fn no_file_allows_everything_and_leads_to_a_guess() {
+        for code in [400, 401, 403, 404, 410, 428, 430, 499] {
+            let conclusion = Asked::robots().answered(&status(code));
+            assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, None), "{code}");
+            assert!(allows(&conclusion, "/any"));
+            assert_eq!(conclusion.leads(), [FIRST_GUESS]);
+        }
+    }
+
+    #[test]
+    fn an_empty_answer_or_one_that_is_no_text_holds_no_rules() {
+        for answer in [status(204), status(200), Answer { error: Some(ErrorKind::Decode), ..status(200) }] {
+            let conclusion = Asked::robots().answered(&answer);
+            assert!(matches!(conclusion.ended(), Outcome::Fetched(_)));
+            assert!(allows(&conclusion, "/any"));
+        }
+    }
+
+    #[test]
+    fn a_file_over_the_ceiling_counts_as_far_as_it_was_read() {
+        let answer = Answer { error: Some(ErrorKind::TooLarge), ..rules("User-agent: *\nDisallow: /") };
+        assert!(!allows(&Asked::robots().answered(&answer), "/any"));
+    }
+
+    #[test]
+    fn what_cannot_be_had_forbids_everything_after_the_last_try() {
+        let broken_off = Answer { error: Some(ErrorKind::Incomplete), ..rules("User-agent: *\nAllow: /") };
+        for (attempt, answer, cause) in [
+            (3, status(500), ErrorKind::HttpStatus),
+            (3, status(429), ErrorKind::HttpStatus),
+            (3, no_answer(ErrorKind::Dns), ErrorKind::Dns),
+            (3, broken_off, ErrorKind::Incomplete),
+            (1, no_answer(ErrorKind::Timeout), ErrorKind::Timeout),
+            (1, no_answer(ErrorKind::Tls), ErrorKind::Tls),
+            (1, no_answer(ErrorKind::BlockedAddress), ErrorKind::BlockedAddress),
+            (1, status(304), ErrorKind::HttpStatus),
+        ] {
+            let conclusion = Asked { attempt, ..Asked::robots() }.answered(&answer);
+            assert_eq!(conclusion.ended(), &Outcome::Failed(cause));
+            let nothing = RobotsRecord { fetched_at: NOW, rules: None, validator: Validator::default() };
+            assert_eq!(conclusion.robots, Some(nothing));
+            assert_eq!((conclusion.leads(), conclusion.error), (vec![], Some(cause)));
+        }
+    }
+
+    #[test]
+    fn rules_are_not_given_up_while_tries_are_left() {
+        let conclusion = Asked::robots().answered(&status(502));
+        assert_eq!((conclusion.ended(), &conclusion.robots), (&Outcome::Retry(after(1)), &None));
+    }
+
+    #[test]
+    fn rules_of_the_last_thirty_days_stand_in_and_keep_their_date() {
+        let known = cached("User-agent: *\nDisallow: /private\nSitemap: /s.xml", days_ago(29));
+        let asked = Asked { attempt: 3, cached: Some(known.clone()), ..Asked::robots() };
+        let conclusion = asked.answered(&status(503));
+        assert_eq!(conclusion.robots, Some(known));
+        assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::HttpStatus));
+        assert_eq!(conclusion.leads(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
+        let asked = Asked { cached: Some(cached("", days_ago(30))), ..asked };
+        assert_eq!(asked.answered(&status(503)).robots.unwrap().rules, None);
+    }
+
+    #[test]
+    fn an_unchanged_file_makes_its_rules_young_again() {
+        let known = cached("User-agent: *\nDisallow: /private\nSitemap: /s.xml", days_ago(2));
+        let conclusion = Asked { cached: Some(known.clone()), ..Asked::robots() }.answered(&status(304));
+        assert_eq!(conclusion.robots, Some(RobotsRecord { fetched_at: NOW, ..known }));
+        assert_eq!(conclusion.ended(), &Outcome::NotModified);
+        assert_eq!(conclusion.leads(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
+    }
+
+    #[test]
+    fn five_redirects_are_followed_in_place_over_hosts_too_and_the_sixth_counts_as_no_file() {
+        let target = "https://www.a.example/robots.txt";
+        for hop in 0..5 {
+            let conclusion = Asked { hop, ..Asked::robots() }.answered(&redirect(target));
+            assert_eq!(conclusion.next, Then::Follow(target.to_owned(), hop + 1));
+            assert_eq!((conclusion.outcome, conclusion.robots), (None, None));
+        }
+        let conclusion = Asked { hop: 5, ..Asked::robots() }.answered(&redirect(target));
+        assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, Some(ErrorKind::Redirect)));
+        assert!(allows(&conclusion, "/any"));
+    }
+
+    #[test]
+    fn a_redirect_that_leads_nowhere_counts_as_no_file() {
+        for answer in [status(301), redirect("ftp://a.example/robots.txt"), redirect("https://")] {
+            let conclusion = Asked::robots().answered(&answer);
+            assert_eq!(conclusion.ended(), &Outcome::Absent);
+            assert!(allows(&conclusion, "/any"));
+        }
+    }
+
+    #[test]
+    fn rules_found_elsewhere_hold_for_the_host_that_was_asked() {
+        let url = "https://www.a.example/robots.txt".to_owned();
+        let asked = Asked { hop: 1, url, ..Asked::robots() };
+        let conclusion = asked.answered(&rules("Sitemap: s.xml"));
+        assert_eq!(conclusion.leads(), [("https://www.a.example/s.xml", TaskKind::Sitemap)]);
+        assert_eq!(conclusion.found[0].task.named_by, [asked.host.id()]);
+        assert_eq!(asked.answered(&rules("")).leads(), [FIRST_GUESS]);
+    }
+
+    #[test]
+    fn a_crawl_delay_over_a_minute_leads_to_nothing_and_says_so() {
+        let sitemaps = "Sitemap: /s.xml\nSitemap: /t.xml\nSitemap: ftp://a.example/";
+        let slow = Asked::robots().answered(&rules(&format!("User-agent: *\nCrawl-delay: 61\n{sitemaps}")));
+        assert_eq!(slow.leads(), []);
+        let refused = slow.outcome.unwrap().refused;
+        assert_eq!(refused, [(SkipReason::BadUrl, 1), (SkipReason::CrawlDelay, 2)].into());
+        assert!(slow.robots.unwrap().rules.is_some());
+        let guess = Asked::robots().answered(&rules("User-agent: *\nCrawl-delay: 3600"));
+        assert_eq!(guess.outcome.unwrap().refused, [(SkipReason::CrawlDelay, 1)].into());
+        let bearable =
+            Asked::robots().answered(&rules(&format!("User-agent: *\nCrawl-delay: 60\n{sitemaps}")));
+        assert_eq!(bearable.leads().len(), 2);
+    }
+
+    #[test]
+    fn a_refresh_discovers_nothing() {
+        let mut asked = Asked::robots();
+        asked.task.depth = REFRESH_DEPTH;
+        for answer in [rules("Sitemap: /s.xml"), status(404), rules("User-agent: *\nCrawl-delay: 99")] {
+            let conclusion = asked.answered(&answer);
+            assert_eq!(conclusion.leads(), []);
+            assert!(conclusion.robots.is_some() && conclusion.outcome.unwrap().refused.is_empty());
+        }
+    }
+
+    #[test]
+    fn guesses_follow_the_flag() {
+        for (probe, file, guesses) in [
+            (Probe::Auto, "", 1),
+            (Probe::Auto, "Sitemap: /s.xml", 0),
+            (Probe::Auto, "Sitemap: mailto:me", 1),
+            (Probe::Always, "Sitemap: /s.xml", 1),
+            (Probe::Never, "", 0),
+        ] {
+            let asked = Asked { scope: Scope { probe, ..Scope::default() }, ..Asked::robots() };
+            let conclusion = asked.answered(&rules(file));
+            let made =
+                conclusion.leads().iter().filter(|(_, kind)| matches!(kind, TaskKind::Probe(_))).count();
+            assert_eq!(made, guesses, "{probe}: {file}");
+        }
+    }
+}

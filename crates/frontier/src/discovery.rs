@@ -1,0 +1,252 @@
+//! What an answer leads to: the sitemaps that a robots.txt or an index names, and guesses where none is named.
+
+use std::collections::{BTreeMap, HashSet};
+
+use url::Url;
+
+use crate::answer::Answer;
+use crate::host::Host;
+use crate::normal_url::{normal_url, normalise};
+use crate::outcome::SkipReason;
+use crate::robots::Robots;
+use crate::scope::{Probe, Scope};
+use crate::task::{NewTask, Task, TaskKind};
+
+/// Where sites put a sitemap that they do not announce, in the order in which they are tried.
+///
+/// Each costs every silent host a request at its pace, so the list holds what wide-spread software writes by
+/// default (Yoast, Astro, WordPress) and the customary names only.
+pub const WELL_KNOWN_PATHS: [&str; 8] = [
+    "/sitemap.xml",
+    "/sitemap_index.xml",
+    "/sitemap-index.xml",
+    "/wp-sitemap.xml",
+    "/sitemap.xml.gz",
+    "/sitemap.txt",
+    "/sitemaps.xml",
+    "/sitemap/sitemap.xml",
+];
+
+/// The guess that no further one follows: a well-known path that led to another path of another host.
+pub const LAST_GUESS: TaskKind = TaskKind::Probe(u8::MAX);
+
+/// What a document leads to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Leads {
+    /// To be taken on, in the document's order.
+    pub found: Vec<NewTask>,
+    /// URLs that the document names and that are not taken on, by reason.
+    pub refused: BTreeMap<SkipReason, u64>,
+}
+
+impl Leads {
+    /// The same leads when none of them may be followed.
+    pub fn refuse_all(mut self, reason: SkipReason) -> Self {
+        self.refuse(reason, self.found.len() as u64);
+        self.found.clear();
+        self
+    }
+
+    fn refuse(&mut self, reason: SkipReason, count: u64) {
+        if count > 0 {
+            *self.refused.entry(reason).or_default() += count;
+        }
+    }
+}
+
+/// What `robots`, found at `robots_url`, leads to: its Sitemap lines, each once, on whatever hosts; where it
+/// names none, or where `probe` says so, the first of the [`WELL_KNOWN_PATHS`].
+///
+/// `host` is the one that the rules hold for: redirects may have led to a file of another (RFC 9309 section
+/// 2.3.1.2). Relative lines are resolved against the file's own URL.
+pub fn from_robots(host: &Host, task: &Task, robots_url: &str, robots: &Robots, probe: Probe) -> Leads {
+    let (named, bad) = named_sitemaps(robots, robots_url);
+    let mut leads = Leads::default();
+    leads.refuse(SkipReason::BadUrl, bad);
+    for url in &named {
+        if let Some(mut named) = lead(task, url, TaskKind::Sitemap) {
+            named.task.named_by = vec![task.id.host];
+            leads.found.push(named);
+        }
+    }
+    let probes = match probe {
+        Probe::Auto => named.is_empty(),
+        Probe::Always => true,
+        Probe::Never => false,
+    };
+    if probes {
+        leads.found.extend(guess(host, task, 0, &named));
+    }
+    leads
+}
+
+/// The sitemaps that `robots`, found at `robots_url`, names, normalised, each once; and the number of lines whose
+/// value is no URL that can be fetched.
+pub fn named_sitemaps(robots: &Robots, robots_url: &str) -> (Vec<Url>, u64) {
+    let base = Url::parse(robots_url).ok();
+    let resolved = |line: &String| normalise(Url::options().base_url(base.as_ref()).parse(line).ok()?);
+    let mut seen = HashSet::new();
+    let (mut named, mut bad) = (Vec::new(), 0);
+    for line in robots.sitemaps() {
+        match resolved(line) {
+            Some(url) if seen.insert(url.clone()) => named.push(url),
+            Some(_) => {}
+            None => bad += 1,
+        }
+    }
+    (named, bad)
+}
+
+/// The guess after the well-known path of `task`, where nothing was; `named` are paths that need no guess.
+/// `None` at the end of the list.
+pub fn next_guess(host: &Host, task: &Task, named: &[Url]) -> Option<NewTask> {
+    match task.kind {
+        TaskKind::Probe(nth) => guess(host, task, nth.checked_add(1)?, named),
+        TaskKind::Robots | TaskKind::Sitemap => None,
+    }
+}
+
+fn guess(host: &Host, task: &Task, from: u8, named: &[Url]) -> Option<NewTask> {
+    WELL_KNOWN_PATHS.into_iter().zip(0_u8..).skip(usize::from(from)).find_map(|(path, nth)| {
+        let url = normal_url(&host.url(path)).filter(|url| !named.contains(url))?;
+        lead(task, &url, TaskKind::Probe(nth))
+    })
+}
+
+/// The children of the index at `task` as far as `scope` admits them, repeats included.
+pub fn from_index(task: &Task, answer: &Answer, scope: &Scope) -> Leads {
+    let taken = usize::try_from(scope.max_children).unwrap_or(usize::MAX).min(answer.children.len());
+    let over = (answer.children.len() - taken) as u64;
+    let mut leads = Leads::default();
+    leads.refuse(SkipReason::BadUrl, answer.children_bad);
+    leads.refuse(SkipReason::CountLimit, answer.children_over.saturating_add(over));
+    for child in &answer.children[..taken] {
+        match admitted(task, child, scope) {
+            Ok(child) => leads.found.push(child),
+            Err(reason) => leads.refuse(reason, 1),
+        }
+    }
+    leads
+}
+
+fn admitted(task: &Task, child: &str, scope: &Scope) -> Result<NewTask, SkipReason> {
+    let url = normal_url(child).ok_or(SkipReason::BadUrl)?;
+    if !scope.admits(url.as_str()) {
+        return Err(SkipReason::Excluded);
+    }
+    let depth = task.depth.saturating_add(1);
+    if depth > scope.max_depth {
+        return Err(SkipReason::DepthLimit);
+    }
+    let mut child = lead(task, &url, TaskKind::Sitemap).ok_or(SkipReason::BadUrl)?;
+    child.task.depth = depth;
+    child.task.named_by.clone_from(&task.named_by);
+    Ok(child)
+}
+
+/// The task of another host that `task` was redirected to, after `hops` redirects in all.
+///
+/// A guess stays one, so that nothing being there is no error; guessing goes on at the other host where it has
+/// the same path, as when `http://example.com` has moved to `https://www.example.com`.
+pub fn from_redirect(task: &Task, target: &Url, hops: u8) -> Option<NewTask> {
+    let kind = match task.kind {
+        TaskKind::Probe(_) if target.path() != path_of(task) => LAST_GUESS,
+        kind => kind,
+    };
+    let mut moved = lead(task, target, kind)?;
+    moved.task.depth = task.depth;
+    moved.task.hops = hops;
+    moved.task.named_by.clone_from(&task.named_by);
+    Some(moved)
+}
+
+fn path_of(task: &Task) -> String {
+    Url::parse(&task.url).map(|url| url.path().to_owned()).unwrap_or_default()
+}
+
+/// A root at `url` found by `task`; `None` where the URL has no host that can be asked.
+fn lead(task: &Task, url: &Url, kind: TaskKind) -> Option<NewTask> {
+    let (asked, found_on) = (Host::of(url)?, task.id.host);
+    let task = Task { parent: Some(task.id), ..Task::new(&asked, url.as_str(), kind) };
+    Some(NewTask { host: asked, task, found_on: Some(found_on) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskId;
+
+    fn host() -> Host {
+        Host::of(&Url::parse("https://a.example").unwrap()).unwrap()
+    }
+
+    fn robots_task() -> Task {
+        Task::new(&host(), "https://a.example/robots.txt", TaskKind::Robots)
+    }
+
+    fn discovered(text: &str, probe: Probe) -> Leads {
+        let robots = Robots::parse(text.as_bytes(), "bot");
+        from_robots(&host(), &robots_task(), "https://a.example/robots.txt", &robots, probe)
+    }
+
+    fn urls(leads: &Leads) -> Vec<&str> {
+        leads.found.iter().map(|new| new.task.url.as_str()).collect()
+    }
+
+    #[test]
+    fn sitemap_lines_are_resolved_normalised_and_taken_once() {
+        let leads = discovered(
+            "Sitemap: https://a.example/%7ea.xml\nsitemap: ~a.xml\nSITEMAP: //b.example/B.xml\n\
+             Sitemap: HTTPS://A.example:443/~a.xml#x\nSitemap: /c.xml?b=2&a=1\n",
+            Probe::Auto,
+        );
+        let expected =
+            ["https://a.example/~a.xml", "https://b.example/B.xml", "https://a.example/c.xml?b=2&a=1"];
+        assert_eq!(urls(&leads), expected);
+        assert!(leads.refused.is_empty());
+    }
+
+    #[test]
+    fn a_sitemap_on_another_host_is_asked_there_and_remembers_who_named_it() {
+        let leads = discovered("Sitemap: http://cdn.example:8080/s.xml", Probe::Auto);
+        let NewTask { host: asked, task, found_on } = &leads.found[0];
+        assert_eq!(asked.to_string(), "http://cdn.example:8080");
+        assert_eq!(task.id, TaskId::of(asked.id(), "http://cdn.example:8080/s.xml"));
+        assert_eq!((task.parent, *found_on), (Some(robots_task().id), Some(host().id())));
+        assert_eq!(task.named_by, [host().id()]);
+    }
+
+    #[test]
+    fn lines_without_a_usable_url_are_counted() {
+        let leads =
+            discovered("Sitemap: ftp://a.example/s.xml\nSitemap: https://\nSitemap: /s.xml", Probe::Auto);
+        assert_eq!(urls(&leads), ["https://a.example/s.xml"]);
+        assert_eq!(leads.refused, [(SkipReason::BadUrl, 2)].into());
+    }
+
+    #[test]
+    fn a_guess_is_named_by_nobody_and_counts_under_its_own_host() {
+        let leads = discovered("", Probe::Auto);
+        let guess = &leads.found[0];
+        assert_eq!((guess.task.kind, guess.task.named_by.len()), (TaskKind::Probe(0), 0));
+        assert_eq!(guess.found_on, Some(guess.host.id()));
+    }
+
+    #[test]
+    fn guesses_beside_named_sitemaps_pass_over_those() {
+        let leads = discovered("Sitemap: /sitemap.xml", Probe::Always);
+        assert_eq!(urls(&leads), ["https://a.example/sitemap.xml", "https://a.example/sitemap_index.xml"]);
+        assert_eq!(leads.found[1].task.kind, TaskKind::Probe(1));
+    }
+
+    #[test]
+    fn every_well_known_path_is_tried_once_in_order() {
+        let mut tried = Vec::new();
+        let mut next = guess(&host(), &robots_task(), 0, &[]);
+        while let Some(new) = next {
+            tried.push(new.task.url.trim_start_matches("https://a.example").to_owned());
+            next = next_guess(&host(), &new.task, &[]);
+        }
+        assert_eq!(tried, WELL_KNOWN_PATHS);
+    }
+}

@@ -1,0 +1,162 @@
+//! The last gate before a request leaves.
+
+use std::num::NonZeroU32;
+use std::ops::Add;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::host::HostId;
+use crate::timestamp::Timestamp;
+
+/// Hosts that were not asked for a while are forgotten once in so many requests.
+const REQUESTS_BETWEEN_CLEANUPS: u64 = 10_000;
+
+/// Holds each host to `--rate`, whatever the schedule before it decided. No burst, however long a host was idle.
+pub struct Gate(Option<Limiter>);
+
+struct Limiter {
+    clock: GivenClock,
+    hosts: RateLimiter<HostId, HashMapStateStore<HostId>, GivenClock, NoOpMiddleware<Moment>>,
+    requests: AtomicU64,
+}
+
+impl Gate {
+    /// A gate for `rate` requests per second and host. Anything but a positive number is no limit.
+    pub fn new(rate: f64) -> Self {
+        let period = Duration::try_from_secs_f64(rate.recip()).ok();
+        let quota = period.and_then(Quota::with_period);
+        Self(quota.map(|quota| {
+            let clock = GivenClock::default();
+            let hosts = RateLimiter::new(
+                quota.allow_burst(NonZeroU32::MIN),
+                HashMapStateStore::default(),
+                clock.clone(),
+            );
+            Limiter { clock, hosts, requests: AtomicU64::new(0) }
+        }))
+    }
+
+    /// Whether a request to `host` may leave at `now`: `None` if so, and it counts as gone; else how long to wait
+    /// before asking again.
+    pub fn wait(&self, host: HostId, now: Timestamp) -> Option<Duration> {
+        let limiter = self.0.as_ref()?;
+        limiter.clock.show(now);
+        let requests = limiter.requests.fetch_add(1, Ordering::Relaxed);
+        if requests % REQUESTS_BETWEEN_CLEANUPS == REQUESTS_BETWEEN_CLEANUPS - 1 {
+            limiter.hosts.retain_recent();
+            limiter.hosts.shrink_to_fit();
+        }
+        let not_until = limiter.hosts.check_key(&host).err()?;
+        // Rounded up to our clock's grain: asked again after that span, the answer is yes.
+        let wait = not_until.wait_time_from(limiter.clock.now()).as_nanos();
+        Some(Duration::from_micros(u64::try_from(wait.div_ceil(1_000)).unwrap_or(u64::MAX)))
+    }
+}
+
+/// The moment of the caller, as governor asks for it.
+#[derive(Clone, Default)]
+struct GivenClock(Arc<AtomicU64>);
+
+impl GivenClock {
+    /// Never goes back, as governor assumes.
+    fn show(&self, now: Timestamp) {
+        self.0.fetch_max(u64::try_from(now.as_micros()).unwrap_or(0).saturating_mul(1_000), Ordering::SeqCst);
+    }
+}
+
+impl Clock for GivenClock {
+    type Instant = Moment;
+
+    fn now(&self) -> Moment {
+        Moment(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Moment(u64);
+
+impl Add<Nanos> for Moment {
+    type Output = Self;
+
+    fn add(self, span: Nanos) -> Self {
+        Self(self.0.saturating_add(span.as_u64()))
+    }
+}
+
+impl Reference for Moment {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        self.0.saturating_sub(earlier.0).into()
+    }
+
+    fn saturating_sub(&self, span: Nanos) -> Self {
+        Self(self.0.checked_sub(span.as_u64()).unwrap_or(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: HostId = HostId(1);
+    const B: HostId = HostId(2);
+
+    fn at_ms(ms: i64) -> Timestamp {
+        // A moment of this century: governor counts nanoseconds in 64 bits.
+        Timestamp::from_micros(1_800_000_000_000_000 + ms * 1_000)
+    }
+
+    #[test]
+    fn a_host_passes_once_in_its_period_and_others_are_not_held_up() {
+        let gate = Gate::new(2.0);
+        assert_eq!(gate.wait(A, at_ms(0)), None);
+        assert_eq!(gate.wait(A, at_ms(100)), Some(Duration::from_millis(400)));
+        assert_eq!(gate.wait(B, at_ms(100)), None);
+        assert_eq!(gate.wait(A, at_ms(500)), None);
+    }
+
+    #[test]
+    fn an_idle_host_saves_up_no_burst() {
+        let gate = Gate::new(1.0);
+        assert_eq!(gate.wait(A, at_ms(0)), None);
+        assert_eq!(gate.wait(A, at_ms(60_000)), None);
+        assert_eq!(gate.wait(A, at_ms(60_001)), Some(Duration::from_millis(999)));
+    }
+
+    #[test]
+    fn the_wait_it_names_suffices_whatever_the_rate() {
+        for rate in [0.1, 0.7, 3.0, 7.0, 1e3] {
+            let gate = Gate::new(rate);
+            assert_eq!(gate.wait(A, at_ms(0)), None);
+            let wait = gate.wait(A, at_ms(0)).unwrap();
+            assert!(wait.as_secs_f64() >= 1.0 / rate - 1e-6, "{rate}: {wait:?}");
+            assert_eq!(gate.wait(A, at_ms(0) + wait), None, "{rate}");
+        }
+    }
+
+    #[test]
+    fn no_rate_is_no_limit() {
+        for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let gate = Gate::new(rate);
+            assert_eq!((gate.wait(A, at_ms(0)), gate.wait(A, at_ms(0))), (None, None), "{rate}");
+        }
+    }
+
+    #[test]
+    fn forgetting_idle_hosts_lets_none_pass_early() {
+        let gate = Gate::new(1.0);
+        let ids = REQUESTS_BETWEEN_CLEANUPS;
+        for id in 0..ids - 1 {
+            assert_eq!(gate.wait(HostId(id), at_ms(0)), None);
+        }
+        assert!(gate.wait(HostId(7), at_ms(1)).is_some(), "asked just before, and kept");
+        assert!(gate.wait(HostId(8), at_ms(1)).is_some());
+    }
+}

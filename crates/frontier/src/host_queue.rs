@@ -1,0 +1,422 @@
+//! What a lent host has to do: its tasks in memory, its lanes, its rules and its due time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::host::{Host, HostId};
+use crate::outcome::SkipReason;
+use crate::politeness::{self, DueTime};
+use crate::rules::{ROBOTS_AGE_MAX, Rules};
+use crate::schedule::{Pace, Request, Then};
+use crate::task::{REFRESH_DEPTH, Task, TaskId, TaskKind};
+use crate::timestamp::Timestamp;
+use crate::work_queue::{LeasedHost, Loaded, Release};
+
+/// Tasks wanted in memory beyond one for each lane: enough to bridge a load, few enough for thousands of hosts.
+const TASKS_WANTED: usize = 8;
+
+/// Tasks of a host in memory at which no more are asked for, though all of them may be waiting for a retry.
+const TASKS_HELD_MAX: usize = 64;
+
+/// One host, from its lease to its release.
+pub(crate) struct HostQueue {
+    id: HostId,
+    host: Arc<Host>,
+    is_seed: bool,
+    rules: Rules,
+    /// When the rules were last asked for: an older copy may serve while they cannot be had.
+    rules_asked_at: Option<Timestamp>,
+    /// A robots.txt is on its way.
+    asks_robots: bool,
+    due: DueTime,
+    spacing: Duration,
+    jobs: VecDeque<Job>,
+    lanes: Vec<Lane>,
+    busy_since: Timestamp,
+    parked_until: Option<Timestamp>,
+    loading: Loading,
+    inbox: u64,
+}
+
+/// A place for one request in flight.
+enum Lane {
+    Free { since: Timestamp },
+    Taken(TaskId),
+}
+
+/// A task in memory, or a further request of one.
+///
+/// Host and URL are held ready for the request: letting it go then looks into no other place in memory, which with
+/// 100,000 hosts is what a decision costs.
+struct Job {
+    host: Arc<Host>,
+    task: Task,
+    /// The task's, or where a redirect led.
+    url: String,
+    hop: u8,
+    attempt: u8,
+    not_before: Option<Timestamp>,
+    /// Since when it is in memory.
+    known_at: Timestamp,
+    /// What the host's rules say of it. Found out when either changes, not at each choice: it costs more than all else.
+    skip: Option<SkipReason>,
+}
+
+/// How memory stands to the queue.
+enum Loading {
+    /// The queue may hold more.
+    Wanted,
+    /// Up to so many tasks were asked for; these were settled since and may come again, read before their outcome
+    /// was committed.
+    Asked { n: usize, settled: Vec<TaskId> },
+    /// All there was is in memory.
+    Complete,
+    /// Offered for release; perhaps woken since.
+    Leaving { is_woken: bool },
+}
+
+/// The request that leaves next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Choice {
+    job: usize,
+    lane: usize,
+    begun_at: Timestamp,
+    pub(crate) permitted_at: Timestamp,
+}
+
+impl HostQueue {
+    pub(crate) fn new(leased: LeasedHost, pace: Pace, now: Timestamp) -> Self {
+        let rules = Rules::from_record(leased.robots.as_ref());
+        let delay = politeness::delay(pace.spacing, rules.crawl_delay());
+        let lanes = (0..pace.host_concurrency.max(1)).map(|_| Lane::Free { since: leased.busy_since });
+        Self {
+            id: leased.host.id(),
+            is_seed: leased.is_seed,
+            // The clock may have been set back since.
+            rules_asked_at: rules.asked_at().map(|asked_at| asked_at.min(now)),
+            rules,
+            asks_robots: false,
+            due: DueTime::of_lent(leased.not_before, leased.asked_before, delay, now),
+            spacing: pace.spacing,
+            jobs: VecDeque::new(),
+            lanes: lanes.collect(),
+            busy_since: leased.busy_since,
+            parked_until: None,
+            loading: Loading::Wanted,
+            inbox: leased.inbox,
+            host: Arc::new(leased.host),
+        }
+    }
+
+    pub(crate) fn id(&self) -> HostId {
+        self.id
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.taken().count()
+    }
+
+    fn taken(&self) -> impl Iterator<Item = TaskId> {
+        self.lanes.iter().filter_map(|lane| match lane {
+            Lane::Taken(task) => Some(*task),
+            Lane::Free { .. } => None,
+        })
+    }
+
+    /// The lane freed last, so that with nothing else in flight its time goes on without a gap.
+    fn free_lane(&self) -> Option<(Timestamp, usize)> {
+        let free = self.lanes.iter().enumerate().filter_map(|(index, lane)| match lane {
+            Lane::Free { since } => Some((*since, index)),
+            Lane::Taken(_) => None,
+        });
+        free.max()
+    }
+
+    pub(crate) fn rests(&self, now: Timestamp) -> bool {
+        self.due.rests(now)
+    }
+
+    pub(crate) fn waits_for_retry(&self, choice: Choice) -> bool {
+        let not_before = self.jobs.get(choice.job).and_then(|job| job.not_before);
+        not_before > self.due.at()
+    }
+}
+
+/// Tasks in and out.
+impl HostQueue {
+    /// How many tasks to ask for, if any should be.
+    pub(crate) fn hunger(&self) -> Option<usize> {
+        if !matches!(self.loading, Loading::Wanted) {
+            return None;
+        }
+        let held = self.jobs.len() + self.in_flight();
+        let ready = self.jobs.iter().filter(|job| job.not_before.is_none()).count();
+        let is_low = ready <= self.lanes.len() && held < TASKS_HELD_MAX + self.lanes.len();
+        is_low.then_some(held + TASKS_WANTED + self.lanes.len())
+    }
+
+    pub(crate) fn ask(&mut self, n: usize) {
+        self.loading = Loading::Asked { n, settled: Vec::new() };
+    }
+
+    pub(crate) fn load(&mut self, loaded: Loaded, now: Timestamp) {
+        let Loading::Asked { n, settled } = std::mem::replace(&mut self.loading, Loading::Wanted) else {
+            return;
+        };
+        self.inbox = loaded.inbox;
+        if loaded.tasks.len() < n || self.parked_until.is_some() {
+            self.loading = Loading::Complete;
+        }
+        if self.parked_until.is_some() {
+            return;
+        }
+        for task in loaded.tasks {
+            // A refresh of the rules is no task of the queue, though it has the id of one.
+            let is_held = self.jobs.iter().any(|job| job.task.id == task.id && !is_refresh(&job.task));
+            if !is_held && !settled.contains(&task.id) && !self.taken().any(|taken| taken == task.id) {
+                self.jobs.push_back(Job::new(&self.host, task, now).judged(&self.rules));
+            }
+        }
+    }
+
+    /// New tasks were committed for it.
+    pub(crate) fn wake(&mut self, now: Timestamp) {
+        let has_something = !self.jobs.is_empty() || self.in_flight() > 0;
+        match &mut self.loading {
+            Loading::Complete if has_something => self.loading = Loading::Wanted,
+            Loading::Complete => {
+                self.busy_since = self.busy_since.max(now);
+                self.loading = Loading::Wanted;
+            }
+            Loading::Leaving { is_woken } if !*is_woken => {
+                self.busy_since = self.busy_since.max(now);
+                *is_woken = true;
+            }
+            // What is asked for may have been read before; ask again.
+            Loading::Asked { n, .. } => *n = 0,
+            Loading::Wanted | Loading::Leaving { .. } => {}
+        }
+    }
+
+    pub(crate) fn forget(&mut self, task: TaskId) {
+        self.jobs.retain(|job| job.task.id != task);
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.loading, Loading::Complete) && self.jobs.is_empty() && self.in_flight() == 0
+    }
+
+    pub(crate) fn leave(&mut self) -> Release {
+        self.loading = Loading::Leaving { is_woken: false };
+        let not_before = self.due.at().max(self.parked_until);
+        Release { host: self.id, inbox: self.inbox, not_before, parked: self.parked_until.is_some() }
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.loading, Loading::Leaving { .. })
+    }
+
+    /// It was not released: it has new tasks.
+    pub(crate) fn stay(&mut self, now: Timestamp) {
+        self.wake(now);
+        self.loading = Loading::Wanted;
+    }
+}
+
+/// What is next, and when.
+impl HostQueue {
+    pub(crate) fn choose(&mut self, session_started_at: Timestamp, now: Timestamp) -> Option<Choice> {
+        let (free_since, lane) = self.free_lane()?;
+        let index = if self.rules_hold(session_started_at, now) {
+            self.first_ready(now)?
+        } else {
+            self.robots_job(now)?
+        };
+        let job = self.jobs.get(index)?;
+        let mut begun_at = free_since.max(self.busy_since);
+        if self.in_flight() > 0 {
+            // A lane beside others waits for nothing while there is no task for it.
+            begun_at = begun_at.max(job.known_at);
+        }
+        let withheld_until = if job.skip.is_none() { self.due.at().max(job.not_before) } else { None };
+        let permitted_at = begun_at.max(withheld_until.unwrap_or(begun_at));
+        Some(Choice { job: index, lane, begun_at, permitted_at })
+    }
+
+    /// Whether what is chosen is there.
+    pub(crate) fn holds(&self, choice: Choice) -> bool {
+        self.jobs.get(choice.job).is_some_and(|job| job.not_before <= Some(choice.permitted_at))
+    }
+
+    /// Whether what is chosen may still be asked: rules grow old while a host waits for a slot.
+    pub(crate) fn is_current(&self, choice: Choice, session_started_at: Timestamp, now: Timestamp) -> bool {
+        let is_robots = self.jobs.get(choice.job).is_some_and(|job| job.task.kind == TaskKind::Robots);
+        is_robots || self.rules_hold(session_started_at, now)
+    }
+
+    fn rules_hold(&self, session_started_at: Timestamp, now: Timestamp) -> bool {
+        let Some(asked_at) = self.rules_asked_at else { return false };
+        let is_young = now.since(asked_at) < ROBOTS_AGE_MAX;
+        is_young || (matches!(self.rules, Rules::Unreachable { .. }) && asked_at >= session_started_at)
+    }
+
+    /// The first task that need not wait for a retry, else the one that waits least.
+    fn first_ready(&self, now: Timestamp) -> Option<usize> {
+        let is_ready = |job: &Job| job.not_before.is_none_or(|not_before| not_before <= now);
+        self.jobs.iter().position(is_ready).or_else(|| {
+            let waiting = self.jobs.iter().enumerate().min_by_key(|(_, job)| job.not_before);
+            waiting.map(|(index, _)| index)
+        })
+    }
+
+    /// The host's robots.txt, which comes before all else: its own task if it is at hand, else one that is in no
+    /// queue. `None` while it is on its way, or there is nothing else to do.
+    fn robots_job(&mut self, now: Timestamp) -> Option<usize> {
+        if self.asks_robots || self.jobs.is_empty() {
+            return None;
+        }
+        let at_hand = self.jobs.iter().position(|job| job.task.kind == TaskKind::Robots);
+        at_hand.or_else(|| {
+            self.jobs.push_front(Job::new(&self.host, refresh(self.id, &self.host), now));
+            Some(0)
+        })
+    }
+
+    /// Takes what was chosen.
+    pub(crate) fn start(
+        &mut self,
+        place: usize,
+        choice: Choice,
+        now: Timestamp,
+    ) -> Option<(Request, Option<SkipReason>)> {
+        let job = self.jobs.remove(choice.job)?;
+        *self.lanes.get_mut(choice.lane)? = Lane::Taken(job.task.id);
+        self.asks_robots |= job.task.kind == TaskKind::Robots;
+        if job.skip.is_none() {
+            self.due.start(now);
+        }
+        let request = Request {
+            host: job.host,
+            is_seed: self.is_seed,
+            url: job.url,
+            task: job.task,
+            hop: job.hop,
+            attempt: job.attempt,
+            lane: choice.lane,
+            begun_at: choice.begun_at,
+            permitted_at: choice.permitted_at,
+            place,
+        };
+        Some((request, job.skip))
+    }
+
+    /// The request left later than it was let go.
+    pub(crate) fn started(&mut self, now: Timestamp) {
+        self.due.start(now);
+    }
+
+    pub(crate) fn settle(&mut self, request: &Request, then: Then, now: Timestamp) {
+        if let Some(lane) = self.lanes.get_mut(request.lane) {
+            *lane = Lane::Free { since: now };
+        }
+        let is_robots = request.task.kind == TaskKind::Robots;
+        if is_robots {
+            self.asks_robots = false;
+        }
+        let again = || Job::new(&self.host, request.task.clone(), now);
+        match then {
+            Then::Done => {
+                if let Loading::Asked { settled, .. } = &mut self.loading {
+                    settled.push(request.task.id);
+                }
+                if is_robots {
+                    self.robots_ended(now);
+                }
+            }
+            // What is dropped here is pending in the queue.
+            _ if self.parked_until.is_some() => {}
+            Then::Follow(url, hop) => {
+                let job = Job { url, hop, attempt: request.attempt, ..again() };
+                self.jobs.push_front(job.judged(&self.rules));
+            }
+            Then::Retry(not_before) => {
+                let attempt = request.attempt.saturating_add(1);
+                let job = Job { not_before: Some(not_before), attempt, ..again() };
+                self.jobs.push_front(job.judged(&self.rules));
+            }
+        }
+    }
+
+    /// Asked and answered: whatever the rules are now, they serve for a day.
+    fn robots_ended(&mut self, now: Timestamp) {
+        self.rules_asked_at = Some(now);
+        if matches!(self.rules, Rules::Unknown) {
+            self.set_rules(Rules::Unreachable { since: now });
+        }
+    }
+
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.due.set_delay(politeness::delay(self.spacing, rules.crawl_delay()));
+        self.rules_asked_at = self.rules_asked_at.max(rules.asked_at());
+        self.rules = rules;
+        // What was to ask for them on the way is not needed, or is made anew.
+        self.jobs.retain(|job| !is_refresh(&job.task));
+        for job in &mut self.jobs {
+            job.skip = self.rules.verdict(job.task.kind, &job.url);
+        }
+    }
+
+    pub(crate) fn rest(&mut self, until: Timestamp) {
+        self.due.rest(until);
+    }
+
+    /// Nothing more is started; what is in memory stays pending in the queue.
+    pub(crate) fn park(&mut self, until: Timestamp) {
+        self.parked_until = self.parked_until.max(Some(until));
+        self.jobs.clear();
+        if matches!(self.loading, Loading::Wanted) {
+            self.loading = Loading::Complete;
+        }
+    }
+}
+
+impl Job {
+    fn new(host: &Arc<Host>, task: Task, now: Timestamp) -> Self {
+        Self {
+            host: host.clone(),
+            url: task.url.clone(),
+            hop: 0,
+            attempt: task.attempts.saturating_add(1),
+            not_before: task.not_before,
+            known_at: now,
+            skip: None,
+            task,
+        }
+    }
+
+    fn judged(mut self, rules: &Rules) -> Self {
+        self.skip = rules.verdict(self.task.kind, &self.url);
+        self
+    }
+}
+
+/// Whether it is a robots.txt asked for on the way, not a task of the queue.
+fn is_refresh(task: &Task) -> bool {
+    task.kind == TaskKind::Robots && task.depth == REFRESH_DEPTH
+}
+
+fn refresh(id: HostId, host: &Host) -> Task {
+    let url = host.url("/robots.txt");
+    Task {
+        id: TaskId::of(id, &url),
+        url,
+        kind: TaskKind::Robots,
+        depth: REFRESH_DEPTH,
+        parent: None,
+        hops: 0,
+        attempts: 0,
+        not_before: None,
+        named_by: Vec::new(),
+    }
+}

@@ -1,0 +1,131 @@
+//! The pause between two requests to a host.
+
+use std::time::Duration;
+
+use crate::timestamp::Timestamp;
+
+/// The longest Crawl-delay that is obeyed; a host that asks for more is skipped.
+///
+/// At one request a minute a site with 1,000 sitemaps takes most of a day already.
+pub const CRAWL_DELAY_MAX: Duration = Duration::from_secs(60);
+
+/// Whether a host asks for a longer Crawl-delay than we wait.
+pub fn is_too_slow(crawl_delay: Option<Duration>) -> bool {
+    crawl_delay.is_some_and(|delay| delay > CRAWL_DELAY_MAX)
+}
+
+/// The least span between two starts: the longer of the rate's spacing and the Crawl-delay, which counts up to
+/// [`CRAWL_DELAY_MAX`].
+///
+/// Crawl-delay is a convention outside RFC 9309.
+pub fn delay(spacing: Duration, crawl_delay: Option<Duration>) -> Duration {
+    spacing.max(crawl_delay.unwrap_or_default().min(CRAWL_DELAY_MAX))
+}
+
+/// When a host may be asked next.
+///
+/// Delays count from start to start. A rest (Retry-After, RFC 9110 section 10.2.3) counts from the end of the answer
+/// that asked for it, so it comes as the moment of its end.
+#[derive(Clone, Copy, Debug)]
+pub struct DueTime {
+    delay: Duration,
+    started_at: Option<Timestamp>,
+    rest_until: Option<Timestamp>,
+}
+
+impl DueTime {
+    /// Of a host that is lent at `now`.
+    ///
+    /// One that may have been asked before by a session that left no word waits for one full delay: that request
+    /// may have left a moment ago.
+    pub fn of_lent(
+        not_before: Option<Timestamp>,
+        asked_before: bool,
+        delay: Duration,
+        now: Timestamp,
+    ) -> Self {
+        Self { delay, started_at: asked_before.then_some(now), rest_until: not_before }
+    }
+
+    /// The moment; `None` for a host that was never asked and need not rest.
+    pub fn at(&self) -> Option<Timestamp> {
+        self.started_at.map(|started_at| started_at + self.delay).max(self.rest_until)
+    }
+
+    /// A request left.
+    pub fn start(&mut self, now: Timestamp) {
+        self.started_at = self.started_at.max(Some(now));
+    }
+
+    /// Nothing may leave before `until`.
+    pub fn rest(&mut self, until: Timestamp) {
+        self.rest_until = self.rest_until.max(Some(until));
+    }
+
+    /// Whether it is a rest that withholds the host at `now`, more than its pace.
+    pub fn rests(&self, now: Timestamp) -> bool {
+        self.rest_until > Some(now) && self.rest_until == self.at()
+    }
+
+    /// The host's rules are known, or others than before.
+    pub fn set_delay(&mut self, delay: Duration) {
+        self.delay = delay;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn the_longer_of_spacing_and_crawl_delay_counts_up_to_the_ceiling() {
+        assert_eq!(delay(SECOND, None), SECOND);
+        assert_eq!(delay(SECOND, Some(SECOND * 7)), SECOND * 7);
+        assert_eq!(delay(SECOND * 9, Some(SECOND * 7)), SECOND * 9);
+        assert_eq!(delay(SECOND, Some(Duration::MAX)), CRAWL_DELAY_MAX);
+    }
+
+    #[test]
+    fn a_host_that_asks_for_more_than_a_minute_is_too_slow() {
+        assert!(!is_too_slow(None));
+        assert!(!is_too_slow(Some(CRAWL_DELAY_MAX)));
+        assert!(is_too_slow(Some(CRAWL_DELAY_MAX + Duration::from_nanos(1))));
+    }
+
+    #[test]
+    fn a_new_host_is_due_at_once() {
+        assert_eq!(DueTime::of_lent(None, false, SECOND, at(5)).at(), None);
+    }
+
+    #[test]
+    fn a_host_that_a_lost_session_may_have_asked_waits_one_delay_and_the_delay_may_grow() {
+        let mut due = DueTime::of_lent(Some(at(3)), true, SECOND, at(5));
+        assert_eq!(due.at(), Some(at(6)));
+        due.set_delay(SECOND * 10);
+        assert_eq!(due.at(), Some(at(15)));
+    }
+
+    #[test]
+    fn a_delay_counts_from_the_start_and_a_rest_to_its_end() {
+        let mut due = DueTime::of_lent(None, false, SECOND * 2, at(0));
+        due.start(at(10));
+        assert_eq!(due.at(), Some(at(12)));
+        due.rest(at(40));
+        due.rest(at(20));
+        assert_eq!(due.at(), Some(at(40)), "a shorter rest shortens nothing");
+        assert!(due.rests(at(39)) && !due.rests(at(40)));
+    }
+
+    #[test]
+    fn no_delay_of_a_stranger_overflows() {
+        let mut due = DueTime::of_lent(None, false, Duration::MAX, at(0));
+        due.start(Timestamp::from_micros(i64::MAX));
+        assert_eq!(due.at(), Some(Timestamp::from_micros(i64::MAX)));
+    }
+}

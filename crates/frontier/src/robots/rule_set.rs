@@ -1,0 +1,158 @@
+//! All rules that speak to us, and the answer they give together.
+
+use std::cmp::Reverse;
+
+use texting_robots::Robot;
+
+use super::rule::{Rule, Verdict};
+
+/// Most rules with a `$` that texting_robots is given; a file with more is matched by [`Rule::matches`].
+///
+/// texting_robots compiles a regular expression for each of them: measured, up to 0.2 ms and 110 KiB apiece, so that a
+/// made file of 15,000 took 1.2 s, 150 MB and 0.06 s a URL. Stars without `$` cost it no more than they cost us.
+const ANCHORED_RULES_MAX: usize = 32;
+
+/// The rules of a host, the most specific first.
+#[derive(Debug)]
+pub(super) struct RuleSet {
+    rules: Vec<Rule>,
+    matcher: Matcher,
+}
+
+/// Who compares a URL with the rules: both give the same answers.
+#[derive(Debug)]
+enum Matcher {
+    /// texting_robots, which holds a normalised file of the same rules.
+    TextingRobots(Robot),
+    /// [`Rule::matches`], in linear time.
+    Linear,
+}
+
+impl RuleSet {
+    /// Sorts the rules by length in octets, Allow before Disallow, and drops repeats.
+    pub(super) fn new(mut rules: Vec<Rule>) -> RuleSet {
+        rules.sort_by(|a, b| Self::precedence(a).cmp(&Self::precedence(b)));
+        rules.dedup();
+        let matcher = Matcher::for_rules(&rules);
+        RuleSet { rules, matcher }
+    }
+
+    fn precedence(rule: &Rule) -> (Reverse<usize>, Verdict, &str) {
+        (Reverse(rule.pattern.len()), rule.verdict, &rule.pattern)
+    }
+
+    pub(super) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Whether the path and query in `target` may be fetched.
+    pub(super) fn allow(&self, target: &str) -> bool {
+        match &self.matcher {
+            Matcher::TextingRobots(robot) => robot.allowed(target),
+            Matcher::Linear => {
+                let first = self.rules.iter().find(|rule| rule.matches(target));
+                first.is_none_or(|rule| rule.verdict == Verdict::Allow)
+            }
+        }
+    }
+}
+
+impl Matcher {
+    fn for_rules(rules: &[Rule]) -> Matcher {
+        if rules.iter().filter(|rule| rule.is_anchored()).count() > ANCHORED_RULES_MAX {
+            return Matcher::Linear;
+        }
+        // It refuses a file in which one rule makes too large an expression.
+        Robot::new("*", normalised_file(rules).as_bytes()).map_or(Matcher::Linear, Matcher::TextingRobots)
+    }
+}
+
+/// The rules as a robots.txt with one group, which leaves texting_robots nothing to interpret.
+fn normalised_file(rules: &[Rule]) -> String {
+    let mut file = "User-Agent: *\n".to_owned();
+    for rule in rules {
+        file.push_str(match rule.verdict {
+            Verdict::Allow => "Allow: ",
+            Verdict::Disallow => "Disallow: ",
+        });
+        file.push_str(&rule.pattern);
+        file.push('\n');
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rule(verdict: Verdict, pattern: &str) -> Rule {
+        Rule::read(verdict, pattern.as_bytes()).unwrap()
+    }
+
+    fn linear(rules: &RuleSet) -> RuleSet {
+        RuleSet { rules: rules.rules.clone(), matcher: Matcher::Linear }
+    }
+
+    #[test]
+    fn the_longest_match_decides_and_allow_wins_a_tie() {
+        let rules = RuleSet::new(vec![
+            rule(Verdict::Disallow, "/"),
+            rule(Verdict::Allow, "/page"),
+            rule(Verdict::Disallow, "/*.htm"),
+            rule(Verdict::Disallow, "/page"),
+        ]);
+        for rules in [&linear(&rules), &rules] {
+            assert!(rules.allow("/page"));
+            assert!(!rules.allow("/page.htm"));
+            assert!(!rules.allow("/other"));
+        }
+    }
+
+    #[test]
+    fn repeated_rules_are_kept_once() {
+        let rules = RuleSet::new(vec![rule(Verdict::Allow, "/a"), rule(Verdict::Allow, "/%61")]);
+        assert_eq!(rules.rules().len(), 1);
+    }
+
+    #[test]
+    fn rules_beyond_the_budget_are_matched_without_texting_robots() {
+        let rules =
+            |count| RuleSet::new((0..count).map(|i| rule(Verdict::Disallow, &format!("/{i}$"))).collect());
+        assert!(matches!(rules(ANCHORED_RULES_MAX).matcher, Matcher::TextingRobots(_)));
+        let beyond = rules(ANCHORED_RULES_MAX + 1);
+        assert!(matches!(beyond.matcher, Matcher::Linear));
+        assert!(!beyond.allow("/32"));
+        assert!(beyond.allow("/33"));
+    }
+
+    #[test]
+    fn a_rule_that_texting_robots_refuses_still_holds() {
+        let rules = RuleSet::new(vec![rule(Verdict::Disallow, &format!("/{}$", "*a".repeat(60)))]);
+        assert!(matches!(rules.matcher, Matcher::Linear));
+        assert!(!rules.allow(&format!("/{}", "a".repeat(60))));
+        assert!(rules.allow(&format!("/{}", "a".repeat(59))));
+    }
+
+    fn any_rule() -> impl Strategy<Value = Rule> {
+        let pattern = "[/*]([ab/?*]|%2A|%24|%C3%A9|\\.){0,8}\\$?";
+        let verdict = prop_oneof![Just(Verdict::Allow), Just(Verdict::Disallow)];
+        (verdict, pattern).prop_map(|(verdict, pattern)| rule(verdict, &pattern))
+    }
+
+    proptest! {
+        #[test]
+        fn texting_robots_and_our_matcher_give_the_same_answers(
+            rules in prop::collection::vec(any_rule(), 0..12),
+            targets in prop::collection::vec("/([ab/?]|%2A|%24|%C3%A9|\\.){0,10}", 1..12),
+        ) {
+            let rules = RuleSet::new(rules);
+            prop_assert!(matches!(rules.matcher, Matcher::TextingRobots(_)));
+            let linear = linear(&rules);
+            for target in &targets {
+                prop_assert_eq!(rules.allow(target), linear.allow(target), "{} by {:?}", target, rules.rules());
+            }
+        }
+    }
+}

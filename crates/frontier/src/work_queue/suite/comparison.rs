@@ -1,0 +1,311 @@
+//! The queue beside the model, under random commands.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::*;
+use crate::outcome::{ErrorKind, SkipReason};
+use crate::work_queue::{HostUpdate, ModelQueue};
+
+/// Few hosts and paths, so that commands meet.
+const HOSTS: [&str; 4] = ["a", "b", "c", "d"];
+const PATHS: [&str; 5] = ["/robots.txt", "/1", "/2", "/3", "/4"];
+const SITEMAPS_MAX: u64 = 3;
+const CASES: u32 = 48;
+
+#[derive(Clone, Debug)]
+enum Command {
+    Crash,
+    OpenSession,
+    Reap,
+    Advance(u64),
+    Lease(usize),
+    Load(usize),
+    Commit(Numbering, Vec<Change>),
+    /// Gives back the hosts whose bit is set, by the mark of the last load.
+    Release {
+        hosts: u8,
+        not_before_s: Option<u64>,
+        parked: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Numbering {
+    Next,
+    Again,
+    Skipping,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Ended { task: (usize, usize), outcome: Ending, read_as: Option<usize>, refused: u64 },
+    Found { task: (usize, usize), found_on: Option<usize>, guess: bool, depth: u16, named_by: usize },
+    Robots { host: usize, size: usize },
+    Fetched { task: (usize, usize), commit_us: u64 },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Fetched,
+    Truncated,
+    NotModified,
+    Duplicate,
+    Redirected,
+    Absent,
+    Skipped,
+    Failed,
+    Retry,
+}
+
+/// After any commands both have the same totals, hosts, accounts and tasks.
+pub fn it_behaves_as_the_model_under_random_commands<H: Harness>() {
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let commands = proptest::collection::vec(command(), 1..40);
+    let outcome = TestRunner::new(config).run(&commands, |commands| {
+        H::block_on(async {
+            let mut pair = Pair::<H>::start().await;
+            for command in commands {
+                pair.perform(command).await;
+                pair.compare().await;
+            }
+        });
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let numbering = prop_oneof![
+        20 => Just(Numbering::Next), 1 => Just(Numbering::Again), 1 => Just(Numbering::Skipping)
+    ];
+    prop_oneof![
+        1 => Just(Command::Crash),
+        1 => Just(Command::OpenSession),
+        1 => Just(Command::Reap),
+        3 => (0_u64..90).prop_map(Command::Advance),
+        4 => (0_usize..4).prop_map(Command::Lease),
+        2 => (0_usize..4).prop_map(Command::Load),
+        10 => (numbering, proptest::collection::vec(change(), 0..8))
+            .prop_map(|(numbering, changes)| Command::Commit(numbering, changes)),
+        3 => (any::<u8>(), proptest::option::of(0_u64..120), any::<bool>())
+            .prop_map(|(hosts, not_before_s, parked)| Command::Release { hosts, not_before_s, parked }),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let task = || (0..HOSTS.len(), 0..PATHS.len());
+    let outcome = proptest::sample::select(vec![
+        Ending::Fetched,
+        Ending::Truncated,
+        Ending::NotModified,
+        Ending::Duplicate,
+        Ending::Redirected,
+        Ending::Absent,
+        Ending::Skipped,
+        Ending::Failed,
+        Ending::Retry,
+    ]);
+    prop_oneof![
+        4 => (task(), outcome, proptest::option::weighted(0.2, 1..PATHS.len()), 0_u64..3)
+            .prop_map(|(task, outcome, read_as, refused)| Change::Ended { task, outcome, read_as, refused }),
+        6 => (task(), proptest::option::of(0..HOSTS.len()), any::<bool>(), 0_u16..3, 0..HOSTS.len())
+            .prop_map(|(task, found_on, guess, depth, named_by)| Change::Found { task, found_on, guess, depth, named_by }),
+        1 => (0..HOSTS.len(), 0_usize..200_000).prop_map(|(host, size)| Change::Robots { host, size }),
+        1 => (task(), 0_u64..50).prop_map(|(task, commit_us)| Change::Fetched { task, commit_us }),
+    ]
+}
+
+fn task((host, path): (usize, usize)) -> NewTask {
+    let kind = if path == 0 { TaskKind::Robots } else { TaskKind::Sitemap };
+    new_task(&site(HOSTS[host]), PATHS[path], kind)
+}
+
+/// The queue under test, the model, and a session on each.
+struct Pair<H: Harness> {
+    tested: H,
+    model: ModelQueue,
+    clock: Arc<HandClock>,
+    sessions: (Session, Session),
+    seq: u64,
+    /// The mark of each host's last load, the same on both.
+    inboxes: BTreeMap<HostId, u64>,
+}
+
+impl<H: Harness> Pair<H> {
+    async fn start() -> Self {
+        let bounds = QueueBounds { sitemaps_max: SITEMAPS_MAX };
+        let tested = H::fresh(bounds).await;
+        let clock = HandClock::at(tested.now());
+        let model = match H::SESSION_TTL {
+            None => ModelQueue::new(clock.clone(), bounds),
+            Some(ttl) => ModelQueue::shared(clock.clone(), bounds, ttl),
+        };
+        let sessions = (
+            tested.queue().open_session("tested").await.unwrap(),
+            model.open_session("model").await.unwrap(),
+        );
+        Self { tested, model, clock, sessions, seq: 0, inboxes: BTreeMap::new() }
+    }
+
+    async fn perform(&mut self, command: Command) {
+        match command {
+            Command::Crash => {
+                self.tested.reopen().await;
+                self.open_sessions().await;
+            }
+            Command::OpenSession => self.open_sessions().await,
+            Command::Reap => {
+                let reaped = self.tested.queue().reap().await.unwrap();
+                assert_eq!(reaped, self.model.reap().await.unwrap());
+            }
+            Command::Advance(seconds) => {
+                self.tested.advance(Duration::from_secs(seconds));
+                self.clock.set(self.tested.now());
+            }
+            Command::Lease(n) => self.lease(n).await,
+            Command::Load(n) => self.load(n).await,
+            Command::Commit(numbering, changes) => self.commit(numbering, changes).await,
+            Command::Release { hosts, not_before_s, parked } => {
+                self.release(hosts, not_before_s, parked).await;
+            }
+        }
+    }
+
+    async fn open_sessions(&mut self) {
+        let tested = self.tested.queue().open_session("tested").await.unwrap();
+        self.sessions = (tested, self.model.open_session("model").await.unwrap());
+        assert_eq!(self.sessions.0.number, self.sessions.1.number);
+        self.seq = 0;
+    }
+
+    async fn lease(&mut self, n: usize) {
+        let tested = self.tested.queue().lease(&self.sessions.0, n).await;
+        let model = self.model.lease(&self.sessions.1, n).await;
+        // A queue may be more careful than the model.
+        let careful = |leased: Vec<LeasedHost>| -> Vec<LeasedHost> {
+            leased.into_iter().map(|leased| LeasedHost { asked_before: true, ..leased }).collect()
+        };
+        assert_same(tested.map(careful), model.map(careful));
+    }
+
+    async fn load(&mut self, n: usize) {
+        let hosts = HOSTS.map(|name| site(name).id());
+        let tested = self.tested.queue().load(&self.sessions.0, &hosts, n).await;
+        let model = self.model.load(&self.sessions.1, &hosts, n).await;
+        for loaded in model.iter().flatten() {
+            self.inboxes.insert(loaded.host, loaded.inbox);
+        }
+        assert_same(tested, model);
+    }
+
+    async fn commit(&mut self, numbering: Numbering, changes: Vec<Change>) {
+        let seq = match numbering {
+            Numbering::Next => self.seq + 1,
+            Numbering::Again => self.seq,
+            Numbering::Skipping => self.seq + 2,
+        };
+        let mut commit = Commit { seq, ..Commit::default() };
+        for change in changes {
+            self.add(change, &mut commit);
+        }
+        let tested = self.tested.queue().commit(&self.sessions.0, commit.clone()).await;
+        let model = self.model.commit(&self.sessions.1, commit).await;
+        if model.is_ok() {
+            self.seq = seq;
+        }
+        assert_same(tested, model);
+    }
+
+    async fn release(&mut self, hosts: u8, not_before_s: Option<u64>, parked: bool) {
+        let chosen = HOSTS.iter().enumerate().filter(|(i, _)| hosts & (1 << i) != 0);
+        let releases: Vec<Release> = chosen
+            .map(|(_, name)| {
+                let host = site(name).id();
+                let inbox = self.inboxes.get(&host).copied().unwrap_or_default();
+                let not_before = not_before_s.map(|seconds| self.tested.now() + Duration::from_secs(seconds));
+                Release { host, inbox, not_before, parked }
+            })
+            .collect();
+        let tested = self.tested.queue().release(&self.sessions.0, &releases).await;
+        assert_same(tested, self.model.release(&self.sessions.1, &releases).await);
+    }
+
+    fn add(&self, change: Change, commit: &mut Commit) {
+        let now = self.tested.now();
+        match change {
+            Change::Ended { task: at, outcome, read_as, refused } => {
+                let new = task(at);
+                commit.outcomes.push(TaskOutcome {
+                    read_as: read_as.map(|path| task((at.0, path)).task.id),
+                    refused: BTreeMap::from([(SkipReason::DepthLimit, refused)]),
+                    ..ended(&new, self.outcome(outcome))
+                });
+            }
+            Change::Found { task: at, found_on, guess, depth, named_by } => {
+                let mut new = deeper(depth, task(at));
+                new.task.named_by = vec![site(HOSTS[named_by]).id()];
+                if new.task.kind == TaskKind::Sitemap {
+                    new.found_on = found_on.map(|host| site(HOSTS[host]).id());
+                    new.task.kind = if guess { TaskKind::Probe(0) } else { TaskKind::Sitemap };
+                }
+                commit.found.push(new);
+            }
+            Change::Robots { host, size } => {
+                let robots = rules(now, "#".repeat(size));
+                commit.hosts.push(HostUpdate { host: site(HOSTS[host]).id(), robots });
+            }
+            Change::Fetched { task: at, commit_us } => {
+                commit.fetches.push(fetch_record(task(at).task.id, now));
+                commit.previous_commit_us = commit_us;
+            }
+        }
+    }
+
+    fn outcome(&self, ending: Ending) -> Outcome {
+        let document = Fetched { document: "urlset".into(), entries: 3, ..Fetched::default() };
+        match ending {
+            Ending::Fetched => Outcome::Fetched(document),
+            Ending::Truncated => {
+                Outcome::Fetched(Fetched { truncated: Some(ErrorKind::Incomplete), ..document })
+            }
+            Ending::NotModified => Outcome::NotModified,
+            Ending::Duplicate => Outcome::Duplicate,
+            Ending::Redirected => Outcome::Redirected,
+            Ending::Absent => Outcome::Absent,
+            Ending::Skipped => Outcome::Skipped(SkipReason::RobotsDisallowed),
+            Ending::Failed => Outcome::Failed(ErrorKind::Timeout),
+            Ending::Retry => Outcome::Retry(self.tested.now() + Duration::from_secs(2)),
+        }
+    }
+
+    async fn compare(&mut self) {
+        assert_eq!(self.tested.queue().counts().await.unwrap(), self.model.counts().await.unwrap());
+        let mut hosts = self.tested.hosts().await;
+        hosts.sort_by_key(|record| record.host.id());
+        assert_eq!(hosts, self.model.hosts());
+        for record in &hosts {
+            assert!(record.account.adds_up(), "{record:?}");
+        }
+        let all: Vec<TaskId> = (0..HOSTS.len() * PATHS.len())
+            .map(|i| task((i / PATHS.len(), i % PATHS.len())).task.id)
+            .collect();
+        let tested = self.tested.queue().are_done(&self.sessions.0, &all).await;
+        assert_same(tested, self.model.are_done(&self.sessions.1, &all).await);
+        assert_eq!(self.tested.fetches().await, self.model.fetches());
+    }
+}
+
+/// Both answers, or both errors of one kind.
+fn assert_same<T: PartialEq + std::fmt::Debug>(tested: Result<T, QueueError>, model: Result<T, QueueError>) {
+    match (tested, model) {
+        (Ok(tested), Ok(model)) => assert_eq!(tested, model),
+        (Err(QueueError::Fenced(_)), Err(QueueError::Fenced(_))) => {}
+        (Err(tested @ QueueError::OutOfOrder { .. }), Err(model @ QueueError::OutOfOrder { .. })) => {
+            assert_eq!(tested.to_string(), model.to_string());
+        }
+        (tested, model) => panic!("the queue answers {tested:?}, the model {model:?}"),
+    }
+}

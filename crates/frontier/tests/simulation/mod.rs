@@ -1,0 +1,651 @@
+//! Whole crawls in virtual time: the schedule and the model queue against a made-up web, with crashes.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use frontier::task::REFRESH_DEPTH;
+use frontier::work_queue::{
+    Commit, HostUpdate, Loaded, ModelQueue, QueueBounds, RobotsRecord, Session, WorkQueue,
+};
+use frontier::{
+    Account, Clock, ErrorKind, Fetched, Host, HostId, NewTask, Next, Outcome, Pace, Request, Robots, Rules,
+    Schedule, Task, TaskId, TaskKind, TaskOutcome, Then, Timestamp, Validator,
+};
+use proptest::prelude::*;
+
+const TRIES_MAX: u8 = 3;
+const REST_S_MAX: u64 = 120;
+const BACKOFF: Duration = Duration::from_secs(1);
+/// A simulated crawl that takes more steps than this goes round in circles.
+const STEPS_MAX: usize = 200_000;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 768, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_crawl_is_polite_and_comes_to_the_same_end_however_often_it_crashes(
+        web in web(),
+        pace in pace(),
+        crashes in proptest::collection::vec(crash(), 1..5),
+    ) {
+        let undisturbed = Crawl::run(&web, pace, Vec::new());
+        let disturbed = Crawl::run(&web, pace, crashes);
+        prop_assert_eq!(undisturbed.accounts(), disturbed.accounts());
+        undisturbed.assert_paths_tile_the_busy_time();
+    }
+}
+
+#[test]
+fn one_slow_host_holds_nobody_up() {
+    let mut hosts = vec![HostPlan { latency_ms: 5, ..HostPlan::default() }; 20];
+    hosts[7] = HostPlan { latency_ms: 60_000, ..HostPlan::default() };
+    let pages = (0..200).map(|n| Page { host: n % 20, parent: None, answer: Answer::Document }).collect();
+    let web = Web { hosts, pages };
+    let pace = SimulatedPace { spacing_ms: 1_000, host_concurrency: 1, concurrency: 3 };
+    let crawl = Crawl::run(&web, pace, Vec::new());
+    for (index, ended_at) in crawl.last_settled_at() {
+        // robots.txt and ten sitemaps a second apart, and the little that the workers add.
+        let seconds = ended_at.since(Timestamp::from_micros(0)).as_secs();
+        assert!(index == 7 || seconds <= 12, "host {index} took {seconds} s");
+    }
+}
+
+/// A made-up web. Page `n` is `/n` of its host, named by its parent or by its host's robots.txt.
+#[derive(Clone, Debug)]
+struct Web {
+    hosts: Vec<HostPlan>,
+    pages: Vec<Page>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct HostPlan {
+    /// Known from a document only.
+    is_foreign: bool,
+    crawl_delay_s: Option<u32>,
+    /// How often robots.txt fails before it is had.
+    robots_fails: u32,
+    latency_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Page {
+    host: usize,
+    parent: Option<usize>,
+    answer: Answer,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    Document,
+    /// Fails so many times, then is had.
+    FailsFirst(u32),
+    Missing,
+    /// The host asks for a rest of so many seconds once.
+    RestsFirst(u64),
+    /// Redirects to another path of the host.
+    Moved,
+    Disallowed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SimulatedPace {
+    spacing_ms: u64,
+    host_concurrency: usize,
+    concurrency: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Crash {
+    after_starts: usize,
+    downtime_ms: u64,
+}
+
+fn web() -> impl Strategy<Value = Web> {
+    let host = (
+        any::<bool>(),
+        prop_oneof![4 => Just(None), 2 => (1_u32..20).prop_map(Some), 1 => Just(Some(61))],
+        prop_oneof![5 => Just(0_u32), 1 => Just(2), 1 => Just(1_000)],
+        prop_oneof![Just(0_u64), 1_u64..200, 500_u64..8_000],
+    );
+    let host = host.prop_map(|(is_foreign, crawl_delay_s, robots_fails, latency_ms)| HostPlan {
+        is_foreign,
+        crawl_delay_s,
+        robots_fails,
+        latency_ms,
+    });
+    let answer = prop_oneof![
+        8 => Just(Answer::Document),
+        1 => Just(Answer::FailsFirst(1)),
+        1 => Just(Answer::FailsFirst(1_000)),
+        1 => Just(Answer::Missing),
+        1 => (1_u64..120).prop_map(Answer::RestsFirst),
+        1 => Just(Answer::RestsFirst(3_600)),
+        1 => Just(Answer::Moved),
+        1 => Just(Answer::Disallowed),
+    ];
+    let page = (any::<usize>(), proptest::option::of(any::<usize>()), answer);
+    (proptest::collection::vec(host, 1..8), proptest::collection::vec(page, 1..60)).prop_map(
+        |(mut hosts, pages)| {
+            hosts[0].is_foreign = false;
+            let placed = pages.into_iter().enumerate().map(|(n, (host, parent, answer))| {
+                let host = host % hosts.len();
+                let parent = parent.filter(|_| n > 0).map(|parent| parent % n);
+                Page { host, parent: parent.or((hosts[host].is_foreign && n > 0).then_some(0)), answer }
+            });
+            let pages = placed.collect();
+            Web { hosts, pages }
+        },
+    )
+}
+
+fn pace() -> impl Strategy<Value = SimulatedPace> {
+    let spacing_ms = prop_oneof![Just(0_u64), Just(50), Just(1_000)];
+    (spacing_ms, 1_usize..4, 1_usize..6).prop_map(|(spacing_ms, host_concurrency, concurrency)| {
+        SimulatedPace { spacing_ms, host_concurrency, concurrency }
+    })
+}
+
+fn crash() -> impl Strategy<Value = Crash> {
+    (0_usize..60, prop_oneof![Just(0_u64), Just(1), 10_u64..5_000])
+        .prop_map(|(after_starts, downtime_ms)| Crash { after_starts, downtime_ms })
+}
+
+impl Web {
+    fn host(&self, index: usize) -> Host {
+        let url = format!("https://h{index}.example/");
+        Host::of(&url::Url::parse(&url).unwrap()).unwrap()
+    }
+
+    fn host_index(&self, host: &Host) -> usize {
+        host.name().trim_start_matches('h').split('.').next().unwrap().parse().unwrap()
+    }
+
+    fn path(&self, page: usize) -> String {
+        let private = if self.pages[page].answer == Answer::Disallowed { "/private" } else { "" };
+        format!("{private}/{page}")
+    }
+
+    fn parks(&self, host: usize) -> bool {
+        let is_long = |answer| matches!(answer, Answer::RestsFirst(seconds) if seconds > REST_S_MAX);
+        self.pages.iter().any(|page| page.host == host && is_long(page.answer))
+    }
+
+    fn robots(&self, host: usize) -> Robots {
+        let delay = self.hosts[host].crawl_delay_s.map(|s| format!("Crawl-delay: {s}\n")).unwrap_or_default();
+        Robots::parse(format!("User-agent: *\nDisallow: /private/\n{delay}").as_bytes(), "crawler")
+    }
+
+    fn found(&self, parent: Option<usize>, on: &Task, host: usize) -> Vec<NewTask> {
+        let named = self.pages.iter().enumerate().filter(|(_, page)| {
+            if parent.is_some() { page.parent == parent } else { page.parent.is_none() && page.host == host }
+        });
+        named.map(|(n, page)| self.task(page.host, &self.path(n), Some(on))).collect()
+    }
+
+    fn task(&self, host: usize, path: &str, parent: Option<&Task>) -> NewTask {
+        let host = self.host(host);
+        let url = host.url(path);
+        let kind = if path == "/robots.txt" { TaskKind::Robots } else { TaskKind::Sitemap };
+        let task = Task {
+            id: TaskId::of(host.id(), &url),
+            url,
+            kind,
+            depth: 0,
+            parent: parent.map(|parent| parent.id),
+            hops: 0,
+            attempts: 0,
+            not_before: None,
+            named_by: Vec::new(),
+        };
+        NewTask { host, task, found_on: parent.map(|parent| parent.id.host) }
+    }
+}
+
+/// What a request led to.
+struct Conclusion {
+    outcome: Option<Outcome>,
+    then: Then,
+    found: Vec<NewTask>,
+    rules: Option<RobotsRecord>,
+    rest: Option<Duration>,
+    read_as: Option<TaskId>,
+}
+
+impl Conclusion {
+    fn new(outcome: Outcome) -> Self {
+        let then = match outcome {
+            Outcome::Retry(at) => Then::Retry(at),
+            _ => Then::Done,
+        };
+        Self { outcome: Some(outcome), then, found: Vec::new(), rules: None, rest: None, read_as: None }
+    }
+}
+
+/// A request as the web saw it.
+struct Visit {
+    host: usize,
+    begun_at: Timestamp,
+    settled_at: Timestamp,
+}
+
+struct Crawl<'a> {
+    web: &'a Web,
+    pace: SimulatedPace,
+    clock: Arc<VirtualClock>,
+    queue: ModelQueue,
+    session: Session,
+    seq: u64,
+    schedule: Schedule,
+    /// What happens later, by moment and number.
+    events: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    happenings: BTreeMap<usize, Happening>,
+    numbers: usize,
+    crashes: Vec<Crash>,
+    starts: usize,
+    /// How often each URL was asked.
+    asked: BTreeMap<String, u32>,
+    last_start: BTreeMap<usize, Timestamp>,
+    rest_until: BTreeMap<usize, Timestamp>,
+    in_flight: BTreeMap<usize, usize>,
+    visits: Vec<Visit>,
+    final_outcomes: BTreeMap<TaskId, u32>,
+}
+
+enum Happening {
+    Answered(Request),
+    Loaded(Loaded),
+}
+
+impl<'a> Crawl<'a> {
+    fn run(web: &'a Web, pace: SimulatedPace, mut crashes: Vec<Crash>) -> Self {
+        crashes.sort_by_key(|crash| Reverse(crash.after_starts));
+        let clock = Arc::new(VirtualClock::default());
+        let queue = ModelQueue::new(clock.clone(), QueueBounds { sitemaps_max: 1_000 });
+        let session = at_once(queue.open_session("simulated")).unwrap();
+        let schedule = Schedule::new(pace.of_schedule(), clock.now());
+        let mut crawl = Self {
+            web,
+            pace,
+            clock,
+            queue,
+            session,
+            seq: 0,
+            schedule,
+            events: BinaryHeap::new(),
+            happenings: BTreeMap::new(),
+            numbers: 0,
+            crashes,
+            starts: 0,
+            asked: BTreeMap::new(),
+            last_start: BTreeMap::new(),
+            rest_until: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            visits: Vec::new(),
+            final_outcomes: BTreeMap::new(),
+        };
+        crawl.plant_seeds();
+        crawl.drive();
+        crawl.assert_all_ended_once();
+        crawl
+    }
+
+    fn plant_seeds(&mut self) {
+        let seeds = (0..self.web.hosts.len()).filter(|&host| !self.web.hosts[host].is_foreign);
+        let found = seeds.map(|host| self.web.task(host, "/robots.txt", None)).collect();
+        self.commit(Commit { found, ..Commit::default() });
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn commit(&mut self, commit: Commit) {
+        self.seq += 1;
+        at_once(self.queue.commit(&self.session, Commit { seq: self.seq, ..commit })).unwrap();
+    }
+
+    fn drive(&mut self) {
+        for _ in 0..STEPS_MAX {
+            let wake_at = self.start_what_may_start();
+            self.give_back();
+            self.borrow_hosts();
+            let next_event = self.events.peek().map(|Reverse((at, _))| *at);
+            let counts = at_once(self.queue.counts()).unwrap();
+            if counts.tasks_pending == 0 && self.schedule.is_empty() {
+                return;
+            }
+            if self.crashes.last().is_some_and(|crash| self.starts >= crash.after_starts) {
+                self.crash();
+                continue;
+            }
+            // A host given back may be due at once; a host whose tasks are all settled is given back above.
+            let next_due_at = counts.next_due_at.filter(|_| self.has_room());
+            match [next_event, wake_at, next_due_at].into_iter().flatten().min() {
+                Some(at) => self.clock.set(at.max(self.now())),
+                None => self.resume_after_parking(),
+            }
+            self.happen();
+        }
+        panic!("the crawl does not end: {:?}", at_once(self.queue.counts()));
+    }
+
+    fn has_room(&self) -> bool {
+        self.schedule.hosts() < 8 * self.pace.concurrency
+    }
+
+    fn borrow_hosts(&mut self) {
+        let room = (8 * self.pace.concurrency).saturating_sub(self.schedule.hosts());
+        for leased in at_once(self.queue.lease(&self.session, room)).unwrap() {
+            self.schedule.admit(leased, self.now());
+        }
+        for (host, n) in self.schedule.hungry(usize::MAX) {
+            let loaded = at_once(self.queue.load(&self.session, &[host], n)).unwrap();
+            // The answer takes its time; meanwhile outcomes are committed and settled.
+            let delay = Duration::from_millis(self.chance(host, 30));
+            for loaded in loaded {
+                self.later(delay, Happening::Loaded(loaded));
+            }
+        }
+    }
+
+    fn start_what_may_start(&mut self) -> Option<Timestamp> {
+        while self.schedule.in_flight() < self.pace.concurrency {
+            match self.schedule.next(self.now()) {
+                Next::Start(request) => self.start(request),
+                Next::Skip(request, reason) => {
+                    self.settle(&request, Conclusion::new(Outcome::Skipped(reason)));
+                }
+                Next::Wait(until) => return until,
+            }
+        }
+        None
+    }
+
+    fn give_back(&mut self) {
+        let idle = self.schedule.idle();
+        let stay = at_once(self.queue.release(&self.session, &idle)).unwrap();
+        self.schedule.released(&idle, &stay, self.now());
+    }
+
+    fn start(&mut self, request: Request) {
+        let now = self.now();
+        let host = self.web.host_index(&request.host);
+        assert!(
+            request.begun_at <= request.permitted_at && request.permitted_at <= now,
+            "{request:?} at {now}"
+        );
+        self.assert_polite(host, now);
+        self.last_start.insert(host, now);
+        *self.asked.entry(request.url.clone()).or_default() += 1;
+        self.starts += 1;
+        let in_flight = self.in_flight.entry(host).or_default();
+        *in_flight += 1;
+        assert!(*in_flight <= self.pace.host_concurrency, "{in_flight} in flight on host {host}");
+        let latency_ms = self.web.hosts[host].latency_ms;
+        let latency_ms = latency_ms / 2 + self.chance(request.host.id(), latency_ms.max(1));
+        self.later(Duration::from_millis(latency_ms), Happening::Answered(request));
+    }
+
+    fn assert_polite(&self, host: usize, now: Timestamp) {
+        let crawl_delay = self.web.hosts[host].crawl_delay_s.map_or(0, u64::from);
+        // Before robots.txt was read nobody knows its delay.
+        let record =
+            self.queue.hosts().into_iter().find(|record| record.host == self.web.host(host)).unwrap();
+        let is_known = record.robots.is_some_and(|robots| robots.rules.is_some()) && crawl_delay <= 60;
+        let spacing = Duration::from_millis(self.pace.spacing_ms);
+        let delay = if is_known { spacing.max(Duration::from_secs(crawl_delay)) } else { spacing };
+        if let Some(last) = self.last_start.get(&host) {
+            let span = now.since(*last);
+            assert!(span >= delay, "host {host} asked after {span:?}, its delay is {delay:?}");
+        }
+        if let Some(rest_until) = self.rest_until.get(&host) {
+            assert!(now >= *rest_until, "host {host} asked at {now}, rests until {rest_until}");
+        }
+    }
+
+    fn later(&mut self, delay: Duration, happening: Happening) {
+        self.numbers += 1;
+        self.happenings.insert(self.numbers, happening);
+        self.events.push(Reverse((self.now() + delay, self.numbers)));
+    }
+
+    /// A number below `bound`, different at each call.
+    fn chance(&self, host: HostId, bound: u64) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (host, self.numbers, self.starts).hash(&mut hasher);
+        hasher.finish() % bound
+    }
+
+    fn happen(&mut self) {
+        while let Some(&Reverse((at, number))) = self.events.peek() {
+            if at > self.now() {
+                return;
+            }
+            self.events.pop();
+            match self.happenings.remove(&number).unwrap() {
+                Happening::Loaded(loaded) => self.schedule.load(loaded, at),
+                Happening::Answered(request) => {
+                    *self.in_flight.entry(self.web.host_index(&request.host)).or_default() -= 1;
+                    let conclusion = self.conclude(&request);
+                    self.settle(&request, conclusion);
+                }
+            }
+        }
+    }
+
+    fn conclude(&self, request: &Request) -> Conclusion {
+        let host = self.web.host_index(&request.host);
+        let asked = self.asked[&request.url];
+        if request.task.kind == TaskKind::Robots {
+            return self.conclude_robots(request, host, asked);
+        }
+        let moved = request.url.ends_with("-moved");
+        let page: usize = request.url.trim_end_matches("-moved").rsplit('/').next().unwrap().parse().unwrap();
+        match self.web.pages[page].answer {
+            Answer::Missing => Conclusion::new(Outcome::Failed(ErrorKind::HttpStatus)),
+            Answer::FailsFirst(times) if asked <= times => self.fail(request),
+            Answer::RestsFirst(seconds) if asked == 1 => {
+                let rest = Duration::from_secs(seconds);
+                Conclusion { rest: Some(rest), ..Conclusion::new(Outcome::Retry(self.now() + rest)) }
+            }
+            Answer::Moved if !moved => {
+                let then = Then::Follow(format!("{}-moved", request.url), request.hop + 1);
+                Conclusion { outcome: None, then, ..Conclusion::new(Outcome::NotModified) }
+            }
+            Answer::Disallowed => panic!("{} is disallowed", request.url),
+            _ => {
+                let fetched =
+                    Outcome::Fetched(Fetched { document: "urlset".into(), entries: 1, ..Fetched::default() });
+                let found = self.web.found(Some(page), &request.task, host);
+                let read_as = moved.then(|| TaskId::of(request.host.id(), &request.url));
+                Conclusion { found, read_as, ..Conclusion::new(fetched) }
+            }
+        }
+    }
+
+    fn conclude_robots(&self, request: &Request, host: usize, asked: u32) -> Conclusion {
+        let record = |rules| RobotsRecord { fetched_at: self.now(), rules, validator: Validator::default() };
+        if asked <= self.web.hosts[host].robots_fails {
+            let failed = self.fail(request);
+            let rules = (failed.then == Then::Done).then(|| record(None));
+            return Conclusion { rules, ..failed };
+        }
+        let is_seed = request.task.depth != REFRESH_DEPTH;
+        let found = if is_seed { self.web.found(None, &request.task, host) } else { Vec::new() };
+        let rules = Some(record(Some(self.web.robots(host).to_text())));
+        Conclusion { found, rules, ..Conclusion::new(Outcome::Fetched(Fetched::default())) }
+    }
+
+    fn fail(&self, request: &Request) -> Conclusion {
+        let retry_at = self.now() + BACKOFF * u32::from(request.attempt);
+        Conclusion::new(if request.attempt < TRIES_MAX {
+            Outcome::Retry(retry_at)
+        } else {
+            Outcome::Failed(ErrorKind::HttpStatus)
+        })
+    }
+
+    fn settle(&mut self, request: &Request, conclusion: Conclusion) {
+        let now = self.now();
+        let host = request.host.id();
+        let mut commit = Commit { found: conclusion.found.clone(), ..Commit::default() };
+        if let (Some(outcome), false) = (conclusion.outcome, request.task.depth == REFRESH_DEPTH) {
+            if !matches!(outcome, Outcome::Retry(_)) {
+                *self.final_outcomes.entry(request.task.id).or_default() += 1;
+            }
+            commit.outcomes.push(TaskOutcome {
+                task: request.task.id,
+                outcome,
+                attempts: request.attempt,
+                read_as: conclusion.read_as,
+                refused: BTreeMap::new(),
+            });
+        }
+        commit.hosts.extend(conclusion.rules.clone().map(|robots| HostUpdate { host, robots }));
+        self.commit(commit);
+        if let Some(rules) = &conclusion.rules {
+            self.schedule.rules(host, Rules::from_record(Some(rules)), now);
+        }
+        self.rest(request, conclusion.rest);
+        for new in conclusion.found {
+            self.schedule.woken(new.task.id.host, now);
+        }
+        self.schedule.settle(request, conclusion.then, now);
+        let index = self.web.host_index(&request.host);
+        self.visits.push(Visit { host: index, begun_at: request.begun_at, settled_at: now });
+    }
+
+    fn rest(&mut self, request: &Request, rest: Option<Duration>) {
+        let Some(rest) = rest else { return };
+        let (now, until) = (self.now(), self.now() + rest);
+        if rest <= Duration::from_secs(REST_S_MAX) {
+            self.schedule.rest(request.host.id(), until, now);
+        } else {
+            self.schedule.park(request.host.id(), until, now);
+        }
+        // What is in flight beside it has left already.
+        self.rest_until.insert(self.web.host_index(&request.host), until);
+    }
+
+    /// All that is left is parked: the run ends, and a later one goes on.
+    fn resume_after_parking(&mut self) {
+        let dates = self
+            .queue
+            .hosts()
+            .into_iter()
+            .filter(|record| record.parked)
+            .filter_map(|record| record.not_before);
+        let date = dates.min().expect("what is pending and not due is parked");
+        assert!(date > self.now());
+        self.clock.set(date);
+        self.open_session();
+    }
+
+    fn crash(&mut self) {
+        let crash = self.crashes.pop().unwrap();
+        self.clock.set(self.now() + Duration::from_millis(crash.downtime_ms));
+        // A rest is known to the process alone.
+        self.rest_until.clear();
+        self.open_session();
+    }
+
+    fn open_session(&mut self) {
+        self.events.clear();
+        self.happenings.clear();
+        self.in_flight.clear();
+        self.seq = 0;
+        self.session = at_once(self.queue.open_session("again")).unwrap();
+        self.schedule = Schedule::new(self.pace.of_schedule(), self.now());
+    }
+
+    fn assert_all_ended_once(&self) {
+        let counts = at_once(self.queue.counts()).unwrap();
+        assert_eq!(counts.tasks, self.final_outcomes.len() as u64, "every task taken on came to an end");
+        assert!(self.final_outcomes.values().all(|&times| times == 1), "{:?}", self.final_outcomes);
+        assert_eq!(counts.hosts_done, counts.hosts);
+        for record in self.queue.hosts() {
+            assert!(record.account.adds_up() && record.busy_since.is_none(), "{record:?}");
+        }
+    }
+
+    fn accounts(&self) -> BTreeMap<String, Account> {
+        self.queue.hosts().into_iter().map(|record| (record.host.to_string(), record.account)).collect()
+    }
+
+    fn last_settled_at(&self) -> BTreeMap<usize, Timestamp> {
+        let mut last = BTreeMap::new();
+        for visit in &self.visits {
+            last.insert(visit.host, visit.settled_at);
+        }
+        last
+    }
+
+    /// From the beginning of its path to its settling, each request of a host takes a part of the host's wall time; with one
+    /// lane each moment belongs to one request, with more to at least one.
+    fn assert_paths_tile_the_busy_time(&self) {
+        for record in self.queue.hosts() {
+            let host = self.web.host_index(&record.host);
+            let mut paths: Vec<(Timestamp, Timestamp)> = self
+                .visits
+                .iter()
+                .filter(|visit| visit.host == host)
+                .map(|visit| (visit.begun_at, visit.settled_at))
+                .collect();
+            paths.sort_unstable();
+            let mut covered = Duration::ZERO;
+            let mut sum = Duration::ZERO;
+            let mut end = Timestamp::from_micros(0);
+            for (begun_at, settled_at) in paths {
+                covered += settled_at.since(end.max(begun_at));
+                sum += settled_at.since(begun_at);
+                end = end.max(settled_at);
+            }
+            let wall = Duration::from_micros(record.wall_us);
+            if self.web.parks(host) {
+                // Its time ends where the queue takes it back, after one more look for new tasks.
+                assert!(covered <= wall, "host {host}: {covered:?} of {wall:?}");
+            } else {
+                assert_eq!(covered, wall, "host {host}");
+            }
+            if self.pace.host_concurrency == 1 {
+                assert_eq!(sum, covered, "host {host}: paths overlap");
+            }
+        }
+    }
+}
+
+impl SimulatedPace {
+    fn of_schedule(self) -> Pace {
+        Pace { spacing: Duration::from_millis(self.spacing_ms), host_concurrency: self.host_concurrency }
+    }
+}
+
+#[derive(Default)]
+struct VirtualClock(AtomicI64);
+
+impl VirtualClock {
+    fn set(&self, now: Timestamp) {
+        self.0.store(now.as_micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The model's futures never wait.
+fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the model waits"),
+    }
+}
