@@ -1,1 +1,21 @@
-//! placeholder
+//! Keeps what must survive `kill -9`: the work queue and the entries.
+//!
+//! A crawl lives in a data directory ([`DataDir`]). Its queue ([`SledQueue`]) knows tasks, hosts, requests and which
+//! bytes of which segments count; the segments hold the entries. Entries reach the disk first ([`Rows`],
+//! [`SegmentWriter`]); then one commit of the queue makes them true together with the outcomes that brought them.
+//! [`CrawlReader`] reads all of it back.
+
+mod codec;
+mod crawl_reader;
+mod data_dir;
+mod recovery;
+mod segment;
+mod work_queue;
+
+pub use crawl_reader::CrawlReader;
+pub use data_dir::{DataDir, OpenError};
+pub use segment::{
+    BatchView, DocumentHead, EntryScope, FinishedRows, ReadError, Row, Rows, SCHEMA_VERSION,
+    SCHEMA_VERSION_KEY, SegmentError, SegmentWriter, WrongSchema, schema,
+};
+pub use work_queue::sled::{SegmentRecord, SledQueue, TaskState};

@@ -1,0 +1,123 @@
+//! A crawl that does not run, read back: what reports and exports are made of.
+
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord};
+use frontier::{FetchRecord, HostId, TaskId, Timestamp};
+
+use crate::data_dir::{Lock, OpenError, ReadOnly};
+use crate::recovery;
+use crate::segment::ReadError;
+use crate::segment::reader::SegmentReader;
+use crate::work_queue::sled::store::Store;
+use crate::work_queue::sled::{SegmentRecord, TaskState, read};
+
+/// Reads a data directory that no process works on, and holds its lock meanwhile.
+///
+/// Everything streams in the order of the keys or of the commits; memory does not grow with the crawl, but for the
+/// sessions and segments.
+///
+/// ```no_run
+/// use storage::{BatchView, CrawlReader};
+///
+/// let reader = CrawlReader::open("crawl-data".as_ref())?;
+/// for batch in reader.entries() {
+///     for row in BatchView::new(&batch?)?.rows() {
+///         println!("{}", row.entry.loc);
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct CrawlReader {
+    store: Store,
+    segments_dir: PathBuf,
+    segments: Vec<SegmentRecord>,
+    sessions: Vec<SessionRecord>,
+    settings: Option<String>,
+    // Last, so that it is let go last.
+    _lock: Lock,
+}
+
+impl CrawlReader {
+    /// Opens the data directory at `path`; makes nothing where there is none.
+    ///
+    /// A registered segment that is missing or too short is an error that names it and the remedy.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let parts = ReadOnly::open(path)?;
+        let store = Store::open(&parts.queue)?;
+        let registered = read::registered(&store)?;
+        recovery::check_registered(&parts.segments, &registered)?;
+        Ok(Self {
+            sessions: read::sessions(&store)?,
+            store,
+            segments_dir: parts.segments,
+            segments: registered.segments,
+            settings: parts.settings,
+            _lock: parts.lock,
+        })
+    }
+
+    /// What the crawl remembers of its flags, see [`crate::DataDir::set_settings`].
+    pub fn settings(&self) -> Option<&str> {
+        self.settings.as_deref()
+    }
+
+    /// The totals, as seen at `now`: hosts parked beyond it count as parked.
+    pub fn counts(&self, now: Timestamp) -> Result<Counts, QueueError> {
+        read::counts_at_rest(&self.store, now)
+    }
+
+    /// All sessions, by number.
+    pub fn sessions(&self) -> &[SessionRecord] {
+        &self.sessions
+    }
+
+    /// All registered segments, in the order of their making.
+    pub fn segments(&self) -> &[SegmentRecord] {
+        &self.segments
+    }
+
+    /// All hosts, by id.
+    pub fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
+        read::hosts(&self.store)
+    }
+
+    /// All that is known of URLs, by host and then by hash.
+    pub fn tasks(&self) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
+        read::tasks(&self.store)
+    }
+
+    /// All requests in the order of their commits. The `record` stage of each is completed with the time of its
+    /// commit, but for the last commit of a session, of which nobody told.
+    pub fn fetches(&self) -> impl Iterator<Item = Result<FetchRecord, QueueError>> {
+        read::fetches(&self.store)
+    }
+
+    /// All entries in batches of [`crate::schema`]: each document's in its order and without another's between
+    /// them, documents in the order of their commits. A batch is of one document.
+    ///
+    /// Registered bytes only, each checked before it is given. Ends after the first error.
+    pub fn entries(&self) -> impl Iterator<Item = Result<RecordBatch, ReadError>> {
+        let mut segments = self.segments.iter();
+        let mut current: Option<SegmentReader> = None;
+        let mut is_over = false;
+        std::iter::from_fn(move || {
+            while !is_over {
+                let batch = match &mut current {
+                    Some(reader) => reader.next(),
+                    None => match SegmentReader::open(&self.segments_dir, segments.next()?.clone()) {
+                        Ok(reader) => current.insert(reader).next(),
+                        Err(error) => Some(Err(error)),
+                    },
+                };
+                is_over = matches!(batch, Some(Err(_)));
+                match batch {
+                    Some(batch) => return Some(batch),
+                    None => current = None,
+                }
+            }
+            None
+        })
+    }
+}

@@ -1,0 +1,262 @@
+//! A data directory: its names, its lock, its format and the settings it remembers.
+
+mod format;
+mod lock;
+pub(crate) mod scratch;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use frontier::work_queue::{QueueBounds, QueueError};
+use frontier::{Clock, SessionId};
+
+pub(crate) use self::lock::Lock;
+use self::scratch::Scratch;
+use crate::recovery;
+use crate::segment::{DocumentHead, Rows, SegmentWriter};
+use crate::work_queue::sled::SledQueue;
+
+const LOCK_FILE: &str = "lock";
+const FORMAT_FILE: &str = "format";
+const SETTINGS_FILE: &str = "settings.json";
+const QUEUE_DIR: &str = "queue";
+const SEGMENTS_DIR: &str = "segments";
+const SCRATCH_DIR: &str = "tmp";
+/// Appended to the name of a file while its new content is written.
+const UNFINISHED_SUFFIX: &str = ".new";
+
+/// The state of one crawl on disk, held by this process alone.
+///
+/// ```text
+/// lock            held while a process works here; the number of that process
+/// format          what this directory is, and the version of its layout
+/// settings.json   what the crawl remembers of its flags
+/// queue/          the work queue, a sled database
+/// segments/       the entries
+/// tmp/            rows of documents that are still being read; emptied at every start
+/// ```
+/// Queue, writers and rows made from it may outlive it; the lock is let go when the last queue and writer is gone.
+pub struct DataDir {
+    path: PathBuf,
+    queue: SledQueue,
+    scratch: Scratch,
+    lock: Arc<Lock>,
+}
+
+/// Why a data directory could not be opened, or what it remembers not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process works there.
+    #[error("data directory {} is in use by {}", path.display(), process(*pid))]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+        /// The process, where its number could be read.
+        pid: Option<u32>,
+    },
+    /// A later release wrote it.
+    #[error("data directory {} has format {found}, this release reads up to {known}", path.display())]
+    Newer {
+        /// The data directory.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// There is no crawl at that path.
+    #[error("no crawl in {}", path.display())]
+    NotFound {
+        /// The path.
+        path: PathBuf,
+    },
+    /// What is there is none of ours, and is left alone.
+    #[error("{} is not a data directory: it holds {what}", path.display())]
+    Foreign {
+        /// The path.
+        path: PathBuf,
+        /// The name of something that is not ours.
+        what: String,
+    },
+    /// The system refused.
+    #[error("cannot {verb} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// The refusal.
+        source: io::Error,
+    },
+    /// The state cannot be trusted. `crawl rebuild` recovers from the segments what can be.
+    #[error("{} is damaged: {what}; `crawl rebuild` recovers what the segments hold", path.display())]
+    Damaged {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The queue could not be read.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl OpenError {
+    pub(crate) fn io(verb: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { verb, path: path.to_owned(), source }
+    }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+impl DataDir {
+    /// Opens the data directory at `path`, or makes one where there is nothing or an empty folder.
+    ///
+    /// Whatever a process left that was killed is put right: unregistered bytes of its last segment are cut off,
+    /// `tmp/` is emptied, hosts that were lent are free again. What cannot have come from that alone is an error.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>, bounds: QueueBounds) -> Result<Self, OpenError> {
+        if !format::check(path)? {
+            refuse_foreign(path)?;
+            make_dir(path)?;
+        }
+        let lock = Arc::new(Lock::take(path)?);
+        // Again, since another process may have made it meanwhile.
+        if !format::check(path)? {
+            format::write(path)?;
+        }
+        for dir in [QUEUE_DIR, SEGMENTS_DIR, SCRATCH_DIR] {
+            make_dir(&path.join(dir))?;
+        }
+        sync_dir(path).map_err(|error| OpenError::io("sync", path, error))?;
+        Self::recover(path, lock, clock, bounds)
+    }
+
+    /// Opens the data directory at `path`; fails with [`OpenError::NotFound`] where there is none.
+    pub fn open_existing(path: &Path, clock: Arc<dyn Clock>, bounds: QueueBounds) -> Result<Self, OpenError> {
+        if format::check(path)? {
+            return Self::open(path, clock, bounds);
+        }
+        refuse_foreign(path)?;
+        Err(OpenError::NotFound { path: path.to_owned() })
+    }
+
+    fn recover(
+        path: &Path,
+        lock: Arc<Lock>,
+        clock: Arc<dyn Clock>,
+        bounds: QueueBounds,
+    ) -> Result<Self, OpenError> {
+        let scratch_dir = path.join(SCRATCH_DIR);
+        recovery::empty(&scratch_dir)?;
+        let (queue, known) = SledQueue::open(&path.join(QUEUE_DIR), lock.clone(), clock, bounds)?;
+        recovery::cut_unregistered(&path.join(SEGMENTS_DIR), &known)?;
+        Ok(Self { path: path.to_owned(), queue, scratch: Scratch::new(&scratch_dir), lock })
+    }
+
+    /// What the crawl remembers of its flags, as [`Self::set_settings`] was given it.
+    pub fn settings(&self) -> Result<Option<String>, OpenError> {
+        settings(&self.path)
+    }
+
+    /// What the crawl at `path` remembers of its flags, without a look at anything else; `None` where there is no
+    /// crawl.
+    pub fn settings_at(path: &Path) -> Result<Option<String>, OpenError> {
+        settings(path)
+    }
+
+    /// Remembers `json` durably, in place of what was remembered.
+    pub fn set_settings(&self, json: &str) -> Result<(), OpenError> {
+        let path = self.path.join(SETTINGS_FILE);
+        write_atomically(&path, json.as_bytes()).map_err(|error| OpenError::io("write", &path, error))
+    }
+
+    /// The work queue; clones share it.
+    pub fn queue(&self) -> SledQueue {
+        self.queue.clone()
+    }
+
+    /// The writer of this session's segments. There is one per session.
+    pub fn segments(&self, session: SessionId) -> SegmentWriter {
+        SegmentWriter::new(self.path.join(SEGMENTS_DIR), session, self.lock.clone())
+    }
+
+    /// Gathers the rows of a document.
+    pub fn rows(&self, head: DocumentHead) -> Rows {
+        Rows::new(head, self.scratch.clone())
+    }
+}
+
+/// The parts of a data directory that a reader needs, under its lock.
+pub(crate) struct ReadOnly {
+    pub(crate) lock: Lock,
+    pub(crate) queue: PathBuf,
+    pub(crate) segments: PathBuf,
+    pub(crate) settings: Option<String>,
+}
+
+impl ReadOnly {
+    /// Makes nothing where there is no data directory.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        if !format::check(path)? {
+            refuse_foreign(path)?;
+            return Err(OpenError::NotFound { path: path.to_owned() });
+        }
+        let lock = Lock::take(path)?;
+        let queue = path.join(QUEUE_DIR);
+        if !queue.is_dir() {
+            return Err(OpenError::NotFound { path: path.to_owned() });
+        }
+        Ok(Self { lock, queue, segments: path.join(SEGMENTS_DIR), settings: settings(path)? })
+    }
+}
+
+fn settings(dir: &Path) -> Result<Option<String>, OpenError> {
+    let path = dir.join(SETTINGS_FILE);
+    match fs::read_to_string(&path) {
+        Ok(json) => Ok(Some(json)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(OpenError::io("read", &path, error)),
+    }
+}
+
+/// Fails when `path` holds anything but the beginnings of a data directory.
+fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+    let listing = match fs::read_dir(path) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(OpenError::io("read", path, error)),
+    };
+    for entry in listing {
+        let name = entry.map_err(|error| OpenError::io("read", path, error))?.file_name();
+        let name = name.to_string_lossy();
+        // Written before the format, should the making have been interrupted there.
+        if name != LOCK_FILE && name.strip_suffix(UNFINISHED_SUFFIX) != Some(FORMAT_FILE) {
+            return Err(OpenError::Foreign { path: path.to_owned(), what: name.into_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn make_dir(path: &Path) -> Result<(), OpenError> {
+    fs::create_dir_all(path).map_err(|error| OpenError::io("create", path, error))
+}
+
+/// Replaces the content of `path` durably: after a crash it is the old one or the new one.
+fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(UNFINISHED_SUFFIX);
+    let mut file = File::create(&unfinished)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Makes the names in `dir` durable.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}

@@ -1,0 +1,90 @@
+//! Files under `tmp/`: nothing in them outlives the process.
+
+use std::fs::{self, File};
+use std::io::{self, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::segment::SegmentError;
+
+/// Makes files under `tmp/` for what is not to be held in memory; clones share the numbering and the count of what is
+/// held.
+#[derive(Clone)]
+pub(crate) struct Scratch {
+    dir: Arc<Path>,
+    next: Arc<AtomicU64>,
+    held_bytes: Arc<AtomicUsize>,
+}
+
+impl Scratch {
+    /// Files in `dir`, which holds none yet.
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: dir.into(), next: Arc::default(), held_bytes: Arc::default() }
+    }
+
+    /// A new, empty file.
+    pub(crate) fn create(&self) -> io::Result<ScratchFile> {
+        let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        Ok(ScratchFile { file, path })
+    }
+
+    /// Counts something that is held in memory.
+    pub(crate) fn hold(&self) -> Held {
+        Held { all: self.held_bytes.clone(), bytes: 0 }
+    }
+
+    /// A failure to create or to write such a file.
+    pub(crate) fn error(&self, source: io::Error) -> SegmentError {
+        SegmentError::Io { path: self.dir.to_path_buf(), source }
+    }
+}
+
+/// What one document holds in memory, counted among all until it is dropped.
+pub(crate) struct Held {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    /// It holds so many bytes now; gives what all of them hold. A count that orders nothing else.
+    pub(crate) fn set(&mut self, bytes: usize) -> usize {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+        self.all.fetch_sub(before, Ordering::Relaxed) - before
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// A file that is removed when it is dropped.
+pub(crate) struct ScratchFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl ScratchFile {
+    /// For writing at its end.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// For reading from its beginning.
+    pub(crate) fn rewound(&self) -> io::Result<&File> {
+        let mut file = &self.file;
+        file.rewind()?;
+        Ok(file)
+    }
+}
+
+impl Drop for ScratchFile {
+    fn drop(&mut self) {
+        // Should it stay, the next start empties the folder.
+        let _ = fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,24 @@
+//! Entries on disk: all that knows Arrow.
+//!
+//! Entries of a document gather in [`Rows`]; once its outcome is final, [`SegmentWriter`] appends them to the
+//! session's open segment, an Arrow IPC stream, and the queue's commit registers the new length. Readers see
+//! registered bytes only.
+
+pub(crate) mod batch_view;
+mod columns;
+mod extensions;
+mod message;
+pub(crate) mod name;
+mod open;
+pub(crate) mod reader;
+#[cfg(test)]
+mod round_trip;
+mod rows;
+mod schema;
+
+pub use batch_view::{BatchView, Row, WrongSchema};
+pub(crate) use open::cut;
+pub use open::{SegmentError, SegmentWriter};
+pub use reader::ReadError;
+pub use rows::{DocumentHead, EntryScope, FinishedRows, Rows};
+pub use schema::{SCHEMA_VERSION, SCHEMA_VERSION_KEY, schema};

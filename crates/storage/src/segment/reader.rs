@@ -1,0 +1,154 @@
+//! The registered part of a segment, read back.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_buffer::MutableBuffer;
+
+use super::columns::{WidenError, widen};
+use super::message::{self, DocumentBatch, MessageError, PREFIX_BYTES};
+use super::schema::open_schema;
+use crate::work_queue::sled::SegmentRecord;
+
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// Why entries could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The segment.
+        path: PathBuf,
+        /// The refusal.
+        source: io::Error,
+    },
+    /// The segment is not what was written.
+    #[error("segment {} is damaged at byte {at}: {what}; `crawl rebuild` recovers what is whole", path.display())]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// Where in it.
+        at: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Reads the batches of a segment in their order, and no byte beyond what is registered.
+pub(crate) struct SegmentReader {
+    path: PathBuf,
+    file: BufReader<File>,
+    registered: SegmentRecord,
+    /// Bytes read.
+    at: u64,
+    rows: u64,
+    crc32c: u32,
+    /// The number that the next batch must have.
+    next_batch: u32,
+    is_over: bool,
+}
+
+impl SegmentReader {
+    /// Opens a segment in `dir` and checks that its columns are ours.
+    pub(crate) fn open(dir: &Path, registered: SegmentRecord) -> Result<Self, ReadError> {
+        let path = dir.join(&registered.name);
+        let file = File::open(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
+        let file = BufReader::with_capacity(READ_BYTES, file);
+        let mut reader =
+            Self { path, file, registered, at: 0, rows: 0, crc32c: 0, next_batch: 0, is_over: false };
+        let (metadata, _) = reader.read_message()?;
+        let columns = message::decode_schema(&metadata).map_err(|error| reader.damaged(0, &error))?;
+        if columns != *open_schema() {
+            return Err(reader.damaged(0, "its columns are not those of this release"));
+        }
+        Ok(reader)
+    }
+
+    /// The next batch with all columns; `None` after the last registered one.
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, ReadError> {
+        if self.at == self.registered.bytes {
+            return self.check_end().map(|()| None);
+        }
+        let begin = self.at;
+        let (metadata, body) = self.read_message()?;
+        let batch = message::decode(&metadata, body).map_err(|error| self.damaged(begin, &error))?;
+        self.check_place(begin, &batch)?;
+        let columns = widen(&batch).map_err(|error: WidenError| self.damaged(begin, &error))?;
+        Ok(Some(columns))
+    }
+
+    /// Metadata and body of the next message.
+    fn read_message(&mut self) -> Result<(Vec<u8>, MutableBuffer), ReadError> {
+        let begin = self.at;
+        let mut prefix = [0; PREFIX_BYTES];
+        self.read(&mut prefix)?;
+        let damaged = |reader: &Self, error: MessageError| reader.damaged(begin, &error);
+        let length = message::metadata_bytes(prefix).map_err(|error| damaged(self, error))?;
+        let mut metadata = vec![0; self.bounded(begin, length)?];
+        self.read(&mut metadata)?;
+        let length = message::body_bytes(&metadata).map_err(|error| damaged(self, error))?;
+        let mut body = MutableBuffer::from_len_zeroed(self.bounded(begin, length)?);
+        self.read(body.as_slice_mut())?;
+        Ok((metadata, body))
+    }
+
+    /// `length`, if that much is registered: a damaged length must not cost memory.
+    fn bounded(&self, begin: u64, length: u64) -> Result<usize, ReadError> {
+        let rest = self.registered.bytes.saturating_sub(self.at);
+        let fits = usize::try_from(length).ok().filter(|_| length <= rest);
+        fits.ok_or_else(|| self.damaged(begin, &format!("{length} bytes announced, {rest} registered")))
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
+        self.bounded(self.at, into.len() as u64)?;
+        self.file.read_exact(into).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.damaged(self.at, "it ends before its registered length"),
+            _ => ReadError::Io { path: self.path.clone(), source },
+        })?;
+        self.at += into.len() as u64;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, into);
+        Ok(())
+    }
+
+    fn check_place(&mut self, begin: u64, batch: &DocumentBatch) -> Result<(), ReadError> {
+        if batch.number != self.next_batch {
+            let what = format!("batch {} of a document where {} should be", batch.number, self.next_batch);
+            return Err(self.damaged(begin, &what));
+        }
+        self.next_batch = if batch.is_last { 0 } else { batch.number + 1 };
+        self.rows += batch.columns.num_rows() as u64;
+        Ok(())
+    }
+
+    fn check_end(&self) -> Result<(), ReadError> {
+        if self.next_batch != 0 {
+            return Err(self.damaged(self.at, "its last document has no end"));
+        }
+        if self.rows != self.registered.rows || self.crc32c != self.registered.crc32c {
+            return Err(self.damaged(self.at, "rows or checksum are not those registered"));
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, at: u64, what: &(impl ToString + ?Sized)) -> ReadError {
+        ReadError::Damaged { path: self.path.clone(), at, what: what.to_string() }
+    }
+}
+
+impl Iterator for SegmentReader {
+    type Item = Result<RecordBatch, ReadError>;
+
+    /// Ends after the first error.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let batch = self.next_batch().transpose();
+        self.is_over = !matches!(batch, Some(Ok(_)));
+        batch
+    }
+}

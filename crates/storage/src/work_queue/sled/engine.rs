@@ -1,0 +1,271 @@
+//! The queue itself, on a thread of its own: sessions, lending and looking.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use frontier::work_queue::{
+    Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session,
+    SessionRecord, Usage,
+};
+use frontier::{Clock, HostId, SessionId, Task, TaskId, Timestamp};
+
+use super::records::{Counters, Place, TaskState};
+use super::store::{Durability, Store, Writes};
+use super::{keys, read};
+
+/// The state of the queue. One thread owns it, so that what is read is still so when it is written.
+pub(super) struct Engine {
+    pub(super) store: Store,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) bounds: QueueBounds,
+    /// All sessions, by number.
+    pub(super) sessions: Vec<SessionRecord>,
+    /// The one session that may call: the last one opened by this process.
+    alive: Option<SessionId>,
+    /// Hosts lent to it.
+    pub(super) lent: HashSet<HostId>,
+    pub(super) counters: Counters,
+    /// Why it stopped, once a write failed: what is on disk is then unknown.
+    stopped: Option<String>,
+}
+
+impl Engine {
+    /// Takes up what is in `store`: no session is alive, and no host is lent.
+    pub(super) fn new(store: Store, clock: Arc<dyn Clock>, bounds: QueueBounds) -> Result<Self, QueueError> {
+        let (sessions, counters) = (read::sessions(&store)?, read::counters(&store)?);
+        let lent = read::lent(&store).collect::<Result<_, _>>()?;
+        let (alive, stopped) = (None, None);
+        let mut engine = Self { store, clock, bounds, sessions, alive, lent, counters, stopped };
+        engine.take_back(Writes::default(), Durability::Process)?;
+        Ok(engine)
+    }
+
+    pub(super) fn open_session(&mut self) -> Result<Session, QueueError> {
+        let number = u32::try_from(self.sessions.len())
+            .map_err(|_| QueueError::Storage("too many sessions in one crawl".to_owned()))?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)
+            .map_err(|error| QueueError::Storage(format!("no random numbers: {error}")))?;
+        let started_at = self.clock.now();
+        let session = Session { id: SessionId(u128::from_be_bytes(id)), number, started_at };
+        let record = SessionRecord {
+            session: session.clone(),
+            last_commit_at: started_at,
+            commit_seq: 0,
+            usage: Usage::default(),
+        };
+        let mut writes = Writes::default();
+        writes.put(&keys::session(number), &record)?;
+        // Segments are named after the session, and a start refuses those of sessions that it does not know.
+        self.take_back(writes, Durability::Power)?;
+        self.sessions.push(record);
+        self.alive = Some(session.id);
+        Ok(session)
+    }
+
+    /// Frees all hosts that are lent, together with `writes`.
+    fn take_back(&mut self, mut writes: Writes, durability: Durability) -> Result<(), QueueError> {
+        for &id in &self.lent {
+            let record: HostRecord = self.required(&keys::host(id))?;
+            move_host(&mut writes, id, Place::Lent, Place::of(&record, false))?;
+        }
+        self.apply(writes, durability)?;
+        self.lent.clear();
+        Ok(())
+    }
+
+    /// Checks that `session` may call.
+    pub(super) fn fence(&self, session: &Session) -> Result<(), QueueError> {
+        if let Some(why) = &self.stopped {
+            return Err(QueueError::Storage(why.clone()));
+        }
+        if self.alive == Some(session.id) { Ok(()) } else { Err(QueueError::Fenced(session.id)) }
+    }
+
+    pub(super) fn lease(&mut self, session: &Session, n: usize) -> Result<Vec<LeasedHost>, QueueError> {
+        self.fence(session)?;
+        let now = self.clock.now();
+        let mut due = Vec::new();
+        for host in read::due(&self.store, keys::DUE, now).take(n) {
+            due.push(host?);
+        }
+        let mut parked = 0;
+        for host in read::due(&self.store, keys::PARKED, now) {
+            let (at, id) = host?;
+            if parked == n {
+                break;
+            }
+            if self.required::<HostRecord>(&keys::host(id))?.account.unfinished() > 0 {
+                due.push((at, id));
+                parked += 1;
+            }
+        }
+        due.sort_unstable();
+        due.truncate(n);
+        self.lend(session, now, &due)
+    }
+
+    /// Lends these hosts. Nothing of it need survive a crash: then they are free as before.
+    fn lend(
+        &mut self,
+        session: &Session,
+        now: Timestamp,
+        hosts: &[(Timestamp, HostId)],
+    ) -> Result<Vec<LeasedHost>, QueueError> {
+        let (mut writes, mut counters) = (Writes::default(), self.counters);
+        let mut leased = Vec::with_capacity(hosts.len());
+        for &(_, id) in hosts {
+            let mut record: HostRecord = self.required(&keys::host(id))?;
+            let place = Place::of(&record, false);
+            counters.remove(&record);
+            record.parked = false;
+            record.keep_time(session.number, now, &self.sessions);
+            counters.add(&record);
+            move_host(&mut writes, id, place, Place::Lent)?;
+            writes.put(&keys::host(id), &record)?;
+            record.robots = self.store.get(&keys::robots(id))?;
+            leased.push(leased_host(record, session, now));
+        }
+        writes.put(keys::COUNTERS, &counters)?;
+        self.apply(writes, Durability::None)?;
+        self.counters = counters;
+        self.lent.extend(hosts.iter().map(|(_, id)| id));
+        Ok(leased)
+    }
+
+    pub(super) fn load(
+        &self,
+        session: &Session,
+        hosts: &[HostId],
+        n: usize,
+    ) -> Result<Vec<Loaded>, QueueError> {
+        self.fence(session)?;
+        let lent = hosts.iter().filter(|id| self.lent.contains(id));
+        lent.map(|&host| {
+            let inbox = self.required::<HostRecord>(&keys::host(host))?.inbox;
+            Ok(Loaded { host, inbox, tasks: self.pending(host, n)? })
+        })
+        .collect()
+    }
+
+    fn pending(&self, host: HostId, n: usize) -> Result<Vec<Task>, QueueError> {
+        let mut tasks = Vec::new();
+        for entry in self.store.scan(&keys::pending_of(host)).take(n) {
+            let (key, _) = entry?;
+            let id = keys::pending_part(&key).ok_or_else(|| self.store.damaged(&key, "not a key"))?;
+            match self.required(&keys::task(id))? {
+                TaskState::Pending(task) => tasks.push(task),
+                _ => return Err(self.store.damaged(&key, "the task is not pending")),
+            }
+        }
+        Ok(tasks)
+    }
+
+    pub(super) fn are_done(&self, session: &Session, tasks: &[TaskId]) -> Result<Vec<bool>, QueueError> {
+        self.fence(session)?;
+        let is_done = |state| matches!(state, Some(TaskState::Done { .. } | TaskState::ReadAs));
+        tasks.iter().map(|&id| Ok(is_done(self.store.get(&keys::task(id))?))).collect()
+    }
+
+    pub(super) fn given_up(
+        &self,
+        session: &Session,
+        after: Option<TaskId>,
+        n: usize,
+    ) -> Result<Vec<GivenUp>, QueueError> {
+        self.fence(session)?;
+        let mut given_up = Vec::new();
+        for known in read::tasks_after(&self.store, after) {
+            let (id, state) = known?;
+            if let TaskState::Done { task, outcome } = state {
+                given_up.extend(GivenUp::of(id, task.kind, &outcome));
+            }
+            if given_up.len() >= n {
+                break;
+            }
+        }
+        Ok(given_up)
+    }
+
+    /// Takes hosts back. Durable, since their rest must outlive us.
+    pub(super) fn release(
+        &mut self,
+        session: &Session,
+        hosts: &[Release],
+    ) -> Result<Vec<HostId>, QueueError> {
+        self.fence(session)?;
+        let now = self.clock.now();
+        let (mut writes, mut counters) = (Writes::default(), self.counters);
+        let (mut freed, mut kept) = (HashSet::new(), Vec::new());
+        for release in hosts {
+            let id = release.host;
+            if !self.lent.contains(&id) || freed.contains(&id) {
+                continue;
+            }
+            let mut record: HostRecord = self.required(&keys::host(id))?;
+            if record.inbox != release.inbox {
+                kept.push(id);
+                continue;
+            }
+            counters.remove(&record);
+            record.not_before = release.not_before;
+            record.parked = release.parked;
+            record.keep_time(session.number, now, &self.sessions);
+            counters.add(&record);
+            move_host(&mut writes, id, Place::Lent, Place::of(&record, false))?;
+            writes.put(&keys::host(id), &record)?;
+            freed.insert(id);
+        }
+        if freed.is_empty() {
+            return Ok(kept);
+        }
+        writes.put(keys::COUNTERS, &counters)?;
+        self.apply(writes, Durability::Process)?;
+        self.counters = counters;
+        self.lent.retain(|id| !freed.contains(id));
+        Ok(kept)
+    }
+
+    pub(super) fn counts(&self) -> Result<Counts, QueueError> {
+        let mut counts = read::counts(&self.store, &self.counters, self.clock.now())?;
+        counts.hosts_leased = self.lent.len() as u64;
+        Ok(counts)
+    }
+
+    /// Applies `writes`. Once that failed, every call fails: what became of it is unknown until the next start.
+    pub(super) fn apply(&mut self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
+        self.store.apply(writes, durability).inspect_err(|error| self.stopped = Some(error.to_string()))
+    }
+
+    /// A record that others refer to.
+    fn required<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<T, QueueError> {
+        self.store.get(key)?.ok_or_else(|| self.store.damaged(key, "missing"))
+    }
+}
+
+/// Moves a host from one index to another.
+pub(super) fn move_host(writes: &mut Writes, id: HostId, from: Place, to: Place) -> Result<(), QueueError> {
+    if from == to {
+        return Ok(());
+    }
+    if let Some(key) = from.key(id) {
+        writes.remove(&key);
+    }
+    match to.key(id) {
+        Some(key) => writes.put(&key, &()).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+fn leased_host(record: HostRecord, session: &Session, now: Timestamp) -> LeasedHost {
+    let busy_since = record.busy_since.map_or(now, |(_, since)| since);
+    LeasedHost {
+        busy_since: busy_since.max(session.started_at),
+        is_seed: record.is_seed,
+        asked_before: record.asked_before(session),
+        not_before: record.not_before,
+        inbox: record.inbox,
+        host: record.host,
+        robots: record.robots,
+    }
+}

@@ -1,0 +1,180 @@
+//! Reading the queue's records, for the engine and for those who read a crawl that does not run.
+
+use std::ops::ControlFlow;
+
+use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord};
+use frontier::{FetchRecord, HostId, Stage, TaskId, Timestamp};
+use serde::de::DeserializeOwned;
+
+use super::keys;
+use super::records::{Counters, TaskState};
+use super::store::{Scan, Store};
+use crate::recovery::Registered;
+
+/// All sessions, by number.
+pub(crate) fn sessions(store: &Store) -> Result<Vec<SessionRecord>, QueueError> {
+    all(store, keys::SESSIONS)
+}
+
+/// The totals as last written.
+pub(super) fn counters(store: &Store) -> Result<Counters, QueueError> {
+    Ok(store.get(keys::COUNTERS)?.unwrap_or_default())
+}
+
+/// The hosts that are lent, or were when the process that had them ended.
+pub(super) fn lent(store: &Store) -> impl Iterator<Item = Result<HostId, QueueError>> {
+    store.scan(keys::LENT).map(|entry| {
+        let (key, _) = entry?;
+        keys::host_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))
+    })
+}
+
+/// What is registered of segments, and who may have been writing.
+pub(crate) fn registered(store: &Store) -> Result<Registered, QueueError> {
+    let last_session = sessions(store)?.last().map(|record| record.session.id);
+    Ok(Registered { segments: all(store, keys::SEGMENTS)?, last_session })
+}
+
+/// The hosts of an index whose moment lies at or before `now`, earliest first.
+pub(super) fn due(
+    store: &Store,
+    space: &[u8],
+    now: Timestamp,
+) -> impl Iterator<Item = Result<(Timestamp, HostId), QueueError>> {
+    let entries = store.scan(space).map(|entry| {
+        let (key, _) = entry?;
+        keys::due_parts(&key).ok_or_else(|| store.damaged(&key, "not a key"))
+    });
+    entries.take_while(move |entry| !matches!(entry, Ok((at, _)) if *at > now))
+}
+
+/// The totals at `now` of a queue that nobody works on: hosts that were lent when the process ended are free.
+pub(crate) fn counts_at_rest(store: &Store, now: Timestamp) -> Result<Counts, QueueError> {
+    let mut counts = counts(store, &counters(store)?, now)?;
+    for id in lent(store) {
+        let key = keys::host(id?);
+        let record: HostRecord = store.get(&key)?.ok_or_else(|| store.damaged(&key, "missing"))?;
+        let due_at = record.is_busy().then(|| record.due_at());
+        counts.next_due_at = counts.next_due_at.into_iter().chain(due_at).min();
+    }
+    Ok(counts)
+}
+
+/// The totals at `now`, lent hosts left out.
+pub(super) fn counts(store: &Store, counters: &Counters, now: Timestamp) -> Result<Counts, QueueError> {
+    let mut parked = counters.hosts_parked;
+    for entry in due(store, keys::PARKED, now) {
+        entry?;
+        parked = parked.saturating_sub(1);
+    }
+    let next_due_at = due(store, keys::DUE, Timestamp::from_micros(i64::MAX)).next().transpose()?;
+    Ok(Counts {
+        hosts: counters.hosts,
+        hosts_done: counters.hosts_done,
+        hosts_parked: parked,
+        hosts_leased: 0,
+        tasks: counters.tasks,
+        tasks_pending: counters.tasks_pending,
+        entries: counters.entries,
+        requests: counters.requests,
+        next_due_at: next_due_at.map(|(at, _)| at),
+    })
+}
+
+/// All hosts with their rules, by id.
+pub(crate) fn hosts(store: &Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
+    store.scan(keys::HOSTS).map(|entry| {
+        let (key, bytes) = entry?;
+        let id = keys::host_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))?;
+        let mut record: HostRecord = store.decode(&key, &bytes)?;
+        record.robots = store.get(&keys::robots(id))?;
+        Ok((id, record))
+    })
+}
+
+/// All that is known of URLs, by host.
+pub(crate) fn tasks(store: &Store) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
+    tasks_after(store, None)
+}
+
+/// The same, but for those up to `after`.
+pub(super) fn tasks_after(
+    store: &Store,
+    after: Option<TaskId>,
+) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
+    let after = after.map_or_else(|| keys::TASKS.to_vec(), keys::task);
+    store.scan_after(keys::TASKS, &after).map(|entry| {
+        let (key, bytes) = entry?;
+        let id = keys::task_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))?;
+        Ok((id, store.decode(&key, &bytes)?))
+    })
+}
+
+/// All requests in the order of their commits, the `record` stage of each completed with the time of its commit.
+pub(crate) fn fetches(store: &Store) -> impl Iterator<Item = Result<FetchRecord, QueueError>> {
+    Fetches {
+        store,
+        scan: store.scan(keys::FETCHES),
+        commit_us: 0,
+        commit: Vec::new(),
+        chunk: Vec::new().into_iter(),
+    }
+}
+
+struct Fetches<'a> {
+    store: &'a Store,
+    scan: Scan<'a>,
+    /// What the commit took that brought the next chunks; known only when a later commit told.
+    commit_us: u64,
+    /// What the keys of that commit begin with.
+    commit: Vec<u8>,
+    chunk: std::vec::IntoIter<FetchRecord>,
+}
+
+impl Fetches<'_> {
+    /// Reads the next record of the scan, unless that ends it.
+    fn advance(&mut self) -> Result<ControlFlow<()>, QueueError> {
+        let Some(entry) = self.scan.next() else { return Ok(ControlFlow::Break(())) };
+        let (key, bytes) = entry?;
+        let commit = key.split_last_chunk::<4>().map_or(&[][..], |(commit, _)| commit);
+        if keys::is_commit_time(&key) {
+            self.commit_us = self.store.decode(&key, &bytes)?;
+            self.commit = commit.to_vec();
+            return Ok(ControlFlow::Continue(()));
+        }
+        if self.commit != commit {
+            self.commit_us = 0;
+        }
+        self.chunk = self.store.decode::<Vec<FetchRecord>>(&key, &bytes)?.into_iter();
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl Iterator for Fetches<'_> {
+    type Item = Result<FetchRecord, QueueError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(mut fetch) = self.chunk.next() {
+                let record = &mut fetch.stages[Stage::Record];
+                *record = record.saturating_add(self.commit_us);
+                return Some(Ok(fetch));
+            }
+            match self.advance() {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+fn all<T: DeserializeOwned>(store: &Store, space: &[u8]) -> Result<Vec<T>, QueueError> {
+    store
+        .scan(space)
+        .map(|entry| {
+            let (key, bytes) = entry?;
+            store.decode(&key, &bytes)
+        })
+        .collect()
+}

@@ -1,0 +1,286 @@
+//! The database beneath: one sled tree of records, each with a checksum, long ones in pieces.
+//!
+//! A value is `crc32c(4) pieces(2) bytes`; the checksum covers key, pieces and bytes of all pieces. Piece `n`, from
+//! 1, lies under the key with `n` as two more bytes.
+
+use std::fs::{self, File};
+use std::io;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use ::sled::{Batch, Config, Db, IVec, Mode};
+use frontier::work_queue::QueueError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::keys;
+use crate::codec;
+use crate::data_dir::{OpenError, sync_dir};
+
+/// sled keeps up to three times this much resident.
+const CACHE_BYTES: u64 = 24 << 20;
+
+/// How often sled writes on its own, which is also when it collects garbage.
+const FLUSH_EVERY_MS: u64 = 500;
+
+/// sled slows down with larger values.
+const PIECE_BYTES: usize = 60 << 10;
+
+const HEADER_BYTES: usize = 6;
+
+/// The open database. Every failure names its directory, and damage names the remedy.
+pub(crate) struct Store {
+    db: Db,
+    /// sled's log, for syncing it: its own flush hands the bytes to the system only.
+    log: File,
+    dir: PathBuf,
+}
+
+/// How certain a write must be before it is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// May be lost in a crash.
+    None,
+    /// Survives the end of the process, however it comes.
+    Process,
+    /// Survives the end of the machine's power.
+    Power,
+}
+
+impl Store {
+    /// Opens the database in `dir`, or makes it.
+    pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
+        remove_unfinished_snapshots(dir)?;
+        let config = Config::new()
+            .path(dir)
+            .cache_capacity(CACHE_BYTES)
+            .mode(Mode::LowSpace)
+            .flush_every_ms(Some(FLUSH_EVERY_MS));
+        let opened = guarded(|| config.open()).and_then(|opened| opened.map_err(Failure::Engine));
+        let db = opened.map_err(|failure| match failure {
+            Failure::Engine(::sled::Error::Io(error)) => OpenError::io("open", dir, error),
+            other => OpenError::Damaged { path: dir.to_owned(), what: other.to_string() },
+        })?;
+        let path = dir.join("db");
+        let log = File::options().read(true).write(true).open(&path);
+        Ok(Self { db, log: log.map_err(|error| OpenError::io("open", &path, error))?, dir: dir.to_owned() })
+    }
+
+    /// The record under `key`.
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, QueueError> {
+        let Some(value) = self.raw(key)? else { return Ok(None) };
+        let bytes = self.value(key, &value, |key| self.raw(key))?;
+        self.decode(key, &bytes).map(Some)
+    }
+
+    /// The records whose keys begin with `prefix`, in the order of their keys.
+    pub(super) fn scan(&self, prefix: &[u8]) -> Scan<'_> {
+        Scan { store: self, iter: self.db.scan_prefix(prefix) }
+    }
+
+    /// The records whose keys begin with `prefix` and come after `key`.
+    pub(super) fn scan_after(&self, prefix: &[u8], key: &[u8]) -> Scan<'_> {
+        let mut end = prefix.to_vec();
+        if let Some(last) = end.last_mut() {
+            // Prefixes are letters.
+            *last += 1;
+        }
+        Scan {
+            store: self,
+            iter: self.db.range::<&[u8], _>((Bound::Excluded(key), Bound::Excluded(end.as_slice()))),
+        }
+    }
+
+    /// Applies `writes` at once.
+    pub(super) fn apply(&self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
+        self.call(|| self.db.apply_batch(writes.batch))?;
+        if durability != Durability::None {
+            self.call(|| self.db.flush())?;
+        }
+        if durability == Durability::Power {
+            self.log.sync_data().map_err(|error| self.failed(&Failure::Engine(error.into())))?;
+        }
+        Ok(())
+    }
+
+    /// Writes `record` under `key`, and removes what the record there has in pieces beyond the new one's.
+    pub(super) fn replace(
+        &self,
+        writes: &mut Writes,
+        key: &[u8],
+        record: &impl Serialize,
+    ) -> Result<(), QueueError> {
+        let old_pieces = match self.raw(key)? {
+            Some(value) => self.header(key, &value)?.1,
+            None => 0,
+        };
+        let pieces = writes.put(key, record)?;
+        for piece in pieces + 1..=old_pieces {
+            writes.batch.remove(piece_key(key, piece));
+        }
+        Ok(())
+    }
+
+    pub(super) fn decode<T: DeserializeOwned>(&self, key: &[u8], bytes: &[u8]) -> Result<T, QueueError> {
+        codec::decode(bytes).map_err(|error| self.damaged(key, &error.to_string()))
+    }
+
+    /// A record cannot be what was written.
+    pub(super) fn damaged(&self, key: &[u8], what: &str) -> QueueError {
+        let what = format!("record {}: {what}", key.escape_ascii());
+        QueueError::Storage(OpenError::Damaged { path: self.dir.clone(), what }.to_string())
+    }
+
+    fn raw(&self, key: &[u8]) -> Result<Option<IVec>, QueueError> {
+        self.call(|| self.db.get(key))
+    }
+
+    /// The whole record of which `first` is the first piece, its checksum verified.
+    fn value(
+        &self,
+        key: &[u8],
+        first: &[u8],
+        piece: impl Fn(&[u8]) -> Result<Option<IVec>, QueueError>,
+    ) -> Result<Vec<u8>, QueueError> {
+        let (stored, pieces) = self.header(key, first)?;
+        let mut bytes = first[HEADER_BYTES..].to_vec();
+        for n in 1..=pieces {
+            let more = piece(&piece_key(key, n))?.ok_or_else(|| self.damaged(key, "a piece is missing"))?;
+            bytes.extend_from_slice(&more);
+        }
+        if checksum(key, pieces, &bytes) == stored {
+            Ok(bytes)
+        } else {
+            Err(self.damaged(key, "checksum mismatch"))
+        }
+    }
+
+    /// Checksum and number of further pieces.
+    fn header(&self, key: &[u8], value: &[u8]) -> Result<(u32, u16), QueueError> {
+        match *value {
+            [c0, c1, c2, c3, p0, p1, ..] => {
+                Ok((u32::from_le_bytes([c0, c1, c2, c3]), u16::from_le_bytes([p0, p1])))
+            }
+            _ => Err(self.damaged(key, "cut short")),
+        }
+    }
+
+    fn call<T>(&self, work: impl FnOnce() -> ::sled::Result<T>) -> Result<T, QueueError> {
+        let answer = guarded(work).and_then(|answer| answer.map_err(Failure::Engine));
+        answer.map_err(|failure| self.failed(&failure))
+    }
+
+    fn failed(&self, failure: &Failure) -> QueueError {
+        QueueError::Storage(match failure {
+            Failure::Engine(::sled::Error::Io(error)) => {
+                format!("cannot write {}: {error}", self.dir.display())
+            }
+            _ => OpenError::Damaged { path: self.dir.clone(), what: failure.to_string() }.to_string(),
+        })
+    }
+}
+
+/// The records of a scan.
+pub(super) struct Scan<'a> {
+    store: &'a Store,
+    iter: ::sled::Iter,
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Result<(IVec, Vec<u8>), QueueError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (key, value) = match self.store.call(|| self.iter.next().transpose()) {
+                Ok(next) => next?,
+                Err(error) => return Some(Err(error)),
+            };
+            // Further pieces are read with their first one.
+            if key.len() <= keys::length(&key) {
+                let bytes = self.store.value(&key, &value, |key| self.store.raw(key));
+                return Some(bytes.map(|bytes| (key, bytes)));
+            }
+        }
+    }
+}
+
+/// Writes that become true at once.
+#[derive(Default)]
+pub(super) struct Writes {
+    batch: Batch,
+}
+
+impl Writes {
+    /// Writes `record` under `key`; gives the number of its further pieces.
+    ///
+    /// Of a longer record there before, pieces may stay behind: use [`Store::replace`] where records can shrink.
+    pub(super) fn put(&mut self, key: &[u8], record: &impl Serialize) -> Result<u16, QueueError> {
+        let bytes = codec::encode(record).map_err(|error| QueueError::Storage(error.to_string()))?;
+        let (first, rest) = bytes.split_at(bytes.len().min(PIECE_BYTES));
+        let pieces = u16::try_from(rest.len().div_ceil(PIECE_BYTES))
+            .map_err(|_| QueueError::Storage(format!("a record of {} bytes is too large", bytes.len())))?;
+        let mut value = Vec::with_capacity(HEADER_BYTES + first.len());
+        value.extend_from_slice(&checksum(key, pieces, &bytes).to_le_bytes());
+        value.extend_from_slice(&pieces.to_le_bytes());
+        value.extend_from_slice(first);
+        self.batch.insert(key, value);
+        for (n, piece) in (1..).zip(rest.chunks(PIECE_BYTES)) {
+            self.batch.insert(piece_key(key, n), piece);
+        }
+        Ok(pieces)
+    }
+
+    /// Removes a record that has no further pieces.
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        self.batch.remove(key);
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Engine(#[from] ::sled::Error),
+    #[error("sled panicked: {0}")]
+    Panic(String),
+}
+
+/// sled panics on some damage where it should answer with an error.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Failure::Panic(text.unwrap_or_default())
+    })
+}
+
+fn checksum(key: &[u8], pieces: u16, bytes: &[u8]) -> u32 {
+    let sum = crc32c::crc32c_append(crc32c::crc32c(key), &pieces.to_le_bytes());
+    crc32c::crc32c_append(sum, bytes)
+}
+
+fn piece_key(key: &[u8], n: u16) -> Vec<u8> {
+    [key, &n.to_be_bytes()].concat()
+}
+
+/// Removes `snap.*.generating`, left by a process that was killed while it opened the database.
+///
+/// sled takes such a file for its newest snapshot and refuses to open for ever. Renaming makes a snapshot true, and
+/// the one before is removed only afterwards, so nothing is lost with it. A finished snapshot is never touched.
+fn remove_unfinished_snapshots(dir: &Path) -> Result<(), OpenError> {
+    let listing = match fs::read_dir(dir) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(OpenError::io("read", dir, error)),
+    };
+    let mut is_changed = false;
+    for entry in listing {
+        let path = entry.map_err(|error| OpenError::io("read", dir, error))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(&path).map_err(|error| OpenError::io("remove", &path, error))?;
+            is_changed = true;
+        }
+    }
+    if is_changed { sync_dir(dir).map_err(|error| OpenError::io("sync", dir, error)) } else { Ok(()) }
+}

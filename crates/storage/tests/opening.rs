@@ -1,0 +1,129 @@
+//! Making and opening a data directory.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use frontier::work_queue::QueueBounds;
+use frontier::work_queue::suite::HandClock;
+use storage::{CrawlReader, DataDir, OpenError};
+
+use crate::support::{NOW, Place, open};
+
+#[test]
+fn a_data_directory_is_made_where_there_is_none_with_the_folders_above_it() {
+    let mut place = Place::new();
+    place.path = place.path.join("deep").join("down");
+    drop(place.open().unwrap());
+    drop(place.open().unwrap());
+    assert!(place.path.join("format").is_file());
+}
+
+#[test]
+fn an_empty_folder_becomes_a_data_directory() {
+    let place = Place::new();
+    fs::create_dir(&place.path).unwrap();
+    place.open().unwrap();
+}
+
+#[test]
+fn a_folder_with_anything_else_in_it_is_left_alone() {
+    let place = Place::new();
+    fs::create_dir(&place.path).unwrap();
+    fs::write(place.path.join("thesis.tex"), "years of work").unwrap();
+    let error = place.open().err().unwrap();
+    assert!(matches!(&error, OpenError::Foreign { what, .. } if what == "thesis.tex"), "{error}");
+    assert_eq!(fs::read_dir(&place.path).unwrap().count(), 1, "nothing was added");
+}
+
+#[test]
+fn a_file_in_its_place_is_refused() {
+    let place = Place::new();
+    fs::write(&place.path, "not a folder").unwrap();
+    assert!(place.open().err().unwrap().to_string().contains("crawl-data"));
+}
+
+#[test]
+fn making_that_was_interrupted_is_taken_up() {
+    let place = Place::new();
+    fs::create_dir(&place.path).unwrap();
+    fs::write(place.path.join("lock"), "").unwrap();
+    fs::write(place.path.join("format.new"), "half").unwrap();
+    place.open().unwrap();
+}
+
+#[test]
+fn a_second_opening_fails_at_once_and_names_the_process() {
+    let place = Place::new();
+    let first = place.open().unwrap();
+    for error in [place.open().err().unwrap(), CrawlReader::open(&place.path).err().unwrap()] {
+        assert!(
+            matches!(error, OpenError::InUse { pid: Some(pid), .. } if pid == std::process::id()),
+            "{error}"
+        );
+    }
+    let queue = first.queue();
+    drop(first);
+    assert!(place.open().is_err(), "its queue still works on it");
+    drop(queue);
+    place.open().unwrap();
+}
+
+#[test]
+fn a_reader_keeps_others_out_while_it_reads() {
+    let place = Place::new();
+    drop(place.open().unwrap());
+    let reader = CrawlReader::open(&place.path).unwrap();
+    assert!(matches!(place.open(), Err(OpenError::InUse { .. })));
+    drop(reader);
+    place.open().unwrap();
+}
+
+#[test]
+fn a_later_format_is_refused_with_both_versions() {
+    let place = Place::new();
+    drop(place.open().unwrap());
+    let format = fs::read_to_string(place.path.join("format")).unwrap();
+    fs::write(place.path.join("format"), format.replace('1', "7")).unwrap();
+    for error in [place.open().err().unwrap(), CrawlReader::open(&place.path).err().unwrap()] {
+        assert!(matches!(error, OpenError::Newer { found: 7, known: 1, .. }), "{error}");
+    }
+}
+
+#[test]
+fn where_there_is_no_crawl_nothing_is_made() {
+    let place = Place::new();
+    let bounds = QueueBounds { sitemaps_max: 1 };
+    assert!(matches!(CrawlReader::open(&place.path), Err(OpenError::NotFound { .. })));
+    let resumed = DataDir::open_existing(&place.path, HandClock::at(NOW), bounds);
+    assert!(matches!(resumed, Err(OpenError::NotFound { .. })));
+    assert!(!place.path.exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
+    // Its own permissions would not stop root; a file system without writing does.
+    let error = open("/proc/crawl-data".as_ref()).err().unwrap();
+    assert!(
+        matches!(&error, OpenError::Io { .. }) && error.to_string().contains("/proc/crawl-data"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_an_error() {
+    let place = Place::new();
+    symlink(place.path.with_extension("gone"), &place.path).unwrap();
+    assert!(place.open().is_err());
+}
+
+#[test]
+fn settings_are_remembered_and_replaced() {
+    let place = Place::new();
+    let data_dir = place.open().unwrap();
+    assert_eq!(data_dir.settings().unwrap(), None);
+    data_dir.set_settings(r#"{"max_depth":5}"#).unwrap();
+    data_dir.set_settings(r#"{"max_depth":3}"#).unwrap();
+    drop(data_dir);
+    assert_eq!(place.open().unwrap().settings().unwrap().unwrap(), r#"{"max_depth":3}"#);
+    assert_eq!(CrawlReader::open(&place.path).unwrap().settings(), Some(r#"{"max_depth":3}"#));
+}

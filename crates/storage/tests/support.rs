@@ -1,0 +1,139 @@
+//! A data directory to spoil, and small commits.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use frontier::work_queue::suite::HandClock;
+use frontier::work_queue::{Commit, QueueBounds, SegmentRef, Session};
+use frontier::{Fetched, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp, WorkQueue};
+use sitemap::Entry;
+use storage::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, OpenError, SledQueue};
+use tempfile::TempDir;
+use url::Url;
+
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+/// A folder in which a crawl lives.
+pub(crate) struct Place {
+    _folder: TempDir,
+    pub(crate) path: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crawl-data");
+        Self { _folder: folder, path }
+    }
+
+    pub(crate) fn open(&self) -> Result<DataDir, OpenError> {
+        open(&self.path)
+    }
+
+    pub(crate) fn segments(&self) -> PathBuf {
+        self.path.join("segments")
+    }
+
+    pub(crate) fn locs(&self) -> Vec<String> {
+        let reader = CrawlReader::open(&self.path).unwrap();
+        let batches = reader.entries().map(Result::unwrap);
+        batches
+            .flat_map(|batch| {
+                let view = BatchView::new(&batch).unwrap();
+                view.rows().map(|row| row.entry.loc.to_owned()).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn open(path: &Path) -> Result<DataDir, OpenError> {
+    DataDir::open(path, HandClock::at(NOW), QueueBounds { sitemaps_max: 1_000 })
+}
+
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+/// A session with the data directory that it works on.
+pub(crate) struct Work {
+    pub(crate) data_dir: DataDir,
+    pub(crate) queue: SledQueue,
+    pub(crate) session: Session,
+    segments: storage::SegmentWriter,
+    seq: u64,
+}
+
+impl Work {
+    pub(crate) fn begin(place: &Place) -> Self {
+        let data_dir = place.open().unwrap();
+        let queue = data_dir.queue();
+        let session = block_on(queue.open_session("test")).unwrap();
+        let segments = data_dir.segments(session.id);
+        Self { data_dir, queue, session, segments, seq: 0 }
+    }
+
+    /// Appends the document of sitemap `n`, without committing.
+    pub(crate) fn append(&mut self, n: u32, entries: usize) -> SegmentRef {
+        let task = sitemap_task(n);
+        let head = DocumentHead {
+            task: task.id,
+            attempt: 1,
+            host: "https://a.example".to_owned(),
+            sitemap: task.url,
+            fetched_at: NOW,
+        };
+        let mut rows = self.data_dir.rows(head);
+        for i in 0..entries {
+            let loc = format!("https://a.example/{n}/{i}");
+            rows.push(&Entry { loc: &loc, ..Entry::default() }, EntryScope::SameHost).unwrap();
+        }
+        self.segments.append(vec![rows.finish().unwrap()]).unwrap().unwrap()
+    }
+
+    pub(crate) fn commit(&mut self, commit: Commit) {
+        self.seq += 1;
+        block_on(self.queue.commit(&self.session, Commit { seq: self.seq, ..commit })).unwrap();
+    }
+
+    /// Finds sitemap `n` and has it fetched with its entries.
+    pub(crate) fn crawl(&mut self, n: u32, entries: usize) {
+        self.commit(Commit { found: vec![found(n)], ..Commit::default() });
+        let segment = Some(self.append(n, entries));
+        self.commit(Commit { outcomes: vec![outcome(n, entries as u64)], segment, ..Commit::default() });
+    }
+}
+
+fn sitemap_task(n: u32) -> Task {
+    let host = host();
+    let url = format!("{host}/sitemap-{n}.xml");
+    Task {
+        id: TaskId::of(host.id(), &url),
+        url,
+        kind: TaskKind::Sitemap,
+        depth: 0,
+        parent: None,
+        hops: 0,
+        attempts: 0,
+        not_before: None,
+        named_by: vec![host.id()],
+    }
+}
+
+pub(crate) fn host() -> Host {
+    Host::of(&Url::parse("https://a.example/").unwrap()).unwrap()
+}
+
+pub(crate) fn found(n: u32) -> NewTask {
+    NewTask { host: host(), task: sitemap_task(n), found_on: None }
+}
+
+pub(crate) fn outcome(n: u32, entries: u64) -> TaskOutcome {
+    let fetched = Fetched { document: "urlset".into(), entries, ..Fetched::default() };
+    TaskOutcome {
+        task: sitemap_task(n).id,
+        outcome: Outcome::Fetched(fetched),
+        attempts: 1,
+        read_as: None,
+        refused: std::collections::BTreeMap::default(),
+    }
+}
