@@ -1,0 +1,10 @@
+//! Reports and status, for people and for programs.
+
+mod json;
+mod status_text;
+mod table;
+mod text;
+
+pub use json::{report_json, status_json};
+pub use status_text::status_text;
+pub use text::report_text;

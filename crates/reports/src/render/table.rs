@@ -1,0 +1,80 @@
+//! Lines of at most 80 columns.
+
+use crate::escape::Printable;
+
+/// Columns of a line.
+pub(crate) const COLUMNS: usize = 80;
+
+/// Breaks `text` at spaces into lines of at most [`COLUMNS`], the first after `head`, the others below its end. A word
+/// that is longer stays whole, since a URL cut in two cannot be followed.
+pub(crate) fn paragraph(head: &str, text: &str) -> String {
+    let indent = head.chars().count();
+    let mut lines = String::from(head);
+    let mut column = indent;
+    for word in text.split_whitespace() {
+        let width = word.chars().count();
+        if column > indent && column + 1 + width > COLUMNS {
+            lines.push('\n');
+            lines.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > indent {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += width;
+    }
+    let mut lines = lines.trim_end().to_owned();
+    lines.push('\n');
+    lines
+}
+
+/// `text` made safe to print and cut to `width` characters, its middle left out, since host names and URLs differ at
+/// their ends.
+pub(crate) fn fitted(text: &str, width: usize) -> String {
+    let text = Printable(text).to_string();
+    let length = text.chars().count();
+    if length <= width {
+        return text;
+    }
+    let tail = width.saturating_sub(1) / 2;
+    let head = width.saturating_sub(1) - tail;
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{start}…{end}")
+}
+
+/// A bar of `width` places, filled by `share` (0 to 1); what is more than nothing shows.
+pub(crate) fn bar(share: f64, width: usize) -> String {
+    let filled = (share * width as f64).round() as usize;
+    let filled = if share > 0.0 { filled.clamp(1, width) } else { 0 };
+    "#".repeat(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paragraph_keeps_to_its_columns_and_long_words_stay_whole() {
+        let url = format!("https://www.example.com/{}", "a".repeat(80));
+        let text = paragraph("timeout  ", &format!("{} {url} end", "word ".repeat(20)));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS || line.trim() == url), "{text}");
+        assert!(lines.iter().skip(1).all(|line| line.starts_with("         ")), "{text}");
+        assert!(text.ends_with("end\n"));
+    }
+
+    #[test]
+    fn a_long_text_loses_its_middle() {
+        assert_eq!(fitted("https://a-very-long-name.example.com", 20), "https://a-…ample.com");
+        assert_eq!(fitted("short", 20), "short");
+        assert_eq!(fitted("a\u{202e}b", 20), "a\\u{202e}b");
+        assert_eq!(fitted("abc", 1), "…");
+    }
+
+    #[test]
+    fn a_bar_shows_the_least_share() {
+        assert_eq!([0.0, 0.001, 0.5, 1.0, 1.5].map(|share| bar(share, 4)), ["", "#", "##", "####", "####"]);
+    }
+}

@@ -1,0 +1,422 @@
+//! For people: the report in 80 columns, the verdict first.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::table::{bar, fitted, paragraph};
+use crate::escape::Printable;
+use crate::report::{HostReport, Report, Sitemaps, StageSpans};
+use crate::units::{count, counted, per_second, percent, size, span};
+
+/// Hosts shown, those that took longest first. The JSON report has all.
+const HOSTS_SHOWN: usize = 10;
+
+/// Suggestions shown, those for the most frequent errors first.
+const SUGGESTIONS_SHOWN: usize = 4;
+
+/// Characters of an example; the fetch records have the whole.
+const EXAMPLE_CHARS_MAX: usize = 240;
+
+/// Columns of a stage's bar.
+const BAR_COLUMNS: usize = 16;
+
+/// A report as text.
+pub fn report_text(report: &Report) -> String {
+    let mut text = verdict(report);
+    text.push_str(&headline(report));
+    text.push_str(&stages(report));
+    text.push_str(&hosts(report));
+    text.push_str(&errors(report));
+    text.push_str(&suggestions(report));
+    text
+}
+
+fn verdict(report: &Report) -> String {
+    let bound = report
+        .verdict
+        .bound
+        .map_or_else(|| "No bound".to_owned(), |bound| format!("Bound by {}", bound.as_str()));
+    let sentence = Printable(&report.verdict.sentence).to_string();
+    format!("{bound}\n{}", paragraph("", &sentence))
+}
+
+fn headline(report: &Report) -> String {
+    let (crawl, totals, cpu) = (&report.crawl, &report.totals, &report.cpu);
+    let mut text = String::from("\n");
+    let mut line = |head: &str, body: &str| text.push_str(&paragraph(&format!("{head:<10}"), body));
+    let began = crawl.started_at.map_or_else(|| "never begun".to_owned(), |moment| format!("begun {moment}"));
+    let took = span((crawl.wall_s * 1e6) as u64);
+    line(
+        "Crawl",
+        &format!("{}, {began}, took {took} in {}", crawl.state.as_str(), counted(crawl.sessions, "session")),
+    );
+    let incomplete = totals.hosts - totals.hosts_complete;
+    line(
+        "Hosts",
+        &format!(
+            "{}: {} complete, {} incomplete, of these {} parked",
+            count(totals.hosts),
+            count(totals.hosts_complete),
+            count(incomplete),
+            count(totals.hosts_parked),
+        ),
+    );
+    line("Sitemaps", &fates(&totals.sitemaps));
+    line(
+        "Entries",
+        &format!("{} kept{}", count(totals.entries.kept), reasons(", dropped: ", &totals.entries.dropped)),
+    );
+    line(
+        "Requests",
+        &format!(
+            "{}, of these {}; {} received, {} decoded",
+            count(totals.requests),
+            counted_retries(totals.retries),
+            size(totals.bytes_wire),
+            size(totals.bytes_decoded),
+        ),
+    );
+    line("Statuses", &statuses(&report.statuses));
+    line(
+        "Speed",
+        &format!(
+            "{} entries/s, {} requests/s",
+            per_second(totals.entries.kept, crawl.wall_s),
+            per_second(totals.requests, crawl.wall_s),
+        ),
+    );
+    line(
+        "CPU",
+        &format!(
+            "{:.1} s ({} of {}): inflate {:.1} s, parse {:.1} s, record {:.1} s, other {:.1} s",
+            cpu.process_s,
+            percent(cpu.utilisation),
+            counted(u64::from(cpu.cores), "core"),
+            cpu.inflate_s,
+            cpu.parse_s,
+            cpu.record_s,
+            cpu.other_s,
+        ),
+    );
+    line("Memory", &format!("{} at its peak", size(cpu.peak_rss_bytes)));
+    text
+}
+
+fn counted_retries(retries: u64) -> String {
+    format!("{} {}", count(retries), if retries == 1 { "retry" } else { "retries" })
+}
+
+/// What became of the sitemaps: `12 found: 10 fetched, 2 skipped (depth_limit 2)`.
+pub(super) fn fates(sitemaps: &Sitemaps) -> String {
+    let skipped = sitemaps.skipped.values().sum();
+    let fates = [
+        (sitemaps.fetched, "fetched"),
+        (sitemaps.not_modified, "not modified"),
+        (sitemaps.failed, "failed"),
+        (skipped, "skipped"),
+        (sitemaps.duplicate, "duplicate"),
+        (sitemaps.redirected, "redirected"),
+        (sitemaps.pending, "pending"),
+    ];
+    let mut parts = Vec::new();
+    for (number, fate) in fates.into_iter().filter(|(number, _)| *number > 0) {
+        let aside = match fate {
+            "fetched" if sitemaps.truncated > 0 => format!(" ({} not to the end)", count(sitemaps.truncated)),
+            "skipped" => reasons(" (", &sitemaps.skipped) + ")",
+            _ => String::new(),
+        };
+        parts.push(format!("{} {fate}{aside}", count(number)));
+    }
+    let found = count(sitemaps.found);
+    if parts.is_empty() { format!("{found} found") } else { format!("{found} found: {}", parts.join(", ")) }
+}
+
+/// `head` and the counts by reason; nothing without any.
+pub(super) fn reasons<K: AsRef<str>>(head: &str, counts: &BTreeMap<K, u64>) -> String {
+    if counts.is_empty() {
+        return String::new();
+    }
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|(reason, number)| format!("{} {}", Printable(reason.as_ref()), count(*number)))
+        .collect();
+    format!("{head}{}", parts.join(", "))
+}
+
+fn statuses(statuses: &BTreeMap<u16, u64>) -> String {
+    if statuses.is_empty() {
+        return "no answer".to_owned();
+    }
+    let parts: Vec<String> =
+        statuses.iter().map(|(status, number)| format!("{status}: {}", count(*number))).collect();
+    parts.join(", ")
+}
+
+fn stages(report: &Report) -> String {
+    if report.totals.requests == 0 {
+        return String::new();
+    }
+    let mut text = String::from("\nWhere the time of all requests went\n");
+    let _ = writeln!(
+        text,
+        "{:<10} {:>12} {:>6}  {:<BAR_COLUMNS$} {:>9} {:>9} {:>9}",
+        "stage", "total", "share", "", "p50", "p99", "max"
+    );
+    for (stage, spans) in report.stages.iter() {
+        let StageSpans { total_s, share, p50_ms, p99_ms, max_ms, .. } = *spans;
+        let ms = |ms: f64| span((ms * 1e3).round() as u64);
+        let line = format!(
+            "{:<10} {:>12} {:>6}  {:<BAR_COLUMNS$} {:>9} {:>9} {:>9}",
+            stage.as_str(),
+            span((total_s * 1e6).round() as u64),
+            percent(share),
+            bar(share, BAR_COLUMNS),
+            ms(p50_ms),
+            ms(p99_ms),
+            ms(max_ms),
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn hosts(report: &Report) -> String {
+    let mut hosts: Vec<(&String, &HostReport)> = report.hosts.iter().collect();
+    if hosts.is_empty() {
+        return String::new();
+    }
+    hosts.sort_by(|(a_name, a), (b_name, b)| b.wall_s.total_cmp(&a.wall_s).then_with(|| a_name.cmp(b_name)));
+    let mut text = String::from("\nSlowest hosts\n");
+    let _ = writeln!(text, "{:<36} {:>11} {:>8} {:>9}  bound by", "host", "took", "requests", "entries");
+    for (name, host) in hosts.iter().take(HOSTS_SHOWN) {
+        let bound = host.bound.map_or("-", |bound| bound.as_str());
+        let mark = if host.complete { "" } else { " !" };
+        let line = format!(
+            "{:<36} {:>11} {:>8} {:>9}  {bound}{mark}",
+            fitted(name, 36),
+            span((host.wall_s * 1e6).round() as u64),
+            count(host.requests),
+            count(host.entries.kept),
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let hidden = hosts.len().saturating_sub(HOSTS_SHOWN) as u64;
+    if hidden > 0 {
+        let _ = writeln!(text, "and {} more", counted(hidden, "host"));
+    }
+    if hosts.iter().take(HOSTS_SHOWN).any(|(_, host)| !host.complete) {
+        text.push_str("! incomplete\n");
+    }
+    text
+}
+
+fn errors(report: &Report) -> String {
+    if report.errors.is_empty() {
+        return "\nNo errors.\n".to_owned();
+    }
+    let mut text = String::from("\nErrors, with one example each\n");
+    for (kind, number) in by_frequency(&report.errors) {
+        let example = report.examples.get(kind).map_or("", String::as_str);
+        let head = format!("{kind:<18} {:>7}  ", count(number));
+        text.push_str(&paragraph(&head, &fitted(example, EXAMPLE_CHARS_MAX)));
+    }
+    text
+}
+
+fn suggestions(report: &Report) -> String {
+    let mut lines = Vec::new();
+    if report.crawl.tasks_pending > 0 && report.crawl.state == crate::State::Interrupted {
+        lines.push("go on with what is left: crawl resume");
+    }
+    let frequent = by_frequency(&report.errors);
+    for advice in frequent.iter().filter_map(|(kind, _)| advice(kind)) {
+        if !lines.contains(&advice) {
+            lines.push(advice);
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    lines.truncate(SUGGESTIONS_SHOWN);
+    let list: String = lines.into_iter().map(|line| paragraph("- ", line)).collect();
+    format!("\nWhat to try next\n{list}")
+}
+
+/// Errors by kind, the most frequent first.
+fn by_frequency(errors: &BTreeMap<&'static str, u64>) -> Vec<(&'static str, u64)> {
+    let mut errors: Vec<_> = errors.iter().map(|(kind, number)| (*kind, *number)).collect();
+    errors.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
+    errors
+}
+
+/// What a user can do about errors of a kind; `None` where nothing can be done on this side.
+fn advice(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "timeout" | "connect" | "incomplete" | "protocol" | "robots_unreachable" => {
+            "ask again those that failed on their way, perhaps with a longer --timeout: crawl resume --retry-failed"
+        }
+        "dns" => "check the names that do not resolve, or ask another server: --resolver ADDR:PORT",
+        "tls" => "trust the authority of certificates of your own: --ca-cert FILE",
+        "http_status" => {
+            "where sites refuse, say who you are: --user-agent, --contact, or -H for sites of your own"
+        }
+        "blocked_address" => "let private addresses be contacted, if they are yours: --allow-private",
+        "rate_limited" => "go on when the parked hosts may be asked again, at a lower --rate: crawl resume",
+        "crawl_delay" => "nothing here: these sites ask for longer delays than this crawler waits",
+        "depth_limit" => "read deeper, in a new data directory: --max-depth",
+        "count_limit" => {
+            "read more of the large sites, in a new data directory: --max-sitemaps, --max-children"
+        }
+        "robots_disallowed" => "see which rule forbids a sitemap: crawl robots FILE --agent A --url U",
+        "parse" | "decode" | "not_a_sitemap" | "too_large" => {
+            "see what is wrong with a document: download it, then crawl parse FILE"
+        }
+        "bad_url" => "tell the publishers of these sitemaps that they list URLs nobody can fetch",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use frontier::{Account, ErrorKind, FetchRecord, SkipReason, Stage};
+
+    use super::super::table::COLUMNS;
+    use super::*;
+    use crate::made_up::{at, fetch, host, session, tally};
+
+    fn report() -> Report {
+        let origins =
+            ["https://news.example", "https://www.a-newspaper-with-a-rather-long-name.example:8443"];
+        let mut records = origins.map(host);
+        records[0].wall_us = 64_000_000;
+        records[0].account = Account { found: 60, fetched: 60, entries: 650_000, ..Account::default() };
+        records[1].wall_us = 31_000_000;
+        records[1].account = Account {
+            found: 12,
+            fetched: 8,
+            truncated: 1,
+            failed: 1,
+            skipped: [(SkipReason::DepthLimit, 3)].into(),
+            entries: 400,
+            dropped: [("bad_url".into(), 2)].into(),
+            errors: [(ErrorKind::Timeout, 1), (ErrorKind::Parse, 1), (ErrorKind::DepthLimit, 3)].into(),
+            ..Account::default()
+        };
+        let mut tally = tally(vec![session(0, 0, 64_000, 9_000, 12_000)], records);
+        for place in 0..64 {
+            let stages = [
+                (Stage::Politeness, 900),
+                (Stage::FirstByte, 60),
+                (Stage::Body, 20),
+                (Stage::Parse, 15),
+                (Stage::Record, 5),
+            ];
+            tally.add_fetch(&fetch(origins[0], place * 1000, &stages));
+        }
+        let detail = "https://www.a-newspaper-with-a-rather-long-name.example:8443/sitemaps/2026/news.xml: no \u{1b}[31mbyte for 30 s";
+        tally.add_fetch(&FetchRecord {
+            error: Some(ErrorKind::Timeout),
+            detail: detail.to_owned(),
+            status: None,
+            document: None,
+            ..fetch(origins[1], 0, &[(Stage::FirstByte, 30_000)])
+        });
+        tally.finish(serde_json::Value::Null, false)
+    }
+
+    #[test]
+    fn a_report_says_what_held_the_crawl_first() {
+        insta::assert_snapshot!(report_text(&report()), @r#"
+Bound by politeness
+https://news.example ended last: 57.6 s of the 64.0 s that its 64 requests took
+(90 %) went into waiting as politeness asks, 6.4 s into all else. A higher
+--rate would shorten it, unless the site itself asks for the delay (Crawl-delay,
+Retry-After); more --concurrency, cores or machines would not.
+
+Crawl     complete, begun 2026-09-21T14:13:20.000000Z, took 64.0 s in 1 session
+Hosts     2: 1 complete, 1 incomplete, of these 0 parked
+Sitemaps  72 found: 68 fetched (1 not to the end), 1 failed, 3 skipped
+          (depth_limit 3)
+Entries   650,400 kept, dropped: bad_url 2
+Requests  65, of these 0 retries; 65.0 kB received, 650.0 kB decoded
+Statuses  200: 64
+Speed     10,163 entries/s, 1.0 requests/s
+CPU       9.0 s (7 % of 2 cores): inflate 0.0 s, parse 0.0 s, record 0.0 s,
+          other 9.0 s
+Memory    48.0 MB at its peak
+
+Where the time of all requests went
+stage             total  share                         p50       p99       max
+politeness       57.6 s   61 %  ##########          900 ms    900 ms    900 ms
+slot                  0    0 %                           0         0         0
+dns                   0    0 %                           0         0         0
+connect               0    0 %                           0         0         0
+tls                   0    0 %                           0         0         0
+first_byte       33.8 s   36 %  ######               60 ms    30.0 s    30.0 s
+body              1.3 s    1 %  #                    20 ms     20 ms     20 ms
+inflate               0    0 %                           0         0         0
+parse            960 ms    1 %  #                    15 ms     15 ms     15 ms
+record           320 ms  < 1 %  #                   5.0 ms    5.0 ms    5.0 ms
+
+Slowest hosts
+host                                        took requests   entries  bound by
+https://news.example                      64.0 s       64   650,000  politeness
+https://www.a-news…name.example:8443      31.0 s        1       400  network !
+! incomplete
+
+Errors, with one example each
+depth_limit              3  https://www.a-newspaper-with-a-rather-long-name.example:8443
+parse                    1  https://www.a-newspaper-with-a-rather-long-name.example:8443
+timeout                  1  https://www.a-newspaper-with-a-rather-long-name.example:8443/sitemaps/2026/news.xml:
+                            no \u{1b}[31mbyte for 30 s
+
+What to try next
+- read deeper, in a new data directory: --max-depth
+- see what is wrong with a document: download it, then crawl parse FILE
+- ask again those that failed on their way, perhaps with a longer --timeout:
+  crawl resume --retry-failed
+"#);
+    }
+
+    #[test]
+    fn only_urls_are_wider_than_the_page_and_nothing_moves_the_cursor() {
+        let text = report_text(&report());
+        for line in text.lines() {
+            let width = line.chars().count();
+            assert!(width <= COLUMNS || line.contains("https://"), "{width} columns: {line}");
+            assert!(!line.chars().any(crate::escape::is_deceptive), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_crawl_that_never_began_has_a_report_too() {
+        let text = report_text(&tally(Vec::new(), []).finish(serde_json::Value::Null, false));
+        insta::assert_snapshot!(text, @r#"
+No bound
+there is no host to crawl, so there is nothing to judge.
+
+Crawl     complete, never begun, took 0 in 0 sessions
+Hosts     0: 0 complete, 0 incomplete, of these 0 parked
+Sitemaps  0 found
+Entries   0 kept
+Requests  0, of these 0 retries; 0 B received, 0 B decoded
+Statuses  no answer
+Speed     - entries/s, - requests/s
+CPU       0.0 s (0 % of 0 cores): inflate 0.0 s, parse 0.0 s, record 0.0 s,
+          other 0.0 s
+Memory    0 B at its peak
+
+No errors.
+"#);
+    }
+
+    #[test]
+    fn an_interrupted_crawl_is_told_to_go_on() {
+        let mut record = host("https://a.example");
+        record.account = Account { found: 1, pending: 1, ..Account::default() };
+        record.busy_since = Some((0, at(0)));
+        let tally = tally(vec![session(0, 0, 1_000, 10, 10)], [record]);
+        let text = report_text(&tally.finish(serde_json::Value::Null, false));
+        assert!(text.contains("- go on with what is left: crawl resume\n"), "{text}");
+    }
+}
