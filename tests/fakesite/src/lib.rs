@@ -1,1 +1,40 @@
-//! placeholder
+//! A web on loopback for tests, the demo and benches: many hosts behind one port, http and https alike, HTTP/1.1 and
+//! HTTP/2, certificates issued as names are asked for, latency, and misbehaviours by name.
+//!
+//! A [`Web`] is a set of [`Site`]s, a site a set of [`Page`]s. [`Web::serve`] starts it on a thread of its own; the
+//! [`Server`] it gives knows its port, the certificate that clients must trust, and a log of every request. A client
+//! reaches all hosts by sending whatever it connects to that one port, as `--connect-to ::127.0.0.1:PORT` does.
+//!
+//! ```
+//! use fakesite::{Misbehaviour, Page, ServeOptions, Site, Web};
+//!
+//! let site = Site::new()
+//!     .robots("Sitemap: https://www.example.com/sitemap.xml\n")
+//!     .page("/sitemap.xml", Page::xml("<urlset/>"))
+//!     .page("/moody.xml", Page::xml("<urlset/>").misbehaves(Misbehaviour::StatusThenOk { status: 503, times: 1 }));
+//! let server = Web::new().host("www.example.com", site).serve(ServeOptions::default())?;
+//! assert_ne!(server.port(), 0);
+//! assert!(server.log().is_empty());
+//! # Ok::<(), fakesite::ServeError>(())
+//! ```
+
+mod latency;
+mod log;
+mod misbehaviour;
+mod page;
+mod request;
+mod server;
+mod stable_hash;
+mod web;
+
+mod bomb;
+pub mod news;
+pub mod plain;
+
+pub use latency::{Latency, ParseLatencyError};
+pub use log::{LoggedConnection, LoggedRequest, Scheme};
+pub use misbehaviour::{Misbehaviour, TlsMisbehaviour};
+pub use page::Page;
+pub use request::Request;
+pub use server::{ServeError, ServeOptions, Server};
+pub use web::{Site, Web};

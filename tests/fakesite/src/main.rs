@@ -1,0 +1,159 @@
+//! A web on loopback in a process of its own, for the demo, kill tests and benches.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use fakesite::{Latency, LoggedRequest, Scheme, ServeOptions, Server, Web, news, plain};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serves made-up hosts on one port of 127.0.0.1: http and https, HTTP/1.1 and HTTP/2. Send every connection there, with
+/// `--connect-to ::127.0.0.1:PORT`, and trust the certificate of `--ca-out`.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    web: WebArgs,
+}
+
+#[derive(Subcommand)]
+enum WebArgs {
+    /// Nineteen news hosts, some 340 sitemaps, 650,000 entries.
+    News {
+        /// Serve the two hosts too that otherwise never answer.
+        #[arg(long)]
+        no_hanging: bool,
+        /// Name sitemaps by http, not https.
+        #[arg(long)]
+        http: bool,
+        #[command(flatten)]
+        serving: ServingArgs,
+    },
+    /// Many small hosts, all alike.
+    Plain {
+        /// Hosts.
+        #[arg(long, default_value_t = 100)]
+        hosts: u32,
+        /// Sitemaps of each host, besides the index.
+        #[arg(long, default_value_t = 5)]
+        sitemaps: u32,
+        /// Entries of each sitemap.
+        #[arg(long, default_value_t = 20)]
+        entries: u32,
+        /// Write the names of the hosts to this file, one a line.
+        #[arg(long)]
+        seeds_out: Option<PathBuf>,
+        #[command(flatten)]
+        serving: ServingArgs,
+    },
+}
+
+#[derive(Args)]
+struct ServingArgs {
+    /// The port; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// The latency of every host in milliseconds, as 50 or 30-80.
+    #[arg(long, default_value = "0")]
+    latency_ms: Latency,
+    /// Offer HTTP/1.1 only.
+    #[arg(long)]
+    no_h2: bool,
+    /// Write the certificate that clients must trust to this file, as PEM.
+    #[arg(long)]
+    ca_out: Option<PathBuf>,
+    /// Write the port to this file.
+    #[arg(long)]
+    port_out: Option<PathBuf>,
+    /// At the end, write all requests to this file, one JSON object a line.
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Stop after that many seconds.
+    #[arg(long, default_value_t = 3600)]
+    seconds: u64,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do when stderr is closed.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
+    match cli.web {
+        WebArgs::News { no_hanging, http, serving } => {
+            let web = news::web(news::Options {
+                hanging: !no_hanging,
+                scheme: if http { Scheme::Http } else { Scheme::Https },
+            });
+            // So that a crawl is measured beside an idle neighbour.
+            web.build_pages();
+            serve(web, &serving)
+        }
+        WebArgs::Plain { hosts, sitemaps, entries, seeds_out, serving } => {
+            let options = plain::Options { hosts, sitemaps, entries };
+            if let Some(path) = seeds_out {
+                write_file(&path, &plain::seeds(options))?;
+            }
+            serve(plain::web(options), &serving)
+        }
+    }
+}
+
+fn serve(web: Web, args: &ServingArgs) -> Result<(), Box<dyn Error>> {
+    let options = ServeOptions { port: args.port, latency: args.latency_ms, h2: !args.no_h2 };
+    let server = web.serve(options)?;
+    if let Some(path) = &args.ca_out {
+        write_file(path, server.ca_pem())?;
+    }
+    if let Some(path) = &args.port_out {
+        write_file(path, &format!("{}\n", server.port()))?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(announce_and_wait(&server, Duration::from_secs(args.seconds)))?;
+    match &args.log {
+        Some(path) => Ok(write_log(path, &server.log()).map_err(|error| about(path, &error))?),
+        None => Ok(()),
+    }
+}
+
+/// Returns on SIGINT, on SIGTERM, or when the time is over.
+async fn announce_and_wait(server: &Server, time: Duration) -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    writeln!(io::stdout(), "fakesite ready on {}", server.address())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        () = tokio::time::sleep(time) => {}
+    }
+    Ok(())
+}
+
+/// Writes a file so that whoever waits for it never sees half of it.
+fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|error| about(path, &error))
+}
+
+fn write_log(path: &Path, requests: &[LoggedRequest]) -> io::Result<()> {
+    let mut file = BufWriter::new(fs::File::create(path)?);
+    for request in requests {
+        serde_json::to_writer(&mut file, request)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()
+}
+
+fn about(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("could not write {}: {error}", path.display()))
+}
