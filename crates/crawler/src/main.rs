@@ -1,1 +1,19 @@
-fn main() {}
+//! The binary `crawl`.
+
+mod cli;
+mod clock;
+mod engine;
+mod fetch;
+mod progress;
+mod random;
+mod read;
+mod record;
+mod session;
+mod settings;
+mod shutdown;
+mod usage;
+mod worker;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,49 @@
+//! `crawl export`: the URLs.
+
+use reports::{ExportError, ExportOptions, Format};
+use storage::CrawlReader;
+
+use super::args::{CommonArgs, ExportArgs, ExportFormat};
+use super::exit_code;
+use super::output::{self, Output};
+use crate::settings::UsageError;
+
+/// Writes the entries to stdout or a file.
+pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
+    let options = ExportOptions {
+        format: match args.format {
+            ExportFormat::Txt => Format::Txt,
+            ExportFormat::Csv => Format::Csv,
+            ExportFormat::Jsonl => Format::Jsonl,
+            ExportFormat::Parquet => Format::Parquet,
+        },
+        host: args.host.clone(),
+        unique: args.unique.then(|| common.data_dir.join("tmp")),
+        since: args.since.as_deref().map(since).transpose()?,
+    };
+    let reader = CrawlReader::open(&common.data_dir)?;
+    let mut output = Output::open(args.output.as_deref())?;
+    match reports::export(&reader, &options, &mut output) {
+        Ok(summary) => {
+            if summary.undated > 0 {
+                let undated = summary.undated;
+                output::note(&format!(
+                    "{undated} of the entries have no lastmod that is a date; they were kept"
+                ));
+            }
+            output::end(output, Ok(()), args.output.as_deref())
+        }
+        Err(ExportError::BrokenPipe) => {
+            output.abandon();
+            Ok(exit_code::OK)
+        }
+        Err(error) => {
+            output.abandon();
+            Err(error.into())
+        }
+    }
+}
+
+fn since(text: &str) -> Result<jiff::Timestamp, UsageError> {
+    sitemap::lastmod::parse(text).ok_or_else(|| UsageError::Since(text.to_owned()))
+}

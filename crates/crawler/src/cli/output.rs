@@ -1,0 +1,155 @@
+//! Where results and failures go.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::exit_code;
+use crate::settings::UsageError;
+
+/// A failure with the next step for the user.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Hinted {
+    /// What failed.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Says on stderr what failed, its causes, and the hint; gives the exit code.
+pub fn show_failure(error: &anyhow::Error) -> u8 {
+    let mut lines = vec![format!("error: {error}")];
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Transparent errors repeat the text of their cause.
+        if !said.contains(&cause) {
+            lines.push(format!("  caused by: {cause}"));
+            said = cause;
+        }
+    }
+    if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()) {
+        lines.push(format!("  hint: {}", hint.hint));
+    }
+    note(&lines.join("\n"));
+    if error.is::<UsageError>() { exit_code::USAGE } else { exit_code::FAILURE }
+}
+
+/// A remark on stderr. Nothing is left to tell it to when stderr is gone.
+pub fn note(text: &str) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Where a result is written: a file that appears whole or not at all, or stdout.
+pub enum Output {
+    /// Standard output.
+    Stdout(BufWriter<io::Stdout>),
+    /// A file, written beside its place first.
+    File {
+        /// The writer of the unfinished file.
+        writer: BufWriter<File>,
+        /// Where it is unfinished.
+        unfinished: PathBuf,
+        /// Where it belongs.
+        path: PathBuf,
+    },
+}
+
+impl Output {
+    /// Opens `path`, or stdout.
+    pub fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(Self::Stdout(BufWriter::with_capacity(1 << 16, io::stdout())));
+        };
+        let failed = || format!("failed to write {}", path.display());
+        // A device or a pipe is written in place.
+        let in_place = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        let unfinished = if in_place { path.to_owned() } else { beside(path) };
+        let file = File::create(&unfinished).with_context(failed)?;
+        Ok(Self::File { writer: BufWriter::with_capacity(1 << 16, file), unfinished, path: path.to_owned() })
+    }
+
+    /// Everything was written: brings the file to its place.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        if let Self::File { writer, unfinished, path } = &self
+            && unfinished != path
+        {
+            writer.get_ref().sync_all()?;
+            std::fs::rename(unfinished, path)?;
+        }
+        Ok(())
+    }
+
+    /// Something failed: leaves nothing behind.
+    pub fn abandon(self) {
+        if let Self::File { unfinished, path, .. } = self
+            && unfinished != path
+        {
+            let _ = std::fs::remove_file(unfinished);
+        }
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.unfinished", std::process::id()));
+    path.with_file_name(name)
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(writer) => writer.write(bytes),
+            Self::File { writer, .. } => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(writer) => writer.flush(),
+            Self::File { writer, .. } => writer.flush(),
+        }
+    }
+}
+
+/// Writes a whole result to `path` or stdout. A reader that has seen enough (`| head`) ends it quietly.
+pub fn write_result(
+    path: Option<&Path>,
+    write: impl FnOnce(&mut Output) -> io::Result<()>,
+) -> anyhow::Result<u8> {
+    let mut output = Output::open(path)?;
+    let written = write(&mut output).and_then(|()| output.flush());
+    end(output, written, path)
+}
+
+/// Ends an output after `written`.
+pub fn end(output: Output, written: io::Result<()>, path: Option<&Path>) -> anyhow::Result<u8> {
+    let finished = match written {
+        Ok(()) => output.finish(),
+        Err(error) => {
+            output.abandon();
+            Err(error)
+        }
+    };
+    match finished {
+        Ok(()) => Ok(exit_code::OK),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit_code::OK),
+        Err(error) => {
+            let place = path.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
+            Err(anyhow::Error::new(error).context(format!("failed to write {place}")))
+        }
+    }
+}
+
+/// The bytes of `path`, or of stdin for `-`.
+pub fn read_input(path: &Path) -> anyhow::Result<Box<dyn io::Read>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = File::open(path).with_context(|| format!("failed to read {}", path.display()))?;
+    Ok(Box::new(file))
+}

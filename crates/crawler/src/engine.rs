@@ -1,0 +1,480 @@
+//! The line on one screen: lend hosts, start what is due, conclude what came back, settle what is durable.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontier::rules::Rules;
+use frontier::schedule::{Next, Request, Schedule};
+use frontier::task::REFRESH_DEPTH;
+use frontier::work_queue::{Counts, LeasedHost, Loaded, QueueError, Release, RobotsRecord, Session};
+use frontier::{
+    Answer, Clock, Conclusion, Context, Host, HostId, Outcome, Rows, Scope, SkipReason, TaskId, TaskKind,
+    TaskOutcome, Then, Timestamp, WorkQueue, conclude,
+};
+use reqwest::header::HeaderMap;
+use storage::{FinishedRows, SegmentError};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SystemClock;
+use crate::fetch::Clients;
+use crate::progress::{Progress, Shown};
+use crate::random::Jitter;
+use crate::record::{Durable, Item, RecordError};
+use crate::settings::Settings;
+use crate::worker::{Finished, Job, Worker};
+
+/// Hosts held per request in flight: enough that one is due whenever a slot is free, and a bound for memory.
+const HOSTS_PER_SLOT: usize = 8;
+/// Hosts whose tasks are loaded at once.
+const LOADS_MAX: usize = 256;
+/// Tasks loaded of a host when it is lent.
+const TASKS_FIRST: usize = 16;
+/// After the first signal, what is in flight may take this long to come to its end.
+const WIND_DOWN: Duration = Duration::from_secs(8);
+/// How often the progress is drawn.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// How a crawl ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Nothing is left to do but for hosts that asked for a long rest.
+    Complete,
+    /// A signal stopped it.
+    Interrupted,
+}
+
+/// Why a crawl cannot go on. What was committed is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Outcomes cannot be made durable.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A client could not be made.
+    #[error("failed to set up an HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The rows of a document could not be kept.
+    #[error("failed to keep entries: {0}")]
+    Rows(#[from] SegmentError),
+    /// A part of the engine ended before its time: a defect.
+    #[error("{0} ended unexpectedly")]
+    Part(&'static str),
+}
+
+/// All that moves in one session.
+pub struct Engine<Q> {
+    pub(crate) queue: Arc<Q>,
+    pub(crate) session: Session,
+    pub(crate) clock: Arc<SystemClock>,
+    pub(crate) settings: Settings,
+    pub(crate) scope: Scope,
+    pub(crate) clients: Clients,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) schedule: Schedule,
+    /// What is known of the hosts lent, besides their schedule.
+    pub(crate) lent: HashMap<HostId, Lent>,
+    /// The best partial readings of documents that are still to be tried again.
+    pub(crate) held: HashMap<TaskId, Held>,
+    pub(crate) workers: JoinSet<Finished>,
+    pub(crate) items: mpsc::UnboundedSender<Item>,
+    pub(crate) durable: mpsc::UnboundedReceiver<Vec<Durable>>,
+    pub(crate) refill: Refill,
+    pub(crate) progress: Progress,
+    pub(crate) errors: u64,
+    pub(crate) jitter: Jitter,
+}
+
+/// A lent host.
+pub(crate) struct Lent {
+    robots: Option<RobotsRecord>,
+}
+
+/// A partial reading with its rows.
+pub(crate) struct Held {
+    answer: Answer,
+    rows: Option<FinishedRows>,
+}
+
+impl<Q: WorkQueue> Engine<Q> {
+    /// Crawls until nothing is left to do or `shutdown` is asked for.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<Ended, EngineError> {
+        let ended = self.crawl(&shutdown).await;
+        self.progress.finish();
+        ended
+    }
+
+    async fn crawl(&mut self, shutdown: &CancellationToken) -> Result<Ended, EngineError> {
+        let mut tick = tokio::time::interval(PROGRESS_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.refill();
+            let permitted_at = self.start()?;
+            let wake_at = self.wake_at(permitted_at);
+            if self.is_done() {
+                return Ok(Ended::Complete);
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return self.wind_down().await,
+                durable = self.durable.recv() => self.settle(durable.ok_or(EngineError::Part("the recorder"))?),
+                Some(finished) = self.workers.join_next() => self.conclude(finished)?,
+                refilled = self.refill.finished() => self.admit(refilled?),
+                () = sleep_until(&self.clock, wake_at) => {}
+                _ = tick.tick() => self.show(),
+            }
+        }
+    }
+
+    /// The next request may leave at `permitted_at`, or before that a host may come due that is not lent yet.
+    fn wake_at(&self, permitted_at: Option<Timestamp>) -> Option<Timestamp> {
+        let due_at = self.refill.next_due_at.filter(|_| self.room() > 0);
+        permitted_at.into_iter().chain(due_at).min()
+    }
+
+    /// Hosts that may be lent besides those that are.
+    fn room(&self) -> usize {
+        (self.settings.concurrency * HOSTS_PER_SLOT).saturating_sub(self.schedule.hosts())
+    }
+
+    /// Starts every request that may leave now; gives the moment when the next one may.
+    fn start(&mut self) -> Result<Option<Timestamp>, EngineError> {
+        while self.schedule.in_flight() < self.settings.concurrency {
+            match self.schedule.next(self.clock.now()) {
+                Next::Start(request) => self.fetch(request)?,
+                Next::Skip(request, reason) => self.skip(request, reason)?,
+                Next::Wait(at) => return Ok(at),
+            }
+        }
+        Ok(None)
+    }
+
+    fn fetch(&mut self, request: Request) -> Result<(), EngineError> {
+        // A robots.txt may redirect to another host: it is asked by its own client, and without our headers.
+        let asked = url::Url::parse(&request.url).ok().and_then(|url| Host::of(&url));
+        let asked = asked.as_ref().unwrap_or(&request.host);
+        let is_own = request.is_seed && *asked == *request.host;
+        let is_robots = request.task.kind == TaskKind::Robots;
+        let rules = self.rules_of(&request).filter(|rules| is_robots && rules.rules.is_some());
+        let validator = rules.map(|rules| rules.validator.clone()).filter(|validator| !validator.is_empty());
+        let job = Job {
+            client: self.clients.of(asked)?,
+            headers: if is_own { self.settings.headers.clone() } else { HeaderMap::new() },
+            validator,
+            request,
+        };
+        self.workers.spawn(self.worker.clone().run(job));
+        Ok(())
+    }
+
+    fn rules_of(&self, request: &Request) -> Option<&RobotsRecord> {
+        self.lent.get(&request.task.id.host).and_then(|lent| lent.robots.as_ref())
+    }
+
+    /// A task that a rule forbids ends without a request.
+    fn skip(&mut self, request: Request, reason: SkipReason) -> Result<(), EngineError> {
+        self.errors += u64::from(reason.error().is_some());
+        let outcome = TaskOutcome {
+            task: request.task.id,
+            outcome: Outcome::Skipped(reason),
+            attempts: request.task.attempts,
+            read_as: None,
+            refused: Default::default(),
+        };
+        let item = Item {
+            record: None,
+            read_at: self.clock.now(),
+            outcome: Some(outcome),
+            found: Vec::new(),
+            robots: None,
+            rows: None,
+            then: Then::Done,
+            request,
+        };
+        self.record(item)
+    }
+
+    /// What came back goes on to be recorded with what it means.
+    fn conclude(&mut self, finished: Result<Finished, tokio::task::JoinError>) -> Result<(), EngineError> {
+        let finished = finished.map_err(|_| EngineError::Part("a worker"))?;
+        let Finished { request, answer, mut record, rows, held_until, read_at, failure } = finished;
+        if let Some(failure) = failure {
+            return Err(failure.into());
+        }
+        if let Some(held_until) = held_until {
+            self.schedule.started(&request, held_until);
+        }
+        let conclusion = self.conclusion(&request, &answer, read_at);
+        record.error = conclusion.error;
+        if let Some(error) = conclusion.error {
+            self.errors += 1;
+            record.detail = detail(&request, &answer, error.as_str(), &record.detail);
+            tracing::debug!(
+                url = request.url,
+                error = error.as_str(),
+                detail = record.detail,
+                "request failed"
+            );
+        } else {
+            record.detail.clear();
+        }
+        let host = request.task.id.host;
+        if let Some(until) = conclusion.rest_until {
+            self.schedule.rest(host, until, read_at);
+        }
+        if let Some(until) = conclusion.park_until {
+            tracing::warn!(host = %request.host, %until, "host asked for a long rest and is put aside");
+            self.schedule.park(host, until, read_at);
+        }
+        let rows = self.keep_rows(&request, conclusion.rows, answer, rows, &conclusion.next);
+        let item = Item {
+            record: Some(record),
+            read_at,
+            // A robots.txt asked for anew is a task of no queue; a seed's task of the same URL may still be pending.
+            outcome: conclusion.outcome.filter(|_| request.task.depth != REFRESH_DEPTH),
+            found: conclusion.found,
+            robots: conclusion.robots,
+            rows,
+            then: conclusion.next,
+            request,
+        };
+        self.record(item)
+    }
+
+    fn conclusion(&mut self, request: &Request, answer: &Answer, read_at: Timestamp) -> Conclusion {
+        let id = request.task.id;
+        let context = Context {
+            host: &request.host,
+            task: &request.task,
+            url: &request.url,
+            hop: request.hop,
+            attempt: request.attempt,
+            scope: &self.scope,
+            cached_rules: self.lent.get(&id.host).and_then(|lent| lent.robots.as_ref()),
+            best: self.held.get(&id).map(|held| &held.answer),
+            now: read_at,
+            jitter: self.jitter.next(),
+        };
+        conclude(&context, answer)
+    }
+
+    /// Holds, drops or gives back rows as the conclusion says.
+    fn keep_rows(
+        &mut self,
+        request: &Request,
+        keep: Rows,
+        answer: Answer,
+        rows: Option<FinishedRows>,
+        then: &Then,
+    ) -> Option<FinishedRows> {
+        let id = request.task.id;
+        match keep {
+            Rows::HoldAsBest => {
+                self.held.insert(id, Held { answer, rows });
+                None
+            }
+            Rows::Commit => {
+                self.held.remove(&id);
+                rows.filter(|rows| !rows.is_empty())
+            }
+            Rows::CommitHeld => {
+                self.held.remove(&id).and_then(|held| held.rows).filter(|rows| !rows.is_empty())
+            }
+            Rows::Drop => {
+                if *then == Then::Done {
+                    self.held.remove(&id);
+                }
+                None
+            }
+        }
+    }
+
+    fn record(&mut self, item: Item) -> Result<(), EngineError> {
+        self.items.send(item).map_err(|_| EngineError::Part("the recorder"))
+    }
+
+    /// What is durable goes on: first what it means for its host, then its place is free.
+    fn settle(&mut self, durable: Vec<Durable>) {
+        let now = self.clock.now();
+        for Durable { request, then, robots, read_as, woken } in durable {
+            let id = request.task.id.host;
+            if let Some(robots) = robots {
+                self.schedule.rules(id, Rules::from_record(Some(&robots)), now);
+                self.lent.insert(id, Lent { robots: Some(robots) });
+            }
+            if let Some(read_as) = read_as {
+                self.schedule.forget(read_as, now);
+            }
+            for host in woken {
+                if self.lent.contains_key(&host) {
+                    self.schedule.woken(host, now);
+                } else {
+                    self.refill.wants_hosts = true;
+                }
+            }
+            self.schedule.settle(&request, then, now);
+        }
+    }
+
+    /// Gives back hosts with nothing to do, lends others, and loads tasks, all beside the crawl.
+    fn refill(&mut self) {
+        let now = self.clock.now();
+        if self.refill.is_running() {
+            return;
+        }
+        let releases = self.schedule.idle();
+        let hungry = self.schedule.hungry(LOADS_MAX);
+        let is_time = self.refill.wants_hosts || self.refill.next_due_at.is_some_and(|due| due <= now);
+        let hosts = if is_time || !releases.is_empty() { self.room() } else { 0 };
+        if releases.is_empty() && hungry.is_empty() && hosts == 0 {
+            return;
+        }
+        self.refill.wants_hosts = false;
+        self.refill.next_due_at = None;
+        let wanted = Wanted { releases, hungry, hosts };
+        self.refill.running = Some(tokio::spawn(refilled(self.queue.clone(), self.session.clone(), wanted)));
+    }
+
+    fn admit(&mut self, refilled: Refilled) {
+        let now = self.clock.now();
+        self.schedule.released(&refilled.offered, &refilled.stay, now);
+        for release in refilled.offered.iter().filter(|release| !refilled.stay.contains(&release.host)) {
+            self.lent.remove(&release.host);
+        }
+        for leased in refilled.leased {
+            self.lent.insert(leased.host.id(), Lent { robots: leased.robots.clone() });
+            self.schedule.admit(leased, now);
+        }
+        for loaded in refilled.loaded {
+            self.schedule.load(loaded, now);
+        }
+        if refilled.is_full {
+            self.refill.wants_hosts = true;
+        }
+        self.refill.next_due_at = refilled.counts.next_due_at;
+        self.refill.counts = refilled.counts;
+    }
+
+    /// Whether nothing is left that would come due by itself.
+    fn is_done(&self) -> bool {
+        self.schedule.is_empty()
+            && self.schedule.in_flight() == 0
+            && !self.refill.is_running()
+            && !self.refill.wants_hosts
+            && self.refill.next_due_at.is_none()
+    }
+
+    /// Takes no new work; gives what is in flight some time, then drops it: it will be asked again.
+    async fn wind_down(&mut self) -> Result<Ended, EngineError> {
+        let limit = tokio::time::Instant::now() + WIND_DOWN;
+        while !self.workers.is_empty() {
+            tokio::select! {
+                Some(finished) = self.workers.join_next() => self.conclude(finished)?,
+                // Read, lest it grow; nothing new is started by it.
+                Some(durable) = self.durable.recv() => self.settle(durable),
+                () = tokio::time::sleep_until(limit) => self.workers.abort_all(),
+            }
+            if tokio::time::Instant::now() >= limit {
+                self.workers.abort_all();
+                break;
+            }
+        }
+        Ok(Ended::Interrupted)
+    }
+
+    fn show(&mut self) {
+        let waiting_for = self.schedule.waiting_for(self.clock.now());
+        let in_flight = self.schedule.in_flight();
+        let shown = Shown { counts: &self.refill.counts, in_flight, errors: self.errors, waiting_for };
+        self.progress.show(&shown);
+    }
+}
+
+async fn sleep_until(clock: &SystemClock, moment: Option<Timestamp>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(clock.instant(moment)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An error for people: what was asked, what came.
+fn detail(request: &Request, answer: &Answer, kind: &str, detail: &str) -> String {
+    let what = match (detail, answer.status) {
+        ("", Some(status)) => format!("answered with status {status}"),
+        ("", None) => kind.to_owned(),
+        (detail, _) => detail.to_owned(),
+    };
+    format!("{}: {what}", request.url)
+}
+
+/// Releasing, leasing and loading, done beside everything else; at most one at a time.
+pub(crate) struct Refill {
+    running: Option<JoinHandle<Result<Refilled, QueueError>>>,
+    /// There may be hosts to lend.
+    wants_hosts: bool,
+    /// When a host comes due that is neither lent nor parked.
+    next_due_at: Option<Timestamp>,
+    /// The queue's totals, as of the last time.
+    counts: Counts,
+}
+
+struct Wanted {
+    releases: Vec<Release>,
+    hungry: Vec<(HostId, usize)>,
+    hosts: usize,
+}
+
+struct Refilled {
+    offered: Vec<Release>,
+    /// Of those, the ones that stay lent because they have new tasks.
+    stay: Vec<HostId>,
+    leased: Vec<LeasedHost>,
+    loaded: Vec<Loaded>,
+    /// As many hosts as there was room for: there may be more.
+    is_full: bool,
+    counts: Counts,
+}
+
+impl Refill {
+    /// Nothing is lent yet.
+    pub(crate) fn new() -> Self {
+        Self { running: None, wants_hosts: true, next_due_at: None, counts: Counts::default() }
+    }
+
+    fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    async fn finished(&mut self) -> Result<Refilled, EngineError> {
+        let Some(running) = &mut self.running else { return std::future::pending().await };
+        let refilled = running.await.map_err(|_| EngineError::Part("the refill"));
+        self.running = None;
+        Ok(refilled??)
+    }
+}
+
+async fn refilled<Q: WorkQueue>(
+    queue: Arc<Q>,
+    session: Session,
+    wanted: Wanted,
+) -> Result<Refilled, QueueError> {
+    let Wanted { releases, hungry, hosts } = wanted;
+    let stay = if releases.is_empty() { Vec::new() } else { queue.release(&session, &releases).await? };
+    let leased = if hosts > 0 { queue.lease(&session, hosts).await? } else { Vec::new() };
+    let is_full = hosts > 0 && leased.len() == hosts;
+    let mut loaded = Vec::new();
+    // Hosts that want the same number are asked about together.
+    let mut by_number: HashMap<usize, Vec<HostId>> = HashMap::new();
+    let fresh = leased.iter().map(|leased| (leased.host.id(), TASKS_FIRST));
+    for (host, n) in hungry.into_iter().chain(fresh) {
+        by_number.entry(n).or_default().push(host);
+    }
+    for (n, hosts) in by_number {
+        loaded.extend(queue.load(&session, &hosts, n).await?);
+    }
+    Ok(Refilled { offered: releases, stay, leased, loaded, is_full, counts: queue.counts().await? })
+}

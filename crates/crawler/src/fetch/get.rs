@@ -1,0 +1,236 @@
+//! One GET request and its answer, each stage under its own time limit.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontier::{Connection, ErrorKind, Stage, Validator};
+use reqwest::header::{HOST, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use tokio::time::Instant;
+use url::{Host as UrlHost, Url};
+
+use super::address;
+use super::client::HostClient;
+use super::resolver::ResolveError;
+use super::stopwatch::{STOPWATCH, Stopwatch};
+
+/// How long a request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// `--timeout`: bounds the name's resolution, connect, TLS, the first byte and every stall of the body.
+    pub stage: Duration,
+    /// Bounds the whole fetch.
+    pub whole: Duration,
+}
+
+impl Timeouts {
+    /// The limits that follow from `--timeout`.
+    pub fn new(timeout: Duration) -> Self {
+        Self { stage: timeout, whole: timeout * 5 }
+    }
+}
+
+/// Why a request brought no answer, or no whole body.
+#[derive(Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct FetchError {
+    /// For the outcome and the report.
+    pub kind: ErrorKind,
+    /// For people.
+    pub detail: String,
+}
+
+/// An answer whose body is still to come.
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// Whether a connection was made for it.
+    pub connection: Connection,
+    body: reqwest::Response,
+    timeouts: Timeouts,
+    deadline: Instant,
+    /// Body bytes so far.
+    pub bytes_wire: u64,
+}
+
+impl Response {
+    /// A header field as text, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The next piece of the body; `None` at its end.
+    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, FetchError> {
+        let limit = self.deadline.min(Instant::now() + self.timeouts.stage);
+        match tokio::time::timeout_at(limit, self.body.chunk()).await {
+            Ok(Ok(chunk)) => {
+                self.bytes_wire += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                Ok(chunk)
+            }
+            Ok(Err(error)) => Err(body_error(&error)),
+            Err(_) if Instant::now() >= self.deadline => {
+                Err(timed_out("the whole fetch", self.timeouts.whole))
+            }
+            Err(_) => Err(timed_out("more of the body", self.timeouts.stage)),
+        }
+    }
+}
+
+/// Asks for `url`. The stopwatch is in stage `body` when this returns an answer.
+pub async fn get(
+    client: &HostClient,
+    url: &Url,
+    extra: &HeaderMap,
+    validator: Option<&Validator>,
+    timeouts: Timeouts,
+    watch: &Arc<Stopwatch>,
+) -> Result<Response, FetchError> {
+    if !client.allow_private {
+        check_literal(url)?;
+    }
+    let deadline = Instant::now() + timeouts.whole;
+    let sending = request(client, url, extra, validator).send();
+    let mut sending = std::pin::pin!(STOPWATCH.scope(watch.clone(), sending));
+    let answer = loop {
+        let (stage, elapsed) = watch.running();
+        let limit = deadline.min(Instant::now() + timeouts.stage.saturating_sub(elapsed));
+        tokio::select! {
+            biased;
+            answer = &mut sending => break answer,
+            () = tokio::time::sleep_until(limit) => check_time(stage, watch, timeouts, deadline)?,
+        }
+    };
+    let body = answer.map_err(|error| send_error(&error, watch.running().0))?;
+    let connection = watch.answered();
+    let (status, headers) = (body.status().as_u16(), body.headers().clone());
+    Ok(Response { status, headers, connection, body, timeouts, deadline, bytes_wire: 0 })
+}
+
+fn request(
+    client: &HostClient,
+    url: &Url,
+    extra: &HeaderMap,
+    validator: Option<&Validator>,
+) -> reqwest::RequestBuilder {
+    let mut target = url.clone();
+    let mut headers = extra.clone();
+    if let Some(disguise) = &client.disguise {
+        // Both can only fail for URLs without a host, and this one has one.
+        let _ = target.set_host(Some(&disguise.name));
+        let _ = target.set_port(disguise.port);
+        headers.insert(HOST, disguise.authority.clone());
+    }
+    if let Some(validator) = validator {
+        insert(&mut headers, IF_NONE_MATCH, validator.etag.as_deref());
+        insert(&mut headers, IF_MODIFIED_SINCE, validator.last_modified.as_deref());
+    }
+    client.http.get(target).headers(headers)
+}
+
+fn insert(headers: &mut HeaderMap, name: reqwest::header::HeaderName, value: Option<&str>) {
+    if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+        headers.insert(name, value);
+    }
+}
+
+/// A literal address in a URL never reaches the resolver, so it is checked here.
+fn check_literal(url: &Url) -> Result<(), FetchError> {
+    let literal = match url.host() {
+        Some(UrlHost::Ipv4(v4)) => v4.into(),
+        Some(UrlHost::Ipv6(v6)) => v6.into(),
+        _ => return Ok(()),
+    };
+    if address::is_public(literal) {
+        return Ok(());
+    }
+    Err(FetchError { kind: ErrorKind::BlockedAddress, detail: format!("{literal} is a private address") })
+}
+
+fn check_time(
+    stage: Stage,
+    watch: &Stopwatch,
+    timeouts: Timeouts,
+    deadline: Instant,
+) -> Result<(), FetchError> {
+    let (running, elapsed) = watch.running();
+    if Instant::now() >= deadline {
+        return Err(timed_out("the whole fetch", timeouts.whole));
+    }
+    // Another stage began meanwhile: it has its own time.
+    if running != stage || elapsed < timeouts.stage {
+        return Ok(());
+    }
+    let what = match running {
+        Stage::Dns => "the name's address",
+        Stage::Connect => "a connection",
+        Stage::Tls => "the TLS handshake",
+        _ => "the first byte of an answer",
+    };
+    Err(timed_out(what, timeouts.stage))
+}
+
+fn timed_out(what: &str, limit: Duration) -> FetchError {
+    let detail = format!("timed out after {} s waiting for {what}", limit.as_secs_f64());
+    FetchError { kind: ErrorKind::Timeout, detail }
+}
+
+fn send_error(error: &reqwest::Error, stage: Stage) -> FetchError {
+    let kind = match cause::<ResolveError>(error) {
+        Some(ResolveError::Blocked { .. }) => ErrorKind::BlockedAddress,
+        Some(ResolveError::Lookup { .. }) => ErrorKind::Dns,
+        None if cause::<rustls::Error>(error).is_some() => ErrorKind::Tls,
+        None => match stage {
+            Stage::Dns => ErrorKind::Dns,
+            Stage::Connect => ErrorKind::Connect,
+            Stage::Tls => ErrorKind::Tls,
+            _ => http_error(error),
+        },
+    };
+    FetchError { kind, detail: innermost(error) }
+}
+
+fn http_error(error: &reqwest::Error) -> ErrorKind {
+    let hyper = cause::<hyper::Error>(error);
+    match hyper {
+        Some(hyper) if hyper.is_parse() || hyper.is_user() => ErrorKind::Protocol,
+        Some(hyper) if hyper.is_incomplete_message() => ErrorKind::Incomplete,
+        _ if cause::<io::Error>(error).is_some() => ErrorKind::Connect,
+        _ => ErrorKind::Protocol,
+    }
+}
+
+fn body_error(error: &reqwest::Error) -> FetchError {
+    // A chunk size that is none comes as bad input; a connection that ended early as an unexpected end.
+    let is_bad_input = |kind| matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
+    let is_malformed = cause::<io::Error>(error).is_some_and(|error| is_bad_input(error.kind()));
+    let kind = if is_malformed { ErrorKind::Protocol } else { ErrorKind::Incomplete };
+    FetchError { kind, detail: format!("the body broke off: {}", innermost(error)) }
+}
+
+/// The first error of type `E` among the causes of `error`, those inside an I/O error included.
+fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// What the innermost cause says: the outer ones only repeat that a request failed.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,271 @@
+//! The one commit point: entries reach the disk, then one transaction makes the outcomes true.
+//!
+//! Group commit clocks itself: whenever the committer is idle it takes all that is finished. Outcomes with entries
+//! wait for the segment to be written, which runs beside; outcomes without never wait for entries of others.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontier::schedule::Request;
+use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, SegmentRef, Session, Usage};
+use frontier::{
+    Clock, FetchRecord, HostId, NewTask, Outcome, Stage, TaskId, TaskOutcome, Then, Timestamp, WorkQueue,
+};
+use storage::{FinishedRows, SegmentError, SegmentWriter};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::clock::SystemClock;
+use crate::usage::{CpuMeter, Work, thread_cpu};
+
+/// Outcomes made durable at once: bounds the size of a transaction.
+const COMMIT_ITEMS_MAX: usize = 1_000;
+
+/// What the session used is read anew no more often than this: it costs a look at two files.
+const USAGE_EVERY: Duration = Duration::from_millis(100);
+
+/// One request's result on its way to the disk.
+pub struct Item {
+    /// The request; its lane stays taken until this is durable.
+    pub request: Request,
+    /// Where its time went; `None` where no request was made.
+    pub record: Option<FetchRecord>,
+    /// When it was read, from where on its time goes into `record`.
+    pub read_at: Timestamp,
+    /// How the task ended; `None` while a redirect is followed.
+    pub outcome: Option<TaskOutcome>,
+    /// What its document named.
+    pub found: Vec<NewTask>,
+    /// The rules it brought.
+    pub robots: Option<RobotsRecord>,
+    /// The entries it brought.
+    pub rows: Option<FinishedRows>,
+    /// What the schedule does next.
+    pub then: Then,
+}
+
+/// An item that is durable.
+pub struct Durable {
+    /// Its request.
+    pub request: Request,
+    /// What the schedule does next.
+    pub then: Then,
+    /// The rules it brought.
+    pub robots: Option<RobotsRecord>,
+    /// The URL that counts as read too.
+    pub read_as: Option<TaskId>,
+    /// Hosts that may have new tasks by it.
+    pub woken: Vec<HostId>,
+}
+
+/// Why nothing can be made durable any more.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Entries could not be written.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The writing thread is gone.
+    #[error("the segment writer stopped")]
+    Writer,
+}
+
+/// Takes items, gives back those that are durable.
+pub struct Recorder<Q> {
+    queue: Arc<Q>,
+    session: Session,
+    clock: Arc<SystemClock>,
+    meter: Arc<CpuMeter>,
+    writer: Option<SegmentWriter>,
+    /// The segment being written and what waits for it.
+    appending: Option<JoinHandle<Appended>>,
+    durable: mpsc::UnboundedSender<Vec<Durable>>,
+    seq: u64,
+    previous_commit: Duration,
+    usage: (Timestamp, Usage),
+}
+
+struct Appended {
+    writer: SegmentWriter,
+    items: Vec<Item>,
+    segment: Result<Option<SegmentRef>, SegmentError>,
+}
+
+impl<Q: WorkQueue> Recorder<Q> {
+    /// A recorder that carries on after commit `seq` of `session`.
+    pub fn new(
+        queue: Arc<Q>,
+        session: Session,
+        seq: u64,
+        writer: SegmentWriter,
+        clock: Arc<SystemClock>,
+        meter: Arc<CpuMeter>,
+        durable: mpsc::UnboundedSender<Vec<Durable>>,
+    ) -> Self {
+        Self {
+            usage: (clock.now(), meter.read()),
+            queue,
+            session,
+            clock,
+            meter,
+            writer: Some(writer),
+            appending: None,
+            durable,
+            seq,
+            previous_commit: Duration::ZERO,
+        }
+    }
+
+    /// Runs until `items` is closed and everything is durable.
+    pub async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) -> Result<(), RecordError> {
+        let (mut plain, mut with_rows) = (VecDeque::new(), Vec::new());
+        let mut is_open = true;
+        while is_open || self.appending.is_some() || !plain.is_empty() || !with_rows.is_empty() {
+            let mut appended = None;
+            tokio::select! {
+                item = items.recv(), if is_open && plain.is_empty() => match item {
+                    Some(item) => sort(item, &mut plain, &mut with_rows),
+                    None => is_open = false,
+                },
+                done = written(&mut self.appending), if self.appending.is_some() => appended = Some(done?),
+                // More is finished than one transaction takes: go on at once.
+                () = std::future::ready(()), if !plain.is_empty() => {}
+            }
+            while let Ok(item) = items.try_recv() {
+                sort(item, &mut plain, &mut with_rows);
+            }
+            if let Some(appended) = appended {
+                self.appending = None;
+                self.writer = Some(appended.writer);
+                self.commit(appended.items, appended.segment?).await?;
+            }
+            if self.appending.is_none() && !with_rows.is_empty() {
+                self.append(std::mem::take(&mut with_rows), &mut plain).await?;
+            }
+            let batch: Vec<Item> = plain.drain(..plain.len().min(COMMIT_ITEMS_MAX)).collect();
+            if !batch.is_empty() {
+                self.commit(batch, None).await?;
+            }
+        }
+        // Tells how long the last commit took, and what the session used in all.
+        self.commit(Vec::new(), None).await
+    }
+
+    /// Begins to write the entries of `items` beside the commits of others.
+    async fn append(&mut self, items: Vec<Item>, plain: &mut VecDeque<Item>) -> Result<(), RecordError> {
+        let mut items = self.without_repeats(items).await?;
+        let rows: Vec<FinishedRows> = items.iter_mut().filter_map(|item| item.rows.take()).collect();
+        if rows.is_empty() {
+            plain.extend(items);
+            return Ok(());
+        }
+        let Some(mut writer) = self.writer.take() else { return Err(RecordError::Writer) };
+        let meter = self.meter.clone();
+        self.appending = Some(tokio::task::spawn_blocking(move || {
+            let before = thread_cpu();
+            let segment = writer.append(rows);
+            meter.add(Work::Record, thread_cpu().saturating_sub(before));
+            Appended { writer, items, segment }
+        }));
+        Ok(())
+    }
+
+    /// A document whose URL, or the URL it was redirected to, was read already is a duplicate: its entries are
+    /// dropped. Only this process commits outcomes of a host it was lent, so what is true here stays true.
+    async fn without_repeats(&self, mut items: Vec<Item>) -> Result<Vec<Item>, RecordError> {
+        let asked: Vec<TaskId> = items.iter().flat_map(identities).collect();
+        let mut done = self.queue.are_done(&self.session, &asked).await?.into_iter();
+        let mut claimed = HashSet::new();
+        for item in &mut items {
+            let mut is_repeat = false;
+            for id in identities(item) {
+                is_repeat |= done.next().unwrap_or(false) || !claimed.insert(id);
+            }
+            if is_repeat {
+                item.rows = None;
+                item.found.clear();
+                if let Some(outcome) = &mut item.outcome {
+                    outcome.outcome = Outcome::Duplicate;
+                    outcome.refused.clear();
+                    outcome.read_as = None;
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    async fn commit(&mut self, items: Vec<Item>, segment: Option<SegmentRef>) -> Result<(), RecordError> {
+        let items = if segment.is_none() { self.check_redirected(items).await? } else { items };
+        self.seq += 1;
+        let is_last = items.is_empty();
+        let usage = self.usage(is_last);
+        let mut commit = Commit {
+            seq: self.seq,
+            segment,
+            usage,
+            previous_commit_us: u64::try_from(self.previous_commit.as_micros()).unwrap_or(u64::MAX),
+            ..Commit::default()
+        };
+        let now = self.clock.now();
+        let mut durable = Vec::with_capacity(items.len());
+        for item in items {
+            durable.push(self.add(item, now, &mut commit));
+        }
+        self.queue.commit(&self.session, commit).await?;
+        self.previous_commit = self.clock.now().since(now);
+        // The engine may have gone already, as after a second failure; what is durable stays so.
+        let _ = self.durable.send(durable);
+        Ok(())
+    }
+
+    fn usage(&mut self, must_be_fresh: bool) -> Usage {
+        let now = self.clock.now();
+        if must_be_fresh || now.since(self.usage.0) >= USAGE_EVERY {
+            self.usage = (now, self.meter.read());
+        }
+        self.usage.1
+    }
+
+    async fn check_redirected(&self, items: Vec<Item>) -> Result<Vec<Item>, RecordError> {
+        let is_redirected =
+            |item: &Item| item.outcome.as_ref().is_some_and(|outcome| outcome.read_as.is_some());
+        if items.iter().any(is_redirected) { self.without_repeats(items).await } else { Ok(items) }
+    }
+
+    fn add(&self, item: Item, now: Timestamp, commit: &mut Commit) -> Durable {
+        if let Some(mut record) = item.record {
+            record.stages.add(Stage::Record, now.since(item.read_at));
+            commit.fetches.push(record);
+        }
+        let host = item.request.task.id.host;
+        let read_as = item.outcome.as_ref().and_then(|outcome| outcome.read_as);
+        commit.outcomes.extend(item.outcome);
+        commit.hosts.extend(item.robots.clone().map(|robots| HostUpdate { host, robots }));
+        let mut woken: Vec<HostId> = item.found.iter().map(|found| found.task.id.host).collect();
+        woken.sort_unstable();
+        woken.dedup();
+        commit.found.extend(item.found);
+        Durable { request: item.request, then: item.then, robots: item.robots, read_as, woken }
+    }
+}
+
+fn sort(item: Item, plain: &mut VecDeque<Item>, with_rows: &mut Vec<Item>) {
+    if item.rows.is_some() { with_rows.push(item) } else { plain.push_back(item) }
+}
+
+/// The URLs that a read document counts for: its task's, and the one it was redirected to.
+fn identities(item: &Item) -> impl Iterator<Item = TaskId> + use<> {
+    let fetched = item.outcome.as_ref().filter(|outcome| matches!(outcome.outcome, Outcome::Fetched(_)));
+    let ids = fetched.map(|outcome| [Some(outcome.task), outcome.read_as]);
+    ids.into_iter().flatten().flatten()
+}
+
+async fn written(appending: &mut Option<JoinHandle<Appended>>) -> Result<Appended, RecordError> {
+    match appending {
+        Some(handle) => handle.await.map_err(|_| RecordError::Writer),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,155 @@
+//! One session: the parts put together, run, and taken apart again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use frontier::gate::Gate;
+use frontier::schedule::{Pace, Schedule};
+use frontier::scope::Scope;
+use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
+use frontier::{HostId, Timestamp, Validator, WorkQueue};
+use storage::DataDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::cli::crawl::Work;
+use crate::clock::SystemClock;
+use crate::engine::{Ended, Engine, EngineError, Refill};
+use crate::fetch::client::ClientSettings;
+use crate::fetch::get::Timeouts;
+use crate::fetch::resolver::Resolver;
+use crate::fetch::{Clients, tls};
+use crate::progress::Progress;
+use crate::random::Jitter;
+use crate::record::Recorder;
+use crate::settings::Settings;
+use crate::shutdown;
+use crate::usage::CpuMeter;
+use crate::worker::Worker;
+
+/// Tasks put back in one commit.
+const RETRIES_PER_COMMIT: usize = 1_000;
+
+/// What a session is made of.
+pub struct Parts {
+    /// How to crawl.
+    pub settings: Settings,
+    /// What to take on.
+    pub scope: Scope,
+    /// State and results.
+    pub data_dir: DataDir,
+    /// The time.
+    pub clock: Arc<SystemClock>,
+}
+
+/// Crawls until nothing is left to do or a signal comes; everything is durable when this returns.
+pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result<Ended> {
+    let shutdown = shutdown::watch()?;
+    let Parts { settings, scope, data_dir, clock } = parts;
+    let meter = Arc::new(CpuMeter::start());
+    let clients = clients(&settings)?;
+    let data_dir = Arc::new(data_dir);
+    let queue = Arc::new(data_dir.queue());
+    let session = queue.open_session(&worker_name()).await?;
+    let seeded = Commit { seq: 1, found: work.seeds, usage: meter.read(), ..Commit::default() };
+    queue.commit(&session, seeded).await?;
+    let seq = if work.retry_failed { retry_failed(queue.as_ref(), &session, &meter).await? } else { 1 };
+
+    let (items, to_record) = mpsc::unbounded_channel();
+    let (made_durable, durable) = mpsc::unbounded_channel();
+    let recorder = Recorder::new(
+        queue.clone(),
+        session.clone(),
+        seq,
+        data_dir.segments(session.id),
+        clock.clone(),
+        meter.clone(),
+        made_durable,
+    );
+    let recording = tokio::spawn(recorder.run(to_record));
+    let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
+    let worker = Worker {
+        session: session.clone(),
+        clock: clock.clone(),
+        gate: Gate::new(settings.rate),
+        timeouts: Timeouts::new(settings.timeout),
+        meter,
+        data_dir: data_dir.clone(),
+        children_max: scope.max_children,
+        product_token: settings.identity.product_token.clone(),
+    };
+    let engine = Engine {
+        queue,
+        clients,
+        worker: Arc::new(worker),
+        schedule: Schedule::new(pace, session.started_at),
+        session,
+        clock,
+        scope,
+        settings,
+        lent: HashMap::new(),
+        held: HashMap::new(),
+        workers: JoinSet::new(),
+        items,
+        durable,
+        refill: Refill::new(),
+        progress,
+        errors: 0,
+        jitter: Jitter::default(),
+    };
+    let ended = engine.run(shutdown).await;
+    // The recorder ends when the engine has dropped its end of the channel; its own failure says more than the
+    // engine's remark that it is gone.
+    recording.await.map_err(|_| EngineError::Part("the recorder"))??;
+    Ok(ended?)
+}
+
+/// Puts back what was given up; answers with the number of the last commit.
+async fn retry_failed<Q: WorkQueue>(
+    queue: &Q,
+    session: &Session,
+    meter: &CpuMeter,
+) -> Result<u64, QueueError> {
+    let (mut seq, mut tasks, mut after) = (1, 0, None);
+    loop {
+        let given_up = queue.given_up(session, after, RETRIES_PER_COMMIT).await?;
+        let Some(last) = given_up.last() else { break };
+        after = Some(last.task);
+        tasks += given_up.len();
+        seq += 1;
+        let without_rules = given_up.iter().filter(|given_up| given_up.for_want_of_rules);
+        let hosts: BTreeSet<HostId> = without_rules.map(|given_up| given_up.task.host).collect();
+        // Older than any session, so that robots.txt is asked for anew.
+        let outdated =
+            RobotsRecord { fetched_at: Timestamp::default(), rules: None, validator: Validator::default() };
+        let hosts = hosts.into_iter().map(|host| HostUpdate { host, robots: outdated.clone() });
+        let commit = Commit {
+            seq,
+            again: given_up.iter().map(|given_up| given_up.task).collect(),
+            hosts: hosts.collect(),
+            usage: meter.read(),
+            ..Commit::default()
+        };
+        queue.commit(session, commit).await?;
+    }
+    tracing::info!(tasks, "asking again for what was given up");
+    Ok(seq)
+}
+
+fn clients(settings: &Settings) -> anyhow::Result<Clients> {
+    Ok(Clients::new(ClientSettings {
+        user_agent: settings.identity.user_agent.clone(),
+        tls: tls::config(settings.ca_cert.as_deref())?,
+        resolver: Resolver::new(settings.resolver),
+        connect_to: settings.connect_to.clone(),
+        proxy: settings.proxy.clone(),
+        allow_private: settings.allow_private,
+        host_concurrency: settings.host_concurrency,
+        clients_max: settings.concurrency,
+    }))
+}
+
+fn worker_name() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}:{}", std::process::id())
+}

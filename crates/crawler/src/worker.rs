@@ -1,0 +1,226 @@
+//! A worker: makes one request, reads what comes, and tells.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontier::answer::{Answer, retry_after};
+use frontier::gate::Gate;
+use frontier::schedule::Request;
+use frontier::work_queue::Session;
+use frontier::{
+    Clock, Connection, ErrorKind, FetchRecord, Host, RequestKind, Stage, TaskKind, Timestamp, Validator,
+};
+use reqwest::header::HeaderMap;
+use storage::{DataDir, DocumentHead, FinishedRows, SegmentError};
+
+use url::Url;
+
+use crate::clock::SystemClock;
+use crate::fetch::client::HostClient;
+use crate::fetch::get::Timeouts;
+use crate::fetch::{FetchError, Response, Stopwatch, get};
+use crate::read::{self, Reading};
+use crate::usage::CpuMeter;
+
+/// What all workers of a session share.
+pub struct Worker {
+    /// The session, for the records.
+    pub session: Session,
+    /// The time.
+    pub clock: Arc<SystemClock>,
+    /// The last gate for the rate.
+    pub gate: Gate,
+    /// How long a request may take.
+    pub timeouts: Timeouts,
+    /// What CPU time was spent on.
+    pub meter: Arc<CpuMeter>,
+    /// Where the rows of a document wait.
+    pub data_dir: Arc<DataDir>,
+    /// `--max-children`.
+    pub children_max: u64,
+    /// What robots.txt files know us by.
+    pub product_token: String,
+}
+
+/// One request to make.
+pub struct Job {
+    /// What the schedule wants asked.
+    pub request: Request,
+    /// With what.
+    pub client: HostClient,
+    /// Extra header fields.
+    pub headers: HeaderMap,
+    /// Makes it conditional.
+    pub validator: Option<Validator>,
+}
+
+/// A request made.
+pub struct Finished {
+    /// The request.
+    pub request: Request,
+    /// What came of it.
+    pub answer: Answer,
+    /// Where its time went, but for the stage `record`.
+    pub record: FetchRecord,
+    /// Its entries.
+    pub rows: Option<FinishedRows>,
+    /// When the gate let it go, if that held it up.
+    pub held_until: Option<Timestamp>,
+    /// When it was read.
+    pub read_at: Timestamp,
+    /// Why entries could not be kept: nothing of this request is recorded then.
+    pub failure: Option<SegmentError>,
+}
+
+/// What a body brought besides the head of its answer.
+#[derive(Default)]
+pub struct Body {
+    /// What it held.
+    pub answer: Answer,
+    /// Its entries.
+    pub rows: Option<FinishedRows>,
+    /// Bytes after inflating.
+    pub bytes_decoded: u64,
+    /// What went wrong, for people.
+    pub detail: String,
+    /// Why entries could not be kept.
+    pub failure: Option<SegmentError>,
+}
+
+impl Worker {
+    /// Waits for the gate, asks, reads.
+    pub async fn run(self: Arc<Self>, job: Job) -> Finished {
+        let gate_wait = self.pass_gate(&job.request).await;
+        let started_at = self.clock.now();
+        let held_until = (!gate_wait.is_zero()).then_some(started_at);
+        let mut record = self.record(&job.request, started_at, gate_wait);
+        let watch = Stopwatch::start();
+        let body = self.ask(&job, &watch, &mut record).await;
+        let (measured, read_at) = (watch.stop(), self.clock.now());
+        for (stage, us) in measured.iter() {
+            record.stages.add(stage, Duration::from_micros(us));
+        }
+        record.bytes_decoded = body.bytes_decoded;
+        record.detail = body.detail;
+        let (answer, rows, failure) = (body.answer, body.rows, body.failure);
+        Finished { request: job.request, answer, record, rows, held_until, read_at, failure }
+    }
+
+    /// Waits until the rate of the host that is asked lets this request pass; gives the wait, which is zero nearly
+    /// always, since the schedule keeps the rate already. Redirects of a robots.txt to another host are the exception.
+    async fn pass_gate(&self, request: &Request) -> Duration {
+        let asked = Url::parse(&request.url).ok().and_then(|url| Host::of(&url));
+        let asked = asked.map_or(request.task.id.host, |host| host.id());
+        let (came_at, mut passed_at) = (self.clock.now(), None);
+        while let Some(wait) = self.gate.wait(asked, passed_at.unwrap_or(came_at)) {
+            tokio::time::sleep(wait).await;
+            passed_at = Some(self.clock.now());
+        }
+        passed_at.unwrap_or(came_at).since(came_at)
+    }
+
+    async fn ask(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Body {
+        let Job { request, client, headers, validator } = job;
+        let url = match Url::parse(&request.url) {
+            Ok(url) => url,
+            Err(error) => return failed(&FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() }),
+        };
+        match get(client, &url, headers, validator.as_ref(), self.timeouts, watch).await {
+            Ok(response) => self.read(request, &url, response, watch, record).await,
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn record(&self, request: &Request, started_at: Timestamp, gate_wait: Duration) -> FetchRecord {
+        let mut record = FetchRecord {
+            session: self.session.id,
+            task: request.task.id,
+            parent: request.task.parent,
+            kind: match request.task.kind {
+                TaskKind::Robots => RequestKind::Robots,
+                TaskKind::Sitemap => RequestKind::Sitemap,
+                TaskKind::Probe(_) => RequestKind::Probe,
+            },
+            attempt: request.attempt,
+            hop: request.hop,
+            begun_at: request.begun_at,
+            stages: frontier::Stages::default(),
+            bytes_wire: 0,
+            bytes_decoded: 0,
+            status: None,
+            connection: Connection::None,
+            document: None,
+            entries: 0,
+            error: None,
+            detail: String::new(),
+        };
+        let permitted_at = request.permitted_at.max(request.begun_at);
+        let slot = started_at.since(permitted_at).saturating_sub(gate_wait);
+        record.stages.add(Stage::Politeness, permitted_at.since(request.begun_at) + gate_wait);
+        record.stages.add(Stage::Slot, slot);
+        record
+    }
+
+    async fn read(
+        &self,
+        request: &Request,
+        url: &Url,
+        mut response: Response,
+        watch: &Stopwatch,
+        record: &mut FetchRecord,
+    ) -> Body {
+        record.status = Some(response.status);
+        record.connection = response.connection;
+        let mut body = match (response.status, request.task.kind) {
+            (200..=299, TaskKind::Robots) => {
+                read::robots(&mut response, &self.product_token, watch, &self.meter).await
+            }
+            (200..=203 | 207..=299, _) => {
+                let reading = Reading {
+                    base: url,
+                    head: self.head(request, url),
+                    named_by: &request.task.named_by,
+                    children_max: self.children_max,
+                };
+                read::document(&mut response, reading, &self.data_dir, watch, &self.meter).await
+            }
+            // Nothing of it is wanted; dropping it closes the connection unless its end has come already.
+            _ => {
+                read::discard(&mut response).await;
+                Body::default()
+            }
+        };
+        record.bytes_wire = response.bytes_wire;
+        let ended_at = self.clock.now();
+        let answer = &mut body.answer;
+        answer.status = Some(response.status);
+        answer.location = response.header("location").map(str::to_owned);
+        answer.retry_after = response.header("retry-after").and_then(|header| retry_after(header, ended_at));
+        answer.validator = Validator {
+            etag: response.header("etag").map(str::to_owned),
+            last_modified: response.header("last-modified").map(str::to_owned),
+        };
+        if let Some(document) = &body.answer.document {
+            record.document = Some(document.kind.clone());
+            record.entries = document.entries;
+        } else if body.answer.robots.is_some() {
+            record.document = Some("robots".into());
+        }
+        body
+    }
+
+    fn head(&self, request: &Request, url: &Url) -> DocumentHead {
+        DocumentHead {
+            task: request.task.id,
+            attempt: request.attempt,
+            host: request.host.to_string(),
+            sitemap: url.to_string(),
+            fetched_at: self.clock.now(),
+        }
+    }
+}
+
+fn failed(error: &FetchError) -> Body {
+    let answer = Answer { error: Some(error.kind), ..Answer::default() };
+    Body { answer, detail: error.detail.clone(), ..Body::default() }
+}
