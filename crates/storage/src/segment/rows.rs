@@ -13,13 +13,13 @@ use crate::codec;
 use crate::data_dir::scratch::{Held, Scratch, ScratchFile};
 
 /// Column bytes at which a batch is encoded.
-const BATCH_BYTES: usize = 128 << 10;
+const BATCH_BYTES: usize = 64 << 10;
 
 /// Encoded bytes that a document may keep in memory; what is beyond goes to a file under `tmp/`.
 const MEMORY_BYTES_MAX: usize = 1 << 20;
 
 /// Encoded bytes that all documents together may keep in memory: a hundred of them are read at once.
-const ALL_MEMORY_BYTES_MAX: usize = 16 << 20;
+const ALL_MEMORY_BYTES_MAX: usize = 8 << 20;
 
 /// The largest entry taken. The reader of documents stops far below; this keeps a batch within Arrow's 32-bit
 /// offsets.
@@ -62,7 +62,7 @@ impl EntryScope {
     }
 }
 
-/// The rows of one document until its outcome is final: up to 128 KiB as columns and 1 MiB encoded in memory, less when
+/// The rows of one document until its outcome is final: up to 64 KiB as columns and 1 MiB encoded in memory, less when
 /// many documents are read at once; the rest in a file under `tmp/` that goes when they are dropped.
 pub struct Rows {
     head: DocumentHead,
