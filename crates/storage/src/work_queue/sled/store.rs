@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ::sled::{Batch, Config, Db, IVec, Mode};
 use frontier::work_queue::QueueError;
@@ -26,6 +27,10 @@ const FLUSH_EVERY_MS: u64 = 500;
 
 /// sled slows down with larger values.
 const PIECE_BYTES: usize = 60 << 10;
+
+/// How often, and how far apart, a database is looked at that is still being closed: 5 s in all.
+const CLOSING_LOOKS_MAX: u32 = 1_000;
+const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
 const HEADER_BYTES: usize = 6;
 
@@ -57,8 +62,7 @@ impl Store {
             .cache_capacity(CACHE_BYTES)
             .mode(Mode::LowSpace)
             .flush_every_ms(Some(FLUSH_EVERY_MS));
-        let opened = guarded(|| config.open()).and_then(|opened| opened.map_err(Failure::Engine));
-        let db = opened.map_err(|failure| match failure {
+        let db = open_when_closed(&config).map_err(|failure| match failure {
             Failure::Engine(::sled::Error::Io(error)) => OpenError::io("open", dir, error),
             other => OpenError::Damaged { path: dir.to_owned(), what: other.to_string() },
         })?;
@@ -181,6 +185,19 @@ impl Store {
     }
 }
 
+/// Opens the database. One that this process closed a moment ago keeps its file locked until sled's own threads have let go of
+/// it; nobody else can hold it, since our lock comes first.
+fn open_when_closed(config: &Config) -> Result<Db, Failure> {
+    let open = || guarded(|| config.open()).and_then(|opened| opened.map_err(Failure::Engine));
+    for _ in 0..CLOSING_LOOKS_MAX {
+        match open() {
+            Err(failure) if failure.is_locked() => std::thread::sleep(CLOSING_PAUSE),
+            answer => return answer,
+        }
+    }
+    open()
+}
+
 /// The records of a scan.
 pub(super) struct Scan<'a> {
     store: &'a Store,
@@ -243,6 +260,13 @@ enum Failure {
     Engine(#[from] ::sled::Error),
     #[error("sled panicked: {0}")]
     Panic(String),
+}
+
+impl Failure {
+    /// sled tells this by its text alone.
+    fn is_locked(&self) -> bool {
+        matches!(self, Self::Engine(::sled::Error::Io(error)) if error.to_string().starts_with("could not acquire lock"))
+    }
 }
 
 /// sled panics on some damage where it should answer with an error.
