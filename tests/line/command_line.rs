@@ -57,7 +57,8 @@ fn commands_on_a_data_dir_that_is_not_there_say_so_and_create_nothing() {
     let missing = dir.path().join("none");
     for command in ["resume", "status", "export", "report"] {
         let output = expect(crawl_with(&[command.as_ref(), "--data-dir".as_ref(), missing.as_os_str()]), 1);
-        assert!(stderr(&output).contains("none"), "{command}: {}", stderr(&output));
+        let said = stderr(&output);
+        assert!(said.contains("none") && said.contains("hint: start a crawl with"), "{command}: {said}");
         assert!(!missing.exists());
     }
 }

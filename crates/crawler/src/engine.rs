@@ -34,6 +34,8 @@ const LOADS_MAX: usize = 256;
 const TASKS_FIRST: usize = 16;
 /// After the first signal, what is in flight may take this long to come to its end.
 const WIND_DOWN: Duration = Duration::from_secs(8);
+/// How old the totals that are shown may be.
+const COUNTS_EVERY: Duration = Duration::from_secs(1);
 /// How often the progress is drawn.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
@@ -76,8 +78,8 @@ pub struct Engine<Q> {
     pub(crate) clients: Clients,
     pub(crate) worker: Arc<Worker>,
     pub(crate) schedule: Schedule,
-    /// What is known of the hosts lent, besides their schedule.
-    pub(crate) lent: HashMap<HostId, Lent>,
+    /// The hosts lent, with the rules that were fetched last.
+    pub(crate) lent: HashMap<HostId, Option<RobotsRecord>>,
     /// The best partial readings of documents that are still to be tried again.
     pub(crate) held: HashMap<TaskId, Held>,
     pub(crate) workers: JoinSet<Finished>,
@@ -87,11 +89,6 @@ pub struct Engine<Q> {
     pub(crate) progress: Progress,
     pub(crate) errors: u64,
     pub(crate) jitter: Jitter,
-}
-
-/// A lent host.
-pub(crate) struct Lent {
-    robots: Option<RobotsRecord>,
 }
 
 /// A partial reading with its rows.
@@ -172,7 +169,7 @@ impl<Q: WorkQueue> Engine<Q> {
     }
 
     fn rules_of(&self, request: &Request) -> Option<&RobotsRecord> {
-        self.lent.get(&request.task.id.host).and_then(|lent| lent.robots.as_ref())
+        self.lent.get(&request.task.id.host).and_then(Option::as_ref)
     }
 
     /// A task that a rule forbids ends without a request.
@@ -254,7 +251,7 @@ impl<Q: WorkQueue> Engine<Q> {
             hop: request.hop,
             attempt: request.attempt,
             scope: &self.scope,
-            cached_rules: self.lent.get(&id.host).and_then(|lent| lent.robots.as_ref()),
+            cached_rules: self.lent.get(&id.host).and_then(Option::as_ref),
             best: self.held.get(&id).map(|held| &held.answer),
             now: read_at,
             jitter: self.jitter.next(),
@@ -304,7 +301,7 @@ impl<Q: WorkQueue> Engine<Q> {
             let id = request.task.id.host;
             if let Some(robots) = robots {
                 self.schedule.rules(id, Rules::from_record(Some(&robots)), now);
-                self.lent.insert(id, Lent { robots: Some(robots) });
+                self.lent.insert(id, Some(robots));
             }
             if let Some(read_as) = read_as {
                 self.schedule.forget(read_as, now);
@@ -330,10 +327,11 @@ impl<Q: WorkQueue> Engine<Q> {
         let hungry = self.schedule.hungry(LOADS_MAX);
         let is_time = self.refill.wants_hosts || self.refill.next_due_at.is_some_and(|due| due <= now);
         let hosts = if is_time || !releases.is_empty() { self.room() } else { 0 };
-        if releases.is_empty() && hungry.is_empty() && hosts == 0 {
+        let is_outdated = now.since(self.refill.counted_at) >= COUNTS_EVERY;
+        if releases.is_empty() && hungry.is_empty() && hosts == 0 && !is_outdated {
             return;
         }
-        self.refill.wants_hosts = false;
+        self.refill.wants_hosts &= hosts == 0;
         self.refill.next_due_at = None;
         let wanted = Wanted { releases, hungry, hosts };
         self.refill.running = Some(tokio::spawn(refilled(self.queue.clone(), self.session.clone(), wanted)));
@@ -346,7 +344,7 @@ impl<Q: WorkQueue> Engine<Q> {
             self.lent.remove(&release.host);
         }
         for leased in refilled.leased {
-            self.lent.insert(leased.host.id(), Lent { robots: leased.robots.clone() });
+            self.lent.insert(leased.host.id(), leased.robots.clone());
             self.schedule.admit(leased, now);
         }
         for loaded in refilled.loaded {
@@ -357,6 +355,7 @@ impl<Q: WorkQueue> Engine<Q> {
         }
         self.refill.next_due_at = refilled.counts.next_due_at;
         self.refill.counts = refilled.counts;
+        self.refill.counted_at = now;
     }
 
     /// Whether nothing is left that would come due by itself.
@@ -420,6 +419,7 @@ pub(crate) struct Refill {
     next_due_at: Option<Timestamp>,
     /// The queue's totals, as of the last time.
     counts: Counts,
+    counted_at: Timestamp,
 }
 
 struct Wanted {
@@ -442,7 +442,13 @@ struct Refilled {
 impl Refill {
     /// Nothing is lent yet.
     pub(crate) fn new() -> Self {
-        Self { running: None, wants_hosts: true, next_due_at: None, counts: Counts::default() }
+        Self {
+            running: None,
+            wants_hosts: true,
+            next_due_at: None,
+            counts: Counts::default(),
+            counted_at: Timestamp::default(),
+        }
     }
 
     fn is_running(&self) -> bool {

@@ -59,7 +59,7 @@ impl Progress {
             let Counts { hosts, hosts_done, tasks_pending, entries, .. } = *shown.counts;
             let (errors, in_flight, waiting_for) =
                 (shown.errors, shown.in_flight, waiting(shown.waiting_for));
-            let rate = self.rate.round();
+            let rate = self.rate.round() as u64;
             tracing::info!(
                 hosts_done,
                 hosts,

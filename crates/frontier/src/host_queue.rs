@@ -278,7 +278,7 @@ impl HostQueue {
         }
         let at_hand = self.jobs.iter().position(|job| job.task.kind == TaskKind::Robots);
         at_hand.or_else(|| {
-            self.jobs.push_front(Job::new(&self.host, refresh(self.id, &self.host), now));
+            self.jobs.push_front(Job::new(&self.host, refresh(&self.host), now));
             Some(0)
         })
     }
@@ -406,17 +406,6 @@ fn is_refresh(task: &Task) -> bool {
     task.kind == TaskKind::Robots && task.depth == REFRESH_DEPTH
 }
 
-fn refresh(id: HostId, host: &Host) -> Task {
-    let url = host.url("/robots.txt");
-    Task {
-        id: TaskId::of(id, &url),
-        url,
-        kind: TaskKind::Robots,
-        depth: REFRESH_DEPTH,
-        parent: None,
-        hops: 0,
-        attempts: 0,
-        not_before: None,
-        named_by: Vec::new(),
-    }
+fn refresh(host: &Host) -> Task {
+    Task { depth: REFRESH_DEPTH, ..Task::new(host, host.url("/robots.txt"), TaskKind::Robots) }
 }

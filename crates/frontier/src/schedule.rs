@@ -382,18 +382,8 @@ mod tests {
 
     fn task(name: &str, path: &str) -> Task {
         let host = host(name);
-        let url = host.url(path);
-        Task {
-            id: TaskId::of(host.id(), &url),
-            url,
-            kind: if path == "/robots.txt" { TaskKind::Robots } else { TaskKind::Sitemap },
-            depth: 0,
-            parent: None,
-            hops: 0,
-            attempts: 0,
-            not_before: None,
-            named_by: Vec::new(),
-        }
+        let kind = if path == "/robots.txt" { TaskKind::Robots } else { TaskKind::Sitemap };
+        Task::new(&host, host.url(path), kind)
     }
 
     fn known(text: &str, fetched_at: Timestamp) -> Rules {

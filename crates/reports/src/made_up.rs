@@ -120,17 +120,7 @@ pub(crate) fn write_crawl(path: &Path, documents: &[Document<'_>]) {
         let task = TaskId::of(record.host.id(), &url);
         found.push(frontier::NewTask {
             host: record.host.clone(),
-            task: frontier::Task {
-                id: task,
-                url: url.clone(),
-                kind: frontier::TaskKind::Sitemap,
-                depth: 0,
-                parent: None,
-                hops: 0,
-                attempts: 0,
-                not_before: None,
-                named_by: Vec::new(),
-            },
+            task: frontier::Task::new(&record.host, url.clone(), frontier::TaskKind::Sitemap),
             found_on: None,
         });
         let head =

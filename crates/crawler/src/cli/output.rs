@@ -5,19 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use storage::OpenError;
 
 use super::exit_code;
 use crate::settings::UsageError;
-
-/// A failure with the next step for the user.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Hinted {
-    /// What failed.
-    pub message: String,
-    /// What to do about it.
-    pub hint: String,
-}
 
 /// Says on stderr what failed, its causes, and the hint; gives the exit code.
 pub fn show_failure(error: &anyhow::Error) -> u8 {
@@ -31,11 +22,22 @@ pub fn show_failure(error: &anyhow::Error) -> u8 {
             said = cause;
         }
     }
-    if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()) {
-        lines.push(format!("  hint: {}", hint.hint));
+    if let Some(hint) = error.chain().find_map(|cause| hint(cause.downcast_ref()?)) {
+        lines.push(format!("  hint: {hint}"));
     }
     note(&lines.join("\n"));
     if error.is::<UsageError>() { exit_code::USAGE } else { exit_code::FAILURE }
+}
+
+/// The next step for the user, where the message does not name it already.
+fn hint(error: &OpenError) -> Option<&'static str> {
+    match error {
+        OpenError::InUse { .. } => Some("wait for it, stop it with SIGINT, or use another --data-dir"),
+        OpenError::Newer { .. } => Some("use the release that wrote it, or a later one"),
+        OpenError::NotFound { .. } => Some("start a crawl with `crawl --seeds FILE`, or name its --data-dir"),
+        OpenError::Foreign { .. } => Some("name an empty or new --data-dir"),
+        OpenError::Io { .. } | OpenError::Damaged { .. } | OpenError::Queue(_) => None,
+    }
 }
 
 /// A remark on stderr. Nothing is left to tell it to when stderr is gone.

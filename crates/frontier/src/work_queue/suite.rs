@@ -253,19 +253,7 @@ fn site(name: &str) -> Host {
 }
 
 fn new_task(host: &Host, path: &str, kind: TaskKind) -> NewTask {
-    let url = host.url(path);
-    let task = Task {
-        id: TaskId::of(host.id(), &url),
-        url,
-        kind,
-        depth: 0,
-        parent: None,
-        hops: 0,
-        attempts: 0,
-        not_before: None,
-        named_by: Vec::new(),
-    };
-    NewTask { host: host.clone(), task, found_on: None }
+    NewTask { host: host.clone(), task: Task::new(host, host.url(path), kind), found_on: None }
 }
 
 fn robots(host: &Host) -> NewTask {

@@ -191,19 +191,8 @@ impl Web {
 
     fn task(&self, host: usize, path: &str, parent: Option<&Task>) -> NewTask {
         let host = self.host(host);
-        let url = host.url(path);
         let kind = if path == "/robots.txt" { TaskKind::Robots } else { TaskKind::Sitemap };
-        let task = Task {
-            id: TaskId::of(host.id(), &url),
-            url,
-            kind,
-            depth: 0,
-            parent: parent.map(|parent| parent.id),
-            hops: 0,
-            attempts: 0,
-            not_before: None,
-            named_by: Vec::new(),
-        };
+        let task = Task { parent: parent.map(|parent| parent.id), ..Task::new(&host, host.url(path), kind) };
         NewTask { host, task, found_on: parent.map(|parent| parent.id.host) }
     }
 }
