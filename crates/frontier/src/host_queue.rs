@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::host::{Host, HostId};
 use crate::outcome::SkipReason;
 use crate::politeness::{self, DueTime};
@@ -24,7 +26,7 @@ pub(crate) struct HostQueue {
     id: HostId,
     host: Arc<Host>,
     is_seed: bool,
-    rules: Rules,
+    rules: Box<Rules>,
     /// When the rules were last asked for: an older copy may serve while they cannot be had.
     rules_asked_at: Option<Timestamp>,
     /// A robots.txt is on its way.
@@ -32,7 +34,7 @@ pub(crate) struct HostQueue {
     due: DueTime,
     spacing: Duration,
     jobs: VecDeque<Job>,
-    lanes: Vec<Lane>,
+    lanes: SmallVec<[Lane; 1]>,
     busy_since: Timestamp,
     parked_until: Option<Timestamp>,
     loading: Loading,
@@ -47,13 +49,15 @@ enum Lane {
 
 /// A task in memory, or a further request of one.
 ///
-/// Host and URL are held ready for the request: letting it go then looks into no other place in memory, which with
-/// 100,000 hosts is what a decision costs.
+/// What a decision looks at lies here, beside the task: letting it go then looks into no other place in memory, which
+/// with 100,000 hosts is what a decision costs.
 struct Job {
     host: Arc<Host>,
-    task: Task,
-    /// The task's, or where a redirect led.
-    url: String,
+    id: TaskId,
+    kind: TaskKind,
+    task: Box<Task>,
+    /// Where a redirect led.
+    moved_to: Option<String>,
     hop: u8,
     attempt: u8,
     not_before: Option<Timestamp>,
@@ -95,7 +99,7 @@ impl HostQueue {
             is_seed: leased.is_seed,
             // The clock may have been set back since.
             rules_asked_at: rules.asked_at().map(|asked_at| asked_at.min(now)),
-            rules,
+            rules: Box::new(rules),
             asks_robots: false,
             due: DueTime::of_lent(leased.not_before, leased.asked_before, delay, now),
             spacing: pace.spacing,
@@ -151,8 +155,11 @@ impl HostQueue {
             return None;
         }
         let held = self.jobs.len() + self.in_flight();
-        let ready = self.jobs.iter().filter(|job| job.not_before.is_none()).count();
-        let is_low = ready <= self.lanes.len() && held < TASKS_HELD_MAX + self.lanes.len();
+        if held >= TASKS_HELD_MAX + self.lanes.len() {
+            return None;
+        }
+        let mut ready = self.jobs.iter().filter(|job| job.not_before.is_none());
+        let is_low = ready.nth(self.lanes.len()).is_none();
         is_low.then_some(held + TASKS_WANTED + self.lanes.len())
     }
 
@@ -165,6 +172,7 @@ impl HostQueue {
             return;
         };
         self.inbox = loaded.inbox;
+        self.busy_since = self.busy_since.max(loaded.busy_since.unwrap_or(self.busy_since));
         if loaded.tasks.len() < n || self.parked_until.is_some() {
             self.loading = Loading::Complete;
         }
@@ -173,7 +181,7 @@ impl HostQueue {
         }
         for task in loaded.tasks {
             // A refresh of the rules is no task of the queue, though it has the id of one.
-            let is_held = self.jobs.iter().any(|job| job.task.id == task.id && !is_refresh(&job.task));
+            let is_held = self.jobs.iter().any(|job| job.id == task.id && !is_refresh(&job.task));
             if !is_held && !settled.contains(&task.id) && !self.taken().any(|taken| taken == task.id) {
                 self.jobs.push_back(Job::new(&self.host, task, now).judged(&self.rules));
             }
@@ -200,7 +208,7 @@ impl HostQueue {
     }
 
     pub(crate) fn forget(&mut self, task: TaskId) {
-        self.jobs.retain(|job| job.task.id != task);
+        self.jobs.retain(|job| job.id != task);
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -246,19 +254,20 @@ impl HostQueue {
 
     /// Whether what is chosen is there.
     pub(crate) fn holds(&self, choice: Choice) -> bool {
-        self.jobs.get(choice.job).is_some_and(|job| job.not_before <= Some(choice.permitted_at))
+        let is_free = matches!(self.lanes.get(choice.lane), Some(Lane::Free { .. }));
+        is_free && self.jobs.get(choice.job).is_some_and(|job| job.not_before <= Some(choice.permitted_at))
     }
 
     /// Whether what is chosen may still be asked: rules grow old while a host waits for a slot.
     pub(crate) fn is_current(&self, choice: Choice, session_started_at: Timestamp, now: Timestamp) -> bool {
-        let is_robots = self.jobs.get(choice.job).is_some_and(|job| job.task.kind == TaskKind::Robots);
-        is_robots || self.rules_hold(session_started_at, now)
+        let is_robots = |job: &Job| job.kind == TaskKind::Robots;
+        self.rules_hold(session_started_at, now) || self.jobs.get(choice.job).is_some_and(is_robots)
     }
 
     fn rules_hold(&self, session_started_at: Timestamp, now: Timestamp) -> bool {
         let Some(asked_at) = self.rules_asked_at else { return false };
         let is_young = now.since(asked_at) < ROBOTS_AGE_MAX;
-        is_young || (matches!(self.rules, Rules::Unreachable { .. }) && asked_at >= session_started_at)
+        is_young || (matches!(*self.rules, Rules::Unreachable { .. }) && asked_at >= session_started_at)
     }
 
     /// The first task that need not wait for a retry, else the one that waits least.
@@ -276,7 +285,7 @@ impl HostQueue {
         if self.asks_robots || self.jobs.is_empty() {
             return None;
         }
-        let at_hand = self.jobs.iter().position(|job| job.task.kind == TaskKind::Robots);
+        let at_hand = self.jobs.iter().position(|job| job.kind == TaskKind::Robots);
         at_hand.or_else(|| {
             self.jobs.push_front(Job::new(&self.host, refresh(&self.host), now));
             Some(0)
@@ -291,16 +300,18 @@ impl HostQueue {
         now: Timestamp,
     ) -> Option<(Request, Option<SkipReason>)> {
         let job = self.jobs.remove(choice.job)?;
-        *self.lanes.get_mut(choice.lane)? = Lane::Taken(job.task.id);
-        self.asks_robots |= job.task.kind == TaskKind::Robots;
+        *self.lanes.get_mut(choice.lane)? = Lane::Taken(job.id);
+        self.asks_robots |= job.kind == TaskKind::Robots;
         if job.skip.is_none() {
             self.due.start(now);
         }
         let request = Request {
             host: job.host,
             is_seed: self.is_seed,
-            url: job.url,
+            id: job.id,
+            kind: job.kind,
             task: job.task,
+            moved_to: job.moved_to,
             hop: job.hop,
             attempt: job.attempt,
             lane: choice.lane,
@@ -320,15 +331,15 @@ impl HostQueue {
         if let Some(lane) = self.lanes.get_mut(request.lane) {
             *lane = Lane::Free { since: now };
         }
-        let is_robots = request.task.kind == TaskKind::Robots;
+        let is_robots = request.kind == TaskKind::Robots;
         if is_robots {
             self.asks_robots = false;
         }
-        let again = || Job::new(&self.host, request.task.clone(), now);
+        let again = || Job::new(&self.host, Task::clone(&request.task), now);
         match then {
             Then::Done => {
                 if let Loading::Asked { settled, .. } = &mut self.loading {
-                    settled.push(request.task.id);
+                    settled.push(request.id);
                 }
                 if is_robots {
                     self.robots_ended(now);
@@ -337,7 +348,7 @@ impl HostQueue {
             // What is dropped here is pending in the queue.
             _ if self.parked_until.is_some() => {}
             Then::Follow(url, hop) => {
-                let job = Job { url, hop, attempt: request.attempt, ..again() };
+                let job = Job { moved_to: Some(url), hop, attempt: request.attempt, ..again() };
                 self.jobs.push_front(job.judged(&self.rules));
             }
             Then::Retry(not_before) => {
@@ -351,7 +362,7 @@ impl HostQueue {
     /// Asked and answered: whatever the rules are now, they serve for a day.
     fn robots_ended(&mut self, now: Timestamp) {
         self.rules_asked_at = Some(now);
-        if matches!(self.rules, Rules::Unknown) {
+        if matches!(*self.rules, Rules::Unknown) {
             self.set_rules(Rules::Unreachable { since: now });
         }
     }
@@ -359,11 +370,11 @@ impl HostQueue {
     pub(crate) fn set_rules(&mut self, rules: Rules) {
         self.due.set_delay(politeness::delay(self.spacing, rules.crawl_delay()));
         self.rules_asked_at = self.rules_asked_at.max(rules.asked_at());
-        self.rules = rules;
+        *self.rules = rules;
         // What was to ask for them on the way is not needed, or is made anew.
         self.jobs.retain(|job| !is_refresh(&job.task));
         for job in &mut self.jobs {
-            job.skip = self.rules.verdict(job.task.kind, &job.url);
+            job.judge(&self.rules);
         }
     }
 
@@ -385,18 +396,25 @@ impl Job {
     fn new(host: &Arc<Host>, task: Task, now: Timestamp) -> Self {
         Self {
             host: host.clone(),
-            url: task.url.clone(),
+            id: task.id,
+            kind: task.kind,
+            moved_to: None,
             hop: 0,
             attempt: task.attempts.saturating_add(1),
             not_before: task.not_before,
             known_at: now,
             skip: None,
-            task,
+            task: Box::new(task),
         }
     }
 
+    fn judge(&mut self, rules: &Rules) {
+        let url = self.moved_to.as_ref().unwrap_or(&self.task.url);
+        self.skip = rules.verdict(self.kind, url);
+    }
+
     fn judged(mut self, rules: &Rules) -> Self {
-        self.skip = rules.verdict(self.task.kind, &self.url);
+        self.judge(rules);
         self
     }
 }

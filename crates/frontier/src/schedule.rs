@@ -16,7 +16,7 @@ use crate::host::{Host, HostId};
 use crate::host_queue::{Choice, HostQueue};
 use crate::outcome::SkipReason;
 use crate::rules::Rules;
-use crate::task::{Task, TaskId};
+use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::work_queue::{LeasedHost, Loaded, Release};
 
@@ -38,9 +38,11 @@ pub struct Request {
     pub is_seed: bool,
     /// The task it is made for. A robots.txt of [`crate::task::REFRESH_DEPTH`] is in no queue: its outcome is not
     /// to be committed.
-    pub task: Task,
-    /// The URL of this hop.
-    pub url: String,
+    pub task: Box<Task>,
+    /// The task's, at hand where a decision is taken.
+    pub(crate) id: TaskId,
+    pub(crate) kind: TaskKind,
+    pub(crate) moved_to: Option<String>,
     /// Redirects followed before it within this try.
     pub hop: u8,
     /// The how manieth try of the task, from 1.
@@ -53,6 +55,13 @@ pub struct Request {
     /// to the start.
     pub permitted_at: Timestamp,
     pub(crate) place: usize,
+}
+
+impl Request {
+    /// The URL of this hop: the task's, or where a redirect led.
+    pub fn url(&self) -> &str {
+        self.moved_to.as_deref().unwrap_or(&self.task.url)
+    }
 }
 
 /// What to do now.
@@ -299,7 +308,7 @@ impl Schedule {
 
     fn placed(&mut self, request: &Request) -> Option<&mut Placed> {
         // A place is given anew only when nothing of its host is in flight.
-        self.hosts.get_mut(request.place).filter(|placed| placed.queue.id() == request.task.id.host)
+        self.hosts.get_mut(request.place).filter(|placed| placed.queue.id() == request.id.host)
     }
 
     fn change(&mut self, host: HostId, now: Timestamp, change: impl FnOnce(&mut HostQueue)) {
@@ -393,7 +402,7 @@ mod tests {
     fn load(schedule: &mut Schedule, name: &str, paths: &[&str], now: Timestamp) {
         assert!(schedule.hungry(10).iter().any(|(id, _)| *id == host(name).id()), "{name} wants tasks");
         let tasks = paths.iter().map(|path| task(name, path)).collect();
-        schedule.load(Loaded { host: host(name).id(), inbox: 1, tasks }, now);
+        schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, now);
     }
 
     /// A schedule with one host whose rules are known and which has these tasks.
@@ -413,7 +422,7 @@ mod tests {
     }
 
     fn path(request: &Request) -> &str {
-        request.url.strip_prefix(&request.host.to_string()).unwrap()
+        request.url().strip_prefix(&request.host.to_string()).unwrap()
     }
 
     fn assert_waits(next: &Next, until: Option<Timestamp>) {
@@ -478,7 +487,7 @@ mod tests {
         let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
         schedule.admit(leased("a"), at(0));
         load(&mut schedule, "a", &["/robots.txt", "/1"], at(0));
-        assert_eq!(started(schedule.next(at(0))).task, task("a", "/robots.txt"));
+        assert_eq!(*started(schedule.next(at(0))).task, task("a", "/robots.txt"));
     }
 
     #[test]
@@ -603,7 +612,10 @@ mod tests {
         }
         assert_eq!(schedule.hungry(10).len(), 3);
         for name in ["a", "b", "c"] {
-            schedule.load(Loaded { host: host(name).id(), inbox: 0, tasks: vec![task(name, "/1")] }, at(0));
+            schedule.load(
+                Loaded { host: host(name).id(), inbox: 0, busy_since: None, tasks: vec![task(name, "/1")] },
+                at(0),
+            );
         }
         let order: Vec<String> =
             (0..3).map(|_| started(schedule.next(at(10))).host.name().to_owned()).collect();
@@ -618,7 +630,8 @@ mod tests {
         assert_eq!(schedule.hungry(10), [(host("a").id(), 9)]);
         assert!(schedule.hungry(10).is_empty(), "asked already");
         let tasks: Vec<Task> = (0..9).map(|n| task("a", &format!("/{n}"))).collect();
-        schedule.load(Loaded { host: host("a").id(), inbox: 0, tasks: tasks.clone() }, at(0));
+        schedule
+            .load(Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks.clone() }, at(0));
         schedule.rules(host("a").id(), known("", at(0)), at(0));
         for _ in 0..7 {
             assert!(schedule.hungry(10).is_empty());
@@ -629,8 +642,11 @@ mod tests {
         assert_eq!(schedule.hungry(10), [(host("a").id(), 2 + 9)], "what is held comes again");
         // Its outcome is committed after the queue was read: it must not be done again.
         schedule.settle(&request, Then::Done, at(0));
-        schedule.load(Loaded { host: host("a").id(), inbox: 0, tasks: tasks[7..].to_vec() }, at(0));
-        assert_eq!(started(schedule.next(at(0))).task, tasks[8]);
+        schedule.load(
+            Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks[7..].to_vec() },
+            at(0),
+        );
+        assert_eq!(*started(schedule.next(at(0))).task, tasks[8]);
         assert!(schedule.hungry(10).is_empty(), "that was all");
     }
 
@@ -654,6 +670,22 @@ mod tests {
             (at(5), at(5)),
             "it had nothing to do from 2 to 5"
         );
+    }
+
+    #[test]
+    fn a_host_that_was_done_while_it_was_asked_for_more_begins_anew() {
+        let mut schedule = with_host("", 1, &["/1"]);
+        let request = started(schedule.next(at(0)));
+        schedule.woken(host("a").id(), at(1));
+        assert_eq!(schedule.hungry(10).len(), 1);
+        schedule.settle(&request, Then::Done, at(2));
+        schedule.woken(host("a").id(), at(5));
+        let loaded = |busy_since, tasks| Loaded { host: host("a").id(), inbox: 2, busy_since, tasks };
+        // Read before the new task was committed.
+        schedule.load(loaded(None, Vec::new()), at(6));
+        assert_eq!(schedule.hungry(10).len(), 1);
+        schedule.load(loaded(Some(at(5)), vec![task("a", "/2")]), at(7));
+        assert_eq!(started(schedule.next(at(7))).begun_at, at(5), "it had nothing to do from 2 to 5");
     }
 
     #[test]

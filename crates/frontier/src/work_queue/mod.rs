@@ -70,6 +70,9 @@ pub struct Loaded {
     pub host: HostId,
     /// The mark of new work, read before the tasks were.
     pub inbox: u64,
+    /// Since when it has something to do; nothing when it has not. A host may have been done and found busy again while
+    /// it was lent.
+    pub busy_since: Option<Timestamp>,
     /// Its first pending tasks by priority, those that wait for a retry included.
     pub tasks: Vec<Task>,
 }

@@ -242,11 +242,12 @@ impl State {
         if self.leases.get(&host) != Some(&caller.id) {
             return None;
         }
-        let inbox = self.hosts.get(&host)?.inbox;
+        let record = self.hosts.get(&host)?;
+        let (inbox, busy_since) = (record.inbox, record.busy_since.map(|(_, since)| since));
         let mut tasks: Vec<Task> = self.pending(host).cloned().collect();
         tasks.sort_by_key(|task| (task.priority(), task.id));
         tasks.truncate(n);
-        Some(Loaded { host, inbox, tasks })
+        Some(Loaded { host, inbox, busy_since, tasks })
     }
 
     fn pending(&self, host: HostId) -> impl Iterator<Item = &Task> {

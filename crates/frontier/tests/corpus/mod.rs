@@ -2,6 +2,8 @@
 //!
 //! The corpus lies outside the repository, where `CRAWL_CORPUS` says, or where the default below does.
 
+mod normal_url;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -104,7 +106,7 @@ fn corpus_dir() -> Option<PathBuf> {
     assert!(!is_named, "CRAWL_CORPUS names {}, which is no directory", corpus.display());
     let _ = writeln!(
         std::io::stderr(),
-        "\n*** THE CORPUS IS NOT THERE: no robots case was checked. It is looked for in {}; \
+        "\n*** THE CORPUS IS NOT THERE: none of its cases was checked. It is looked for in {}; \
          CRAWL_CORPUS names another place. ***\n",
         corpus.display()
     );

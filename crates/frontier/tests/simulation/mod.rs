@@ -372,7 +372,7 @@ impl<'a> Crawl<'a> {
         );
         self.assert_polite(host, now);
         self.last_start.insert(host, now);
-        *self.asked.entry(request.url.clone()).or_default() += 1;
+        *self.asked.entry(request.url().to_owned()).or_default() += 1;
         self.starts += 1;
         let in_flight = self.in_flight.entry(host).or_default();
         *in_flight += 1;
@@ -431,12 +431,13 @@ impl<'a> Crawl<'a> {
 
     fn conclude(&self, request: &Request) -> Conclusion {
         let host = self.web.host_index(&request.host);
-        let asked = self.asked[&request.url];
+        let asked = self.asked[request.url()];
         if request.task.kind == TaskKind::Robots {
             return self.conclude_robots(request, host, asked);
         }
-        let moved = request.url.ends_with("-moved");
-        let page: usize = request.url.trim_end_matches("-moved").rsplit('/').next().unwrap().parse().unwrap();
+        let moved = request.url().ends_with("-moved");
+        let page: usize =
+            request.url().trim_end_matches("-moved").rsplit('/').next().unwrap().parse().unwrap();
         match self.web.pages[page].answer {
             Answer::Missing => Conclusion::new(Outcome::Failed(ErrorKind::HttpStatus)),
             Answer::FailsFirst(times) if asked <= times => self.fail(request),
@@ -445,15 +446,15 @@ impl<'a> Crawl<'a> {
                 Conclusion { rest: Some(rest), ..Conclusion::new(Outcome::Retry(self.now() + rest)) }
             }
             Answer::Moved if !moved => {
-                let then = Then::Follow(format!("{}-moved", request.url), request.hop + 1);
+                let then = Then::Follow(format!("{}-moved", request.url()), request.hop + 1);
                 Conclusion { outcome: None, then, ..Conclusion::new(Outcome::NotModified) }
             }
-            Answer::Disallowed => panic!("{} is disallowed", request.url),
+            Answer::Disallowed => panic!("{} is disallowed", request.url()),
             _ => {
                 let fetched =
                     Outcome::Fetched(Fetched { document: "urlset".into(), entries: 1, ..Fetched::default() });
                 let found = self.web.found(Some(page), &request.task, host);
-                let read_as = moved.then(|| TaskId::of(request.host.id(), &request.url));
+                let read_as = moved.then(|| TaskId::of(request.host.id(), request.url()));
                 Conclusion { found, read_as, ..Conclusion::new(fetched) }
             }
         }
