@@ -211,7 +211,7 @@ impl DocumentReader {
             self.bytes_decoded += fitting.len() as u64;
             self.read(fitting, false, sink);
             if fitting.len() < slice.len() && self.stopped.is_none() {
-                self.stop_too_large(sink);
+                self.stop_too_large();
             }
         }
         self.stopped.map_or(Ok(()), Err)
@@ -223,20 +223,20 @@ impl DocumentReader {
     }
 
     /// Stops the reading as too large: a ceiling was met before the bytes came here.
-    pub fn stop_too_large(&mut self, sink: &mut impl Sink) {
-        if self.stopped.is_none() {
-            self.stopped = Some(Stop::TooLarge);
-            let (limit, at) = (self.limits.document_bytes, self.bytes_decoded);
-            self.output(sink).problem(ProblemKind::DocumentTooLarge, at, || {
-                format!("the document exceeds {limit} bytes, what comes here is left out")
-            });
-        }
+    pub fn stop_too_large(&mut self) {
+        self.stopped.get_or_insert(Stop::TooLarge);
     }
 
     /// Ends the document and tells what became of it.
     pub fn finish(mut self, sink: &mut impl Sink) -> Document {
         if matches!(self.stopped, None | Some(Stop::TooLarge)) {
             self.read(b"", true, sink);
+        }
+        if self.stopped == Some(Stop::TooLarge) {
+            let (limit, at) = (self.limits.document_bytes, self.bytes_decoded);
+            self.output(sink).problem(ProblemKind::DocumentTooLarge, at, || {
+                format!("the document exceeds {limit} bytes, what comes here is left out")
+            });
         }
         // Of a document that was refused, the stream is not read to its end in any case.
         if matches!(self.stopped, None | Some(Stop::TooLarge)) {
@@ -281,7 +281,7 @@ impl DocumentReader {
             });
         }
         if matches!(self.stage, Stage::Undecided) {
-            self.decide(last);
+            self.decide(last, sink);
         }
         let Self { window, window_offset, tally, base, limits, stage, .. } = self;
         let mut out = Output { sink, tally, base, limits };
@@ -301,17 +301,34 @@ impl DocumentReader {
     }
 
     /// Looks at the beginning of the document until it shows its format.
-    fn decide(&mut self, last: bool) {
+    fn decide(&mut self, last: bool, sink: &mut impl Sink) {
         self.advance(detect::blank_length(&self.window));
         if self.window.is_empty() {
             return;
         }
         self.stage = match detect::format(&self.window, last) {
             None => return,
-            Some(Format::Xml) => Stage::Xml(Box::new((Markup::default(), Tree::new(&self.limits)))),
+            Some(Format::Xml(start)) => {
+                self.pass_messages(start, sink);
+                Stage::Xml(Box::new((Markup::default(), Tree::new(&self.limits))))
+            }
             Some(Format::Text) => Stage::Text(Box::new(TextReader::new(Draft::new(self.limits.entry_bytes)))),
             Some(Format::Unknown) => Stage::Unknown,
         };
+    }
+
+    /// Leaves out the text before the document.
+    fn pass_messages(&mut self, length: usize, sink: &mut impl Sink) {
+        if length == 0 {
+            return;
+        }
+        let Self { window, window_offset, tally, base, limits, .. } = self;
+        let mut out = Output { sink, tally, base, limits };
+        out.pass(*window_offset + length as u64);
+        out.problem(ProblemKind::TrailingContent, *window_offset, || {
+            format!("text {} before the document left out", quote(window[..length].trim_end()))
+        });
+        self.advance(length);
     }
 
     fn advance(&mut self, done: usize) {

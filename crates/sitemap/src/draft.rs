@@ -2,6 +2,8 @@
 
 use std::mem::size_of;
 
+use url::Url;
+
 use crate::alternate::Alternate;
 use crate::entry::Entry;
 use crate::image::Image;
@@ -58,6 +60,8 @@ struct VideoDraft {
 pub(crate) struct Draft {
     /// Where in the document the entry begins.
     pub(crate) offset: u64,
+    /// What a relative loc is resolved against, where the document says so.
+    pub(crate) base: Option<Url>,
     /// Whether something did not fit.
     pub(crate) is_over: bool,
     text: String,
@@ -83,6 +87,7 @@ impl Draft {
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             offset: 0,
+            base: None,
             is_over: false,
             text: String::new(),
             cost: 0,
@@ -105,6 +110,7 @@ impl Draft {
     /// Begins the entry at `offset`.
     pub(crate) fn begin(&mut self, offset: u64) {
         self.offset = offset;
+        self.base = None;
         self.is_over = false;
         self.text.clear();
         self.cost = 0;
@@ -137,9 +143,14 @@ impl Draft {
         self.lastmod.map(|(span, _)| self.at(span))
     }
 
+    /// The text of the open field so far.
+    pub(crate) fn field_text(&self) -> &str {
+        trim(&self.text[self.field_start..])
+    }
+
     /// Whether the open field has any text so far.
     pub(crate) fn has_text(&self) -> bool {
-        !trim(&self.text[self.field_start..]).is_empty()
+        !self.field_text().is_empty()
     }
 
     /// Begins the text of a field.

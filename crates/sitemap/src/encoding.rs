@@ -94,19 +94,19 @@ fn decode_utf8(
     report: &mut dyn FnMut(usize, u8),
 ) {
     loop {
-        let error = match std::str::from_utf8(bytes) {
+        let error = match simdutf8::compat::from_utf8(bytes) {
             Ok(valid) => return text.push_str(valid),
             Err(error) => error,
         };
         let (valid, rest) = bytes.split_at(error.valid_up_to());
-        // Checked a second time, which costs nothing in documents without bad bytes.
-        text.push_str(&String::from_utf8_lossy(valid));
+        // Checked a second time, which happens once a piece at most in documents without bad bytes.
+        text.push_str(simdutf8::compat::from_utf8(valid).unwrap_or_default());
         let bad = match error.error_len() {
             Some(length) => length,
             None if last => rest.len(),
             None => return cut.extend_from_slice(rest),
         };
-        report_bad_bytes(&rest[..bad], text, report);
+        report_bad_bytes(bad, text, report);
         bytes = &rest[bad..];
     }
 }
@@ -123,23 +123,20 @@ fn decode_other(
             decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or(bytes.len()).max(16),
         );
         let (result, read) = decoder.decode_to_string_without_replacement(bytes, text, last);
-        let before = &bytes[..read];
         bytes = &bytes[read..];
         match result {
             DecoderResult::InputEmpty => return,
             DecoderResult::OutputFull => {}
-            DecoderResult::Malformed(length, _) => {
-                let bad = &before[before.len().saturating_sub(usize::from(length))..];
-                report_bad_bytes(bad, text, report);
-            }
+            // Some of them may have been in the last piece.
+            DecoderResult::Malformed(count, _) => report_bad_bytes(usize::from(count), text, report),
         }
     }
 }
 
-fn report_bad_bytes(bad: &[u8], text: &mut String, report: &mut dyn FnMut(usize, u8)) {
+fn report_bad_bytes(count: usize, text: &mut String, report: &mut dyn FnMut(usize, u8)) {
     let at = text.len();
     text.push(char::REPLACEMENT_CHARACTER);
-    report(at, u8::try_from(bad.len()).unwrap_or(u8::MAX));
+    report(at, u8::try_from(count).unwrap_or(u8::MAX));
 }
 
 enum Choice {
@@ -243,6 +240,11 @@ mod tests {
         check(&utf16be("\u{feff}<ä/>"), "\u{feff}<ä/>", &[]);
         check(&utf16le("<ä/>"), "<ä/>", &[]);
         check(&utf16be("<ä/>"), "<ä/>", &[]);
+    }
+
+    #[test]
+    fn half_a_pair_of_utf16_is_no_text_wherever_a_piece_ends() {
+        check(b"<\0\xdd\xddb\0", "<\u{fffd}b", &[(1, 2)]);
     }
 
     #[test]

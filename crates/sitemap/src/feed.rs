@@ -15,6 +15,9 @@ use crate::tree::{Element, Place, Role, Tree};
 const LINK: u8 = 2;
 const GUID: u8 = 1;
 
+/// A guid is a loc only where it is an absolute URL.
+pub(crate) const PERMALINK: Field = Field::Loc(GUID);
+
 /// Ranks of what a lastmod is taken from; the highest wins.
 const CHANGED: u8 = 3;
 const PUBLISHED: u8 = 2;
@@ -53,7 +56,7 @@ fn place_link(tree: &mut Tree, kind: DocumentKind, is_own: bool, tag: &BytesStar
     }
     match href {
         Some(href) => {
-            if rel.is_none_or(|rel| rel.trim().eq_ignore_ascii_case("alternate")) {
+            if rel.is_none_or(|rel| is_alternate(&rel)) {
                 tree.draft.store_loc(&href, if is_own { LINK } else { GUID });
             }
             Role::Ignored
@@ -63,12 +66,20 @@ fn place_link(tree: &mut Tree, kind: DocumentKind, is_own: bool, tag: &BytesStar
     }
 }
 
+/// Whether a relation is `alternate`, as a name or as the IRI that means the same (RFC 4287 section 4.2.7.2).
+fn is_alternate(rel: &str) -> bool {
+    let rel = rel.trim();
+    rel.strip_prefix("http://www.iana.org/assignments/relation/")
+        .unwrap_or(rel)
+        .eq_ignore_ascii_case("alternate")
+}
+
 /// A guid is a permalink unless it says that it is none (RSS 2.0).
 fn place_guid(tag: &BytesStart<'_>) -> Role {
     let is_permalink = Attributes::of(tag)
         .find(|(name, _)| name.eq_ignore_ascii_case("isPermaLink"))
         .is_none_or(|(_, value)| !value.trim().eq_ignore_ascii_case("false"));
-    if is_permalink { Role::Field(Field::Loc(GUID)) } else { Role::Ignored }
+    if is_permalink { Role::Field(PERMALINK) } else { Role::Ignored }
 }
 
 fn date(kind: DocumentKind, is_own: bool, vocabulary: Vocabulary, local: &str) -> Option<Field> {

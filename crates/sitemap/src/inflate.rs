@@ -2,6 +2,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use crate::buffer::Buffer;
 use crate::limits::{GZIP_MEMBERS_MAX, Limits, SLICE_BYTES};
 use crate::problem::{Problem, ProblemKind};
 
@@ -56,7 +57,7 @@ impl Inflater {
     ///
     /// # Errors
     /// [`InflateError::TooLarge`] when the ceiling is passed; what `output` holds then still counts.
-    pub fn push(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<Inflated, InflateError> {
+    pub fn push(&mut self, input: &[u8], output: &mut Buffer) -> Result<Inflated, InflateError> {
         let before = output.len();
         let result = pump(&mut self.layers, input, output, before + SLICE_BYTES, self.limit)
             .and_then(|consumed| self.count(before, output).map(|()| consumed));
@@ -68,7 +69,7 @@ impl Inflater {
     ///
     /// At most two bytes for each layer come out: the beginning of a mark that never came. A stream that passed the
     /// ceiling has no further problem.
-    pub fn finish(&mut self, output: &mut Vec<u8>) -> Option<Problem> {
+    pub fn finish(&mut self, output: &mut Buffer) -> Option<Problem> {
         if self.is_too_large {
             return None;
         }
@@ -102,7 +103,7 @@ impl Inflater {
     }
 
     /// Counts what came out; the first byte above the ceiling is an error.
-    fn count(&mut self, before: usize, output: &mut Vec<u8>) -> Result<(), InflateError> {
+    fn count(&mut self, before: usize, output: &mut Buffer) -> Result<(), InflateError> {
         self.bytes_decoded += (output.len() - before) as u64;
         let is_gzip = self.is_gzip();
         // A plain body has the ceiling of its reader alone.
@@ -120,7 +121,7 @@ impl Inflater {
 fn pump(
     layers: &mut [Layer],
     input: &[u8],
-    output: &mut Vec<u8>,
+    output: &mut Buffer,
     full: usize,
     limit: u64,
 ) -> Result<usize, InflateError> {
@@ -129,8 +130,16 @@ fn pump(
         output.extend_from_slice(&input[..length]);
         return Ok(length);
     };
+    if layer.is_through() {
+        return pump(inner, input, output, full, limit);
+    }
     let mut consumed = 0;
     loop {
+        // Nothing more is taken off below: what is held is what comes out, without a copy.
+        let is_innermost = inner.iter().all(Layer::is_through);
+        if is_innermost && output.is_empty() && layer.held_from == 0 && layer.held.len() <= full {
+            std::mem::swap(&mut layer.held, output);
+        }
         // First what the layer already gave, then more of it.
         let taken = pump(inner, &layer.held[layer.held_from..], output, full, limit)?;
         layer.held_from += taken;
@@ -151,7 +160,7 @@ fn pump(
 struct Layer {
     state: State,
     /// What came out of it and is not taken by the next one yet.
-    held: Vec<u8>,
+    held: Buffer,
     held_from: usize,
     given: u64,
 }
@@ -176,11 +185,16 @@ struct Gzip {
 
 impl Default for Layer {
     fn default() -> Self {
-        Self { state: State::Sniffing(0), held: Vec::new(), held_from: 0, given: 0 }
+        Self { state: State::Sniffing(0), held: Buffer::new(), held_from: 0, given: 0 }
     }
 }
 
 impl Layer {
+    /// Whether bytes pass through it as they are.
+    fn is_through(&self) -> bool {
+        matches!(self.state, State::Plain) && self.held_from == self.held.len()
+    }
+
     fn is_holding(&self) -> bool {
         self.held_from < self.held.len() || matches!(&self.state, State::Gzip(gzip) if gzip.is_full)
     }
@@ -230,7 +244,7 @@ impl Layer {
         Ok(used)
     }
 
-    fn finish(&mut self, output: &mut Vec<u8>) -> Option<ProblemKind> {
+    fn finish(&mut self, output: &mut Buffer) -> Option<ProblemKind> {
         match &self.state {
             State::Sniffing(seen) => {
                 output.extend_from_slice(&GZIP[..*seen]);
@@ -262,15 +276,16 @@ impl Gzip {
     }
 
     /// Inflates some of `input` into `output`; the error says how the stream ended.
-    fn step(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, ProblemKind> {
+    fn step(&mut self, input: &[u8], output: &mut Buffer) -> Result<usize, ProblemKind> {
         if let Some(seen) = self.between {
             return self.step_between(seen, input);
         }
-        output.reserve(SLICE_BYTES);
-        let before = self.inflate.total_in();
-        let result = self.inflate.decompress_vec(input, output, FlushDecompress::None);
-        let used = usize::try_from(self.inflate.total_in() - before).unwrap_or(input.len());
-        self.is_full = output.len() == output.capacity();
+        let (used_before, given_before) = (self.inflate.total_in(), self.inflate.total_out());
+        let result = self.inflate.decompress(input, output.spare(SLICE_BYTES), FlushDecompress::None);
+        let used = usize::try_from(self.inflate.total_in() - used_before).unwrap_or(input.len());
+        let given = usize::try_from(self.inflate.total_out() - given_before).unwrap_or(SLICE_BYTES);
+        output.advance(given);
+        self.is_full = given == SLICE_BYTES;
         match result {
             Ok(Status::StreamEnd) => {
                 self.between = Some(0);
@@ -315,7 +330,7 @@ mod tests {
     fn inflate(mut input: &[u8], limits: &Limits) -> (Vec<u8>, Result<Option<ProblemKind>, InflateError>) {
         let mut inflater = Inflater::new(limits);
         let mut all = Vec::new();
-        let mut slice = Vec::new();
+        let mut slice = Buffer::new();
         loop {
             slice.clear();
             let step = inflater.push(input, &mut slice);
@@ -332,7 +347,9 @@ mod tests {
                 }
             }
         }
-        let problem = inflater.finish(&mut all);
+        slice.clear();
+        let problem = inflater.finish(&mut slice);
+        all.extend_from_slice(&slice);
         (all, Ok(problem.map(|problem| problem.kind)))
     }
 

@@ -11,6 +11,7 @@ mod document;
 mod read;
 
 // Bytes to text, and what the text is.
+mod buffer;
 mod detect;
 mod encoding;
 mod inflate;
@@ -45,6 +46,7 @@ pub mod limits;
 mod problem;
 
 pub use alternate::Alternate;
+pub use buffer::Buffer;
 pub use child::Child;
 pub use document::{Document, DocumentKind, DocumentReader, Ended, Sink, Stop};
 pub use entry::Entry;

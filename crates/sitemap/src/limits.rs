@@ -29,7 +29,7 @@ pub const BROKEN_TOKENS_MAX: u32 = 1_000;
 /// Namespace declarations in force at once.
 pub const NAMESPACES_MAX: usize = 256;
 /// Decoded bytes handled at a time, so that the caller can yield between slices.
-pub const SLICE_BYTES: usize = 64 << 10;
+pub const SLICE_BYTES: usize = 128 << 10;
 /// Bytes in which an XML declaration must end to be looked at.
 pub const DECLARATION_BYTES_MAX: usize = 1 << 10;
 /// Bytes in which a text document must show its first URL.

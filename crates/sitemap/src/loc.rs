@@ -17,7 +17,7 @@ pub(crate) enum Loc<'a> {
         url: String,
         /// The text was relative to the document's URL.
         was_relative: bool,
-        /// The text held white space or characters that must not be printed.
+        /// The text held white space, characters that must not be printed, or the marks of a CDATA section.
         was_repaired: bool,
     },
 }
@@ -47,22 +47,33 @@ pub(crate) fn absolute<'a>(text: &'a str, base: &Url, bytes_max: usize) -> Resul
     if is_clean(text) {
         return Ok(Loc::AsPublished(text));
     }
+    // A CDATA section that was escaped, or put into another, comes out as text.
+    let inner = text.strip_prefix("<![CDATA[").and_then(|inner| inner.strip_suffix("]]>"));
+    let was_marked = inner.is_some();
+    let text = inner.map_or(text, str::trim);
     // An entity that nobody expanded stands for an address we do not know.
     if text.starts_with('&') {
         return Err(LocError::NotHttp);
     }
     let joined = without_line_breaks(text);
-    let was_repaired = text.chars().any(|character| character == ' ' || is_unsafe_to_print(character));
+    let was_repaired =
+        was_marked || text.chars().any(|character| character == ' ' || is_unsafe_to_print(character));
     let (url, was_relative) = match Url::parse(&joined) {
         Ok(url) => (url, false),
         Err(url::ParseError::RelativeUrlWithoutBase) => (base.join(&joined)?, true),
         Err(error) => return Err(error.into()),
     };
     check(&url, bytes_max)?;
-    if url.as_str() == text {
+    if url.as_str() == text && !was_marked {
         return Ok(Loc::AsPublished(text));
     }
     Ok(Loc::Rewritten { url: url.into(), was_relative, was_repaired })
+}
+
+/// What an `xml:base` names, resolved against `outer`; nothing when it can be no base of a web page.
+pub(crate) fn base(text: &str, outer: &Url, bytes_max: usize) -> Option<Url> {
+    let base = outer.join(text.trim()).ok().filter(|_| text.len() <= bytes_max)?;
+    check(&base, bytes_max).is_ok().then_some(base)
 }
 
 /// Whether a text begins like an absolute http or https URL.

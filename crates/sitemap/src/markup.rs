@@ -231,11 +231,23 @@ fn dispatch<S: Sink>(
 #[inline]
 fn refuse<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
     let limit = out.limits.token_bytes;
+    if let Some(halt) = refuse_unclosed(token, at, tree, out) {
+        return Some(halt);
+    }
+    (token.len() > limit).then(|| too_long(token, at, tree, out))
+}
+
+/// Leaves out a tag or an XML declaration that was never closed.
+#[inline]
+fn refuse_unclosed<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
+    let limit = out.limits.token_bytes;
     if let Some(cut) = stray_tag(token, limit) {
         tree.bad_markup(&token[..cut], at, out);
         return Some(Halt::LeaveOut(cut, None));
     }
-    (token.len() > limit).then(|| too_long(token, at, tree, out))
+    let cut = unclosed_declaration(token, limit)?;
+    out.problem(ProblemKind::BadMarkup, at, || format!("{} has no \"?>\", left out", quote(&token[..cut])));
+    Some(Halt::LeaveOut(cut, None))
 }
 
 /// What to do with a token that does not end in the window: wait for its end, or leave it out.
@@ -246,9 +258,8 @@ fn refuse_waiting<S: Sink>(rest: &str, at: u64, tree: &mut Tree, out: &mut Outpu
         tree.bad_markup("<", at, out);
         return Some(Halt::LeaveOut(1, Some(Skip::Tag { quote: None })));
     }
-    if let Some(cut) = stray_tag(rest, limit) {
-        tree.bad_markup(&rest[..cut], at, out);
-        return Some(Halt::LeaveOut(cut, None));
+    if let Some(halt) = refuse_unclosed(rest, at, tree, out) {
+        return Some(halt);
     }
     Some(if rest.len() > limit { too_long(rest, at, tree, out) } else { Halt::Incomplete })
 }
@@ -328,6 +339,15 @@ fn stray_tag(token: &str, limit: usize) -> Option<usize> {
         memchr::memchr(b'<', &bytes[1..])
     };
     found.map(|found| found + 1)
+}
+
+/// The length of an XML declaration that ends in `>` alone. (What follows it would else be a part of it.)
+#[inline]
+fn unclosed_declaration(token: &str, limit: usize) -> Option<usize> {
+    let rest = token.strip_prefix("<?xml")?;
+    let bytes = &token.as_bytes()[..token.len().min(limit)];
+    let end = memchr::memchr(b'>', bytes)?;
+    (rest.starts_with(|c: char| c.is_ascii_whitespace()) && bytes[end - 1] != b'?').then_some(end + 1)
 }
 
 impl Skip {

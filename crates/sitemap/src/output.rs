@@ -61,7 +61,7 @@ impl<S: Sink> Output<'_, S> {
     /// Hands out the drafted entry, or says why it is dropped.
     pub(crate) fn entry(&mut self, draft: &Draft) {
         let Some(published) = self.published_loc(draft, "entry") else { return };
-        let Some(usable) = self.usable_loc(published, draft.offset) else { return };
+        let Some(usable) = self.usable_loc(published, draft) else { return };
         let lastmod_at = self.instant(draft);
         let entry = Entry { loc: as_text(&usable), lastmod_at, ..draft.entry() };
         self.check_hints(&entry, draft.offset);
@@ -73,7 +73,7 @@ impl<S: Sink> Output<'_, S> {
     /// Hands out the drafted child, or says why it is dropped.
     pub(crate) fn child(&mut self, draft: &Draft) {
         let Some(published) = self.published_loc(draft, "sitemap") else { return };
-        let Some(usable) = self.usable_loc(published, draft.offset) else { return };
+        let Some(usable) = self.usable_loc(published, draft) else { return };
         let lastmod_at = self.instant(draft);
         self.sink.child(&Child { loc: as_text(&usable), lastmod: draft.lastmod(), lastmod_at });
         self.tally.children += 1;
@@ -101,8 +101,10 @@ impl<S: Sink> Output<'_, S> {
         None
     }
 
-    fn usable_loc<'d>(&mut self, published: &'d str, offset: u64) -> Option<Loc<'d>> {
-        let usable = match loc::absolute(published, self.base, self.limits.loc_bytes) {
+    fn usable_loc<'d>(&mut self, published: &'d str, draft: &Draft) -> Option<Loc<'d>> {
+        let offset = draft.offset;
+        let base = draft.base.as_ref().unwrap_or(self.base);
+        let usable = match loc::absolute(published, base, self.limits.loc_bytes) {
             Ok(usable) => usable,
             Err(error) => {
                 let kind = match error {

@@ -31,7 +31,7 @@ impl<'t> Plain<'t> {
         let space = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))?;
         let is_end = bytes.get(space + 1) == Some(&b'/');
         let name_start = space + if is_end { 2 } else { 1 };
-        let name_length = bytes.get(name_start..)?.iter().position(|byte| !is_name_byte(*byte))?;
+        let name_length = bytes.get(name_start..)?.iter().position(|byte| !NAME_BYTES[usize::from(*byte)])?;
         let name_end = name_start + name_length;
         let longest = space.max(name_length + "</>".len());
         if bytes[space] != b'<' || name_length == 0 || bytes[name_end] != b'>' || longest > token_bytes {
@@ -56,9 +56,17 @@ fn leaf_text<'t>(rest: &'t str, name: &[u8]) -> Option<&'t str> {
     is_closed.then(|| &rest[..length])
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_')
-}
+/// Whether a byte may stand in the name of a plain tag, by its value: asked for each byte of each name.
+const NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let value = byte as u8;
+        table[byte] = value.is_ascii_alphanumeric() || matches!(value, b':' | b'_');
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -2,16 +2,17 @@
 
 use url::Url;
 
+use crate::buffer::Buffer;
 use crate::document::{Document, DocumentReader, Sink};
 use crate::inflate::{Inflated, Inflater};
-use crate::limits::{Limits, SLICE_BYTES};
+use crate::limits::Limits;
 
 /// Reads a raw body that is at hand, gzip or not, as the document at `base`.
 pub fn read(body: &[u8], base: &Url, limits: Limits, sink: &mut impl Sink) -> Document {
     let mut inflater = Inflater::new(&limits);
     let mut reader = DocumentReader::new(base, limits);
     let mut rest = body;
-    let mut slice = Vec::with_capacity(SLICE_BYTES);
+    let mut slice = Buffer::new();
     loop {
         slice.clear();
         let step = inflater.push(rest, &mut slice);
@@ -19,7 +20,7 @@ pub fn read(body: &[u8], base: &Url, limits: Limits, sink: &mut impl Sink) -> Do
             return reader.finish(sink);
         }
         let Ok(Inflated { consumed, more }) = step else {
-            reader.stop_too_large(sink);
+            reader.stop_too_large();
             return reader.finish(sink);
         };
         rest = &rest[consumed..];

@@ -66,6 +66,13 @@ impl TextReader {
             });
             return;
         }
+        let (line, columns) = line.split_once('\t').unwrap_or((line, ""));
+        if !columns.is_empty() {
+            out.problem(ProblemKind::TrailingContent, at, || {
+                format!("what follows {} in its line left out", quote(line))
+            });
+        }
+        let line = trim(line);
         self.draft.begin(at);
         self.draft.open_field();
         self.draft.append(line);

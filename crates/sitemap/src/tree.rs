@@ -5,6 +5,7 @@
 //! least: an end tag closes everything down to its own start tag, or nothing when there is none.
 
 use quick_xml::events::BytesStart;
+use url::Url;
 
 use crate::Sink;
 use crate::attribute::{self, Attributes};
@@ -14,7 +15,7 @@ use crate::limits::{BROKEN_TOKENS_MAX, Limits};
 use crate::namespace::{Namespaces, Vocabulary};
 use crate::output::Output;
 use crate::problem::{ProblemKind, quote};
-use crate::{feed, xml};
+use crate::{feed, loc, xml};
 
 /// What an open element is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub(crate) struct Tree {
     /// Elements open below the deepest that is looked at.
     too_deep: u64,
     namespaces: Namespaces,
+    /// Every `xml:base` in force, with the number of elements around the one that says it.
+    bases: Vec<(usize, Url)>,
     pub(crate) draft: Draft,
     /// Why this is no sitemap.
     refusal: Option<String>,
@@ -95,6 +98,7 @@ impl Tree {
             names: String::new(),
             too_deep: 0,
             namespaces: Namespaces::new(),
+            bases: Vec::new(),
             draft: Draft::new(limits.entry_bytes),
             refusal: None,
             is_root_closed: false,
@@ -159,6 +163,11 @@ impl Tree {
                 }
             }
         };
+        if matches!(role, Role::Root | Role::Channel | Role::Entry)
+            && self.kind.is_some_and(DocumentKind::is_feed)
+        {
+            self.take_base(tag, out);
+        }
         let role = self.begin(role, tag, at, out);
         // Names of at most `Limits::depth` tokens: far below 4 GiB.
         self.open.push(Open { role, name_start: self.names.len() as u32 });
@@ -239,6 +248,20 @@ impl Tree {
         out.problem(ProblemKind::BadMarkup, at, || {
             format!("{} begins no whole token, left out", quote(token))
         });
+        self.imply_root(token);
+    }
+
+    /// Takes a root element whose tag is broken by its name; its namespaces are those that all know.
+    fn imply_root(&mut self, token: &str) {
+        let (kind, name) = match token {
+            _ if self.kind.is_some() => return,
+            _ if token.starts_with("<urlset") => (DocumentKind::Urlset, "urlset"),
+            _ if token.starts_with("<sitemapindex") => (DocumentKind::Index, "sitemapindex"),
+            _ => return,
+        };
+        self.kind = Some(kind);
+        self.open.push(Open { role: Role::Root, name_start: self.names.len() as u32 });
+        self.names.push_str(name);
     }
 
     /// A token that was left out since it is too long.
@@ -316,6 +339,15 @@ impl Tree {
         }
     }
 
+    /// Takes the `xml:base` of a feed, its channel or an entry: what relative links in it are resolved against.
+    fn take_base<S: Sink>(&mut self, tag: &BytesStart<'_>, out: &Output<'_, S>) {
+        let Some((_, text)) = Attributes::of(tag).find(|(name, _)| *name == "xml:base") else { return };
+        let outer = self.bases.last().map_or(out.base, |(_, base)| base);
+        if let Some(base) = loc::base(&text, outer, out.limits.loc_bytes) {
+            self.bases.push((self.open.len(), base));
+        }
+    }
+
     fn place<S: Sink>(&mut self, tag: &BytesStart<'_>, at: u64, out: &mut Output<'_, S>) -> Place {
         let (vocabulary, local) = self.namespaces.resolve(tag.name().0);
         let element = Element { vocabulary, local: &local, tag, at };
@@ -373,6 +405,7 @@ impl Tree {
         let fits = match role {
             Role::Entry | Role::Child => {
                 self.draft.begin(at);
+                self.draft.base = self.bases.last().map(|(_, base)| base.clone());
                 true
             }
             Role::News => {
@@ -417,6 +450,9 @@ impl Tree {
         let Some(role) = self.pop() else { return };
         match role {
             Role::Field(field) => {
+                if field == feed::PERMALINK && !loc::begins_with_http(self.draft.field_text()) {
+                    self.draft.damage_field();
+                }
                 let stored = self.draft.close_field(field);
                 let is_feed = self.kind.is_some_and(DocumentKind::is_feed);
                 // In a feed several elements may give the same value.
@@ -437,6 +473,7 @@ impl Tree {
         let open = self.open.pop()?;
         self.names.truncate(open.name_start as usize);
         self.namespaces.leave(self.open.len());
+        self.bases.pop_if(|(depth, _)| *depth >= self.open.len());
         Some(open.role)
     }
 

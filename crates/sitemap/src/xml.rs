@@ -30,9 +30,10 @@ pub(crate) fn place<S: Sink>(
         Role::Image => value(vocabulary, Vocabulary::Image, &Image::FIELDS, "", local, Field::Image),
         Role::Video => place_video(vocabulary, local),
         Role::TvShow => value(vocabulary, Vocabulary::Video, &Video::FIELDS, "tvshow_", local, Field::Video),
+        Role::Root => place_foreign_in_root(element, out),
         Role::Field(open) if is_own && is_left_open(tree, open, local) => return Place::CloseFirst,
         Role::Field(_) | Role::Inner => Role::Inner,
-        Role::Root | Role::Channel | Role::Ignored => Role::Ignored,
+        Role::Channel | Role::Ignored => Role::Ignored,
     };
     Place::As(role)
 }
@@ -65,6 +66,16 @@ fn place_in_root<S: Sink>(tree: &Tree, element: &Element<'_>, out: &mut Output<'
         misplaced(element, fate, out);
     }
     role
+}
+
+/// An entry in a namespace of its own, or an extension that stands beside its entry, is worth a word; others are not.
+fn place_foreign_in_root<S: Sink>(element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
+    let is_extension =
+        !matches!(element.vocabulary, Vocabulary::Foreign | Vocabulary::DublinCore | Vocabulary::Atom);
+    if is_entry(element.local) || is_extension {
+        misplaced(element, "left out", out);
+    }
+    Role::Ignored
 }
 
 fn place_in_entry<S: Sink>(
@@ -161,7 +172,9 @@ fn value(
 }
 
 fn index_of(fields: &[&str], prefix: &str, name: &str) -> Option<usize> {
-    fields.iter().position(|field| field.strip_prefix(prefix) == Some(name))
+    // Lengths first: nearly every field is told by its own, without a call.
+    let length = prefix.len() + name.len();
+    fields.iter().position(|field| field.len() == length && field.strip_prefix(prefix) == Some(name))
 }
 
 /// Whether the open field should have ended before an own element `local`: it begins the next field, or the next entry

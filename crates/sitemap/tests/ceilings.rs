@@ -67,6 +67,29 @@ fn a_million_attributes_and_a_million_levels_are_survived() {
 }
 
 #[test]
+fn more_images_than_google_takes_are_all_kept() {
+    let images = "<image:image><image:loc>a.jpg</image:loc></image:image>".repeat(1_500);
+    let (document, reading) = read(
+        &urlset(&format!("<url><loc>https://www.example.com/</loc>{images}</url>")),
+        &base(),
+        Limits::default(),
+    );
+    assert_eq!(document.problems, 0);
+    assert_eq!(reading.items[0]["images"].as_array().unwrap().len(), 1_500);
+}
+
+#[test]
+fn sixty_thousand_children_are_all_read_and_noted() {
+    let children: String = (0..60_000)
+        .map(|number| format!("<sitemap><loc>https://www.example.com/{number}.xml</loc></sitemap>"))
+        .collect();
+    let index = format!("<sitemapindex>{children}</sitemapindex>");
+    let (document, _) = read(index.as_bytes(), &base(), Limits::default());
+    assert_eq!((document.children, document.problems, document.ended), (60_000, 1, Ended::Whole));
+    assert_eq!(document.problem_counts.get(ProblemKind::TooManyEntries), 1);
+}
+
+#[test]
 fn an_entry_above_the_ceiling_is_kept_without_the_rest() {
     let videos = "<video:video><video:title>a</video:title></video:video>".repeat(100_000);
     let entry = format!("<url><loc>https://www.example.com/</loc>{videos}</url>");

@@ -1,6 +1,7 @@
 //! What comes out of a document does not depend on the pieces in which it arrives, and no bytes make the reader panic.
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use sitemap::{Document, Limits};
 use url::Url;
 
@@ -125,6 +126,18 @@ fn fragment() -> impl Strategy<Value = &'static [u8]> {
         b"\x1f\x8b\x08",
         b"javascript:alert(1)",
         b"<p:loc>",
+        b"\t",
+        b"<br />",
+        b"<?xml version='1.0'>",
+        b"<urlset a='b",
+        b"<sitemapindex ",
+        b"<guid>http://a.example/g",
+        b"</guid>",
+        b"\n<?xml version='1.0'?>",
+        b"<entry xml:base='http://b.example/c/'>",
+        b"<feed xml:base='/d/'>",
+        b"&lt;![CDATA[",
+        b"]]&gt;",
         b"<a b='<'>",
         b"<priority>2</priority>",
         b"aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -138,6 +151,32 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
             .prop_map(|fragments| { [b"<urlset>" as &[u8], &fragments.concat()].concat() }),
         prop::collection::vec(any::<u8>(), 0..300),
     ]
+}
+
+/// Documents that people publish: every fixture and, where the corpus is at hand, the beginning of each of its documents.
+fn published() -> Vec<(Vec<u8>, Url)> {
+    let fixtures = fixtures::all().into_iter().map(|(_, body)| (body, base()));
+    let cases = corpus::directory().map(|directory| corpus::cases(&directory)).unwrap_or_default();
+    let cases = cases.iter().filter_map(|case| Some((case.body()?, case.url())));
+    fixtures
+        .chain(cases)
+        .map(|(mut body, url)| (body.drain(..body.len().min(20_000)).collect(), url))
+        .collect()
+}
+
+#[test]
+fn published_documents_read_the_same_in_any_pieces() {
+    let published = published();
+    let pieces = (0..published.len(), prop::collection::vec(1_usize..5_000, 1..8), any::<bool>());
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 1_000, failure_persistence: None, ..Default::default() });
+    let result = runner.run(&pieces, |(which, sizes, is_narrow)| {
+        let (body, url) = &published[which];
+        let limits = if is_narrow { NARROW } else { Limits::default() };
+        prop_assert_eq!(read_in_pieces(body, url, limits, &sizes), read(body, url, limits));
+        Ok(())
+    });
+    result.unwrap();
 }
 
 proptest! {

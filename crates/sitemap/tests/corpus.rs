@@ -29,7 +29,8 @@ fn documents_and_dates_of_the_corpus_are_read_as_expected() {
     let mut wrong = Vec::new();
     for case in cases(&directory) {
         let id = case.json["id"].as_str().unwrap().to_owned();
-        let source = format!("{} {}", case.source, case.json["kind"].as_str().unwrap());
+        let contested = if case.json["contested"] == true { "contested" } else { "uncontested" };
+        let source = format!("{}, {}, {contested}", case.source, case.json["kind"].as_str().unwrap());
         let score = scores.entry(source).or_default();
         score.1 += 1;
         let result = case.check();

@@ -50,7 +50,9 @@ fn made() -> Vec<(String, Vec<u8>)> {
     let mut damaged = gzip(&plain.repeat(20));
     let middle = damaged.len() / 2;
     damaged[middle] ^= 0xff;
-    let cases: [(&str, Vec<u8>); 16] = [
+    let mark = b"\xef\xbb\xbf" as &[u8];
+    let declared = |label: &str| text.replace("UTF-8", label);
+    let cases: [(&str, Vec<u8>); 30] = [
         ("gzip.xml.gz", packed.clone()),
         ("gzip-twice.xml.gz", gzip(&packed)),
         ("gzip-three-times.xml.gz", gzip(&gzip(&packed))),
@@ -65,6 +67,26 @@ fn made() -> Vec<(String, Vec<u8>)> {
         ("utf-16-little-endian.xml", utf16(u16::to_le_bytes)),
         ("utf-16-big-endian.xml", utf16(u16::to_be_bytes)),
         ("iso-8859-1.xml", latin1),
+        ("byte-order-mark-twice.xml", [mark, mark, &plain].concat()),
+        ("byte-order-mark-against-declaration.xml", [mark, declared("ISO-8859-1").as_bytes()].concat()),
+        ("declared-as-utf-16-in-utf-8.xml", declared("UTF-16").into_bytes()),
+        ("utf-16-without-a-mark.xml", text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        (
+            "utf-16-declared-as-utf-8.xml",
+            format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ),
+        ("utf-32.xml", text.chars().flat_map(|character| u32::from(character).to_be_bytes()).collect()),
+        ("windows-1251.xml", in_charset("windows-1251", "новости")),
+        ("shift-jis.xml", in_charset("Shift_JIS", "新聞")),
+        ("nul-bytes.xml", [text.replace("/second", "/sec\0ond").as_bytes(), b"\0\0"].concat()),
+        ("gzip-with-every-header-field.xml.gz", gzip_with_header_fields(&plain)),
+        (
+            "gzip-with-empty-members.xml.gz",
+            [gzip(b""), gzip(first), gzip(b""), gzip(second), gzip(b"")].concat(),
+        ),
+        ("gzip-then-zeros.xml.gz", [packed.as_slice(), &[0; 512]].concat()),
+        ("gzip-with-a-wrong-check-sum.xml.gz", [&packed[..packed.len() - 8], &[0; 8]].concat()),
+        ("zip.xml.zip", [b"PK\x03\x04\x14\0\0\0\0\0sitemap.xml\n" as &[u8], &plain].concat()),
         ("empty.xml", Vec::new()),
         (
             "bad-utf-8.xml",
@@ -72,6 +94,29 @@ fn made() -> Vec<(String, Vec<u8>)> {
         ),
     ];
     cases.map(|(name, bytes)| (name.to_owned(), bytes)).into()
+}
+
+/// A document in that charset, with `word` in a loc and in a caption.
+fn in_charset(label: &str, word: &str) -> Vec<u8> {
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"{label}\"?>\n<urlset><url><loc>https://www.example.com/{word}</loc>\
+         <image:image><image:loc>a.jpg</image:loc><image:caption>{word}</image:caption></image:image></url></urlset>"
+    );
+    let (bytes, _, has_unmappable) =
+        encoding_rs::Encoding::for_label(label.as_bytes()).unwrap().encode(&text);
+    assert!(!has_unmappable);
+    bytes.into_owned()
+}
+
+/// A gzip member with extra field, file name, comment and header check sum (RFC 1952 section 2.3).
+fn gzip_with_header_fields(plain: &[u8]) -> Vec<u8> {
+    let mut header = vec![0x1f, 0x8b, 8, 0b1_1110, 0, 0, 0, 0, 0, 3];
+    header.extend(b"\x04\0abcdsitemap.xml\0a comment\0");
+    let mut sum = flate2::Crc::new();
+    sum.update(&header);
+    let sum = sum.sum().to_le_bytes();
+    // Behind the ten bytes of a plain header.
+    [header.as_slice(), &sum[..2], &gzip(plain)[10..]].concat()
 }
 
 #[test]

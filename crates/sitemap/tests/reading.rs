@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use sitemap::{
-    Child, Document, DocumentReader, Ended, Entry, Inflater, Limits, Problem, Sink, limits::SLICE_BYTES,
+    Buffer, Child, Document, DocumentReader, Ended, Entry, Inflater, Limits, Problem, Sink,
+    limits::SLICE_BYTES,
 };
 use url::Url;
 
@@ -120,7 +121,7 @@ pub(crate) fn read_in_pieces(
     let mut reading = Reading::default();
     let mut inflater = Inflater::new(&limits);
     let mut reader = DocumentReader::new(base, limits);
-    let mut slice = Vec::with_capacity(SLICE_BYTES);
+    let mut slice = Buffer::new();
     let mut rest = body;
     let mut sizes = sizes.iter().cycle();
     'body: while !rest.is_empty() {
@@ -134,7 +135,7 @@ pub(crate) fn read_in_pieces(
                 return (reader.finish(&mut reading), reading);
             }
             let Ok(step) = step else {
-                reader.stop_too_large(&mut reading);
+                reader.stop_too_large();
                 break 'body;
             };
             piece = &piece[step.consumed..];
