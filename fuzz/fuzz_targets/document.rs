@@ -1,0 +1,43 @@
+//! No bytes make the reader panic, entries and problems do not depend on the pieces in which bytes arrive, and what
+//! comes out keeps the ceilings.
+
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../../crates/sitemap/tests/reading.rs"]
+mod reading;
+
+use libfuzzer_sys::fuzz_target;
+use reading::{base, comparable};
+use sitemap::Limits;
+use url::Url;
+
+/// Ceilings so low that small documents meet them.
+const NARROW: Limits = Limits {
+    document_bytes: 3_000,
+    token_bytes: 60,
+    entry_bytes: 1_500,
+    depth: 5,
+    loc_bytes: 50,
+    layers: 1,
+    problems: 20,
+};
+
+// The last two bytes choose ceilings and pieces, so that a document on disk is a seed as it is.
+fuzz_target!(|bytes: &[u8]| {
+    let [body @ .., choice, size] = bytes else { return };
+    let limits = if choice & 1 == 0 { Limits::default() } else { NARROW };
+    let sizes = [usize::from(*size).max(1), 1 + usize::from(choice >> 1), 1];
+    let whole = comparable(reading::read(body, &base(), limits));
+    let in_pieces = comparable(reading::read_in_pieces(body, &base(), limits, &sizes));
+    assert_eq!(in_pieces, whole, "in pieces of {sizes:?}");
+
+    let (document, reading) = whole;
+    assert_eq!(reading.items.len() as u64, document.entries + document.children);
+    assert!(reading.problems.len() as u64 <= limits.problems.min(document.problems));
+    for loc in reading.locs() {
+        let url = Url::parse(loc).expect("a URL");
+        assert!(matches!(url.scheme(), "http" | "https") && url.has_host(), "{loc}");
+        assert!(loc.len() <= limits.loc_bytes && loc.bytes().all(|byte| byte.is_ascii_graphic()), "{loc}");
+    }
+});

@@ -1,0 +1,62 @@
+//! No bytes make the inflater panic or pass its ceiling, what comes out does not depend on the pieces, and what was
+//! packed by others comes out whole.
+
+#![no_main]
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use libfuzzer_sys::fuzz_target;
+use sitemap::limits::SLICE_BYTES;
+use sitemap::{Buffer, Inflater, Limits, Problem};
+
+/// What came out, what was wrong at the end, and whether the ceiling was passed.
+type Outcome = (Vec<u8>, Option<Problem>, bool);
+
+fn inflate(body: &[u8], limits: &Limits, piece_bytes: usize) -> Outcome {
+    let mut inflater = Inflater::new(limits);
+    let (mut all, mut slice) = (Vec::new(), Buffer::new());
+    for mut piece in body.chunks(piece_bytes.max(1)) {
+        loop {
+            slice.clear();
+            let step = inflater.push(piece, &mut slice);
+            assert!(slice.len() <= SLICE_BYTES);
+            all.extend_from_slice(&slice);
+            let Ok(step) = step else {
+                assert_eq!(all.len() as u64, limits.document_bytes);
+                return (all, None, true);
+            };
+            piece = &piece[step.consumed..];
+            if piece.is_empty() && !step.more {
+                break;
+            }
+        }
+    }
+    slice.clear();
+    let problem = inflater.finish(&mut slice);
+    all.extend_from_slice(&slice);
+    (all, problem, false)
+}
+
+fn pack(members: &[&[u8]]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for member in members {
+        let mut encoder = GzEncoder::new(&mut packed, Compression::fast());
+        encoder.write_all(member).expect("memory takes all");
+        encoder.finish().expect("memory takes all");
+    }
+    packed
+}
+
+// The last byte chooses the pieces, so that a document on disk is a seed as it is.
+fuzz_target!(|bytes: &[u8]| {
+    let [body @ .., size] = bytes else { return };
+    let limits = Limits { document_bytes: 1 << 20, ..Limits::default() };
+    let piece_bytes = usize::from(*size) + 1;
+    assert_eq!(inflate(body, &limits, piece_bytes), inflate(body, &limits, usize::MAX));
+
+    let one_layer = Limits { layers: 1, ..limits };
+    let (first, second) = body.split_at(body.len() / 2);
+    assert_eq!(inflate(&pack(&[first, second]), &one_layer, piece_bytes), (body.to_vec(), None, false));
+});
