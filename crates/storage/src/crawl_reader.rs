@@ -47,9 +47,13 @@ impl CrawlReader {
         let parts = ReadOnly::open(path)?;
         let store = Store::open(&parts.queue)?;
         let registered = read::registered(&store)?;
-        recovery::check_registered(&parts.segments, &registered)?;
+        let sessions = read::sessions(&store)?;
+        let rows = registered.segments.iter().map(|segment| segment.rows).sum();
+        parts.witness.check(&parts.queue, &sessions, rows)?;
+        // What a crash left is no business of a reader, but that it is nothing else.
+        recovery::left_over(&parts.segments, &registered)?;
         Ok(Self {
-            sessions: read::sessions(&store)?,
+            sessions,
             store,
             segments_dir: parts.segments,
             segments: registered.segments,
@@ -95,7 +99,7 @@ impl CrawlReader {
     }
 
     /// All entries in batches of [`crate::schema`]: each document's in its order and without another's between
-    /// them, documents in the order of their commits. A batch is of one document.
+    /// them, documents in the order of their commits.
     ///
     /// Registered bytes only, each checked before it is given. Ends after the first error.
     pub fn entries(&self) -> impl Iterator<Item = Result<RecordBatch, ReadError>> {

@@ -8,14 +8,22 @@
 mod codec;
 mod crawl_reader;
 mod data_dir;
+mod live;
+mod rebuild;
 mod recovery;
+mod sealing;
 mod segment;
+mod watchdog;
 mod work_queue;
 
 pub use crawl_reader::CrawlReader;
 pub use data_dir::{DataDir, OpenError};
+pub use live::{Live, LiveReader};
+pub use rebuild::{RebuildError, Rebuilt, rebuild};
+pub use sealing::{SealError, Sealer};
 pub use segment::{
     BatchView, DocumentHead, EntryScope, FinishedRows, ReadError, Row, Rows, SCHEMA_VERSION,
     SCHEMA_VERSION_KEY, SegmentError, SegmentWriter, WrongSchema, schema,
 };
-pub use work_queue::sled::{SegmentRecord, SledQueue, TaskState};
+pub use watchdog::{is_guarded, watch_for_stalls};
+pub use work_queue::sled::{QueueView, SegmentPlace, SegmentRecord, SledQueue, TaskState, ViewMark};

@@ -6,4 +6,5 @@ mod crash;
 mod damage;
 mod opening;
 mod reading;
+mod sealing;
 mod support;

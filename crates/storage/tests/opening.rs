@@ -82,8 +82,9 @@ fn a_reader_keeps_others_out_while_it_reads() {
 fn a_later_format_is_refused_with_both_versions() {
     let place = Place::new();
     drop(place.open().unwrap());
-    let format = fs::read_to_string(place.path.join("format")).unwrap();
-    fs::write(place.path.join("format"), format.replace('1', "7")).unwrap();
+    let line = "sitemap-crawler data directory, format 7";
+    fs::write(place.path.join("format"), format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes())))
+        .unwrap();
     for error in [place.open().err().unwrap(), CrawlReader::open(&place.path).err().unwrap()] {
         assert!(matches!(error, OpenError::Newer { found: 7, known: 1, .. }), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use frontier::WorkQueue;
 use frontier::work_queue::Commit;
-use storage::{CrawlReader, TaskState};
+use storage::{BatchView, CrawlReader, Live, LiveReader, TaskState};
 
 use crate::support::{NOW, Place, Work, block_on, found};
 
@@ -46,4 +46,40 @@ fn tasks_come_with_what_became_of_them() {
     assert_eq!(tasks.len(), 2);
     assert!(tasks.iter().any(|state| matches!(state, TaskState::Done { task, .. } if task.attempts == 1)));
     assert!(tasks.iter().any(|state| matches!(state, TaskState::Pending(_))));
+}
+
+#[test]
+fn what_is_sealed_while_it_is_read_comes_once_and_in_its_order() {
+    let place = Place::new();
+    Work::begin(&place).crawl(1, 3);
+    let mut work = Work::begin(&place);
+    work.crawl(2, 3);
+    let view = block_on(work.queue.view(storage::ViewMark::default(), 9)).unwrap();
+    let shown = |revision, segments| Live {
+        pid: 7,
+        revision,
+        segments,
+        origins: Vec::new(),
+        outputs: std::collections::BTreeMap::default(),
+    };
+    work.data_dir.show(&shown(1, view.segments)).unwrap();
+    let reader = LiveReader::open(&place.path, 7).unwrap();
+    let mut entries = reader.entries();
+    let first = entries.next().unwrap().unwrap();
+
+    work.crawl(3, 3);
+    work.data_dir.sealer().unwrap().finish().unwrap();
+    let view = block_on(work.queue.view(storage::ViewMark::default(), 9)).unwrap();
+    assert!(view.segments.iter().all(storage::SegmentRecord::is_sealed));
+    work.data_dir.show(&shown(2, view.segments)).unwrap();
+    let batches = std::iter::once(first).chain(entries.map(Result::unwrap));
+    let locs: Vec<String> = batches
+        .flat_map(|batch| {
+            let view = BatchView::new(&batch).unwrap();
+            view.rows().map(|row| row.entry.loc.to_owned()).collect::<Vec<_>>()
+        })
+        .collect();
+    let expected: Vec<String> =
+        (1..3).flat_map(|n| (0..3).map(move |i| format!("https://a.example/{n}/{i}"))).collect();
+    assert_eq!(locs, expected, "what was there when it was opened");
 }

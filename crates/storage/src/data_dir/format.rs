@@ -1,4 +1,5 @@
-//! The format of a data directory: the file that says that it is one, and of which version.
+//! The format of a data directory: the file that says that it is one, and of which version. Its second line is a checksum
+//! of the first, so that a damaged version is not taken for a later one.
 
 use std::fs;
 use std::io;
@@ -13,7 +14,7 @@ const VERSION: u32 = 1;
 const MAGIC: &str = "sitemap-crawler data directory, format ";
 
 /// Whether the data directory at `dir` says so of itself. A version that we do not know is an error.
-pub(super) fn check(dir: &Path) -> Result<bool, OpenError> {
+pub(crate) fn check(dir: &Path) -> Result<bool, OpenError> {
     let path = dir.join(FORMAT_FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -22,19 +23,26 @@ pub(super) fn check(dir: &Path) -> Result<bool, OpenError> {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => String::new(),
         Err(error) => return Err(OpenError::io("read", &path, error)),
     };
-    let version = text.trim_end().strip_prefix(MAGIC).and_then(|version| version.parse().ok());
+    let version = checked(&text).and_then(|line| line.strip_prefix(MAGIC)?.parse().ok());
     match version {
         Some(VERSION) => Ok(true),
         Some(found) if found > VERSION => {
             Err(OpenError::Newer { path: dir.to_owned(), found, known: VERSION })
         }
-        _ => Err(OpenError::Foreign { path: dir.to_owned(), what: FORMAT_FILE.to_owned() }),
+        _ => Err(OpenError::Damaged { path, what: "it does not say what this directory is".to_owned() }),
     }
 }
 
 /// Marks `dir` as a data directory of our version.
-pub(super) fn write(dir: &Path) -> Result<(), OpenError> {
+pub(crate) fn write(dir: &Path) -> Result<(), OpenError> {
     let path = dir.join(FORMAT_FILE);
-    write_atomically(&path, format!("{MAGIC}{VERSION}\n").as_bytes())
-        .map_err(|error| OpenError::io("write", &path, error))
+    let line = format!("{MAGIC}{VERSION}");
+    let text = format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes()));
+    write_atomically(&path, text.as_bytes()).map_err(|error| OpenError::io("write", &path, error))
+}
+
+/// The first line, if the second is its checksum.
+fn checked(text: &str) -> Option<&str> {
+    let (line, checksum) = text.split_once('\n')?;
+    (checksum == format!("{:08x}\n", crc32c::crc32c(line.as_bytes()))).then_some(line)
 }

@@ -1,8 +1,10 @@
 //! A data directory: its names, its lock, its format and the settings it remembers.
 
-mod format;
+pub(crate) mod format;
 mod lock;
 pub(crate) mod scratch;
+pub(crate) mod seeds;
+pub(crate) mod settings;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,20 +12,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use frontier::work_queue::{QueueBounds, QueueError};
-use frontier::{Clock, SessionId};
+use frontier::{Clock, NewTask, SessionId};
 
 pub(crate) use self::lock::Lock;
 use self::scratch::Scratch;
+use crate::live::Live;
 use crate::recovery;
+use crate::sealing::{SealError, Sealer};
 use crate::segment::{DocumentHead, Rows, SegmentWriter};
 use crate::work_queue::sled::SledQueue;
+use crate::work_queue::sled::witness::Witness;
 
 const LOCK_FILE: &str = "lock";
 const FORMAT_FILE: &str = "format";
-const SETTINGS_FILE: &str = "settings.json";
-const QUEUE_DIR: &str = "queue";
-const SEGMENTS_DIR: &str = "segments";
-const SCRATCH_DIR: &str = "tmp";
+pub(crate) const SETTINGS_FILE: &str = "settings.json";
+pub(crate) const QUEUE_DIR: &str = "queue";
+pub(crate) const COMMITTED_FILE: &str = "committed";
+pub(crate) const SEGMENTS_DIR: &str = "segments";
+pub(crate) const SCRATCH_DIR: &str = "tmp";
 /// Appended to the name of a file while its new content is written.
 const UNFINISHED_SUFFIX: &str = ".new";
 
@@ -33,9 +39,12 @@ const UNFINISHED_SUFFIX: &str = ".new";
 /// lock            held while a process works here; the number of that process
 /// format          what this directory is, and the version of its layout
 /// settings.json   what the crawl remembers of its flags
+/// seeds           what the crawl was started from
 /// queue/          the work queue, a sled database
+/// committed       how far the queue is, told beside it
+/// live.json       what a running crawl shows
 /// segments/       the entries
-/// tmp/            rows of documents that are still being read; emptied at every start
+/// tmp/            what is still being read or sealed; emptied at every start
 /// ```
 /// Queue, writers and rows made from it may outlive it; the lock is let go when the last queue and writer is gone.
 pub struct DataDir {
@@ -152,26 +161,40 @@ impl DataDir {
     ) -> Result<Self, OpenError> {
         let scratch_dir = path.join(SCRATCH_DIR);
         recovery::empty(&scratch_dir)?;
-        let (queue, known) = SledQueue::open(&path.join(QUEUE_DIR), lock.clone(), clock, bounds)?;
-        recovery::cut_unregistered(&path.join(SEGMENTS_DIR), &known)?;
+        let witness = Witness::at(path.join(COMMITTED_FILE));
+        let (queue, known) = SledQueue::open(&path.join(QUEUE_DIR), &witness, lock.clone(), clock, bounds)?;
+        let segments = path.join(SEGMENTS_DIR);
+        for left_over in recovery::left_over(&segments, &known)? {
+            left_over.remove(&segments)?;
+        }
         Ok(Self { path: path.to_owned(), queue, scratch: Scratch::new(&scratch_dir), lock })
     }
 
     /// What the crawl remembers of its flags, as [`Self::set_settings`] was given it.
     pub fn settings(&self) -> Result<Option<String>, OpenError> {
-        settings(&self.path)
+        settings::read(&self.path)
     }
 
     /// What the crawl at `path` remembers of its flags, without a look at anything else; `None` where there is no
     /// crawl.
     pub fn settings_at(path: &Path) -> Result<Option<String>, OpenError> {
-        settings(path)
+        settings::read(path)
     }
 
-    /// Remembers `json` durably, in place of what was remembered.
+    /// Remembers `json`, which is one line of JSON, durably and in place of what was remembered.
     pub fn set_settings(&self, json: &str) -> Result<(), OpenError> {
-        let path = self.path.join(SETTINGS_FILE);
-        write_atomically(&path, json.as_bytes()).map_err(|error| OpenError::io("write", &path, error))
+        settings::write(&self.path, json)
+    }
+
+    /// Remembers these seeds durably beside those remembered before: should the queue be lost, it can be built anew from
+    /// them and the segments. To be called before the queue takes them in.
+    pub fn add_seeds(&self, seeds: &[NewTask]) -> Result<(), OpenError> {
+        seeds::add(&self.path, seeds)
+    }
+
+    /// Shows `live` to those who read beside the crawl.
+    pub fn show(&self, live: &Live) -> Result<(), OpenError> {
+        live.write(&self.path)
     }
 
     /// The work queue; clones share it.
@@ -184,6 +207,11 @@ impl DataDir {
         SegmentWriter::new(self.path.join(SEGMENTS_DIR), session, self.lock.clone())
     }
 
+    /// Begins to seal segments beside the crawl.
+    pub fn sealer(&self) -> Result<Sealer, SealError> {
+        Sealer::start(&self.path, self.queue())
+    }
+
     /// Gathers the rows of a document.
     pub fn rows(&self, head: DocumentHead) -> Rows {
         Rows::new(head, self.scratch.clone())
@@ -194,6 +222,7 @@ impl DataDir {
 pub(crate) struct ReadOnly {
     pub(crate) lock: Lock,
     pub(crate) queue: PathBuf,
+    pub(crate) witness: Witness,
     pub(crate) segments: PathBuf,
     pub(crate) settings: Option<String>,
 }
@@ -208,23 +237,20 @@ impl ReadOnly {
         let lock = Lock::take(path)?;
         let queue = path.join(QUEUE_DIR);
         if !queue.is_dir() {
-            return Err(OpenError::NotFound { path: path.to_owned() });
+            let what = "it is missing".to_owned();
+            return Err(OpenError::Damaged { path: queue, what });
         }
-        Ok(Self { lock, queue, segments: path.join(SEGMENTS_DIR), settings: settings(path)? })
+        let witness = Witness::at(path.join(COMMITTED_FILE));
+        Ok(Self { lock, queue, witness, segments: path.join(SEGMENTS_DIR), settings: settings::read(path)? })
     }
 }
 
-fn settings(dir: &Path) -> Result<Option<String>, OpenError> {
-    let path = dir.join(SETTINGS_FILE);
-    match fs::read_to_string(&path) {
-        Ok(json) => Ok(Some(json)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(OpenError::io("read", &path, error)),
-    }
-}
-
-/// Fails when `path` holds anything but the beginnings of a data directory.
+/// Fails when `path` holds anything but the beginnings of a data directory. One that has a queue but no format lost it.
 fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+    if [QUEUE_DIR, SEGMENTS_DIR].iter().all(|name| path.join(name).is_dir()) {
+        let what = "it is missing beside the state of a crawl".to_owned();
+        return Err(OpenError::Damaged { path: path.join(FORMAT_FILE), what });
+    }
     let listing = match fs::read_dir(path) {
         Ok(listing) => listing,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -241,19 +267,31 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn make_dir(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn make_dir(path: &Path) -> Result<(), OpenError> {
     fs::create_dir_all(path).map_err(|error| OpenError::io("create", path, error))
 }
 
 /// Replaces the content of `path` durably: after a crash it is the old one or the new one.
 fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(UNFINISHED_SUFFIX);
+    let unfinished = unfinished(path);
     let mut file = File::create(&unfinished)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
     path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Replaces the content of `path` for those who read it now: they see the old one or the new one.
+pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished(path);
+    fs::write(&unfinished, content)?;
+    fs::rename(&unfinished, path)
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(UNFINISHED_SUFFIX);
+    unfinished.into()
 }
 
 /// Makes the names in `dir` durable.

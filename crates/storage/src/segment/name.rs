@@ -8,18 +8,28 @@ use frontier::SessionId;
 /// Extension of an open segment: an Arrow IPC stream.
 const OPEN_EXTENSION: &str = "arrow";
 
-/// Identifies a segment; `Display` gives the file name, `<session>-<seq>.arrow`.
+/// Extension of a sealed segment.
+const SEALED_EXTENSION: &str = "parquet";
+
+/// Identifies a segment; `Display` gives the file name: `<session>-<seq>.arrow` of an open one,
+/// `<session>-<seq>-<crc32c>.parquet` of a sealed one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct SegmentName {
-    /// The session that wrote it.
+    /// The session that wrote it, or the first of those that did.
     pub(crate) session: SessionId,
     /// Segments of that session before it.
     pub(crate) seq: u32,
+    /// Checksum of a sealed one: it is whole when this is the CRC-32C of its bytes, whatever became of the queue.
+    pub(crate) sealed: Option<u32>,
 }
 
 impl fmt::Display for SegmentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:06}.{OPEN_EXTENSION}", self.session, self.seq)
+        write!(f, "{}-{:06}", self.session, self.seq)?;
+        match self.sealed {
+            None => write!(f, ".{OPEN_EXTENSION}"),
+            Some(crc32c) => write!(f, "-{crc32c:08x}.{SEALED_EXTENSION}"),
+        }
     }
 }
 
@@ -32,11 +42,17 @@ impl FromStr for SegmentName {
     type Err = NotASegment;
 
     fn from_str(text: &str) -> Result<Self, NotASegment> {
-        let (session, rest) = text.split_once('-').ok_or(NotASegment)?;
-        let seq =
-            rest.strip_suffix(OPEN_EXTENSION).and_then(|rest| rest.strip_suffix('.')).ok_or(NotASegment)?;
+        let (stem, extension) = text.split_once('.').ok_or(NotASegment)?;
+        let mut parts = stem.split('-');
+        let mut part = || parts.next().ok_or(NotASegment);
+        let (session, seq) = (part()?, part()?);
+        let sealed = match extension {
+            OPEN_EXTENSION => None,
+            SEALED_EXTENSION => Some(u32::from_str_radix(part()?, 16).map_err(|_| NotASegment)?),
+            _ => return Err(NotASegment),
+        };
         let session = SessionId(u128::from_str_radix(session, 16).map_err(|_| NotASegment)?);
-        let name = Self { session, seq: seq.parse().map_err(|_| NotASegment)? };
+        let name = Self { session, seq: seq.parse().map_err(|_| NotASegment)?, sealed };
         // One name per segment: other spellings of the same numbers are not ours.
         if name.to_string() == text { Ok(name) } else { Err(NotASegment) }
     }
@@ -48,11 +64,22 @@ mod tests {
 
     #[test]
     fn a_name_is_read_back_and_only_in_its_own_spelling() {
-        let name = SegmentName { session: SessionId(0xabc), seq: 7 };
-        let text = name.to_string();
-        assert_eq!(text, "00000000000000000000000000000abc-000007.arrow");
-        assert_eq!(text.parse::<SegmentName>().unwrap(), name);
-        for other in ["abc-7.arrow", "x.arrow", "", "00000000000000000000000000000abc-000007.parquet"] {
+        for (sealed, text) in [
+            (None, "00000000000000000000000000000abc-000007.arrow"),
+            (Some(0x12ab), "00000000000000000000000000000abc-000007-000012ab.parquet"),
+        ] {
+            let name = SegmentName { session: SessionId(0xabc), seq: 7, sealed };
+            assert_eq!(name.to_string(), text);
+            assert_eq!(text.parse::<SegmentName>().unwrap(), name);
+        }
+        for other in [
+            "abc-7.arrow",
+            "x.arrow",
+            "",
+            "00000000000000000000000000000abc-000007.parquet",
+            "00000000000000000000000000000abc-000007-000012ab.arrow",
+            "00000000000000000000000000000abc-000007-12AB.parquet",
+        ] {
             assert!(other.parse::<SegmentName>().is_err(), "{other}");
         }
     }

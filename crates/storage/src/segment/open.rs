@@ -12,13 +12,14 @@ use frontier::work_queue::SegmentRef;
 use super::message;
 use super::name::SegmentName;
 use super::rows::FinishedRows;
+use super::sealed::Checksummed;
 use crate::data_dir::{Lock, sync_dir};
 
 /// Rows at which a session goes on in another segment.
-const ROWS_MAX: u64 = 1_000_000;
+pub(crate) const ROWS_MAX: u64 = 1_000_000;
 
 /// Bytes at which a session goes on in another segment.
-const BYTES_MAX: u64 = 64 << 20;
+pub(crate) const BYTES_MAX: u64 = 64 << 20;
 
 /// Bytes that are written at a time.
 const WRITE_BYTES: usize = 256 << 10;
@@ -124,7 +125,7 @@ impl SegmentWriter {
     }
 
     fn begin(&mut self) -> Result<OpenSegment, SegmentError> {
-        let name = SegmentName { session: self.session, seq: self.next_seq };
+        let name = SegmentName { session: self.session, seq: self.next_seq, sealed: None };
         let path = self.dir.join(name.to_string());
         let created = OpenOptions::new().write(true).create_new(true).open(path);
         let file = created.map_err(|error| self.error(name, error))?;
@@ -175,26 +176,6 @@ impl OpenSegment {
         self.bytes += bytes;
         self.rows += rows;
         Ok(SegmentRef { name: self.name.to_string(), from_bytes, to_bytes: self.bytes, rows, crc32c })
-    }
-}
-
-/// Counts what is written and sums it up.
-struct Checksummed<W> {
-    out: W,
-    bytes: u64,
-    crc32c: u32,
-}
-
-impl<W: Write> Write for Checksummed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.bytes += written as u64;
-        self.crc32c = crc32c::crc32c_append(self.crc32c, &bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The registered part of a segment, read back.
+//! The registered part of a segment, open or sealed, read back.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -10,6 +10,7 @@ use arrow_buffer::MutableBuffer;
 use super::columns::{WidenError, widen};
 use super::message::{self, DocumentBatch, MessageError, PREFIX_BYTES};
 use super::schema::open_schema;
+use super::sealed::{self, SealedDocument, SealedError, SealedReader};
 use crate::work_queue::sled::SegmentRecord;
 
 /// Bytes that are read at a time.
@@ -39,7 +40,113 @@ pub enum ReadError {
 }
 
 /// Reads the batches of a segment in their order, and no byte beyond what is registered.
-pub(crate) struct SegmentReader {
+pub(crate) enum SegmentReader {
+    /// An Arrow IPC stream.
+    Open(Box<OpenReader>),
+    /// A Parquet file.
+    Sealed(Box<SealedSegment>),
+}
+
+impl SegmentReader {
+    /// Opens a segment in `dir` and checks that its columns are ours; a sealed one is checked as a whole.
+    pub(crate) fn open(dir: &Path, registered: SegmentRecord) -> Result<Self, ReadError> {
+        if registered.is_sealed() {
+            return SealedSegment::open(dir, &registered).map(|segment| Self::Sealed(Box::new(segment)));
+        }
+        OpenReader::open(dir, registered).map(|reader| Self::Open(Box::new(reader)))
+    }
+
+    /// Gives `document` each document of the segment and `batch` each of its batches, all in order.
+    pub(crate) fn copy<E: From<ReadError>>(
+        self,
+        mut document: impl FnMut(SealedDocument),
+        mut batch: impl FnMut(&RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self {
+            Self::Sealed(mut segment) => {
+                segment.documents().iter().copied().for_each(document);
+                segment.try_for_each(|rows| batch(&rows?))
+            }
+            Self::Open(mut reader) => {
+                let mut document_rows = 0;
+                while let Some((place, rows)) = reader.next_of_document()? {
+                    batch(&rows)?;
+                    document_rows += rows.num_rows() as u64;
+                    if place.is_last {
+                        let (task, attempt) = (place.head.task, place.head.attempt);
+                        document(SealedDocument { task, attempt, rows: std::mem::take(&mut document_rows) });
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Iterator for SegmentReader {
+    type Item = Result<RecordBatch, ReadError>;
+
+    /// Ends after the first error.
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Open(reader) => reader.next(),
+            Self::Sealed(segment) => segment.next(),
+        }
+    }
+}
+
+/// A sealed segment, read.
+pub(crate) struct SealedSegment {
+    path: PathBuf,
+    reader: SealedReader,
+    is_over: bool,
+}
+
+impl SealedSegment {
+    /// Opens a sealed segment in `dir` after its checksum was verified.
+    pub(crate) fn open(dir: &Path, registered: &SegmentRecord) -> Result<Self, ReadError> {
+        let path = dir.join(&registered.name);
+        let io = |source| ReadError::Io { path: path.clone(), source };
+        if sealed::checksum(&path).map_err(io)? != (registered.bytes, registered.crc32c) {
+            return Err(damaged(&path, 0, "length or checksum are not those registered"));
+        }
+        let reader = SealedReader::open(File::open(&path).map_err(io)?);
+        let reader = reader.map_err(|error| unsealed(&path, error))?;
+        Ok(Self { path, reader, is_over: false })
+    }
+
+    /// Its documents, in order.
+    pub(crate) fn documents(&self) -> &[SealedDocument] {
+        &self.reader.documents
+    }
+}
+
+impl Iterator for SealedSegment {
+    type Item = Result<RecordBatch, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let batch = self.reader.next().map(|batch| batch.map_err(|error| unsealed(&self.path, error)));
+        self.is_over = !matches!(batch, Some(Ok(_)));
+        batch
+    }
+}
+
+fn unsealed(path: &Path, error: SealedError) -> ReadError {
+    match error {
+        SealedError::Io(source) => ReadError::Io { path: path.to_owned(), source },
+        other => damaged(path, 0, &other),
+    }
+}
+
+fn damaged(path: &Path, at: u64, what: &(impl ToString + ?Sized)) -> ReadError {
+    ReadError::Damaged { path: path.to_owned(), at, what: what.to_string() }
+}
+
+/// Reads an open segment.
+pub(crate) struct OpenReader {
     path: PathBuf,
     file: BufReader<File>,
     registered: SegmentRecord,
@@ -52,7 +159,7 @@ pub(crate) struct SegmentReader {
     is_over: bool,
 }
 
-impl SegmentReader {
+impl OpenReader {
     /// Opens a segment in `dir` and checks that its columns are ours.
     pub(crate) fn open(dir: &Path, registered: SegmentRecord) -> Result<Self, ReadError> {
         let path = dir.join(&registered.name);
@@ -68,8 +175,8 @@ impl SegmentReader {
         Ok(reader)
     }
 
-    /// The next batch with all columns; `None` after the last registered one.
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>, ReadError> {
+    /// The next batch as it stands there and with all columns; `None` after the last registered one.
+    fn next_of_document(&mut self) -> Result<Option<(DocumentBatch, RecordBatch)>, ReadError> {
         if self.at == self.registered.bytes {
             return self.check_end().map(|()| None);
         }
@@ -78,7 +185,7 @@ impl SegmentReader {
         let batch = message::decode(&metadata, body).map_err(|error| self.damaged(begin, &error))?;
         self.check_place(begin, &batch)?;
         let columns = widen(&batch).map_err(|error: WidenError| self.damaged(begin, &error))?;
-        Ok(Some(columns))
+        Ok(Some((batch, columns)))
     }
 
     /// Metadata and body of the next message.
@@ -135,11 +242,11 @@ impl SegmentReader {
     }
 
     fn damaged(&self, at: u64, what: &(impl ToString + ?Sized)) -> ReadError {
-        ReadError::Damaged { path: self.path.clone(), at, what: what.to_string() }
+        damaged(&self.path, at, what)
     }
 }
 
-impl Iterator for SegmentReader {
+impl Iterator for OpenReader {
     type Item = Result<RecordBatch, ReadError>;
 
     /// Ends after the first error.
@@ -147,7 +254,7 @@ impl Iterator for SegmentReader {
         if self.is_over {
             return None;
         }
-        let batch = self.next_batch().transpose();
+        let batch = self.next_of_document().transpose().map(|batch| batch.map(|(_, columns)| columns));
         self.is_over = !matches!(batch, Some(Ok(_)));
         batch
     }

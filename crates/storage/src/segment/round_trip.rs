@@ -16,7 +16,7 @@ use super::reader::SegmentReader;
 use super::*;
 use crate::data_dir::scratch::Scratch;
 use crate::data_dir::{Lock, sync_dir};
-use crate::work_queue::sled::SegmentRecord;
+use crate::work_queue::sled::{SegmentPlace, SegmentRecord};
 
 struct Folder {
     folder: TempDir,
@@ -61,7 +61,15 @@ fn head(task: u128) -> DocumentHead {
 
 /// What a commit would register.
 fn registered(appended: &[SegmentRef]) -> SegmentRecord {
-    let mut record = SegmentRecord { name: appended[0].name.clone(), bytes: 0, rows: 0, crc32c: 0 };
+    let place = SegmentPlace::default();
+    let mut record = SegmentRecord {
+        name: appended[0].name.clone(),
+        bytes: 0,
+        rows: 0,
+        crc32c: 0,
+        first: place,
+        last: place,
+    };
     for added in appended {
         assert_eq!((&added.name, added.from_bytes), (&record.name, record.bytes));
         let bytes = usize::try_from(added.to_bytes - added.from_bytes).unwrap();
@@ -179,7 +187,10 @@ fn a_full_segment_is_followed_by_another() {
     assert!(full.to_bytes > 64 << 20);
     assert_eq!(next.from_bytes, 0);
     let names = [full.name, next.name];
-    assert_eq!(names, [0, 1].map(|seq| name::SegmentName { session: SessionId(1), seq }.to_string()));
+    assert_eq!(
+        names,
+        [0, 1].map(|seq| name::SegmentName { session: SessionId(1), seq, sealed: None }.to_string())
+    );
 }
 
 #[test]

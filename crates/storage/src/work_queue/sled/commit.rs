@@ -10,10 +10,11 @@ use frontier::{
     FetchRecord, Host, HostId, NewTask, Outcome, SkipReason, Task, TaskId, TaskKind, TaskOutcome, Timestamp,
 };
 
-use super::engine::{Engine, move_host};
-use super::keys;
-use super::records::{Counters, Place, SegmentRecord, TaskState};
+use super::engine::{Engine, is_full, move_host};
+use super::records::{Counters, Place, SegmentPlace, SegmentRecord, TaskState};
 use super::store::{Durability, Writes};
+use super::{keys, read};
+use crate::sealing::Order;
 use crate::segment::name::SegmentName;
 
 /// Encoded requests that share a record, nearly: many small records would cost sled more.
@@ -38,11 +39,24 @@ impl Engine {
             ..record.clone()
         };
         let durability = if commit.segment.is_some() { Durability::Power } else { Durability::Process };
+        let segment = commit.segment.clone();
         let (writes, counters) = Changes::new(self, session.number, now).writes(commit, &record)?;
         self.apply(writes, durability)?;
         self.counters = counters;
         if let Some(place) = self.sessions.get_mut(session.number as usize) {
             *place = record;
+        }
+        self.rows += segment.as_ref().map_or(0, |segment| segment.rows);
+        self.tell()?;
+        self.tell_sealer(segment.is_some())
+    }
+
+    /// Has the last segment sealed if it is full.
+    fn tell_sealer(&self, has_grown: bool) -> Result<(), QueueError> {
+        let Some(sealer) = self.sealer.as_ref().filter(|_| has_grown) else { return Ok(()) };
+        if read::last_segment(&self.store)?.is_some_and(|last| is_full(&last)) {
+            // Should it be gone, the next start seals.
+            let _ = sealer.send(Order::Full);
         }
         Ok(())
     }
@@ -253,12 +267,20 @@ impl Changes<'_> {
     fn register(&mut self, added: &SegmentRef, session: &SessionRecord) -> Result<(), QueueError> {
         let refused = |what: &str| QueueError::Storage(format!("segment {}: {what}", added.name));
         let name: SegmentName = added.name.parse().map_err(|_| refused("not a segment's name"))?;
-        if name.session != session.session.id {
+        if name.sealed.is_some() || name.session != session.session.id {
             return Err(refused("written by another session"));
         }
-        let key = keys::segment(self.number, name.seq);
+        let place = SegmentPlace { session: self.number, seq: name.seq };
+        let key = keys::segment(place);
         let known: Option<SegmentRecord> = self.engine.store.get(&key)?;
-        let known = known.unwrap_or(SegmentRecord { name: added.name.clone(), bytes: 0, rows: 0, crc32c: 0 });
+        let known = known.unwrap_or_else(|| SegmentRecord {
+            name: added.name.clone(),
+            bytes: 0,
+            rows: 0,
+            crc32c: 0,
+            first: place,
+            last: place,
+        });
         let added_bytes =
             added.to_bytes.checked_sub(added.from_bytes).filter(|_| added.from_bytes == known.bytes);
         let added_bytes = added_bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| {
@@ -269,7 +291,7 @@ impl Changes<'_> {
             bytes: added.to_bytes,
             rows: known.rows + added.rows,
             crc32c: crc32c::crc32c_combine(known.crc32c, added.crc32c, added_bytes),
-            name: known.name,
+            ..known
         };
         self.writes.put(&key, &record).map(|_| ())
     }

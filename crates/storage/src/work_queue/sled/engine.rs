@@ -1,7 +1,8 @@
 //! The queue itself, on a thread of its own: sessions, lending and looking.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::fs::File;
+use std::sync::{Arc, mpsc};
 
 use frontier::work_queue::{
     Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session,
@@ -9,9 +10,13 @@ use frontier::work_queue::{
 };
 use frontier::{Clock, HostId, SessionId, Task, TaskId, Timestamp};
 
-use super::records::{Counters, Place, TaskState};
+use super::records::{Counters, Place, QueueView, SegmentPlace, SegmentRecord, TaskState, ViewMark};
 use super::store::{Durability, Store, Writes};
+use super::witness::{self, Extent, Witness};
 use super::{keys, read};
+use crate::data_dir::OpenError;
+use crate::sealing::Order;
+use crate::segment::{BYTES_MAX, ROWS_MAX};
 
 /// The state of the queue. One thread owns it, so that what is read is still so when it is written.
 pub(super) struct Engine {
@@ -25,17 +30,32 @@ pub(super) struct Engine {
     /// Hosts lent to it.
     pub(super) lent: HashSet<HostId>,
     pub(super) counters: Counters,
+    /// Rows registered.
+    pub(super) rows: u64,
+    /// Where it tells how far it is.
+    told: File,
+    /// Told when a segment is full.
+    pub(super) sealer: Option<mpsc::Sender<Order>>,
     /// Why it stopped, once a write failed: what is on disk is then unknown.
     stopped: Option<String>,
 }
 
 impl Engine {
-    /// Takes up what is in `store`: no session is alive, and no host is lent.
-    pub(super) fn new(store: Store, clock: Arc<dyn Clock>, bounds: QueueBounds) -> Result<Self, QueueError> {
+    /// Takes up what is in `store`, of which `witness` knows: no session is alive, and no host is lent.
+    pub(super) fn new(
+        store: Store,
+        witness: &Witness,
+        clock: Arc<dyn Clock>,
+        bounds: QueueBounds,
+    ) -> Result<Self, OpenError> {
         let (sessions, counters) = (read::sessions(&store)?, read::counters(&store)?);
+        let rows = read::segments(&store)?.iter().map(|segment| segment.rows).sum();
+        witness.check(store.dir(), &sessions, rows)?;
+        let told = witness.open().map_err(|error| OpenError::io("open", witness.path(), error))?;
         let lent = read::lent(&store).collect::<Result<_, _>>()?;
-        let (alive, stopped) = (None, None);
-        let mut engine = Self { store, clock, bounds, sessions, alive, lent, counters, stopped };
+        let (alive, sealer, stopped) = (None, None, None);
+        let mut engine =
+            Self { store, clock, bounds, sessions, alive, lent, counters, rows, told, sealer, stopped };
         engine.take_back(Writes::default(), Durability::Process)?;
         Ok(engine)
     }
@@ -60,6 +80,7 @@ impl Engine {
         self.take_back(writes, Durability::Power)?;
         self.sessions.push(record);
         self.alive = Some(session.id);
+        self.tell()?;
         Ok(session)
     }
 
@@ -142,8 +163,9 @@ impl Engine {
         self.fence(session)?;
         let lent = hosts.iter().filter(|id| self.lent.contains(id));
         lent.map(|&host| {
-            let inbox = self.required::<HostRecord>(&keys::host(host))?.inbox;
-            Ok(Loaded { host, inbox, tasks: self.pending(host, n)? })
+            let record: HostRecord = self.required(&keys::host(host))?;
+            let busy_since = record.busy_since.map(|(_, since)| since);
+            Ok(Loaded { host, inbox: record.inbox, busy_since, tasks: self.pending(host, n)? })
         })
         .collect()
     }
@@ -232,6 +254,78 @@ impl Engine {
         Ok(counts)
     }
 
+    /// All registered segments in the order of their rows, and where the one was begun that may still grow.
+    pub(super) fn segments(&self) -> Result<(Vec<SegmentRecord>, Option<SegmentPlace>), QueueError> {
+        let segments = read::segments(&self.store)?;
+        let number = self.sessions.len().wrapping_sub(1);
+        let own =
+            segments.last().filter(|last| self.alive.is_some() && last.first.session as usize == number);
+        let growing = own.filter(|last| !last.is_sealed() && !is_full(last)).map(|last| last.first);
+        Ok((segments, growing))
+    }
+
+    /// The state of the queue with up to about `n` requests after `mark`.
+    pub(super) fn view(&self, mark: ViewMark, n: usize) -> Result<QueueView, QueueError> {
+        let hosts = read::hosts_alone(&self.store).collect::<Result<_, _>>()?;
+        let (fetches, mark) = read::fetches_after(&self.store, mark, n)?;
+        Ok(QueueView {
+            segments: read::segments(&self.store)?,
+            sessions: self.sessions.clone(),
+            counts: self.counts()?,
+            hosts,
+            has_more: fetches.len() >= n,
+            fetches,
+            mark,
+        })
+    }
+
+    /// Registers `sealed` in place of `sources`, which are neighbours and registered.
+    pub(super) fn replace_segments(
+        &mut self,
+        sources: &[SegmentRecord],
+        sealed: &SegmentRecord,
+    ) -> Result<(), QueueError> {
+        if let Some(why) = &self.stopped {
+            return Err(QueueError::Storage(why.clone()));
+        }
+        let mut writes = Writes::default();
+        for source in sources {
+            let key = keys::segment(source.first);
+            if self.store.get::<SegmentRecord>(&key)?.as_ref() != Some(source) {
+                return Err(QueueError::Storage(format!(
+                    "segment {} changed while it was sealed",
+                    source.name
+                )));
+            }
+            writes.remove(&key);
+        }
+        if sources.iter().map(|source| source.rows).sum::<u64>() != sealed.rows {
+            return Err(QueueError::Storage(format!(
+                "segment {} has not the rows of its sources",
+                sealed.name
+            )));
+        }
+        writes.put(&keys::segment(sealed.first), sealed)?;
+        self.apply(writes, Durability::Power)
+    }
+
+    /// Registers segments whose documents are done already.
+    pub(super) fn adopt_segments(&mut self, segments: &[SegmentRecord]) -> Result<(), QueueError> {
+        let mut writes = Writes::default();
+        for segment in segments {
+            writes.put(&keys::segment(segment.first), segment)?;
+        }
+        self.apply(writes, Durability::Power)?;
+        self.rows += segments.iter().map(|segment| segment.rows).sum::<u64>();
+        self.tell()
+    }
+
+    /// Tells beside the queue how far it is.
+    pub(super) fn tell(&mut self) -> Result<(), QueueError> {
+        let told = witness::tell(&self.told, Extent::of(&self.sessions, self.rows));
+        told.map_err(|error| QueueError::Storage(format!("cannot tell how far it is: {error}")))
+    }
+
     /// Applies `writes`. Once that failed, every call fails: what became of it is unknown until the next start.
     pub(super) fn apply(&mut self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
         self.store.apply(writes, durability).inspect_err(|error| self.stopped = Some(error.to_string()))
@@ -241,6 +335,11 @@ impl Engine {
     fn required<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<T, QueueError> {
         self.store.get(key)?.ok_or_else(|| self.store.damaged(key, "missing"))
     }
+}
+
+/// Whether its session goes on in another one.
+pub(super) fn is_full(segment: &SegmentRecord) -> bool {
+    segment.rows >= ROWS_MAX || segment.bytes >= BYTES_MAX
 }
 
 /// Moves a host from one index to another.

@@ -4,7 +4,7 @@
 //! ```text
 //! C                            counters
 //! S number                     a session
-//! G number seq                 a segment of that session
+//! G number seq                 a segment that was begun by that session
 //! F number commit 0            how long that commit took
 //! F number commit chunk        the requests it brought, chunks from 1
 //! H host                       a host
@@ -18,6 +18,8 @@
 //! A key that is longer than those of its space is a further piece of a long value, see [`super::store`].
 
 use frontier::{HostId, TaskId, Timestamp};
+
+use super::records::SegmentPlace;
 
 pub(super) const COUNTERS: &[u8] = b"C";
 pub(super) const SESSIONS: &[u8] = b"S";
@@ -48,8 +50,8 @@ pub(super) fn session(number: u32) -> Vec<u8> {
     [SESSIONS, &number.to_be_bytes()].concat()
 }
 
-pub(super) fn segment(session: u32, seq: u32) -> Vec<u8> {
-    [SEGMENTS, &session.to_be_bytes(), &seq.to_be_bytes()].concat()
+pub(super) fn segment(place: SegmentPlace) -> Vec<u8> {
+    [SEGMENTS, &place.session.to_be_bytes(), &place.seq.to_be_bytes()].concat()
 }
 
 /// What a commit took (`chunk` 0) or brought.
@@ -134,7 +136,7 @@ mod tests {
         for key in [
             COUNTERS.to_vec(),
             session(1),
-            segment(1, 2),
+            segment(SegmentPlace { session: 1, seq: 2 }),
             fetches(1, 2, 3),
             super::host(host),
             robots(host),

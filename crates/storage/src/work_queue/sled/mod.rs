@@ -8,6 +8,7 @@ mod records;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+pub(crate) mod witness;
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -20,10 +21,12 @@ use frontier::{Clock, HostId, TaskId, Timestamp};
 use tokio::sync::oneshot;
 
 use self::engine::Engine;
-pub use self::records::{SegmentRecord, TaskState};
+pub use self::records::{QueueView, SegmentPlace, SegmentRecord, TaskState, ViewMark};
 use self::store::Store;
+use self::witness::Witness;
 use crate::data_dir::{Lock, OpenError};
 use crate::recovery::Registered;
+use crate::sealing::Order;
 
 /// What a caller wants of the queue.
 type Command = Box<dyn FnOnce(&mut Engine) + Send>;
@@ -55,15 +58,16 @@ impl Drop for QueueThread {
 }
 
 impl SledQueue {
-    /// Opens the queue in `dir`, and says what it knows of the segments. The lock is held as long as the thread
+    /// Opens the queue in `dir`, of which `witness` knows, and says what it knows of the segments. The lock is held as long as the thread
     /// lives.
     pub(crate) fn open(
         dir: &Path,
+        witness: &Witness,
         lock: Arc<Lock>,
         clock: Arc<dyn Clock>,
         bounds: QueueBounds,
     ) -> Result<(Self, Registered), OpenError> {
-        let mut engine = Engine::new(Store::open(dir)?, clock, bounds)?;
+        let mut engine = Engine::new(Store::open(dir)?, witness, clock, bounds)?;
         let registered = read::registered(&engine.store)?;
         let (commands, received) = mpsc::channel::<Command>();
         let thread = std::thread::Builder::new().name("queue".to_owned()).spawn(move || {
@@ -83,15 +87,76 @@ impl SledQueue {
         &self,
         work: impl FnOnce(&mut Engine) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        let ended = || QueueError::Storage("its thread has ended".to_owned());
+        self.order(work)?.await.map_err(|_| ended())?
+    }
+
+    /// The same for a thread that may block.
+    fn call_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        self.order(work)?.blocking_recv().map_err(|_| ended())?
+    }
+
+    fn order<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, QueueError>>, QueueError> {
         let (answer, answered) = oneshot::channel();
         let command: Command = Box::new(move |engine| {
             // Whoever asked may have gone; what was done stays done.
             let _ = answer.send(work(engine));
         });
         self.thread.commands.as_ref().ok_or_else(ended)?.send(command).map_err(|_| ended())?;
-        answered.await.map_err(|_| ended())?
+        Ok(answered)
     }
+
+    /// The state of the queue now, with up to about `n` requests after `mark`. Takes as long as looking at every host.
+    pub async fn view(&self, mark: ViewMark, n: usize) -> Result<QueueView, QueueError> {
+        self.call(move |engine| engine.view(mark, n)).await
+    }
+
+    /// Opens a session.
+    pub(crate) fn open_session_blocking(&self) -> Result<Session, QueueError> {
+        self.call_blocking(Engine::open_session)
+    }
+
+    /// Makes a commit.
+    pub(crate) fn commit_blocking(&self, session: &Session, commit: Commit) -> Result<(), QueueError> {
+        let session = session.clone();
+        self.call_blocking(move |engine| engine.commit(&session, commit))
+    }
+
+    /// Registers segments whose documents are done already.
+    pub(crate) fn adopt_segments_blocking(&self, segments: Vec<SegmentRecord>) -> Result<(), QueueError> {
+        self.call_blocking(move |engine| engine.adopt_segments(&segments))
+    }
+
+    /// All registered segments in the order of their rows, and where the one was begun that may still grow.
+    pub(crate) fn segments_blocking(&self) -> Result<(Vec<SegmentRecord>, Option<SegmentPlace>), QueueError> {
+        self.call_blocking(|engine| engine.segments())
+    }
+
+    /// Registers `sealed` in place of `sources`, which are neighbours and registered.
+    pub(crate) fn replace_segments_blocking(
+        &self,
+        sources: Vec<SegmentRecord>,
+        sealed: SegmentRecord,
+    ) -> Result<(), QueueError> {
+        self.call_blocking(move |engine| engine.replace_segments(&sources, &sealed))
+    }
+
+    /// From now on tells `sealer` of every segment that is full.
+    pub(crate) fn tell_when_full(&self, sealer: mpsc::Sender<Order>) -> Result<(), QueueError> {
+        self.call_blocking(move |engine| {
+            engine.sealer = Some(sealer);
+            Ok(())
+        })
+    }
+}
+
+fn ended() -> QueueError {
+    QueueError::Storage("its thread has ended".to_owned())
 }
 
 impl WorkQueue for SledQueue {

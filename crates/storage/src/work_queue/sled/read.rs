@@ -7,7 +7,7 @@ use frontier::{FetchRecord, HostId, Stage, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::keys;
-use super::records::{Counters, TaskState};
+use super::records::{Counters, SegmentRecord, TaskState, ViewMark};
 use super::store::{Scan, Store};
 use crate::recovery::Registered;
 
@@ -29,10 +29,20 @@ pub(super) fn lent(store: &Store) -> impl Iterator<Item = Result<HostId, QueueEr
     })
 }
 
-/// What is registered of segments, and who may have been writing.
+/// What is registered of segments, and who wrote them.
 pub(crate) fn registered(store: &Store) -> Result<Registered, QueueError> {
-    let last_session = sessions(store)?.last().map(|record| record.session.id);
-    Ok(Registered { segments: all(store, keys::SEGMENTS)?, last_session })
+    let sessions = sessions(store)?.iter().map(|record| record.session.id).collect();
+    Ok(Registered { segments: segments(store)?, sessions })
+}
+
+/// All registered segments, in the order of their rows.
+pub(crate) fn segments(store: &Store) -> Result<Vec<SegmentRecord>, QueueError> {
+    all(store, keys::SEGMENTS)
+}
+
+/// The one whose rows come last.
+pub(super) fn last_segment(store: &Store) -> Result<Option<SegmentRecord>, QueueError> {
+    store.last(keys::SEGMENTS)
 }
 
 /// The hosts of an index whose moment lies at or before `now`, earliest first.
@@ -83,13 +93,52 @@ pub(super) fn counts(store: &Store, counters: &Counters, now: Timestamp) -> Resu
 
 /// All hosts with their rules, by id.
 pub(crate) fn hosts(store: &Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
-    store.scan(keys::HOSTS).map(|entry| {
-        let (key, bytes) = entry?;
-        let id = keys::host_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))?;
-        let mut record: HostRecord = store.decode(&key, &bytes)?;
+    hosts_alone(store).map(|host| {
+        let (id, mut record) = host?;
         record.robots = store.get(&keys::robots(id))?;
         Ok((id, record))
     })
+}
+
+/// The same without their rules.
+pub(super) fn hosts_alone(store: &Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
+    store.scan(keys::HOSTS).map(|entry| {
+        let (key, bytes) = entry?;
+        let id = keys::host_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))?;
+        Ok((id, store.decode(&key, &bytes)?))
+    })
+}
+
+/// Requests of the commits after `mark`, until there are `n` or more, and the mark behind them.
+pub(super) fn fetches_after(
+    store: &Store,
+    mark: ViewMark,
+    n: usize,
+) -> Result<(Vec<FetchRecord>, ViewMark), QueueError> {
+    let (mut fetches, mut mark, mut commit_us) = (Vec::new(), mark, 0);
+    let mut commit = Vec::new();
+    let after = if mark.0.is_empty() { keys::FETCHES.to_vec() } else { mark.0.clone() };
+    for entry in store.scan_after(keys::FETCHES, &after) {
+        let (key, bytes) = entry?;
+        let of = key.split_last_chunk::<4>().map_or(&[][..], |(commit, _)| commit);
+        if commit != of {
+            if fetches.len() >= n {
+                break;
+            }
+            (commit, commit_us) = (of.to_vec(), 0);
+        }
+        if keys::is_commit_time(&key) {
+            commit_us = store.decode(&key, &bytes)?;
+            continue;
+        }
+        for mut fetch in store.decode::<Vec<FetchRecord>>(&key, &bytes)? {
+            let record = &mut fetch.stages[Stage::Record];
+            *record = record.saturating_add(commit_us);
+            fetches.push(fetch);
+        }
+        mark = ViewMark(key.to_vec());
+    }
+    Ok((fetches, mark))
 }
 
 /// All that is known of URLs, by host.

@@ -1,10 +1,11 @@
 //! The records of the queue that are not nouns of the trait.
 
-use frontier::work_queue::HostRecord;
-use frontier::{HostId, Outcome, Task, Timestamp};
+use frontier::work_queue::{Counts, HostRecord, SessionRecord};
+use frontier::{FetchRecord, HostId, Outcome, Task, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::keys;
+use crate::segment::name::SegmentName;
 
 /// What the queue knows of a URL.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -33,7 +34,55 @@ pub struct SegmentRecord {
     pub rows: u64,
     /// CRC-32C of it.
     pub crc32c: u32,
+    /// Where its rows begin in the order of the crawl.
+    pub first: SegmentPlace,
+    /// The last place of which it holds the rows: later than `first` where a sealed segment stands for several.
+    pub last: SegmentPlace,
 }
+
+impl SegmentRecord {
+    /// Whether it is a Parquet file, which never changes.
+    pub fn is_sealed(&self) -> bool {
+        self.name.parse().is_ok_and(|name: SegmentName| name.sealed.is_some())
+    }
+
+    /// Whether it stands for the segment that was begun at `place`.
+    pub(crate) fn covers(&self, place: SegmentPlace) -> bool {
+        (self.first..=self.last).contains(&place)
+    }
+}
+
+/// Where a segment was begun. The order of places is the order of the rows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct SegmentPlace {
+    /// Number of the session that wrote it.
+    pub session: u32,
+    /// Segments of that session before it.
+    pub seq: u32,
+}
+
+/// The state of the queue at one moment, but for its tasks, and the requests committed since another.
+#[derive(Clone, Debug)]
+pub struct QueueView {
+    /// All registered segments, in the order of their rows.
+    pub segments: Vec<SegmentRecord>,
+    /// All sessions, by number.
+    pub sessions: Vec<SessionRecord>,
+    /// The totals.
+    pub counts: Counts,
+    /// All hosts, without their rules.
+    pub hosts: Vec<(HostId, HostRecord)>,
+    /// Requests in the order of their commits. The `record` stage of those in the last commit lacks the time of that commit.
+    pub fetches: Vec<FetchRecord>,
+    /// For the next view: those requests are seen.
+    pub mark: ViewMark,
+    /// Whether there are more requests than were asked for.
+    pub has_more: bool,
+}
+
+/// Up to which request the queue was viewed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ViewMark(pub(super) Vec<u8>);
 
 /// Totals that are kept up to date with every change, since counting takes a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::sled::{Batch, Config, Db, IVec, Mode};
@@ -18,9 +19,10 @@ use serde::de::DeserializeOwned;
 use super::keys;
 use crate::codec;
 use crate::data_dir::{OpenError, sync_dir};
+use crate::watchdog::Watched;
 
 /// sled keeps up to three times this much resident.
-const CACHE_BYTES: u64 = 24 << 20;
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// How often sled writes on its own, which is also when it collects garbage.
 const FLUSH_EVERY_MS: u64 = 500;
@@ -34,9 +36,14 @@ const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
 const HEADER_BYTES: usize = 6;
 
+/// sled's log within the database's folder.
+const LOG_FILE: &str = "db";
+
 /// The open database. Every failure names its directory, and damage names the remedy.
 pub(crate) struct Store {
-    db: Db,
+    /// There until it is dropped.
+    db: Option<Db>,
+    watched: Arc<Watched>,
     /// sled's log, for syncing it: its own flush hands the bytes to the system only.
     log: File,
     dir: PathBuf,
@@ -62,13 +69,22 @@ impl Store {
             .cache_capacity(CACHE_BYTES)
             .mode(Mode::LowSpace)
             .flush_every_ms(Some(FLUSH_EVERY_MS));
-        let db = open_when_closed(&config).map_err(|failure| match failure {
+        let log_bytes = fs::metadata(dir.join(LOG_FILE)).map_or(0, |metadata| metadata.len());
+        let opening = Watched::new(dir, log_bytes);
+        let db = open_when_closed(&config, &opening).map_err(|failure| match failure {
             Failure::Engine(::sled::Error::Io(error)) => OpenError::io("open", dir, error),
             other => OpenError::Damaged { path: dir.to_owned(), what: other.to_string() },
         })?;
-        let path = dir.join("db");
+        let path = dir.join(LOG_FILE);
         let log = File::options().read(true).write(true).open(&path);
-        Ok(Self { db, log: log.map_err(|error| OpenError::io("open", &path, error))?, dir: dir.to_owned() })
+        let log = log.map_err(|error| OpenError::io("open", &path, error))?;
+        let (db, watched) = (Some(db), Watched::new(dir, 0));
+        Ok(Self { db, watched, log, dir: dir.to_owned() })
+    }
+
+    /// Where it lies.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The record under `key`.
@@ -80,7 +96,16 @@ impl Store {
 
     /// The records whose keys begin with `prefix`, in the order of their keys.
     pub(super) fn scan(&self, prefix: &[u8]) -> Scan<'_> {
-        Scan { store: self, iter: self.db.scan_prefix(prefix) }
+        Scan { store: self, iter: self.db.as_ref().map(|db| db.scan_prefix(prefix)), last: None }
+    }
+
+    /// The last record whose key begins with `prefix`. For records that are never in pieces.
+    pub(super) fn last<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Option<T>, QueueError> {
+        let Some((key, value)) = self.call(|db| db.scan_prefix(prefix).next_back().transpose())? else {
+            return Ok(None);
+        };
+        let bytes = self.value(&key, &value, |key| self.raw(key))?;
+        self.decode(&key, &bytes).map(Some)
     }
 
     /// The records whose keys begin with `prefix` and come after `key`.
@@ -90,17 +115,15 @@ impl Store {
             // Prefixes are letters.
             *last += 1;
         }
-        Scan {
-            store: self,
-            iter: self.db.range::<&[u8], _>((Bound::Excluded(key), Bound::Excluded(end.as_slice()))),
-        }
+        let range = (Bound::Excluded(key), Bound::Excluded(end.as_slice()));
+        Scan { store: self, iter: self.db.as_ref().map(|db| db.range::<&[u8], _>(range)), last: None }
     }
 
     /// Applies `writes` at once.
     pub(super) fn apply(&self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
-        self.call(|| self.db.apply_batch(writes.batch))?;
+        self.call(|db| db.apply_batch(writes.batch))?;
         if durability != Durability::None {
-            self.call(|| self.db.flush())?;
+            self.call(|db| db.flush())?;
         }
         if durability == Durability::Power {
             self.log.sync_data().map_err(|error| self.failed(&Failure::Engine(error.into())))?;
@@ -137,7 +160,7 @@ impl Store {
     }
 
     fn raw(&self, key: &[u8]) -> Result<Option<IVec>, QueueError> {
-        self.call(|| self.db.get(key))
+        self.call(|db| db.get(key))
     }
 
     /// The whole record of which `first` is the first piece, its checksum verified.
@@ -170,25 +193,43 @@ impl Store {
         }
     }
 
-    fn call<T>(&self, work: impl FnOnce() -> ::sled::Result<T>) -> Result<T, QueueError> {
-        let answer = guarded(work).and_then(|answer| answer.map_err(Failure::Engine));
+    fn call<T>(&self, work: impl FnOnce(&Db) -> ::sled::Result<T>) -> Result<T, QueueError> {
+        let Some(db) = &self.db else { return Err(QueueError::Storage("it is closed".to_owned())) };
+        let answer =
+            guarded(|| self.watched.call(|| work(db))).and_then(|answer| answer.map_err(Failure::Engine));
         answer.map_err(|failure| self.failed(&failure))
     }
 
     fn failed(&self, failure: &Failure) -> QueueError {
         QueueError::Storage(match failure {
+            // sled hands on the kind of a refusal, and shows the rest as code.
             Failure::Engine(::sled::Error::Io(error)) => {
-                format!("cannot write {}: {error}", self.dir.display())
+                let remedy = match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        "; make room there, then run the command again: nothing is lost"
+                    }
+                    _ => "",
+                };
+                format!("cannot write {}: {}{remedy}", self.dir.display(), error.kind())
             }
             _ => OpenError::Damaged { path: self.dir.clone(), what: failure.to_string() }.to_string(),
         })
     }
 }
 
+impl Drop for Store {
+    /// Closing writes, and may fail or panic on damage; what counts was flushed before.
+    fn drop(&mut self) {
+        let db = self.db.take();
+        let _ = guarded(|| self.watched.call(|| drop(db)));
+    }
+}
+
 /// Opens the database. One that this process closed a moment ago keeps its file locked until sled's own threads have let go of
 /// it; nobody else can hold it, since our lock comes first.
-fn open_when_closed(config: &Config) -> Result<Db, Failure> {
-    let open = || guarded(|| config.open()).and_then(|opened| opened.map_err(Failure::Engine));
+fn open_when_closed(config: &Config, opening: &Watched) -> Result<Db, Failure> {
+    let open =
+        || guarded(|| opening.call(|| config.open())).and_then(|opened| opened.map_err(Failure::Engine));
     for _ in 0..CLOSING_LOOKS_MAX {
         match open() {
             Err(failure) if failure.is_locked() => std::thread::sleep(CLOSING_PAUSE),
@@ -201,7 +242,9 @@ fn open_when_closed(config: &Config) -> Result<Db, Failure> {
 /// The records of a scan.
 pub(super) struct Scan<'a> {
     store: &'a Store,
-    iter: ::sled::Iter,
+    iter: Option<::sled::Iter>,
+    /// The last key: in a damaged database they may come in circles.
+    last: Option<IVec>,
 }
 
 impl Iterator for Scan<'_> {
@@ -209,10 +252,15 @@ impl Iterator for Scan<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (key, value) = match self.store.call(|| self.iter.next().transpose()) {
-                Ok(next) => next?,
-                Err(error) => return Some(Err(error)),
-            };
+            let (key, value) =
+                match self.store.call(|_| self.iter.as_mut().and_then(Iterator::next).transpose()) {
+                    Ok(next) => next?,
+                    Err(error) => return Some(Err(error)),
+                };
+            if self.last.as_ref().is_some_and(|last| *last >= key) {
+                return Some(Err(self.store.damaged(&key, "out of order")));
+            }
+            self.last = Some(key.clone());
             // Further pieces are read with their first one.
             if key.len() <= keys::length(&key) {
                 let bytes = self.store.value(&key, &value, |key| self.store.raw(key));
