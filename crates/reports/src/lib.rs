@@ -12,13 +12,14 @@ mod status;
 mod timing;
 mod units;
 
-pub use export::{ExportError, ExportOptions, ExportSummary, Format, export, jsonl};
-pub use read::{report, status};
+pub use export::{EntrySource, ExportError, ExportOptions, ExportSummary, Format, export, jsonl};
+pub use read::{report, report_with_timeline, settings, status};
 pub use report::{
-    Cpu, Crawl, Entries, HostReport, PerStage, Report, Sitemaps, StageSpans, StageTotal, State, Totals,
+    Breakdown, Cpu, Crawl, Entries, Group, HostReport, PerStage, Report, Sitemaps, StageTotal, State, Times,
+    Totals,
 };
 pub use status::{HostStates, Status, StatusTally, TaskStates};
-pub use timing::{Bound, Evidence, Held, Tally, Verdict};
+pub use timing::{BUCKETS, Bound, Evidence, Held, LANES_MAX, Tally, Timeline, TimelineTally, Verdict};
 
 #[cfg(test)]
 mod made_up;

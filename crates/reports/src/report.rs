@@ -53,7 +53,9 @@ pub struct Report {
     /// All hosts together.
     pub totals: Totals,
     /// Where the time of all requests went.
-    pub stages: PerStage<StageSpans>,
+    pub stages: PerStage<Times>,
+    /// The requests by what came of them.
+    pub breakdown: Breakdown,
     /// What the processor did.
     pub cpu: Cpu,
     /// Answers by status.
@@ -64,6 +66,34 @@ pub struct Report {
     pub examples: BTreeMap<&'static str, String>,
     /// Each host by its origin.
     pub hosts: BTreeMap<String, HostReport>,
+}
+
+/// The requests by what came of them. Their time is that under way, from `dns` to `record`; what withheld them before
+/// belongs to the host, not to the answer.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Breakdown {
+    /// By the kind of document that came.
+    pub documents: BTreeMap<String, Group>,
+    /// By the status of the answer.
+    pub statuses: BTreeMap<u16, Group>,
+    /// By what went wrong, those that a retry made good included.
+    pub errors: BTreeMap<&'static str, Group>,
+}
+
+/// Requests of one kind.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Group {
+    /// How many.
+    pub requests: u64,
+    /// Body bytes as they came.
+    pub bytes_wire: u64,
+    /// Body bytes after inflating.
+    pub bytes_decoded: u64,
+    /// Entries read.
+    pub entries: u64,
+    /// Their time under way.
+    #[serde(flatten)]
+    pub times: Times,
 }
 
 /// The crawl as such.
@@ -203,18 +233,20 @@ pub struct HostReport {
     pub errors: BTreeMap<&'static str, u64>,
     /// Where the time of its requests went.
     pub stages: PerStage<StageTotal>,
+    /// The time of its requests under way, from `dns` to `record`; quantiles within 7 %.
+    pub under_way: Times,
     /// What held it; `None` without a request.
     pub bound: Option<Bound>,
     /// Time in which it had a task known and unfinished, in seconds.
     pub wall_s: f64,
 }
 
-/// The time of all requests in one stage. Quantiles are over requests, those that did not need the stage included.
+/// The time of some requests. Quantiles are over requests; of a stage, those that did not need it included.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
-pub struct StageSpans {
+pub struct Times {
     /// The sum.
     pub total_s: f64,
-    /// The sum's share of all stages.
+    /// The sum's share of the same of all requests.
     pub share: f64,
     /// Half of the requests took no longer.
     pub p50_ms: f64,

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 
 use ::parquet::errors::ParquetError;
 use arrow_array::RecordBatch;
-use storage::CrawlReader;
+use frontier::work_queue::QueueError;
+use storage::{CrawlReader, LiveReader, ReadError};
 
 use repeats::{Notes, Repeats, SORT_BYTES_MAX};
 use selection::{Selected, Selection, texts};
@@ -121,16 +122,45 @@ impl From<ParquetError> for ExportError {
     }
 }
 
+/// Where entries are exported from.
+pub trait EntrySource {
+    /// All entries in batches of [`storage::schema`]; asked for twice where repeats are to be found.
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_>;
+
+    /// The origins of all hosts.
+    fn origins(&self) -> Box<dyn Iterator<Item = Result<String, QueueError>> + '_>;
+}
+
+impl EntrySource for CrawlReader {
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_> {
+        Box::new(self.entries())
+    }
+
+    fn origins(&self) -> Box<dyn Iterator<Item = Result<String, QueueError>> + '_> {
+        Box::new(self.hosts().map(|host| Ok(host?.1.host.to_string())))
+    }
+}
+
+impl EntrySource for LiveReader {
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_> {
+        Box::new(self.entries())
+    }
+
+    fn origins(&self) -> Box<dyn Iterator<Item = Result<String, QueueError>> + '_> {
+        Box::new(self.live().origins.iter().cloned().map(Ok))
+    }
+}
+
 /// Writes the entries of a crawl to `out`, each document's exactly once and in its order. `out` needs no buffer of its
 /// own and is flushed at the end.
 pub fn export(
-    reader: &CrawlReader,
+    reader: &impl EntrySource,
     options: &ExportOptions,
     out: impl Write + Send,
 ) -> Result<ExportSummary, ExportError> {
     let selection = Selection::new(options)?;
     check_host(reader, options, &selection)?;
-    let batches = || reader.entries().map(|batch| batch.map_err(ExportError::read));
+    let batches = || reader.batches().map(|batch| batch.map_err(ExportError::read));
     let mut selected = Selected::new(batches(), selection.clone());
     if let Some(dir) = &options.unique {
         let repeats = repeats(Selected::new(batches(), selection), dir)?;
@@ -163,14 +193,13 @@ fn repeats(
 
 /// A mistyped host must not look like a host without entries.
 fn check_host(
-    reader: &CrawlReader,
+    reader: &impl EntrySource,
     options: &ExportOptions,
     selection: &Selection,
 ) -> Result<(), ExportError> {
     let Some(host) = &options.host else { return Ok(()) };
-    for known in reader.hosts() {
-        let (_, record) = known.map_err(ExportError::read)?;
-        if selection.has_host(&record.host.to_string()) {
+    for known in reader.origins() {
+        if selection.has_host(&known.map_err(ExportError::read)?) {
             return Ok(());
         }
     }

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::advice::{self, by_frequency};
 use super::table::{bar, fitted, paragraph};
 use crate::escape::Printable;
-use crate::report::{HostReport, Report, Sitemaps, StageSpans};
+use crate::report::{HostReport, Report, Sitemaps, Times};
 use crate::units::{count, counted, per_second, percent, size, span};
 
 /// Hosts shown, those that took longest first. The JSON report has all.
 const HOSTS_SHOWN: usize = 10;
-
-/// Suggestions shown, those for the most frequent errors first.
-const SUGGESTIONS_SHOWN: usize = 4;
 
 /// Characters of an example; the fetch records have the whole.
 const EXAMPLE_CHARS_MAX: usize = 240;
@@ -163,7 +161,7 @@ fn stages(report: &Report) -> String {
         "stage", "total", "share", "", "p50", "p99", "max"
     );
     for (stage, spans) in report.stages.iter() {
-        let StageSpans { total_s, share, p50_ms, p99_ms, max_ms, .. } = *spans;
+        let Times { total_s, share, p50_ms, p99_ms, max_ms, .. } = *spans;
         let ms = |ms: f64| span((ms * 1e3).round() as u64);
         let line = format!(
             "{:<10} {:>12} {:>6}  {:<BAR_COLUMNS$} {:>9} {:>9} {:>9}",
@@ -224,56 +222,12 @@ fn errors(report: &Report) -> String {
 }
 
 fn suggestions(report: &Report) -> String {
-    let mut lines = Vec::new();
-    if report.crawl.tasks_pending > 0 && report.crawl.state == crate::State::Interrupted {
-        lines.push("go on with what is left: crawl resume");
-    }
-    let frequent = by_frequency(&report.errors);
-    for advice in frequent.iter().filter_map(|(kind, _)| advice(kind)) {
-        if !lines.contains(&advice) {
-            lines.push(advice);
-        }
-    }
+    let lines = advice::suggestions(report);
     if lines.is_empty() {
         return String::new();
     }
-    lines.truncate(SUGGESTIONS_SHOWN);
     let list: String = lines.into_iter().map(|line| paragraph("- ", line)).collect();
     format!("\nWhat to try next\n{list}")
-}
-
-/// Errors by kind, the most frequent first.
-fn by_frequency(errors: &BTreeMap<&'static str, u64>) -> Vec<(&'static str, u64)> {
-    let mut errors: Vec<_> = errors.iter().map(|(kind, number)| (*kind, *number)).collect();
-    errors.sort_by_key(|(_, number)| std::cmp::Reverse(*number));
-    errors
-}
-
-/// What a user can do about errors of a kind; `None` where nothing can be done on this side.
-fn advice(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "timeout" | "connect" | "incomplete" | "protocol" | "robots_unreachable" => {
-            "ask again those that failed on their way, perhaps with a longer --timeout: crawl resume --retry-failed"
-        }
-        "dns" => "check the names that do not resolve, or ask another server: --resolver ADDR:PORT",
-        "tls" => "trust the authority of certificates of your own: --ca-cert FILE",
-        "http_status" => {
-            "where sites refuse, say who you are: --user-agent, --contact, or -H for sites of your own"
-        }
-        "blocked_address" => "let private addresses be contacted, if they are yours: --allow-private",
-        "rate_limited" => "go on when the parked hosts may be asked again, at a lower --rate: crawl resume",
-        "crawl_delay" => "nothing here: these sites ask for longer delays than this crawler waits",
-        "depth_limit" => "read deeper, in a new data directory: --max-depth",
-        "count_limit" => {
-            "read more of the large sites, in a new data directory: --max-sitemaps, --max-children"
-        }
-        "robots_disallowed" => "see which rule forbids a sitemap: crawl robots FILE --agent A --url U",
-        "parse" | "decode" | "not_a_sitemap" | "too_large" => {
-            "see what is wrong with a document: download it, then crawl parse FILE"
-        }
-        "bad_url" => "tell the publishers of these sitemaps that they list URLs nobody can fetch",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

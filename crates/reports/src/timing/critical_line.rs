@@ -10,7 +10,7 @@ use super::host_table::{add_stages, micros};
 ///
 /// Each session has a wall time of its own and so a last host of its own; their lines are added as the wall times
 /// are. Records come in the order of their sessions, so one session's hosts are held at a time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CriticalLine {
     session: Option<SessionId>,
     hosts: HashMap<HostId, HostLine>,
@@ -18,7 +18,7 @@ pub(crate) struct CriticalLine {
 }
 
 /// What a host did in the session at hand.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct HostLine {
     ended_at: Timestamp,
     stages: Stages,

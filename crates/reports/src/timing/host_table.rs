@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use frontier::work_queue::{HostRecord, SessionRecord};
 use frontier::{ErrorKind, FetchRecord, HostId, Stages};
 
+use super::breakdown::under_way_us;
+use super::histogram::Spans;
+
 /// The requests of one host, or of all, added up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requests {
@@ -47,9 +50,20 @@ pub(crate) fn add_stages(sum: &mut Stages, part: &Stages) {
 pub(crate) struct HostTally {
     pub(crate) record: HostRecord,
     pub(crate) requests: Requests,
+    /// Its requests under way, from the first one on: hosts that were never asked need none.
+    pub(crate) under_way: Option<Spans>,
 }
 
 impl HostTally {
+    pub(crate) fn new(record: HostRecord) -> Self {
+        Self { record, requests: Requests::default(), under_way: None }
+    }
+
+    pub(crate) fn add(&mut self, fetch: &FetchRecord) {
+        self.requests.add(fetch);
+        self.under_way.get_or_insert_with(Spans::of_host).add(under_way_us(fetch));
+    }
+
     /// Final errors by kind: those of its account, and its being parked.
     pub(crate) fn errors(&self) -> BTreeMap<ErrorKind, u64> {
         let mut errors = self.record.account.errors.clone();

@@ -2,11 +2,14 @@
 //!
 //! Memory grows with the hosts, never with the requests.
 
+mod breakdown;
 mod critical_line;
 mod histogram;
 mod host_table;
 mod tally;
+mod timeline;
 mod verdict;
 
 pub use tally::Tally;
+pub use timeline::{BUCKETS, LANES_MAX, Timeline, TimelineTally};
 pub use verdict::{Bound, Evidence, Held, Verdict};

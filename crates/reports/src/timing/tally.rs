@@ -5,22 +5,24 @@ use std::collections::{BTreeMap, HashMap};
 use frontier::work_queue::{HostRecord, SessionRecord};
 use frontier::{ErrorKind, FetchRecord, HostId, Stage};
 
+use super::breakdown::BreakdownTally;
 use super::critical_line::{CriticalLine, session_us};
 use super::histogram::Spans;
 use super::host_table::{HostTable, HostTally, Requests};
 use super::verdict::{Facts, Verdict, bound_of};
 use crate::report::{
-    Cpu, Crawl, Entries, HostReport, PerStage, Report, Sitemaps, StageSpans, StageTotal, State, Totals,
-    named, seconds, share,
+    Cpu, Crawl, Entries, HostReport, PerStage, Report, Sitemaps, StageTotal, State, Times, Totals, named,
+    seconds, share,
 };
 
 /// Adds up the fetch records of a crawl, one by one, and makes the report of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tally {
     sessions: Vec<SessionRecord>,
     hosts: HostTable,
     requests: Requests,
     spans: [Spans; 10],
+    breakdown: BreakdownTally,
     line: CriticalLine,
     examples: BTreeMap<ErrorKind, String>,
 }
@@ -33,33 +35,54 @@ impl Tally {
             hosts: HashMap::new(),
             requests: Requests::default(),
             spans: std::array::from_fn(|_| Spans::new()),
+            breakdown: BreakdownTally::default(),
             line: CriticalLine::default(),
             examples: BTreeMap::new(),
         }
     }
 
-    /// Adds a host, before any of its requests.
+    /// Adds a host, before any of its requests; or says how it is now.
     pub fn add_host(&mut self, id: HostId, mut record: HostRecord) {
         // Rules can be half a megabyte a host, and no report shows them.
         record.robots = None;
-        self.hosts.insert(id, HostTally { record, requests: Requests::default() });
+        match self.hosts.get_mut(&id) {
+            Some(host) => host.record = record,
+            None => {
+                self.hosts.insert(id, HostTally::new(record));
+            }
+        }
+    }
+
+    /// Says how the sessions are now.
+    pub fn set_sessions(&mut self, sessions: Vec<SessionRecord>) {
+        self.sessions = sessions;
     }
 
     /// Adds one request. Requests come in the order of their sessions.
     pub fn add_fetch(&mut self, fetch: &FetchRecord) {
         self.requests.add(fetch);
+        self.breakdown.add(fetch);
         self.line.add(fetch);
         for (spans, (_, span_us)) in self.spans.iter_mut().zip(fetch.stages.iter()) {
             spans.add(span_us);
         }
         if let Some(host) = self.hosts.get_mut(&fetch.task.host) {
-            host.requests.add(fetch);
+            host.add(fetch);
             // An error that a retry made good is no example of those that stayed.
             let stayed = fetch.error.filter(|kind| host.record.account.errors.contains_key(kind));
             if let Some(kind) = stayed.filter(|_| !fetch.detail.is_empty()) {
                 self.examples.entry(kind).or_insert_with(|| fetch.detail.clone());
             }
         }
+    }
+
+    /// At most `count` hosts with their origins, those with the longest wall time first.
+    pub fn slowest_hosts(&self, count: usize) -> Vec<(HostId, String)> {
+        let mut hosts: Vec<(u64, HostId)> =
+            self.hosts.iter().map(|(id, host)| (host.wall_us(&self.sessions), *id)).collect();
+        hosts.sort_unstable_by_key(|(wall_us, id)| (std::cmp::Reverse(*wall_us), *id));
+        hosts.truncate(count);
+        hosts.into_iter().map(|(_, id)| (id, self.hosts[&id].record.host.to_string())).collect()
     }
 
     /// The report. `settings` is what the crawl remembers of its flags.
@@ -80,11 +103,13 @@ impl Tally {
         let verdict = Verdict::of(&facts, origin);
         let (totals, errors) = self.totals();
         self.add_silent_examples();
+        let whole = Whole { under_way_us: self.breakdown.under_way_us(), slot_is_cpu };
         Report {
             crawl,
             verdict,
             totals,
             stages: self.stages(),
+            breakdown: std::mem::take(&mut self.breakdown).finish(),
             cpu,
             statuses: std::mem::take(&mut self.requests.statuses),
             errors: named(&errors),
@@ -92,7 +117,7 @@ impl Tally {
                 .into_iter()
                 .map(|(kind, text)| (kind.as_str(), text))
                 .collect(),
-            hosts: host_reports(self.hosts, &self.sessions, slot_is_cpu),
+            hosts: host_reports(self.hosts, &self.sessions, whole),
         }
     }
 
@@ -174,35 +199,29 @@ impl Tally {
         self.examples.extend(first);
     }
 
-    fn stages(&self) -> PerStage<StageSpans> {
+    fn stages(&self) -> PerStage<Times> {
         let whole_us = self.requests.stages.total_us();
-        PerStage::new(|stage| {
-            let spans = &self.spans[stage as usize];
-            let quantile_ms = |share| spans.quantile_us(share) as f64 / 1e3;
-            StageSpans {
-                total_s: seconds(spans.total_us()),
-                share: share(spans.total_us(), whole_us),
-                p50_ms: quantile_ms(0.5),
-                p90_ms: quantile_ms(0.9),
-                p99_ms: quantile_ms(0.99),
-                max_ms: spans.max_us() as f64 / 1e3,
-            }
-        })
+        PerStage::new(|stage| self.spans[stage as usize].times(whole_us))
     }
 }
 
-fn host_reports(
-    hosts: HostTable,
-    sessions: &[SessionRecord],
+/// What a host's report needs to know of all hosts.
+#[derive(Clone, Copy)]
+struct Whole {
+    /// The time of all requests under way.
+    under_way_us: u64,
+    /// Whether places were short for want of CPU.
     slot_is_cpu: bool,
-) -> BTreeMap<String, HostReport> {
-    let report = |host: HostTally| (host.record.host.to_string(), host_report(host, sessions, slot_is_cpu));
+}
+
+fn host_reports(hosts: HostTable, sessions: &[SessionRecord], whole: Whole) -> BTreeMap<String, HostReport> {
+    let report = |host: HostTally| (host.record.host.to_string(), host_report(host, sessions, whole));
     hosts.into_values().map(report).collect()
 }
 
-fn host_report(host: HostTally, sessions: &[SessionRecord], slot_is_cpu: bool) -> HostReport {
+fn host_report(host: HostTally, sessions: &[SessionRecord], whole: Whole) -> HostReport {
     let (complete, errors, wall_us) = (host.is_complete(), host.errors(), host.wall_us(sessions));
-    let HostTally { record, requests } = host;
+    let HostTally { record, requests, under_way } = host;
     let mut sitemaps = Sitemaps::default();
     sitemaps.add(&record.account);
     let mut entries = Entries::default();
@@ -225,7 +244,8 @@ fn host_report(host: HostTally, sessions: &[SessionRecord], slot_is_cpu: bool) -
         retries: requests.retries,
         errors: named(&errors),
         stages: PerStage::new(total),
-        bound: bound_of(&requests.stages, slot_is_cpu),
+        under_way: under_way.map(|spans| spans.times(whole.under_way_us)).unwrap_or_default(),
+        bound: bound_of(&requests.stages, whole.slot_is_cpu),
         wall_s: seconds(wall_us),
         statuses: requests.statuses,
     }
@@ -303,8 +323,18 @@ mod tests {
     #[test]
     fn the_keys_are_those_of_the_contract() {
         let json = json();
-        let mut expected =
-            ["crawl", "verdict", "totals", "stages", "cpu", "statuses", "errors", "examples", "hosts"];
+        let mut expected = [
+            "crawl",
+            "verdict",
+            "totals",
+            "stages",
+            "breakdown",
+            "cpu",
+            "statuses",
+            "errors",
+            "examples",
+            "hosts",
+        ];
         expected.sort_unstable();
         assert_eq!(keys(&json), expected);
         for (pointer, wanted) in [
@@ -314,10 +344,15 @@ mod tests {
             ("/totals/entries", "kept dropped"),
             ("/stages", "politeness slot dns connect tls first_byte body inflate parse record"),
             ("/stages/dns", "total_s share p50_ms p90_ms p99_ms max_ms"),
+            ("/breakdown", "documents statuses errors"),
+            (
+                "/breakdown/statuses/200",
+                "requests bytes_wire bytes_decoded entries total_s share p50_ms p90_ms p99_ms max_ms",
+            ),
             ("/cpu", "process_s inflate_s parse_s record_s other_s cores utilisation peak_rss_bytes"),
             (
                 "/hosts/https:~1~1a.example",
-                "complete requests sitemaps entries errors stages bound wall_s seed",
+                "complete requests sitemaps entries errors stages under_way bound wall_s seed",
             ),
             (
                 "/hosts/https:~1~1a.example/sitemaps",
@@ -344,6 +379,22 @@ mod tests {
         assert_eq!(json["statuses"], json!({"200": 3, "429": 1}));
         assert_eq!(json["hosts"][A]["requests"], 5);
         assert_eq!(json["hosts"][B]["requests"], 1);
+    }
+
+    #[test]
+    fn requests_are_broken_down_by_document_status_and_error_with_their_time_under_way() {
+        let report = report();
+        let breakdown = &report.breakdown;
+        let urlsets = breakdown.documents["urlset"];
+        assert_eq!((urlsets.requests, urlsets.entries, urlsets.bytes_wire), (3, 150, 3_000));
+        assert!((urlsets.times.total_s - 0.6).abs() < 1e-9, "three of 200 ms: {urlsets:?}");
+        assert!((urlsets.times.share - 0.6 / 1.4).abs() < 1e-9, "the time-out took 800 ms: {urlsets:?}");
+        assert_eq!(breakdown.statuses.keys().copied().collect::<Vec<_>>(), [200, 429]);
+        assert_eq!(breakdown.statuses[&429].times.total_s, 0.0, "it was withheld, then answered at once");
+        assert_eq!(breakdown.errors["timeout"].times.max_ms, 800.0);
+        assert_eq!(breakdown.errors["connect"].requests, 1, "though the retry made it good");
+        assert_eq!(report.hosts[A].under_way.share, 1.0);
+        assert_eq!(report.hosts[A].under_way.max_ms, 800.0);
     }
 
     #[test]

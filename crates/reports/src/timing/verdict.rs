@@ -241,9 +241,12 @@ fn nothing(facts: &Facts) -> String {
 
 /// Why the processor was the bound, by its clocks.
 fn machine(facts: &Facts) -> String {
-    let cores = counted(u64::from(facts.cpu.cores), "core");
+    let cores = match facts.cpu.cores {
+        1 => "its one core was".to_owned(),
+        cores => format!("the {cores} cores were"),
+    };
     format!(
-        "The processor held it: over {} the {cores} were {} busy, {} with this crawl ({:.1} s of CPU time).",
+        "The processor held it: over {} {cores} {} busy, {} with this crawl ({:.1} s of CPU time).",
         span(facts.wall_us),
         percent(facts.cpu.machine_utilisation),
         percent(facts.cpu.utilisation),

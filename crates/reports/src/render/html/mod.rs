@@ -1,0 +1,275 @@
+//! For people with a browser: the report as one file that asks nobody for anything.
+//!
+//! The first screen and all tables of fixed length are written here; the timeline, the lanes and the hosts are drawn by
+//! `script.js` from the data that the page carries. The page's content security policy allows its own style and script
+//! by their hashes and nothing else.
+
+mod bar;
+mod data;
+
+use std::io::{self, Write};
+
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use self::bar::Bar;
+use self::data::page_json;
+use super::advice::{by_frequency, suggestions};
+use super::text::{fates, reasons};
+use crate::escape::Printable;
+use crate::units::{count, counted, per_second, percent, size, span};
+use crate::{Breakdown, Group, Report, State, Timeline};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// Writes a report as one HTML file.
+pub fn report_html(report: &Report, timeline: &Timeline, out: &mut impl Write) -> io::Result<()> {
+    let page = Page::new(report, timeline)?;
+    let mut buffered = io::BufWriter::new(out);
+    page.write_into(&mut buffered)?;
+    buffered.flush()
+}
+
+/// What the template shows. Text of strangers is made printable here and escaped by the template.
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    style: &'static str,
+    style_hash: String,
+    script: &'static str,
+    script_hash: String,
+    /// JSON without `<`, so that nothing in it ends the element it stands in.
+    data: String,
+    state: &'static str,
+    is_complete: bool,
+    heading: String,
+    sentence: String,
+    begun: String,
+    version: &'a str,
+    settings: String,
+    figures: Vec<Figure>,
+    bars: Vec<Bar>,
+    stages: Vec<StageRow>,
+    counts: Vec<(&'static str, String)>,
+    groups: Vec<(&'static str, Vec<GroupRow>)>,
+    errors: Vec<ErrorRow>,
+    suggestions: Vec<&'static str>,
+}
+
+/// A headline number.
+struct Figure {
+    label: &'static str,
+    value: String,
+    aside: String,
+}
+
+/// A stage of all requests.
+struct StageRow {
+    name: &'static str,
+    meaning: &'static str,
+    total: String,
+    share: String,
+    quantiles: [String; 4],
+}
+
+/// Requests of one kind.
+struct GroupRow {
+    kind: String,
+    cells: Vec<String>,
+}
+
+/// An error kind with its example.
+struct ErrorRow {
+    kind: &'static str,
+    count: String,
+    example: String,
+}
+
+impl<'a> Page<'a> {
+    fn new(report: &'a Report, timeline: &Timeline) -> io::Result<Self> {
+        let (crawl, bound) = (&report.crawl, report.verdict.bound);
+        Ok(Self {
+            style: STYLE,
+            style_hash: hash(STYLE),
+            script: SCRIPT,
+            script_hash: hash(SCRIPT),
+            data: page_json(report, timeline)?,
+            state: crawl.state.as_str(),
+            is_complete: crawl.state == State::Complete,
+            heading: bound
+                .map_or_else(|| "No bound".to_owned(), |bound| format!("Bound by {}", bound.as_str())),
+            sentence: Printable(&report.verdict.sentence).to_string(),
+            begun: crawl
+                .started_at
+                .map_or_else(|| "never begun".to_owned(), |moment| format!("begun {moment}")),
+            version: crawl.version,
+            settings: Printable(&crawl.settings.to_string()).to_string(),
+            figures: figures(report),
+            bars: bar::bars(report),
+            stages: stages(report),
+            counts: counts(report),
+            groups: groups(report),
+            errors: errors(report),
+            suggestions: suggestions(report),
+        })
+    }
+}
+
+/// The source expression of a content security policy (CSP level 3, section 2.3.1) that allows this text.
+fn hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
+}
+
+fn figures(report: &Report) -> Vec<Figure> {
+    let (crawl, totals, cpu) = (&report.crawl, &report.totals, &report.cpu);
+    let figure = |label, value, aside| Figure { label, value, aside };
+    vec![
+        figure("Wall time", micros(crawl.wall_s), format!("in {}", counted(crawl.sessions, "session"))),
+        figure(
+            "Entries kept",
+            count(totals.entries.kept),
+            format!("{} a second", per_second(totals.entries.kept, crawl.wall_s)),
+        ),
+        figure(
+            "Sites complete",
+            format!("{} of {}", count(totals.hosts_complete), count(totals.hosts)),
+            format!("{} put aside by their wish", count(totals.hosts_parked)),
+        ),
+        figure(
+            "Requests",
+            count(totals.requests),
+            format!(
+                "{} a second, {} of them retries",
+                per_second(totals.requests, crawl.wall_s),
+                count(totals.retries)
+            ),
+        ),
+        figure("Received", size(totals.bytes_wire), format!("{} decoded", size(totals.bytes_decoded))),
+        figure(
+            "CPU time",
+            micros(cpu.process_s),
+            format!("{} of {}", percent(cpu.utilisation), counted(u64::from(cpu.cores), "core")),
+        ),
+        figure("Peak memory", size(cpu.peak_rss_bytes), "resident".to_owned()),
+    ]
+}
+
+fn stages(report: &Report) -> Vec<StageRow> {
+    let row = |(stage, spans): (frontier::Stage, &crate::Times)| StageRow {
+        name: stage.as_str(),
+        meaning: bar::meaning(stage),
+        total: micros(spans.total_s),
+        share: percent(spans.share),
+        quantiles: [spans.p50_ms, spans.p90_ms, spans.p99_ms, spans.max_ms].map(|ms| micros(ms / 1e3)),
+    };
+    report.stages.iter().map(row).collect()
+}
+
+/// What came of it, by kind.
+fn counts(report: &Report) -> Vec<(&'static str, String)> {
+    let totals = &report.totals;
+    let cpu = &report.cpu;
+    vec![
+        ("Sitemaps", fates(&totals.sitemaps)),
+        ("Entries dropped", reasons("", &totals.entries.dropped)),
+        (
+            "CPU time",
+            format!(
+                "inflate {}, parse {}, record {}, all else {}",
+                micros(cpu.inflate_s),
+                micros(cpu.parse_s),
+                micros(cpu.record_s),
+                micros(cpu.other_s)
+            ),
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, text)| !text.is_empty())
+    .collect()
+}
+
+/// The requests by what came of them.
+fn groups(report: &Report) -> Vec<(&'static str, Vec<GroupRow>)> {
+    let Breakdown { documents, statuses, errors } = &report.breakdown;
+    let all = [
+        ("Document", documents.iter().map(|(kind, group)| row(kind, group)).collect()),
+        ("Status", statuses.iter().map(|(status, group)| row(&status.to_string(), group)).collect()),
+        ("Failed request", errors.iter().map(|(kind, group)| row(kind, group)).collect()),
+    ];
+    all.into_iter().filter(|(_, rows): &(_, Vec<GroupRow>)| !rows.is_empty()).collect()
+}
+
+fn row(kind: &str, group: &Group) -> GroupRow {
+    let times = &group.times;
+    let [p50, p90, p99, longest] =
+        [times.p50_ms, times.p90_ms, times.p99_ms, times.max_ms].map(|ms| micros(ms / 1e3));
+    let (requests, entries) = (count(group.requests), count(group.entries));
+    let (total, share) = (micros(times.total_s), percent(times.share));
+    let cells = vec![requests, entries, size(group.bytes_wire), total, share, p50, p90, p99, longest];
+    GroupRow { kind: Printable(kind).to_string(), cells }
+}
+
+fn errors(report: &Report) -> Vec<ErrorRow> {
+    let example = |kind| report.examples.get(kind).map_or("", String::as_str);
+    by_frequency(&report.errors)
+        .into_iter()
+        .map(|(kind, number)| ErrorRow {
+            kind,
+            count: count(number),
+            example: Printable(example(kind)).to_string(),
+        })
+        .collect()
+}
+
+/// Seconds as people read them.
+fn micros(seconds: f64) -> String {
+    span((seconds * 1e6).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TimelineTally;
+    use crate::made_up::{fetch, host, session, tally};
+
+    fn page(report: &Report) -> String {
+        let mut out = Vec::new();
+        report_html(report, &TimelineTally::new(&[], []).finish(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_policy_allows_what_the_page_holds_and_nothing_else() {
+        let page = page(&tally(Vec::new(), []).finish(serde_json::Value::Null, false));
+        let between =
+            |from: &str, to: &str| page.split_once(from).unwrap().1.split_once(to).unwrap().0.to_owned();
+        let policy = between("http-equiv=\"Content-Security-Policy\" content=\"", "\"");
+        let style = hash(&between("<style>", "</style>"));
+        let script = hash(&between("<script>", "</script>"));
+        let expected = format!(
+            "default-src 'none'; style-src '{style}'; script-src '{script}'; base-uri 'none'; form-action 'none'"
+        );
+        assert_eq!(policy, expected);
+        assert!(!page.contains(" style=\"") && !page.contains(" src=\""), "{page}");
+    }
+
+    #[test]
+    fn text_of_strangers_stays_text() {
+        let mut tally = tally(vec![session(0, 0, 1_000, 10, 10)], [host("https://a.example")]);
+        tally.add_fetch(&fetch("https://a.example", 0, &[(frontier::Stage::Body, 900)]));
+        let mut report = tally.finish(serde_json::json!({"include": "</script><i>"}), false);
+        let hostile = "https://</script><script>alert(1)</script>.example";
+        let account = report.hosts["https://a.example"].clone();
+        report.hosts.insert(hostile.to_owned(), account);
+        report.errors.insert("timeout", 1);
+        report.examples.insert("timeout", "<img src=x onerror=alert(1)>\u{202e}".to_owned());
+        report.verdict.sentence = "<script>alert(1)</script> ended last".to_owned();
+        let page = page(&report);
+        assert_eq!(page.matches("<script").count(), 2, "the data and the script");
+        assert!(!page.contains("<i>") && !page.contains("<img") && !page.contains('\u{202e}'), "{page}");
+        assert!(page.contains("\\u003c/script>\\u003cscript>alert(1)"), "the host is in the data");
+    }
+}

@@ -1,0 +1,92 @@
+//! The requests by what came of them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use frontier::{ErrorKind, FetchRecord, Stage};
+
+use super::histogram::Spans;
+use crate::report::{Breakdown, Group};
+
+/// Adds up requests by document, status and error. Memory grows with the kinds there are, never with the requests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BreakdownTally {
+    documents: BTreeMap<Cow<'static, str>, GroupTally>,
+    statuses: BTreeMap<u16, GroupTally>,
+    errors: BTreeMap<ErrorKind, GroupTally>,
+    under_way_us: u64,
+}
+
+#[derive(Clone, Debug)]
+struct GroupTally {
+    group: Group,
+    spans: Spans,
+}
+
+impl Default for GroupTally {
+    fn default() -> Self {
+        Self { group: Group::default(), spans: Spans::new() }
+    }
+}
+
+impl BreakdownTally {
+    pub(crate) fn add(&mut self, fetch: &FetchRecord) {
+        self.under_way_us = self.under_way_us.saturating_add(under_way_us(fetch));
+        if let Some(document) = &fetch.document {
+            self.documents.entry(document.clone()).or_default().add(fetch);
+        }
+        if let Some(status) = fetch.status {
+            self.statuses.entry(status).or_default().add(fetch);
+        }
+        if let Some(error) = fetch.error {
+            self.errors.entry(error).or_default().add(fetch);
+        }
+    }
+
+    /// The time of all requests under way, in microseconds.
+    pub(crate) fn under_way_us(&self) -> u64 {
+        self.under_way_us
+    }
+
+    pub(crate) fn finish(self) -> Breakdown {
+        let whole_us = self.under_way_us;
+        Breakdown {
+            documents: self
+                .documents
+                .into_iter()
+                .map(|(kind, tally)| (kind.into(), tally.finish(whole_us)))
+                .collect(),
+            statuses: self
+                .statuses
+                .into_iter()
+                .map(|(status, tally)| (status, tally.finish(whole_us)))
+                .collect(),
+            errors: self
+                .errors
+                .into_iter()
+                .map(|(kind, tally)| (kind.as_str(), tally.finish(whole_us)))
+                .collect(),
+        }
+    }
+}
+
+impl GroupTally {
+    fn add(&mut self, fetch: &FetchRecord) {
+        let group = &mut self.group;
+        group.requests += 1;
+        group.bytes_wire = group.bytes_wire.saturating_add(fetch.bytes_wire);
+        group.bytes_decoded = group.bytes_decoded.saturating_add(fetch.bytes_decoded);
+        group.entries = group.entries.saturating_add(fetch.entries);
+        self.spans.add(under_way_us(fetch));
+    }
+
+    fn finish(self, whole_us: u64) -> Group {
+        Group { times: self.spans.times(whole_us), ..self.group }
+    }
+}
+
+/// How long a request was under way: all stages but those that withheld it.
+pub(crate) fn under_way_us(fetch: &FetchRecord) -> u64 {
+    let withheld_us = fetch.stages[Stage::Politeness].saturating_add(fetch.stages[Stage::Slot]);
+    fetch.stages.total_us().saturating_sub(withheld_us)
+}

@@ -1,0 +1,216 @@
+//! What was going on when: the crawl's wall time in a fixed number of buckets.
+
+use std::collections::HashMap;
+
+use frontier::work_queue::SessionRecord;
+use frontier::{FetchRecord, HostId, SessionId, Stage};
+
+use super::critical_line::session_us;
+use super::host_table::micros;
+use crate::report::{PerStage, seconds};
+
+/// Buckets of the wall time, however long it was.
+pub const BUCKETS: usize = 200;
+
+/// Hosts that get a lane of their own, so that memory does not grow with the hosts: 8 KB each.
+pub const LANES_MAX: usize = 1_000;
+
+/// Stages in which a request is in flight; before, it waits.
+const IN_FLIGHT: std::ops::RangeInclusive<Stage> = Stage::Dns..=Stage::Record;
+
+/// A crawl over its wall time, the pauses between its sessions left out.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    /// The whole, in seconds.
+    pub wall_s: f64,
+    /// One bucket, in seconds.
+    pub bucket_s: f64,
+    /// Where each session begins, in seconds.
+    pub sessions_at_s: Vec<f64>,
+    /// Requests in flight by stage, on the average of each bucket; zero for the stages before the flight.
+    pub in_flight: PerStage<Vec<f64>>,
+    /// Entries of the requests that ended in each bucket.
+    pub entries: Vec<u64>,
+    /// Requests that ended in each bucket.
+    pub requests: Vec<u64>,
+    /// Of them, those that failed, whether or not a retry made that good.
+    pub errors: Vec<u64>,
+    /// For the slowest hosts, by origin: in each bucket the stage that took most of the host's time, if any did.
+    pub lanes: HashMap<String, Vec<Option<Stage>>>,
+}
+
+/// Fills a [`Timeline`] from fetch records, in any order.
+#[derive(Debug)]
+pub struct TimelineTally {
+    /// Start of each session, its place on the axis and its length, in microseconds.
+    sessions: HashMap<SessionId, (frontier::Timestamp, u64, u64)>,
+    sessions_at_s: Vec<f64>,
+    wall_us: u64,
+    bucket_us: u64,
+    busy_us: Box<[[u64; BUCKETS]; 10]>,
+    entries: Vec<u64>,
+    requests: Vec<u64>,
+    errors: Vec<u64>,
+    lanes: HashMap<HostId, Lane>,
+}
+
+/// One host's time by bucket and stage, in seconds: single precision, since only the largest of ten is asked for.
+#[derive(Debug)]
+struct Lane {
+    origin: String,
+    busy_s: Vec<[f32; 10]>,
+}
+
+impl TimelineTally {
+    /// An axis of these sessions, with lanes for the first [`LANES_MAX`] of `hosts`.
+    pub fn new(sessions: &[SessionRecord], hosts: impl IntoIterator<Item = (HostId, String)>) -> Self {
+        let mut wall_us = 0;
+        let mut places = HashMap::new();
+        let mut sessions_at_s = Vec::new();
+        for record in sessions {
+            let length_us = session_us(record);
+            places.insert(record.session.id, (record.session.started_at, wall_us, length_us));
+            sessions_at_s.push(seconds(wall_us));
+            wall_us = wall_us.saturating_add(length_us);
+        }
+        let lane = |(id, origin)| (id, Lane { origin, busy_s: vec![[0.0; 10]; BUCKETS] });
+        Self {
+            sessions: places,
+            sessions_at_s,
+            wall_us,
+            bucket_us: wall_us.div_ceil(BUCKETS as u64).max(1),
+            busy_us: Box::new([[0; BUCKETS]; 10]),
+            entries: vec![0; BUCKETS],
+            requests: vec![0; BUCKETS],
+            errors: vec![0; BUCKETS],
+            lanes: hosts.into_iter().take(LANES_MAX).map(lane).collect(),
+        }
+    }
+
+    /// Adds one request.
+    pub fn add_fetch(&mut self, fetch: &FetchRecord) {
+        let Some(&(started_at, session_at_us, length_us)) = self.sessions.get(&fetch.session) else { return };
+        let end_us = session_at_us + length_us;
+        let mut from_us = session_at_us.saturating_add(micros(fetch.begun_at.since(started_at))).min(end_us);
+        for (stage, span_us) in fetch.stages.iter() {
+            let to_us = from_us.saturating_add(span_us).min(end_us);
+            self.add_span(fetch.task.host, stage, from_us, to_us);
+            from_us = to_us;
+        }
+        let bucket = self.bucket_of(from_us);
+        self.entries[bucket] += fetch.entries;
+        self.requests[bucket] += 1;
+        self.errors[bucket] += u64::from(fetch.error.is_some());
+    }
+
+    fn add_span(&mut self, host: HostId, stage: Stage, mut from_us: u64, to_us: u64) {
+        let mut lane = self.lanes.get_mut(&host);
+        while from_us < to_us {
+            let bucket = ((from_us / self.bucket_us) as usize).min(BUCKETS - 1);
+            let next_us = (bucket as u64 + 1).saturating_mul(self.bucket_us);
+            let part_us = to_us.min(next_us) - from_us;
+            self.busy_us[stage as usize][bucket] += part_us;
+            if let Some(lane) = &mut lane {
+                lane.busy_s[bucket][stage as usize] += seconds(part_us) as f32;
+            }
+            from_us += part_us;
+        }
+    }
+
+    fn bucket_of(&self, at_us: u64) -> usize {
+        // What ends with the crawl belongs to its last bucket.
+        ((at_us.saturating_sub(1) / self.bucket_us) as usize).min(BUCKETS - 1)
+    }
+
+    /// The timeline.
+    pub fn finish(self) -> Timeline {
+        let in_flight = PerStage::new(|stage| {
+            let mean = |busy_us: &u64| *busy_us as f64 / self.bucket_us as f64;
+            let busy_us = &self.busy_us[stage as usize];
+            busy_us.iter().map(|us| if IN_FLIGHT.contains(&stage) { mean(us) } else { 0.0 }).collect()
+        });
+        Timeline {
+            wall_s: seconds(self.wall_us),
+            bucket_s: seconds(self.bucket_us),
+            sessions_at_s: self.sessions_at_s,
+            in_flight,
+            entries: self.entries,
+            requests: self.requests,
+            errors: self.errors,
+            lanes: self.lanes.into_values().map(|lane| (lane.origin, stages_of(&lane.busy_s))).collect(),
+        }
+    }
+}
+
+fn stages_of(busy_s: &[[f32; 10]]) -> Vec<Option<Stage>> {
+    let most = |busy_s: &[f32; 10]| {
+        let longest =
+            Stage::ALL.into_iter().max_by(|a, b| busy_s[*a as usize].total_cmp(&busy_s[*b as usize]));
+        longest.filter(|stage| busy_s[*stage as usize] > 0.0)
+    };
+    busy_s.iter().map(most).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use frontier::{ErrorKind, SessionId};
+
+    use super::*;
+    use crate::made_up::{fetch, id, session};
+
+    const A: &str = "https://a.example";
+    const B: &str = "https://b.example";
+
+    #[test]
+    fn a_request_is_in_flight_where_it_was_and_waits_before() {
+        // Ten seconds, so that a bucket is 50 ms.
+        let sessions = [session(0, 0, 10_000, 0, 0)];
+        let mut tally = TimelineTally::new(&sessions, [(id(A), A.to_owned())]);
+        tally.add_fetch(&fetch(
+            A,
+            1_000,
+            &[(Stage::Politeness, 1_000), (Stage::FirstByte, 500), (Stage::Parse, 25)],
+        ));
+        tally.add_fetch(&fetch(B, 2_000, &[(Stage::FirstByte, 250)]));
+        let timeline = tally.finish();
+        assert_eq!((timeline.wall_s, timeline.bucket_s), (10.0, 0.05));
+        let waiting = timeline.in_flight.get(Stage::FirstByte);
+        assert_eq!(
+            (waiting[39], waiting[40], waiting[44], waiting[45], waiting[50]),
+            (0.0, 2.0, 2.0, 1.0, 0.0)
+        );
+        assert_eq!(timeline.in_flight.get(Stage::Parse)[50], 0.5);
+        assert!(timeline.in_flight.get(Stage::Politeness).iter().all(|mean| *mean == 0.0));
+        assert_eq!(
+            (timeline.entries[50], timeline.requests[50], timeline.requests.iter().sum::<u64>()),
+            (50, 1, 2)
+        );
+        let lane = &timeline.lanes[A];
+        assert_eq!((lane[19], lane[20], lane[39]), (None, Some(Stage::Politeness), Some(Stage::Politeness)));
+        assert_eq!((lane[40], lane[50], lane[51]), (Some(Stage::FirstByte), Some(Stage::Parse), None));
+        assert!(!timeline.lanes.contains_key(B), "only hosts that were asked for have a lane");
+    }
+
+    #[test]
+    fn a_resumed_crawl_is_one_axis_without_the_pause() {
+        let sessions = [session(0, 0, 4_000, 0, 0), session(1, 900_000, 904_000, 0, 0)];
+        let mut tally = TimelineTally::new(&sessions, []);
+        let failed =
+            FetchRecord { error: Some(ErrorKind::Timeout), ..fetch(A, 901_000, &[(Stage::Body, 1_000)]) };
+        tally.add_fetch(&FetchRecord { session: SessionId(2), ..failed });
+        let timeline = tally.finish();
+        assert_eq!((timeline.wall_s, timeline.sessions_at_s.as_slice()), (8.0, &[0.0, 4.0][..]));
+        assert_eq!(timeline.errors.iter().position(|count| *count == 1), Some(149), "it ended at 6 s of 8");
+    }
+
+    #[test]
+    fn without_time_or_sessions_everything_is_zero() {
+        let timeline = TimelineTally::new(&[], []).finish();
+        assert_eq!(timeline.wall_s, 0.0);
+        let mut tally = TimelineTally::new(&[session(0, 0, 0, 0, 0)], [(id(A), A.to_owned())]);
+        tally.add_fetch(&fetch(A, 0, &[(Stage::Body, 1_000)]));
+        let timeline = tally.finish();
+        assert_eq!(timeline.requests[0], 1);
+        assert!(timeline.lanes[A].iter().all(Option::is_none));
+    }
+}
