@@ -152,7 +152,7 @@ impl<Q: WorkQueue> Engine<Q> {
 
     fn fetch(&mut self, request: Request) -> Result<(), EngineError> {
         // A robots.txt may redirect to another host: it is asked by its own client, and without our headers.
-        let asked = url::Url::parse(&request.url).ok().and_then(|url| Host::of(&url));
+        let asked = url::Url::parse(request.url()).ok().and_then(|url| Host::of(&url));
         let asked = asked.as_ref().unwrap_or(&request.host);
         let is_own = request.is_seed && *asked == *request.host;
         let is_robots = request.task.kind == TaskKind::Robots;
@@ -211,7 +211,7 @@ impl<Q: WorkQueue> Engine<Q> {
             self.errors += 1;
             record.detail = detail(&request, &answer, error.as_str(), &record.detail);
             tracing::debug!(
-                url = request.url,
+                url = request.url(),
                 error = error.as_str(),
                 detail = record.detail,
                 "request failed"
@@ -247,7 +247,7 @@ impl<Q: WorkQueue> Engine<Q> {
         let context = Context {
             host: &request.host,
             task: &request.task,
-            url: &request.url,
+            url: request.url(),
             hop: request.hop,
             attempt: request.attempt,
             scope: &self.scope,
@@ -407,7 +407,7 @@ fn detail(request: &Request, answer: &Answer, kind: &str, detail: &str) -> Strin
         ("", None) => kind.to_owned(),
         (detail, _) => detail.to_owned(),
     };
-    format!("{}: {what}", request.url)
+    format!("{}: {what}", request.url())
 }
 
 /// Releasing, leasing and loading, done beside everything else; at most one at a time.

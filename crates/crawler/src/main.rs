@@ -2,8 +2,11 @@
 
 mod cli;
 mod clock;
+mod defect;
+mod descriptors;
 mod engine;
 mod fetch;
+mod live;
 mod progress;
 mod random;
 mod read;

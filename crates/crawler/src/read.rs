@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use frontier::{DocumentSummary, ErrorKind, Host, HostId, Robots, Stage, normal_url};
 use sitemap::limits::SLICE_BYTES;
 use sitemap::{
-    Child, Document, DocumentKind, DocumentReader, Ended, Entry, InflateError, Inflater, Limits, Problem,
-    ProblemKind, Sink,
+    Buffer, Child, Document, DocumentKind, DocumentReader, Ended, Entry, InflateError, Inflater, Limits,
+    Problem, ProblemKind, Sink,
 };
 use storage::{DataDir, DocumentHead, EntryScope, Rows, SegmentError};
 use url::Url;
@@ -63,13 +63,13 @@ pub async fn document(
     let mut take = |slice: &[u8], step| {
         let stopped = reader.push(slice, &mut taker).is_err();
         if matches!(step, Err(InflateError::TooLarge { .. })) {
-            reader.stop_too_large(&mut taker);
+            reader.stop_too_large();
         }
         !stopped && taker.failure.is_none()
     };
     let broken_off = pump(response, &mut inflater, &meters, &mut take).await;
     meters.measure(Stage::Parse, Work::Parse, || {
-        let mut rest = Vec::new();
+        let mut rest = Buffer::new();
         let problem = inflater.finish(&mut rest);
         // A stop shows in the document.
         let _ = reader.push(&rest, &mut taker);
@@ -100,7 +100,9 @@ pub async fn robots(response: &mut Response, product_token: &str, watch: &Stopwa
                 body.detail = error.detail;
             }
             None => {
-                inflater.finish(&mut text);
+                let mut rest = Buffer::new();
+                inflater.finish(&mut rest);
+                text.extend_from_slice(&rest);
                 body.answer.robots = Some(Robots::parse(&text, product_token));
             }
         }
@@ -118,7 +120,7 @@ pub async fn discard(response: &mut Response) {
     }
 }
 
-/// Hands the plain bytes of a body to `take` in slices of at most 64 KiB until it wants no more; gives the reason
+/// Hands the plain bytes of a body to `take` in slices of at most [`SLICE_BYTES`] until it wants no more; gives the reason
 /// why the body broke off, if it did.
 async fn pump(
     response: &mut Response,
@@ -126,7 +128,7 @@ async fn pump(
     meters: &Meters<'_>,
     take: &mut (impl FnMut(&[u8], Result<(), InflateError>) -> bool + Send),
 ) -> Option<crate::fetch::FetchError> {
-    let mut slice = Vec::with_capacity(SLICE_BYTES);
+    let mut slice = Buffer::new();
     let mut bytes_since_yield = 0;
     loop {
         let chunk = match response.chunk().await {

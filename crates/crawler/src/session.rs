@@ -11,6 +11,7 @@ use frontier::{HostId, Timestamp, Validator, WorkQueue};
 use storage::DataDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::crawl::Work;
 use crate::clock::SystemClock;
@@ -19,11 +20,11 @@ use crate::fetch::client::ClientSettings;
 use crate::fetch::get::Timeouts;
 use crate::fetch::resolver::Resolver;
 use crate::fetch::{Clients, tls};
+use crate::live::Show;
 use crate::progress::Progress;
 use crate::random::Jitter;
 use crate::record::Recorder;
 use crate::settings::Settings;
-use crate::shutdown;
 use crate::usage::CpuMeter;
 use crate::worker::Worker;
 
@@ -40,12 +41,13 @@ pub struct Parts {
     pub data_dir: DataDir,
     /// The time.
     pub clock: Arc<SystemClock>,
+    /// Cancelled when the crawl shall stop.
+    pub shutdown: CancellationToken,
 }
 
 /// Crawls until nothing is left to do or a signal comes; everything is durable when this returns.
 pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result<Ended> {
-    let shutdown = shutdown::watch()?;
-    let Parts { settings, scope, data_dir, clock } = parts;
+    let Parts { settings, scope, data_dir, clock, shutdown } = parts;
     let meter = Arc::new(CpuMeter::start());
     let clients = clients(&settings)?;
     let data_dir = Arc::new(data_dir);
@@ -67,6 +69,10 @@ pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result
         made_durable,
     );
     let recording = tokio::spawn(recorder.run(to_record));
+    let sealer = data_dir.sealer()?;
+    let over = CancellationToken::new();
+    let showing = Show::new(data_dir.clone(), queue.clone(), clock.clone()).run(over.clone());
+    let showing = tokio::spawn(showing);
     let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
     let worker = Worker {
         session: session.clone(),
@@ -100,8 +106,20 @@ pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result
     let ended = engine.run(shutdown).await;
     // The recorder ends when the engine has dropped its end of the channel; its own failure says more than the
     // engine's remark that it is gone.
-    recording.await.map_err(|_| EngineError::Part("the recorder"))??;
-    Ok(ended?)
+    let recorded = recording.await.map_err(|_| EngineError::Part("the recorder"))?;
+    let is_complete = recorded.is_ok() && matches!(ended, Ok(Ended::Complete));
+    let seal = move || if is_complete { sealer.finish() } else { sealer.stop() };
+    let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| EngineError::Part("the sealer"))?;
+    over.cancel();
+    let shown = showing.await.map_err(|_| EngineError::Part("the show"))?;
+    recorded?;
+    let ended = ended?;
+    sealed?;
+    if let Err(error) = shown {
+        // Whoever read beside the crawl misses it; the crawl does not.
+        tracing::warn!(%error, "the crawl could not be shown beside it");
+    }
+    Ok(ended)
 }
 
 /// Puts back what was given up; answers with the number of the last commit.
@@ -145,7 +163,7 @@ fn clients(settings: &Settings) -> anyhow::Result<Clients> {
         proxy: settings.proxy.clone(),
         allow_private: settings.allow_private,
         host_concurrency: settings.host_concurrency,
-        clients_max: settings.concurrency,
+        clients_max: settings.clients_max,
     }))
 }
 

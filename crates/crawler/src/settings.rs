@@ -24,6 +24,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Requests in flight per host.
     pub host_concurrency: usize,
+    /// Hosts whose connections are kept open between requests.
+    pub clients_max: usize,
     /// Bounds each stage of a request.
     pub timeout: Duration,
     /// Who we say we are.
@@ -111,6 +113,7 @@ impl Settings {
             rate,
             concurrency: concurrency.into(),
             host_concurrency: host_concurrency.into(),
+            clients_max: concurrency.into(),
             timeout: Duration::from_secs_f64(timeout),
             identity: Identity::from_args(connection)?,
             headers: headers(&connection.headers)?,

@@ -109,7 +109,7 @@ impl Worker {
     /// Waits until the rate of the host that is asked lets this request pass; gives the wait, which is zero nearly
     /// always, since the schedule keeps the rate already. Redirects of a robots.txt to another host are the exception.
     async fn pass_gate(&self, request: &Request) -> Duration {
-        let asked = Url::parse(&request.url).ok().and_then(|url| Host::of(&url));
+        let asked = Url::parse(request.url()).ok().and_then(|url| Host::of(&url));
         let asked = asked.map_or(request.task.id.host, |host| host.id());
         let (came_at, mut passed_at) = (self.clock.now(), None);
         while let Some(wait) = self.gate.wait(asked, passed_at.unwrap_or(came_at)) {
@@ -121,7 +121,7 @@ impl Worker {
 
     async fn ask(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Body {
         let Job { request, client, headers, validator } = job;
-        let url = match Url::parse(&request.url) {
+        let url = match Url::parse(request.url()) {
             Ok(url) => url,
             Err(error) => return failed(&FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() }),
         };

@@ -40,6 +40,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Show where the time went, errors and the verdict.
     Report(ReportArgs),
+    /// Recover a damaged queue from the segments.
+    Rebuild,
     /// Read one document, offline, and print what it holds.
     Parse(ParseArgs),
     /// Ask a robots.txt file about a URL.
@@ -270,6 +272,8 @@ pub enum ReportFormat {
     Text,
     /// For programs.
     Json,
+    /// For people with a browser: a page in one file.
+    Html,
 }
 
 /// Flags of `parse`.

@@ -12,10 +12,12 @@ use storage::{CrawlReader, DataDir};
 use super::args::{CommonArgs, CrawlArgs, ResumeArgs, ScopeArgs, SeedArgs};
 use super::{exit_code, log};
 use crate::clock::SystemClock;
+use crate::descriptors;
 use crate::engine::Ended;
 use crate::progress::Progress;
 use crate::session::{self, Parts};
 use crate::settings::{self, Settings, UsageError};
+use crate::shutdown;
 
 /// What a data dir remembers of the flags.
 #[derive(Serialize, Deserialize)]
@@ -31,17 +33,19 @@ pub fn start(common: &CommonArgs, seeds: &SeedArgs, args: &CrawlArgs) -> anyhow:
     let settings = Settings::from_args(args)?;
     let seeds = settings::seeds(seeds)?;
     let (scope, clock) = (scope(&common.data_dir, &args.scope)?, Arc::new(SystemClock::new()));
+    let shutdown = shutdown::watch().context("failed to start")?;
     let data_dir = DataDir::open(&common.data_dir, clock.clone(), bounds(&scope))?;
-    crawl(common, Parts { settings, scope, data_dir, clock }, Work { seeds, retry_failed: false })
+    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, Work { seeds, retry_failed: false })
 }
 
 /// Goes on with the crawl in the data dir.
 pub fn resume(common: &CommonArgs, args: &ResumeArgs) -> anyhow::Result<u8> {
     let settings = Settings::from_args(&args.crawl)?;
     let (scope, clock) = (scope(&common.data_dir, &args.crawl.scope)?, Arc::new(SystemClock::new()));
+    let shutdown = shutdown::watch().context("failed to start")?;
     let data_dir = DataDir::open_existing(&common.data_dir, clock.clone(), bounds(&scope))?;
     let work = Work { seeds: Vec::new(), retry_failed: args.retry_failed };
-    crawl(common, Parts { settings, scope, data_dir, clock }, work)
+    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, work)
 }
 
 fn bounds(scope: &Scope) -> QueueBounds {
@@ -56,12 +60,21 @@ pub struct Work {
     pub retry_failed: bool,
 }
 
-fn crawl(common: &CommonArgs, parts: Parts, work: Work) -> anyhow::Result<u8> {
+fn crawl(common: &CommonArgs, mut parts: Parts, work: Work) -> anyhow::Result<u8> {
+    let too_few_descriptors = descriptors::fit(&mut parts.settings);
     let remembered = Remembered { scope: parts.scope.clone(), last_session: parts.settings.for_report() };
     parts.data_dir.set_settings(&serde_json::to_string(&remembered)?)?;
+    parts.data_dir.add_seeds(&work.seeds)?;
     let is_strict = parts.settings.strict;
     let progress = Progress::new(!common.no_progress, common.quiet);
     log::init(common, progress.bar());
+    if let Some(limit) = too_few_descriptors {
+        let concurrency = parts.settings.concurrency;
+        tracing::warn!(
+            concurrency,
+            "only {limit} files may be open at once (ulimit -n): fewer requests at a time"
+        );
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start")?;
     let ended = runtime.block_on(session::run(parts, progress, work))?;

@@ -1,11 +1,11 @@
 //! `crawl export`: the URLs.
 
 use reports::{ExportError, ExportOptions, Format};
-use storage::CrawlReader;
 
 use super::args::{CommonArgs, ExportArgs, ExportFormat};
 use super::exit_code;
 use super::output::{self, Output};
+use super::reading::Reading;
 use crate::settings::UsageError;
 
 /// Writes the entries to stdout or a file.
@@ -21,9 +21,13 @@ pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
         unique: args.unique.then(|| common.data_dir.join("tmp")),
         since: args.since.as_deref().map(since).transpose()?,
     };
-    let reader = CrawlReader::open(&common.data_dir)?;
+    let reader = Reading::open(&common.data_dir)?;
     let mut output = Output::open(args.output.as_deref())?;
-    match reports::export(&reader, &options, &mut output) {
+    let exported = match &reader {
+        Reading::AtRest(reader) => reports::export(reader.as_ref(), &options, &mut output),
+        Reading::Live(reader) => reports::export(reader, &options, &mut output),
+    };
+    match exported {
         Ok(summary) => {
             if summary.undated > 0 {
                 let undated = summary.undated;
@@ -37,6 +41,7 @@ pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
             output.abandon();
             Ok(exit_code::OK)
         }
+        Err(ExportError::Write(error)) => output::end(output, Err(error), args.output.as_deref()),
         Err(error) => {
             output.abandon();
             Err(error.into())

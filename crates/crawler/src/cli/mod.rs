@@ -7,6 +7,8 @@ mod export;
 mod log;
 pub mod output;
 mod parse;
+mod reading;
+mod rebuild;
 mod report;
 mod robots;
 mod status;
@@ -18,9 +20,12 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use args::{Cli, Command};
 
+use crate::defect;
+
 /// Runs the command line and gives its exit code. Whatever failed is said on stderr with its cause and, where there
 /// is one, a hint.
 pub fn main() -> ExitCode {
+    defect::watch();
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -45,6 +50,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Status(args)) => status::run(common, &args),
         Some(Command::Export(args)) => export::run(common, &args),
         Some(Command::Report(args)) => report::run(common, &args),
+        Some(Command::Rebuild) => rebuild::run(common),
         Some(Command::Parse(args)) => parse::run(&args),
         Some(Command::Robots(args)) => robots::run(&args),
         Some(Command::Completions { shell }) => {

@@ -1,11 +1,12 @@
 //! Where results and failures go.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use storage::OpenError;
+use rustix::io::Errno;
+use storage::{LiveReader, OpenError};
 
 use super::exit_code;
 use crate::settings::UsageError;
@@ -22,7 +23,7 @@ pub fn show_failure(error: &anyhow::Error) -> u8 {
             said = cause;
         }
     }
-    if let Some(hint) = error.chain().find_map(|cause| hint(cause.downcast_ref()?)) {
+    if let Some(hint) = error.chain().find_map(hint) {
         lines.push(format!("  hint: {hint}"));
     }
     note(&lines.join("\n"));
@@ -30,13 +31,35 @@ pub fn show_failure(error: &anyhow::Error) -> u8 {
 }
 
 /// The next step for the user, where the message does not name it already.
-fn hint(error: &OpenError) -> Option<&'static str> {
-    match error {
+fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = cause.downcast_ref() {
+        return hint_of_io(error);
+    }
+    match cause.downcast_ref()? {
         OpenError::InUse { .. } => Some("wait for it, stop it with SIGINT, or use another --data-dir"),
-        OpenError::Newer { .. } => Some("use the release that wrote it, or a later one"),
+        OpenError::Newer { .. } => {
+            Some("use the release that wrote it or a later one; if there is none, `crawl rebuild`")
+        }
         OpenError::NotFound { .. } => Some("start a crawl with `crawl --seeds FILE`, or name its --data-dir"),
         OpenError::Foreign { .. } => Some("name an empty or new --data-dir"),
         OpenError::Io { .. } | OpenError::Damaged { .. } | OpenError::Queue(_) => None,
+    }
+}
+
+fn hint_of_io(error: &io::Error) -> Option<&'static str> {
+    if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
+        return Some(
+            "let more files be open at once (ulimit -n), then run the command again: nothing is lost",
+        );
+    }
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("make room there, then run the command again: nothing is lost")
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Some("make it writable, or name another place, then run the command again")
+        }
+        _ => None,
     }
 }
 
@@ -126,6 +149,16 @@ pub fn write_result(
     let mut output = Output::open(path)?;
     let written = write(&mut output).and_then(|()| output.flush());
     end(output, written, path)
+}
+
+/// Writes what the process at work on a crawl shows under `name`.
+pub fn write_shown(path: Option<&Path>, reader: &LiveReader, name: &str) -> anyhow::Result<u8> {
+    let shown = reader
+        .live()
+        .outputs
+        .get(name)
+        .context("the crawl at work shows no such output: wait for its end")?;
+    write_result(path, |out| out.write_all(shown.as_bytes()))
 }
 
 /// Ends an output after `written`.

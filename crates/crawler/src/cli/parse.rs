@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use anyhow::Context;
 use reports::jsonl;
 use sitemap::limits::SLICE_BYTES;
-use sitemap::{Child, Document, DocumentReader, Ended, Entry, Inflater, Limits, Problem, Sink};
+use sitemap::{Buffer, Child, Document, DocumentReader, Ended, Entry, Inflater, Limits, Problem, Sink};
 use url::Url;
 
 use super::args::{ParseArgs, ParseFormat};
@@ -41,7 +41,7 @@ fn read(input: &mut dyn Read, base: &Url, printer: &mut Printer) -> io::Result<D
     let mut inflater = Inflater::new(&limits);
     let mut reader = DocumentReader::new(base, limits);
     let mut piece = vec![0; SLICE_BYTES];
-    let mut slice = Vec::with_capacity(SLICE_BYTES);
+    let mut slice = Buffer::new();
     while !printer.is_closed() {
         let length = match input.read(&mut piece) {
             Ok(0) => break,
@@ -57,7 +57,7 @@ fn read(input: &mut dyn Read, base: &Url, printer: &mut Printer) -> io::Result<D
                 return Ok(reader.finish(printer));
             }
             let Ok(inflated) = step else {
-                reader.stop_too_large(printer);
+                reader.stop_too_large();
                 return Ok(reader.finish(printer));
             };
             (rest, more) = (&rest[inflated.consumed..], inflated.more);

@@ -3,16 +3,37 @@
 use std::io::Write;
 
 use reports::render;
-use storage::CrawlReader;
 
 use super::args::{CommonArgs, ReportArgs, ReportFormat};
 use super::output;
+use super::reading::Reading;
 
 /// Writes the report to stdout or a file.
 pub fn run(common: &CommonArgs, args: &ReportArgs) -> anyhow::Result<u8> {
-    let report = reports::report(&CrawlReader::open(&common.data_dir)?)?;
-    output::write_result(args.output.as_deref(), |out| match args.format {
-        ReportFormat::Text => out.write_all(render::report_text(&report).as_bytes()),
-        ReportFormat::Json => render::report_json(&report, out),
-    })
+    let reader = match Reading::open(&common.data_dir)? {
+        Reading::AtRest(reader) => reader,
+        Reading::Live(reader) => {
+            let name = match args.format {
+                ReportFormat::Text => "report.text",
+                ReportFormat::Json => "report.json",
+                ReportFormat::Html => "report.html",
+            };
+            return output::write_shown(args.output.as_deref(), &reader, name);
+        }
+    };
+    let path = args.output.as_deref();
+    match args.format {
+        ReportFormat::Text => {
+            let text = render::report_text(&reports::report(&reader)?);
+            output::write_result(path, |out| out.write_all(text.as_bytes()))
+        }
+        ReportFormat::Json => {
+            let report = reports::report(&reader)?;
+            output::write_result(path, |out| render::report_json(&report, out))
+        }
+        ReportFormat::Html => {
+            let (report, timeline) = reports::report_with_timeline(&reader)?;
+            output::write_result(path, |out| render::report_html(&report, &timeline, out))
+        }
+    }
 }

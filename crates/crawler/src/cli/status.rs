@@ -4,15 +4,25 @@ use std::io::Write;
 
 use frontier::Clock;
 use reports::render;
-use storage::CrawlReader;
 
 use super::args::{CommonArgs, StatusArgs, StatusFormat};
 use super::output;
+use super::reading::Reading;
 use crate::clock::SystemClock;
 
 /// Prints the status.
 pub fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<u8> {
-    let status = reports::status(&CrawlReader::open(&common.data_dir)?, SystemClock::new().now())?;
+    let reader = match Reading::open(&common.data_dir)? {
+        Reading::AtRest(reader) => reader,
+        Reading::Live(reader) => {
+            let name = match args.format {
+                StatusFormat::Text => "status.text",
+                StatusFormat::Json => "status.json",
+            };
+            return output::write_shown(None, &reader, name);
+        }
+    };
+    let status = reports::status(&reader, SystemClock::new().now())?;
     output::write_result(None, |out| match args.format {
         StatusFormat::Text => out.write_all(render::status_text(&status).as_bytes()),
         StatusFormat::Json => render::status_json(&status, out),
