@@ -1,19 +1,36 @@
 #!/usr/bin/env bash
 # Looks for what building and testing needs, and installs what is missing.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 missing=()
 command -v cargo >/dev/null || { echo "deps: cargo is missing: install Rust 1.95 or later (https://rustup.rs)" >&2; exit 1; }
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v chromium >/dev/null || missing+=(chromium) # the report's page is tested in it
 
-if [ ${#missing[@]} -eq 0 ]; then
+# What reads sealed segments beside us, in a folder of ours.
+python=target/python/bin/python
+readers=(duckdb polars pandas pyarrow)
+need_readers=
+"$python" -c "import duckdb, polars, pandas, pyarrow" 2>/dev/null || need_readers=yes
+if [ -n "$need_readers" ] && ! python3 -c "import ensurepip, venv" 2>/dev/null; then
+  missing+=(python3-venv)
+fi
+
+if [ ${#missing[@]} -eq 0 ] && [ -z "$need_readers" ]; then
   echo "deps: nothing is missing"
 elif [ "${DEPS:-}" = skip ]; then
-  echo "deps: missing and left so, as DEPS=skip asks: ${missing[*]}" >&2
-  exit 1
-else
+  echo "deps: missing and left so, as DEPS=skip asks: ${missing[*]} ${need_readers:+${readers[*]}}" >&2
+  [ ${#missing[@]} -eq 0 ] || exit 1
+elif [ ${#missing[@]} -gt 0 ]; then
   echo "deps: installing ${missing[*]}"
   sudo=$([ "$(id -u)" = 0 ] || echo sudo)
   $sudo apt-get update -q
   $sudo apt-get install -y -q "${missing[@]}"
+fi
+
+if [ -n "$need_readers" ] && [ "${DEPS:-}" != skip ]; then
+  echo "deps: installing ${readers[*]} in target/python"
+  python3 -m venv target/python
+  "$python" -m pip install --quiet --disable-pip-version-check "${readers[@]}"
 fi

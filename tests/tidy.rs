@@ -35,6 +35,30 @@ fn only_the_crawler_asks_for_the_time_or_opens_sockets() {
     }
 }
 
+/// docs/FORMATS.md says where each awkward document and each clause of a standard is tested.
+#[test]
+fn every_fixture_and_test_that_the_formats_name_exists() {
+    let formats = read("docs/FORMATS.md");
+    let tables = formats.split_once("## Awkward documents").unwrap().1;
+    let places = ["crates/sitemap/tests", "crates/frontier/src", "tests/line"];
+    let tests: String = places
+        .iter()
+        .flat_map(|place| sources(&root().join(place)))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let readings = root().join("crates/sitemap/tests/readings");
+    let rows: Vec<_> = tables.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
+    assert!(rows.len() > 70, "{} rows are found", rows.len());
+    for row in rows {
+        let last_cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for name in last_cell.split('`').skip(1).step_by(2) {
+            let exists =
+                tests.contains(&format!("fn {name}(")) || readings.join(format!("{name}.snap")).is_file();
+            assert!(exists, "{name} is neither a test nor a fixture with a reading: {row}");
+        }
+    }
+}
+
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }

@@ -1,8 +1,11 @@
-//! The exports agree with each other and with the documents.
+//! Documents as servers send them, and exports that agree with each other and with the documents.
 
-use fakesite::{Page, Site, Web};
+use std::collections::BTreeMap;
 
-use super::run::{Run, expect};
+use fakesite::{Misbehaviour, Page, Site, Web};
+use serde_json::Value;
+
+use super::run::{Run, expect, index, urlset};
 
 const DOCUMENT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -79,4 +82,193 @@ fn host_and_since_select_and_entries_without_a_date_are_kept() {
     expect(run.command(&["export", "--host", "b.example"]), 1);
     assert_eq!(export(&["export", "--since", "2026-03-02"]), 2);
     assert_eq!(export(&["export", "--since", "2026-03-01"]), 3);
+}
+
+/// A crawl of one site whose robots.txt names these documents.
+fn run_of(pages: impl IntoIterator<Item = (&'static str, Page)>, more: Site) -> Run {
+    let mut robots = String::new();
+    let mut site = more;
+    for (path, page) in pages {
+        robots.push_str(&format!("Sitemap: http://a.example{path}\n"));
+        site = site.page(path, page);
+    }
+    let run = Run::of(Web::new().host("a.example", site.robots(robots)), &["http://a.example"]);
+    run.crawl();
+    run
+}
+
+/// The locs that each document gave, by its path.
+fn by_sitemap(run: &Run) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::<String, Vec<String>>::new();
+    for entry in run.entries() {
+        let text = |name: &str| entry[name].as_str().unwrap().to_owned();
+        let path = text("sitemap").replacen("http://a.example", "", 1);
+        found.entry(path).or_default().push(text("loc"));
+    }
+    found
+}
+
+fn host(run: &Run) -> Value {
+    run.report()["hosts"]["http://a.example"].clone()
+}
+
+#[test]
+fn a_document_is_read_whatever_its_name_and_headers_say() {
+    let xml = |path: &str| Page::xml(urlset(&[&format!("http://a.example/in{path}")]));
+    let run = run_of(
+        [
+            ("/gzip.xml.gz", xml("/gzip.xml.gz").gzipped()),
+            ("/octets.xml.gz", xml("/octets.xml.gz").gzipped().content_type("application/octet-stream")),
+            ("/called-xml.xml.gz", xml("/called-xml.xml.gz").gzipped().content_type("text/xml")),
+            ("/named.xml", xml("/named.xml").gzipped()),
+            ("/no-extension", xml("/no-extension").gzipped()),
+            ("/plain.xml.gz", xml("/plain.xml.gz").content_type("application/gzip")),
+            ("/encoded.xml", xml("/encoded.xml").gzip_encoded()),
+            ("/gzip-encoded.xml.gz", xml("/gzip-encoded.xml.gz").gzipped().gzip_encoded()),
+            ("/html.xml", xml("/html.xml").content_type("text/html; charset=utf-8")),
+            ("/html", xml("/html").content_type("text/html")),
+            ("/untyped.xml", xml("/untyped.xml").without_content_type()),
+            ("/index.php?sitemap=1&page=2", xml("/index.php?sitemap=1&amp;page=2")),
+            ("/text.txt.gz", Page::text("http://a.example/in/text.txt.gz\n").gzipped()),
+        ],
+        Site::new(),
+    );
+    for (path, locs) in by_sitemap(&run) {
+        assert_eq!(locs, [format!("http://a.example/in{path}")]);
+    }
+    let host = host(&run);
+    assert_eq!((&host["sitemaps"]["fetched"], &host["entries"]["kept"]), (&13.into(), &13.into()), "{host}");
+    assert_eq!((&host["complete"], &host["errors"]), (&true.into(), &serde_json::json!({})), "{host}");
+}
+
+#[test]
+fn indexes_that_go_round_in_circles_or_name_a_child_twice_are_read_once() {
+    let (own, a, b) = ("http://a.example/own.xml", "http://a.example/a.xml", "http://a.example/b.xml");
+    let leaf = "http://a.example/leaf.xml";
+    let run = run_of(
+        [
+            ("/own.xml", Page::xml(index(&[own, leaf]))),
+            ("/a.xml", Page::xml(index(&[b]))),
+            ("/b.xml", Page::xml(index(&[a, leaf, leaf]))),
+            ("/twice.xml", Page::xml(index(&[leaf, "HTTP://A.example:80/./leaf.xml#top"]))),
+        ],
+        Site::new().page("/leaf.xml", Page::xml(urlset(&["http://a.example/1", "http://a.example/1"]))),
+    );
+    assert!(run.asked().values().all(|&times| times == 1), "{:?}", run.asked());
+    assert_eq!(run.locs(), ["http://a.example/1", "http://a.example/1"], "repeats of a document are kept");
+    assert_eq!(host(&run)["complete"], true);
+}
+
+#[test]
+fn children_that_are_gone_or_are_web_pages_cost_their_siblings_nothing() {
+    let children = ["http://a.example/gone.xml", "http://a.example/page.xml", "http://a.example/good.xml"];
+    let run = run_of(
+        [("/index.xml", Page::xml(index(&children)))],
+        Site::new()
+            .page("/page.xml", Page::html("<!DOCTYPE html><html><body>Not found</body></html>"))
+            .page("/good.xml", Page::xml(urlset(&["http://a.example/1"]))),
+    );
+    assert_eq!(run.locs(), ["http://a.example/1"]);
+    let host = host(&run);
+    assert_eq!(host["errors"], serde_json::json!({"http_status": 1, "not_a_sitemap": 1}), "{host}");
+    assert_eq!(host["complete"], false);
+}
+
+#[test]
+fn a_chain_of_indexes_is_followed_to_the_depth_allowed() {
+    let mut chain = Site::new();
+    for level in 1..20 {
+        chain = chain.page(
+            &format!("/{level}.xml"),
+            Page::xml(index(&[&format!("http://a.example/{}.xml", level + 1)])),
+        );
+    }
+    chain = chain
+        .page("/20.xml", Page::xml(urlset(&["http://a.example/deep"])))
+        .page("/0.xml", Page::xml(index(&["http://a.example/1.xml"])))
+        .robots("Sitemap: http://a.example/0.xml\n");
+    let run =
+        Run::of(Web::new().host("a.example", chain), &["http://a.example"]).flags(&["--max-depth", "20"]);
+    run.crawl();
+    assert_eq!(run.locs(), ["http://a.example/deep"]);
+    assert_eq!(host(&run)["complete"], true);
+}
+
+#[test]
+fn a_server_that_was_busy_is_asked_again_and_then_read() {
+    let page = |path: &str| Page::xml(urlset(&[&format!("http://a.example/in{path}")]));
+    let run = run_of(
+        [
+            (
+                "/unavailable.xml",
+                page("/unavailable.xml").misbehaves(Misbehaviour::StatusThenOk { status: 503, times: 1 }),
+            ),
+            ("/too-many.xml", page("/too-many.xml").misbehaves(Misbehaviour::retry_after(2))),
+        ],
+        Site::new(),
+    );
+    assert_eq!(by_sitemap(&run).len(), 2);
+    assert!(run.asked().values().all(|&times| times == 2), "{:?}", run.asked());
+    let asked: Vec<_> =
+        run.server.log().iter().filter(|request| request.path == "/too-many.xml").cloned().collect();
+    assert!(asked[1].at_us - asked[0].at_us >= 2_000_000, "the server's two seconds are kept");
+    assert_eq!(host(&run)["complete"], true);
+}
+
+#[test]
+fn a_bomb_gives_what_fits_under_the_ceiling_and_is_told() {
+    let bomb =
+        Page::new("application/gzip", "").misbehaves(Misbehaviour::GzipBomb { decoded_bytes: 600 << 20 });
+    let run = run_of([("/bomb.xml.gz", bomb)], Site::new());
+    let report = run.report();
+    let host = &report["hosts"]["http://a.example"];
+    assert_eq!((&host["errors"]["too_large"], &host["complete"]), (&1.into(), &false.into()), "{host}");
+    let decoded = report["totals"]["bytes_decoded"].as_u64().unwrap();
+    assert!((52_428_800..54_000_000).contains(&decoded), "{decoded} bytes inflated");
+    assert!(host["entries"]["kept"].as_u64().unwrap() > 600_000, "{host}");
+}
+
+#[test]
+fn a_sitemap_that_robots_txt_forbids_is_not_fetched_and_said_to_be_so() {
+    let site = Site::new()
+        .robots("User-agent: *\nDisallow: /private/\nSitemap: http://a.example/private/s.xml\n")
+        .page("/private/s.xml", Page::xml(urlset(&["http://a.example/1"])));
+    let run = Run::of(Web::new().host("a.example", site), &["http://a.example"]);
+    run.crawl();
+    assert!(run.asked().is_empty(), "{:?}", run.asked());
+    let host = host(&run);
+    assert_eq!(
+        (&host["sitemaps"]["skipped"]["robots_disallowed"], &host["complete"]),
+        (&1.into(), &false.into()),
+        "{host}"
+    );
+}
+
+#[test]
+fn entries_and_children_of_other_hosts_are_kept_with_a_label() {
+    let a = Site::new()
+        .robots("Sitemap: http://a.example/index.xml\n")
+        .page("/index.xml", Page::xml(index(&["http://a.example/maps/1.xml", "http://b.example/2.xml"])))
+        .page("/maps/1.xml", Page::xml(urlset(&["http://a.example/outside", "http://c.example/3"])));
+    let b = Site::new()
+        .robots("Disallow:\n")
+        .page("/2.xml", Page::xml(urlset(&["http://b.example/4", "http://a.example/5"])));
+    let run = Run::of(Web::new().host("a.example", a).host("b.example", b), &["http://a.example"]);
+    run.crawl();
+    // What an index lists counts as named by the robots.txt that names the index.
+    let mut labels: Vec<_> = run
+        .entries()
+        .iter()
+        .map(|entry| format!("{} {}", entry["loc"].as_str().unwrap(), entry["scope"].as_str().unwrap()))
+        .collect();
+    labels.sort();
+    assert_eq!(
+        labels,
+        [
+            "http://a.example/5 robots",
+            "http://a.example/outside same-host",
+            "http://b.example/4 same-host",
+            "http://c.example/3 foreign",
+        ]
+    );
 }

@@ -7,24 +7,44 @@ use std::time::{Duration, Instant};
 
 use fakesite::{Latency, ServeOptions, plain};
 
-use super::run::{Run, expect, start, stderr};
+use super::run::{Dice, Run, comparable, expect, start, stderr, wait_until};
 
 /// Requests in flight in all: what a kill may cost.
 const CONCURRENCY: usize = 8;
 /// Kills of one run of the tests; `make soak` asks for more.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 36;
+/// Small segments that a start makes one of.
+const MERGED: usize = 8;
 
-const WEB: plain::Options = plain::Options { hosts: 30, sitemaps: 12, entries: 200 };
+const WEB: plain::Options = plain::Options { hosts: 30, sitemaps: 16, entries: 200 };
 
 /// The moment of a kill.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Moment {
-    /// Anywhere in the first second.
+    /// Anywhere in the first quarter of a second.
     Random,
     /// While the data dir is opened.
     StartUp,
     /// As soon as entries are being written to a segment.
     Commit,
+    /// While segments of an earlier run are being sealed.
+    Seal,
+    /// While sealed segments are being merged.
+    Merge,
+}
+
+impl Moment {
+    const NAMES: [&str; 5] =
+        ["at random", "inside start-up", "inside a commit", "inside sealing", "inside merging"];
+
+    /// The moment of a round: merging as soon as the next start will do it, else each in turn.
+    fn of(round: usize, data_dir: &Path) -> Self {
+        let (open, sealed) = (files(data_dir, "segments", "arrow"), files(data_dir, "segments", "parquet"));
+        if sealed + open.min(1) >= MERGED {
+            return Self::Merge;
+        }
+        [Self::Commit, Self::Commit, Self::Seal, Self::Commit, Self::StartUp, Self::Random][round % 6]
+    }
 }
 
 #[test]
@@ -36,10 +56,10 @@ fn a_crawl_that_is_killed_again_and_again_ends_with_the_same_export() {
 
     let rounds = std::env::var("KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let mut run = crawl_of_plain_web();
-    let (mut kills, mut kills_of_run) = ([0usize; 3], 0);
+    let (mut kills, mut kills_of_run) = ([0usize; 5], 0);
     let mut dice = Dice(0x2545_f491_4f6c_dd1d);
     for round in 0..rounds {
-        let moment = [Moment::Random, Moment::StartUp, Moment::Commit][round % 3];
+        let moment = Moment::of(round, &run.data_dir());
         let mut crawl = start(run.crawl_command());
         let was_killed = kill_at(&mut crawl, moment, &run.data_dir(), &mut dice);
         kills[moment as usize] += usize::from(was_killed);
@@ -58,12 +78,12 @@ fn a_crawl_that_is_killed_again_and_again_ends_with_the_same_export() {
         }
     }
     // Shown whether or not the test passes: the test runner hides only what the print macros print.
-    let counts = format!(
-        "kills: {} at random, {} inside start-up, {} inside a commit\n",
-        kills[0], kills[1], kills[2]
-    );
-    std::io::stderr().write_all(counts.as_bytes()).unwrap();
-    assert!(kills.iter().all(|&kills| kills > 0), "{kills:?}");
+    let counts = kills.iter().zip(Moment::NAMES).map(|(kills, name)| format!("{kills} {name}"));
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    std::io::stderr().write_all(format!("kills: {counts}\n").as_bytes()).unwrap();
+    // Whether a crawl gathers enough small segments for a merge depends on how fast the disk syncs.
+    let (merges, others) = (kills[Moment::Merge as usize], &kills[..Moment::Merge as usize]);
+    assert!(others.iter().all(|&kills| kills > 0), "{kills:?}, {merges} of them inside merging");
 
     expect(run.resume_command(&[]), 0);
     assert!(comparable(&run) == expected, "the export differs from that of an undisturbed crawl");
@@ -82,6 +102,37 @@ fn a_signal_ends_a_crawl_with_its_own_code_and_resume_needs_no_seeds() {
     assert_eq!(run.locs().len() as u64, WEB.entries_in_all());
     assert_eq!(run.report()["crawl"]["state"], "complete");
     assert!(run.asked().values().all(|&times| times == 1), "nothing is asked twice after an orderly end");
+}
+
+/// How long nobody is at work between two sessions.
+const PAUSE: Duration = Duration::from_secs(2);
+
+#[test]
+fn the_report_of_a_resumed_crawl_has_both_parts_and_not_the_pause() {
+    let began = std::time::Instant::now();
+    let run = crawl_of_plain_web();
+    let mut crawl = start(run.crawl_command());
+    wait_until("some requests were made", || run.server.log().len() > 20);
+    terminate(&crawl);
+    crawl.wait().unwrap();
+    std::thread::sleep(PAUSE);
+    expect(run.resume_command(&[]), 0);
+    let report = run.report();
+    let took_s = began.elapsed().as_secs_f64();
+
+    let wall_s = report["crawl"]["wall_s"].as_f64().unwrap();
+    assert_eq!(report["crawl"]["sessions"], 2);
+    assert!(wall_s > 0.0 && wall_s + PAUSE.as_secs_f64() <= took_s, "{wall_s} s of {took_s} s");
+    let requests = run.server.log().len() as u64;
+    assert_eq!(report["totals"]["requests"], requests);
+    let statuses = report["breakdown"]["statuses"].as_object().unwrap();
+    assert_eq!(statuses.values().map(|group| group["requests"].as_u64().unwrap()).sum::<u64>(), requests);
+    let hosts = report["hosts"].as_object().unwrap();
+    let shares: f64 = hosts.values().map(|host| host["under_way"]["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    for (origin, host) in hosts {
+        assert!(host["wall_s"].as_f64().unwrap() <= wall_s, "{origin}: {host}");
+    }
 }
 
 #[test]
@@ -112,35 +163,21 @@ fn crawl_of_plain_web() -> Run {
     Run::on(server, &seeds).flags(&["--concurrency", &CONCURRENCY.to_string()])
 }
 
-/// The export without what may differ: the order of documents and the moment they were fetched.
-fn comparable(run: &Run) -> Vec<String> {
-    let mut lines: Vec<String> = run
-        .entries()
-        .into_iter()
-        .map(|mut entry| {
-            entry.as_object_mut().unwrap().remove("fetched_at");
-            entry.to_string()
-        })
-        .collect();
-    lines.sort();
-    lines
-}
-
 /// Kills `crawl` at `moment`; false if it ended by itself before.
 fn kill_at(crawl: &mut Child, moment: Moment, data_dir: &Path, dice: &mut Dice) -> bool {
     match moment {
-        Moment::Random => std::thread::sleep(Duration::from_millis(dice.below(1_000))),
+        Moment::Random => std::thread::sleep(Duration::from_millis(dice.below(250))),
         Moment::StartUp => std::thread::sleep(Duration::from_micros(dice.below(60_000))),
         Moment::Commit => {
-            let before = segment_bytes(data_dir);
-            let give_up = Instant::now() + Duration::from_secs(20);
-            while segment_bytes(data_dir) == before
-                && Instant::now() < give_up
-                && crawl.try_wait().unwrap().is_none()
-            {
-                std::hint::spin_loop();
-            }
+            let mut least = open_bytes(data_dir);
+            spin_until(crawl, || {
+                let now = open_bytes(data_dir);
+                least = least.min(now);
+                now > least
+            });
         }
+        Moment::Seal => spin_until(crawl, || data_dir.join("tmp/sealing").exists()),
+        Moment::Merge => spin_until(crawl, || data_dir.join("tmp/merging").exists()),
     }
     let was_running = crawl.try_wait().unwrap().is_none();
     // Already gone is no failure.
@@ -149,33 +186,27 @@ fn kill_at(crawl: &mut Child, moment: Moment, data_dir: &Path, dice: &mut Dice) 
     was_running
 }
 
-fn segment_bytes(data_dir: &Path) -> u64 {
-    let files = std::fs::read_dir(data_dir.join("segments")).into_iter().flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+fn spin_until(crawl: &mut Child, mut holds: impl FnMut() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(20);
+    while !holds() && Instant::now() < give_up && crawl.try_wait().unwrap().is_none() {
+        std::hint::spin_loop();
+    }
 }
 
-fn terminate(child: &Child) {
+/// The bytes of all open segments: sealing takes some away.
+fn open_bytes(data_dir: &Path) -> u64 {
+    let files = std::fs::read_dir(data_dir.join("segments")).into_iter().flatten().flatten();
+    let open = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "arrow"));
+    open.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+fn files(data_dir: &Path, folder: &str, extension: &str) -> usize {
+    let files = std::fs::read_dir(data_dir.join(folder)).into_iter().flatten().flatten();
+    files.filter(|file| file.path().extension().is_some_and(|found| found == extension)).count()
+}
+
+pub(super) fn terminate(child: &Child) {
     let status =
         std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(status.success());
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let give_up = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < give_up, "{what}: not within 30 s");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Numbers that are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
 }

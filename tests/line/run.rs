@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fakesite::{Server, Web};
 use serde_json::Value;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 pub struct Run {
     pub server: Server,
     dir: TempDir,
+    target: String,
     seeds: Vec<String>,
     flags: Vec<String>,
 }
@@ -27,7 +29,14 @@ impl Run {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ca.pem"), server.ca_pem()).unwrap();
         let seeds = seeds.iter().map(|&seed| seed.to_owned()).collect();
-        Self { server, dir, seeds, flags: Vec::new() }.flags(&["--rate", "0"])
+        let target = server.address().to_string();
+        Self { server, dir, target, seeds, flags: Vec::new() }.flags(&["--rate", "0"])
+    }
+
+    /// Connects to `target`, a name or address and a port, instead of to the server itself.
+    pub fn through(mut self, target: &str) -> Self {
+        target.clone_into(&mut self.target);
+        self
     }
 
     /// Further flags; later ones win over nothing, so give each once.
@@ -68,7 +77,7 @@ impl Run {
     }
 
     fn add_flags(&self, command: &mut Command) {
-        command.arg("--connect-to").arg(format!("::127.0.0.1:{}", self.server.port()));
+        command.arg("--connect-to").arg(format!("::{}", self.target));
         command.arg("--ca-cert").arg(self.path("ca.pem")).args(&self.flags);
     }
 
@@ -102,6 +111,11 @@ impl Run {
         serde_json::from_slice(&expect(self.command(&["report", "--format", "json"]), 0).stdout).unwrap()
     }
 
+    /// All requests with their stages, in the order of their commits.
+    pub fn requests(&self) -> Vec<frontier::FetchRecord> {
+        storage::CrawlReader::open(&self.data_dir()).unwrap().fetches().map(Result::unwrap).collect()
+    }
+
     /// How often each URL was asked for, robots.txt apart.
     pub fn asked(&self) -> std::collections::BTreeMap<String, usize> {
         let mut asked = std::collections::BTreeMap::new();
@@ -110,6 +124,13 @@ impl Run {
         }
         asked
     }
+}
+
+/// Held by tests that measure time, so that they take turns and do not measure each other.
+pub fn turn_to_measure() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    // A test that failed leaves nothing behind that the next one could stumble over.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs `command` to its end and checks its exit code.
@@ -155,4 +176,41 @@ pub fn urlset(locs: &[&str]) -> String {
 pub fn index(locs: &[&str]) -> String {
     let sitemaps: String = locs.iter().map(|loc| format!("<sitemap><loc>{loc}</loc></sitemap>")).collect();
     format!("<sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">{sitemaps}</sitemapindex>")
+}
+
+/// The export without what may differ: the order of documents and the moment they were fetched.
+pub fn comparable(run: &Run) -> Vec<String> {
+    comparable_lines(&run.export("jsonl"))
+}
+
+/// The same of what was exported as jsonl.
+pub fn comparable_lines(jsonl: &str) -> Vec<String> {
+    let without_moment = |line: &str| {
+        let mut entry: Value = serde_json::from_str(line).unwrap();
+        entry.as_object_mut().unwrap().remove("fetched_at");
+        entry.to_string()
+    };
+    let mut lines: Vec<String> = jsonl.lines().map(without_moment).collect();
+    lines.sort();
+    lines
+}
+
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !holds() {
+        assert!(std::time::Instant::now() < give_up, "{what}: not within 30 s");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+/// Numbers that are the same in every run.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
 }

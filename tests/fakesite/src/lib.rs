@@ -18,9 +18,11 @@
 //! # Ok::<(), fakesite::ServeError>(())
 //! ```
 
+mod full_backlog;
 mod latency;
 mod log;
 mod misbehaviour;
+mod name_server;
 mod page;
 mod request;
 mod server;
@@ -31,9 +33,11 @@ mod bomb;
 pub mod news;
 pub mod plain;
 
+pub use full_backlog::FullBacklog;
 pub use latency::{Latency, ParseLatencyError};
 pub use log::{LoggedConnection, LoggedRequest, Scheme};
 pub use misbehaviour::{Misbehaviour, TlsMisbehaviour};
+pub use name_server::NameServer;
 pub use page::Page;
 pub use request::Request;
 pub use server::{ServeError, ServeOptions, Server};

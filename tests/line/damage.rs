@@ -1,0 +1,207 @@
+//! Bytes that changed on the disk, files cut short and files gone: an exact export, or a message that names the place and
+//! the remedy, which then works. Never a panic, a hang, or an export that is silently short.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use fakesite::{Latency, ServeOptions, plain};
+
+use super::run::{Dice, Run, comparable, expect, start, stderr, wait_until};
+
+/// Bytes flipped in each of the two data dirs; `make soak` asks for more.
+const FLIPS: usize = 100;
+
+/// How long a command may take on a damaged data dir.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const WEB: plain::Options = plain::Options { hosts: 8, sitemaps: 8, entries: 40 };
+
+#[test]
+fn a_finished_crawl_that_is_damaged_exports_exactly_or_says_what_to_do() {
+    let run = crawl_of_plain_web(Latency::default());
+    run.crawl();
+    Trial::on(run).all(&mut Dice(0x9e37_79b9_7f4a_7c15));
+}
+
+#[test]
+fn a_killed_crawl_that_is_damaged_exports_exactly_or_says_what_to_do() {
+    let latency = Latency::between(Duration::from_millis(5), Duration::from_millis(25));
+    let run = crawl_of_plain_web(latency);
+    let mut crawl = start(run.crawl_command());
+    let half = (WEB.hosts * WEB.sitemaps / 2) as usize;
+    wait_until("half of it is crawled", || run.server.log().len() > half);
+    crawl.kill().unwrap();
+    crawl.wait().unwrap();
+    Trial::on(run).all(&mut Dice(0xd1b5_4a32_d192_ed03));
+}
+
+fn crawl_of_plain_web(latency: Latency) -> Run {
+    let server = plain::web(WEB).serve(ServeOptions { latency, ..ServeOptions::default() }).unwrap();
+    let seeds: Vec<String> = (0..WEB.hosts).map(plain::host_name).collect();
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    Run::on(server, &seeds).flags(&["--concurrency", "8"])
+}
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    Flip(usize, u8),
+    Truncate(usize),
+    Delete,
+}
+
+/// A data dir to damage again and again.
+struct Trial {
+    run: Run,
+    /// As it was.
+    whole: PathBuf,
+    files: Vec<PathBuf>,
+    /// The export as it was, and that of the crawl once it is finished.
+    before: Vec<String>,
+    after: Vec<String>,
+    told: usize,
+    failures: usize,
+}
+
+impl Trial {
+    fn on(run: Run) -> Self {
+        let whole = run.path("whole");
+        std::fs::rename(run.data_dir(), &whole).unwrap();
+        let mut files = Vec::new();
+        list(&whole, &whole, &mut files);
+        files.sort();
+        copy(&whole, &run.data_dir());
+        let before = comparable(&run);
+        expect(run.resume_command(&[]), 0);
+        let after = comparable(&run);
+        assert_eq!(after.len() as u64, WEB.entries_in_all());
+        Self { run, whole, files, before, after, told: 0, failures: 0 }
+    }
+
+    fn all(mut self, dice: &mut Dice) {
+        let flips = std::env::var("FLIPS").map_or(FLIPS, |flips| flips.parse().unwrap());
+        for file in self.files.clone() {
+            let length = std::fs::metadata(self.whole.join(&file)).unwrap().len();
+            self.attempt(&file, Damage::Truncate(usize::try_from(length / 2).unwrap()));
+            self.attempt(&file, Damage::Delete);
+        }
+        for _ in 0..flips {
+            let file = self.files[dice.below(self.files.len() as u64) as usize].clone();
+            let bytes = std::fs::read(self.whole.join(&file)).unwrap();
+            if let Some(at) = place(&bytes, dice) {
+                self.attempt(&file, Damage::Flip(at, 1 << dice.below(8)));
+            }
+        }
+        assert!(self.told > 0, "no damage was ever told");
+        assert_eq!(self.failures, 0, "each is shown above");
+    }
+
+    /// Goes on after a failure, so that one run shows them all.
+    fn attempt(&mut self, file: &Path, damage: Damage) {
+        let attempt = std::panic::AssertUnwindSafe(|| self.check(file, damage));
+        self.failures += usize::from(std::panic::catch_unwind(attempt).is_err());
+    }
+
+    fn check(&mut self, file: &Path, damage: Damage) {
+        let data_dir = self.run.data_dir();
+        std::fs::remove_dir_all(&data_dir).unwrap();
+        copy(&self.whole, &data_dir);
+        spoil(&data_dir.join(file), damage);
+        let what = format!("{} {damage:?}", file.display());
+        let export = bounded(self.run.command(&["export", "--format", "jsonl"]), &what);
+        if export.status.success() {
+            assert!(lines(&export) == self.before, "{what}: the export is not what it was");
+            let resume = bounded(self.run.resume_command(&[]), &what);
+            if resume.status.success() {
+                assert!(comparable(&self.run) == self.after, "{what}: the export after resume differs");
+                return;
+            }
+            self.is_told(file, &resume, &what);
+        } else {
+            self.is_told(file, &export, &what);
+        }
+        bounded_success(self.run.command(&["rebuild"]), &what);
+        bounded_success(self.run.resume_command(&[]), &what);
+        assert!(comparable(&self.run) == self.after, "{what}: the export after rebuild and resume differs");
+    }
+
+    /// The message names the file, or the folder of the database that it belongs to, and the remedy.
+    fn is_told(&mut self, file: &Path, output: &Output, what: &str) {
+        let said = stderr(output);
+        let place = if file.starts_with("queue") { Path::new("queue") } else { file };
+        let place = self.run.data_dir().join(place);
+        assert_eq!(output.status.code(), Some(1), "{what}: {said}");
+        assert!(said.contains("crawl rebuild"), "{what}: {said}");
+        let is_queue = said.contains(self.run.data_dir().join("queue").to_str().unwrap());
+        let is_segment = said.contains(self.run.data_dir().join("segments").to_str().unwrap());
+        // What the queue lost may be seen first by what it no longer knows of.
+        let is_named =
+            said.contains(place.to_str().unwrap()) || file.starts_with("queue") && (is_segment || is_queue);
+        assert!(is_named, "{what}: {said}");
+        assert!(!said.contains("panicked"), "{what}: {said}");
+        self.told += 1;
+    }
+}
+
+/// A place with something in it more often than not: sled's files are mostly empty.
+fn place(bytes: &[u8], dice: &mut Dice) -> Option<usize> {
+    let length = bytes.len() as u64;
+    if length == 0 {
+        return None;
+    }
+    let places = (0..32).map(|_| dice.below(length) as usize).collect::<Vec<_>>();
+    places.iter().copied().find(|&at| bytes[at] != 0).or(places.first().copied())
+}
+
+fn spoil(path: &Path, damage: Damage) {
+    match damage {
+        Damage::Delete => std::fs::remove_file(path).unwrap(),
+        Damage::Truncate(bytes) => {
+            std::fs::File::options().write(true).open(path).unwrap().set_len(bytes as u64).unwrap();
+        }
+        Damage::Flip(at, mask) => {
+            let mut bytes = std::fs::read(path).unwrap();
+            bytes[at] ^= mask;
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+}
+
+fn bounded(mut command: Command, what: &str) -> Output {
+    let begin = Instant::now();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(begin.elapsed() < PATIENCE, "{what}: {command:?} took {:?}", begin.elapsed());
+    output
+}
+
+fn bounded_success(command: Command, what: &str) {
+    let output = bounded(command, what);
+    assert!(output.status.success(), "{what}: {}", stderr(&output));
+}
+
+fn lines(export: &Output) -> Vec<String> {
+    super::run::comparable_lines(&String::from_utf8_lossy(&export.stdout))
+}
+
+fn list(root: &Path, dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            list(root, &entry.path(), files);
+        } else {
+            files.push(entry.path().strip_prefix(root).unwrap().to_owned());
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A crawl is read while it runs: whole documents, exact for what was committed a second ago.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fakesite::{Latency, Misbehaviour, ServeOptions, Site, plain};
+use serde_json::Value;
+
+use super::run::{Run, expect, start, stdout, wait_until};
+
+const WEB: plain::Options = plain::Options { hosts: 12, sitemaps: 10, entries: 50 };
+
+/// A crawl that soon waits for one host alone, which keeps it running.
+fn crawl_that_does_not_end() -> Run {
+    let web = plain::web(WEB).host("silent.test", Site::new().misbehaves(Misbehaviour::NeverAnswers));
+    let latency = Latency::between(Duration::from_millis(20), Duration::from_millis(60));
+    let server = web.serve(ServeOptions { latency, ..ServeOptions::default() }).unwrap();
+    let mut seeds: Vec<String> = (0..WEB.hosts).map(plain::host_name).collect();
+    seeds.push("silent.test".to_owned());
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    Run::on(server, &seeds).flags(&["--concurrency", "8", "--timeout", "600"])
+}
+
+fn json(run: &Run, command: &str) -> Value {
+    serde_json::from_slice(&expect(run.command(&[command, "--format", "json"]), 0).stdout).unwrap()
+}
+
+fn kept(status: &Value) -> u64 {
+    status["entries"]["kept"].as_u64().unwrap()
+}
+
+#[test]
+fn status_export_and_report_are_read_beside_the_crawl() {
+    let run = crawl_that_does_not_end();
+    let mut crawl = start(run.crawl_command());
+    wait_until("some of it is crawled", || run.server.log().len() > 40);
+
+    let before = json(&run, "status");
+    let mut entries: BTreeMap<String, u64> = BTreeMap::new();
+    for entry in run.entries() {
+        *entries.entry(entry["sitemap"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    let after = json(&run, "status");
+    assert_eq!(before["state"], "running");
+    let exported: u64 = entries.values().sum();
+    assert!((kept(&before)..=kept(&after)).contains(&exported), "{before} {exported} {after}");
+    assert!(
+        entries.values().all(|&count| count == u64::from(WEB.entries)),
+        "documents are whole: {entries:?}"
+    );
+
+    wait_until("all but the silent host is shown", || kept(&json(&run, "status")) == WEB.entries_in_all());
+    assert_eq!(run.locs().len() as u64, WEB.entries_in_all());
+    let host = run.command(&["export", "--format", "txt", "--host", &plain::host_name(3)]);
+    assert_eq!(stdout(&expect(host, 0)).lines().count() as u32, WEB.sitemaps * WEB.entries);
+    let report = json(&run, "report");
+    assert_eq!(report["crawl"]["state"], "running");
+    assert_eq!(report["totals"]["entries"]["kept"], WEB.entries_in_all());
+    let text = stdout(&expect(run.command(&["report"]), 0));
+    assert!(text.contains(&plain::host_name(3)), "{text}");
+
+    crawl.kill().unwrap();
+    crawl.wait().unwrap();
+    assert_eq!(
+        run.report()["crawl"]["state"],
+        "interrupted",
+        "what it showed is not taken for the truth any more"
+    );
+    assert_eq!(run.locs().len() as u64, WEB.entries_in_all());
+}

@@ -1,0 +1,141 @@
+//! Nineteen hosts, held by each of the four bounds in turn: the verdict names the right one, more of what it names
+//! does shorten the crawl, and more of what it excludes does not.
+
+use std::process::Command;
+use std::time::Duration;
+
+use fakesite::{Latency, ServeOptions, plain};
+use serde_json::Value;
+
+use super::run::{Run, expect, turn_to_measure};
+
+const HOSTS: u32 = 19;
+
+/// Doubling what held a crawl leaves at most this part of its time. Half of it would be all there is to win; starting,
+/// names, handshakes and robots.txt files take their share.
+const SHORTENED_MAX: f64 = 0.7;
+
+/// Doubling what did not hold it leaves at least this part: what is less is the machine's own noise.
+const UNCHANGED_MIN: f64 = 0.85;
+
+/// The second core is not ours alone: the server of the same crawl needs it too.
+const SHORTENED_BY_A_CORE_MAX: f64 = 0.85;
+
+/// Each wall time is the shortest of so many crawls, since a shared machine makes some of them longer and none shorter.
+const CRAWLS: usize = 2;
+
+/// A comparison is made so often before it fails: other work may last longer than the crawls of one comparison.
+const TRIES_MAX: usize = 8;
+
+/// A crawl of nineteen hosts.
+#[derive(Clone, Copy)]
+struct Setting<'a> {
+    sitemaps: u32,
+    entries: u32,
+    latency_ms: u64,
+    rate: &'a str,
+    concurrency: &'a str,
+    /// The cores it may run on, as `taskset` takes them; `None` for all.
+    cores: Option<&'a str>,
+}
+
+const SMALL: Setting<'static> =
+    Setting { sitemaps: 3, entries: 5, latency_ms: 0, rate: "0", concurrency: "100", cores: None };
+
+impl Setting<'_> {
+    /// Crawls, and gives the report.
+    fn report(&self) -> Value {
+        let options = plain::Options { hosts: HOSTS, sitemaps: self.sitemaps, entries: self.entries };
+        let web = plain::web(options);
+        web.build_pages();
+        let latency = Latency::fixed(Duration::from_millis(self.latency_ms));
+        let server = web.serve(ServeOptions { latency, ..ServeOptions::default() }).unwrap();
+        let seeds: Vec<String> = (0..HOSTS).map(plain::host_name).collect();
+        let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+        let run = Run::on(server, &seeds).flags(&["--rate", self.rate, "--concurrency", self.concurrency]);
+        let command = run.crawl_command();
+        expect(self.cores.map_or_else(|| run.crawl_command(), |cores| pinned(&command, cores)), 0);
+        run.report()
+    }
+
+    fn wall_s(&self) -> f64 {
+        let walls = (0..CRAWLS).map(|_| self.report()["crawl"]["wall_s"].as_f64().unwrap());
+        walls.fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// The same command on these cores.
+fn pinned(command: &Command, cores: &str) -> Command {
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", cores]).arg(command.get_program()).args(command.get_args());
+    pinned
+}
+
+/// `bound` is what the verdict says of the crawl, and of most of its hosts where their stages can tell.
+fn assert_bound(setting: &Setting<'_>, bound: &str) {
+    let mut seen = Vec::new();
+    for _ in 0..TRIES_MAX {
+        let report = setting.report();
+        let hosts = report["hosts"].as_object().unwrap();
+        assert_eq!(hosts.len(), HOSTS as usize);
+        let agree = hosts.values().filter(|host| host["bound"] == bound).count();
+        // A crawl without a core to run on finds bytes late that came in time; only the clocks of the machine know.
+        let is_agreed = agree > hosts.len() / 2 || bound == "cpu";
+        if report["verdict"]["bound"] == bound && is_agreed {
+            return;
+        }
+        seen.push((agree, report["verdict"].clone()));
+    }
+    panic!("not {bound}: {seen:#?}");
+}
+
+fn assert_shortened(before: &Setting<'_>, after: &Setting<'_>, left_max: f64) {
+    let left = (0..TRIES_MAX).map(|_| after.wall_s() / before.wall_s()).find(|left| *left <= left_max);
+    assert!(left.is_some(), "more than {left_max} of the time is left in each of {TRIES_MAX} comparisons");
+}
+
+fn assert_unchanged(before: &Setting<'_>, after: &Setting<'_>) {
+    let left = (0..TRIES_MAX).map(|_| after.wall_s() / before.wall_s()).find(|left| *left >= UNCHANGED_MIN);
+    assert!(
+        left.is_some(),
+        "less than {UNCHANGED_MIN} of the time is left in each of {TRIES_MAX} comparisons"
+    );
+}
+
+#[test]
+fn latency_is_the_network_and_a_nearer_server_helps_where_more_concurrency_does_not() {
+    let _turn = turn_to_measure();
+    let far = Setting { latency_ms: 200, rate: "1000", ..SMALL };
+    assert_bound(&far, "network");
+    assert_shortened(&far, &Setting { latency_ms: 100, ..far }, SHORTENED_MAX);
+    assert_unchanged(&far, &Setting { concurrency: "200", ..far });
+    assert_unchanged(&far, &Setting { rate: "2000", ..far });
+}
+
+#[test]
+fn one_request_a_second_is_politeness_and_a_higher_rate_helps_where_more_concurrency_does_not() {
+    let _turn = turn_to_measure();
+    let paced = Setting { sitemaps: 1, rate: "1", ..SMALL };
+    assert_bound(&paced, "politeness");
+    assert_shortened(&paced, &Setting { rate: "2", ..paced }, SHORTENED_MAX);
+    assert_unchanged(&paced, &Setting { concurrency: "200", ..paced });
+}
+
+#[test]
+fn one_worker_is_concurrency_and_a_second_helps_where_a_higher_rate_does_not() {
+    let _turn = turn_to_measure();
+    let alone = Setting { sitemaps: 1, latency_ms: 20, rate: "100", concurrency: "1", ..SMALL };
+    assert_bound(&alone, "concurrency");
+    assert_shortened(&alone, &Setting { concurrency: "2", ..alone }, SHORTENED_MAX);
+    assert_unchanged(&alone, &Setting { rate: "200", ..alone });
+}
+
+#[test]
+fn large_documents_are_the_processor_and_a_second_core_helps_where_more_concurrency_does_not() {
+    let _turn = turn_to_measure();
+    let large = Setting { sitemaps: 2, entries: 40_000, rate: "1000", cores: Some("0"), ..SMALL };
+    assert_bound(&large, "cpu");
+    assert_shortened(&large, &Setting { cores: Some("0,1"), ..large }, SHORTENED_BY_A_CORE_MAX);
+    assert_unchanged(&large, &Setting { concurrency: "200", ..large });
+    assert_unchanged(&large, &Setting { rate: "2000", ..large });
+}
