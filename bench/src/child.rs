@@ -9,6 +9,9 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// How often a child's memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// What a child that ended had used.
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
@@ -16,15 +19,35 @@ pub struct Used {
     pub cpu: Duration,
     /// From start to end.
     pub wall: Duration,
+    /// The most memory it held, as last seen some milliseconds before its end.
+    pub peak_rss_bytes: u64,
 }
 
 /// Runs `command` to its end.
 pub fn measure(command: &mut Command) -> anyhow::Result<Used> {
     let (before, started) = (children_cpu()?, Instant::now());
-    let status = command.status().with_context(|| format!("failed to run {command:?}"))?;
+    let mut child = command.spawn().with_context(|| format!("failed to run {command:?}"))?;
+    let mut peak_rss_bytes = 0;
+    let status = loop {
+        // Asked while it runs: the system's account of ended children begins with the memory of their parent.
+        peak_rss_bytes = self::peak_rss_bytes(Some(child.id())).unwrap_or(0).max(peak_rss_bytes);
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    };
     let (wall, cpu) = (started.elapsed(), children_cpu()? - before);
     ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(Used { cpu, wall })
+    Ok(Used { cpu, wall, peak_rss_bytes })
+}
+
+/// The most memory that a process has held so far; this one's for `None`.
+pub fn peak_rss_bytes(pid: Option<u32>) -> anyhow::Result<u64> {
+    let pid = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the process has ended")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
 }
 
 /// CPU time of all children that ended and were waited for.

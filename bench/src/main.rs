@@ -4,7 +4,10 @@
 
 mod child;
 mod crawl;
+mod export;
 mod floor;
+mod parse;
+mod queue;
 mod schedule;
 
 use clap::{Parser, Subcommand};
@@ -22,8 +25,14 @@ enum What {
     All,
     /// The whole crawl of the news web against the floor program.
     Crawl(crawl::Args),
+    /// Exports of many entries: their memory, and their CPU time against Python's and pyarrow's.
+    Export(export::Args),
     /// The floor program: fetches, inflates and reads a list of URLs, keeps nothing.
     Floor(floor::Args),
+    /// Reading documents against quick-xml, libdeflate and Python, and the memory it takes.
+    Parse(parse::Args),
+    /// The queue of a large crawl: memory, size on disk, time to open.
+    Queue(queue::Args),
     /// A decision of the schedule with many hosts against one with few.
     Schedule,
 }
@@ -31,11 +40,18 @@ enum What {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
         What::All => {
+            // First, since it measures the memory of this process.
+            queue::run(&queue::Args::default())?;
             schedule::run()?;
+            parse::run(&parse::Args::default())?;
+            export::run(&export::Args::default())?;
             crawl::run(&crawl::Args::default())
         }
         What::Crawl(args) => crawl::run(&args),
+        What::Export(args) => export::run(&args),
         What::Floor(args) => floor::run(&args),
+        What::Parse(args) => parse::run(&args),
+        What::Queue(args) => queue::run(&args),
         What::Schedule => schedule::run(),
     }
 }

@@ -1,11 +1,11 @@
 //! What a decision of the schedule costs, with few hosts and with many.
 //!
-//! A decision is one `next` that starts a request and the `settle` that ends it. Hosts differ in their Crawl-delay, so the
-//! order in which they come is not the order in which they lie in memory. Loading is not part of it.
+//! A decision is all that the schedule does for one request: loading its task, `next` that starts it, `settle` that ends
+//! it, being told of new tasks. The part `next` and `settle` is given by itself too. Hosts differ in their Crawl-delay, so
+//! the order in which they come is not the order in which they lie in memory.
 //!
 //! Taken twice: with nothing else done in between, so that all of the few hosts stays in the processor's caches, and with
-//! other memory read after each batch, as a crawl reads documents, so that neither number finds its own there. The goal
-//! is for the first.
+//! other memory read after each batch, as a crawl reads documents, so that neither number finds its own there.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -43,26 +43,49 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut few = Crawl::with_hosts(FEW)?;
     let mut many = Crawl::with_hosts(MANY)?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "next + settle, median of {ROUNDS} rounds of {DECISIONS_PER_ROUND} decisions")?;
-    let warm = compare(&mut few, &mut many, &[])?;
-    writeln!(out, "  nothing in between:   {warm} (goal: at most {RATIO_GOAL})")?;
-    let documents = vec![1_u8; DOCUMENTS_BYTES];
-    let cold = compare(&mut few, &mut many, &documents)?;
-    writeln!(out, "  documents in between: {cold}")?;
+    writeln!(
+        out,
+        "median of {ROUNDS} rounds of {DECISIONS_PER_ROUND} decisions; goal for a decision: at most {RATIO_GOAL}"
+    )?;
+    for (between, documents) in [("nothing", Vec::new()), ("documents", vec![1_u8; DOCUMENTS_BYTES])] {
+        let [decision, next_and_settle] = compare(&mut few, &mut many, &documents)?;
+        writeln!(out, "  {between} in between")?;
+        writeln!(out, "    a decision:    {decision}")?;
+        writeln!(out, "    next + settle: {next_and_settle}")?;
+    }
     Ok(())
 }
 
-fn compare(few: &mut Crawl, many: &mut Crawl, documents: &[u8]) -> anyhow::Result<String> {
-    let (mut few_ns, mut many_ns, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+/// The whole decision, and its part `next` and `settle`.
+fn compare(few: &mut Crawl, many: &mut Crawl, documents: &[u8]) -> anyhow::Result<[String; 2]> {
+    let (mut few_ns, mut many_ns) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     // In turn, so that what else runs on the machine strikes both.
     for _ in 0..ROUNDS {
-        let (small, large) = (few.round(documents)?, many.round(documents)?);
-        few_ns.push(small);
-        many_ns.push(large);
-        ratios.push(large / small);
+        for (crawl, ns) in [(&mut *few, &mut few_ns), (&mut *many, &mut many_ns)] {
+            let spent = crawl.round(documents)?;
+            ns[0].push(spent.decision());
+            ns[1].push(spent.next_and_settle);
+        }
     }
-    let (few_ns, many_ns, ratio) = (median(&mut few_ns), median(&mut many_ns), median(&mut ratios));
-    Ok(format!("{few_ns:.0} ns with {FEW} hosts, {many_ns:.0} ns with {MANY}, ratio {ratio:.2}"))
+    Ok([0, 1].map(|part| {
+        let mut ratios: Vec<f64> =
+            many_ns[part].iter().zip(&few_ns[part]).map(|(many, few)| many / few).collect();
+        let (few, many) = (median(&mut few_ns[part]), median(&mut many_ns[part]));
+        format!("{few:.0} ns with {FEW} hosts, {many:.0} ns with {MANY}, ratio {:.2}", median(&mut ratios))
+    }))
+}
+
+/// Nanoseconds per decision.
+#[derive(Default)]
+struct Spent {
+    next_and_settle: f64,
+    load_and_wake: f64,
+}
+
+impl Spent {
+    fn decision(&self) -> f64 {
+        self.next_and_settle + self.load_and_wake
+    }
 }
 
 struct Crawl {
@@ -89,19 +112,21 @@ impl Crawl {
         // Until the hosts have left their first order.
         for _ in 0..5 * count / IN_FLIGHT {
             crawl.batch()?;
+            crawl.wake();
+            crawl.load();
         }
         Ok(crawl)
     }
 
-    /// Nanoseconds per decision.
-    fn round(&mut self, documents: &[u8]) -> anyhow::Result<f64> {
-        let mut spent = Duration::ZERO;
+    fn round(&mut self, documents: &[u8]) -> anyhow::Result<Spent> {
+        let mut spent = Spent::default();
         for _ in 0..DECISIONS_PER_ROUND / IN_FLIGHT {
-            spent += self.batch()?;
+            spent.next_and_settle += per_decision(self.batch()?);
+            spent.load_and_wake += per_decision(self.wake() + self.load());
             // One byte of each cache line.
             black_box(documents.iter().step_by(64).map(|&byte| u64::from(byte)).sum::<u64>());
         }
-        Ok(spent.as_secs_f64() * 1e9 / DECISIONS_PER_ROUND as f64)
+        Ok(spent)
     }
 
     fn batch(&mut self) -> anyhow::Result<Duration> {
@@ -116,19 +141,32 @@ impl Crawl {
         for request in &self.started {
             self.schedule.settle(request, Then::Done, self.now);
         }
-        let spent = begun_at.elapsed();
-        for request in std::mem::take(&mut self.started) {
-            self.schedule.woken(request.task.id.host, self.now);
-        }
-        self.load();
-        Ok(spent)
+        Ok(begun_at.elapsed())
     }
 
-    fn load(&mut self) {
-        for (host, _) in self.schedule.hungry(usize::MAX) {
-            let tasks = (0..TASKS_PER_LOAD).map(|_| self.task(host)).collect();
-            self.schedule.load(Loaded { host, inbox: 0, tasks }, self.now);
+    fn wake(&mut self) -> Duration {
+        let begun_at = Instant::now();
+        for request in self.started.drain(..) {
+            self.schedule.woken(request.task.id.host, self.now);
         }
+        begun_at.elapsed()
+    }
+
+    fn load(&mut self) -> Duration {
+        let begun_at = Instant::now();
+        let hungry = self.schedule.hungry(usize::MAX);
+        let mut spent = begun_at.elapsed();
+        let mut loads = Vec::new();
+        for (host, _) in hungry {
+            let tasks = (0..TASKS_PER_LOAD).map(|_| self.task(host)).collect();
+            loads.push(Loaded { host, inbox: 0, busy_since: None, tasks });
+        }
+        let begun_at = Instant::now();
+        for loaded in loads {
+            self.schedule.load(loaded, self.now);
+        }
+        spent += begun_at.elapsed();
+        spent
     }
 
     fn task(&mut self, host: HostId) -> Task {
@@ -164,6 +202,10 @@ fn leased(number: usize, now: Timestamp) -> anyhow::Result<LeasedHost> {
         asked_before: false,
         inbox: 0,
     })
+}
+
+fn per_decision(spent: Duration) -> f64 {
+    spent.as_secs_f64() * 1e9 / DECISIONS_PER_ROUND as f64
 }
 
 fn median(values: &mut [f64]) -> f64 {
