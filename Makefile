@@ -24,6 +24,7 @@ bench:
 	cargo build --release -p crawler -p fakesite -p bench
 	target/release/bench all
 
-# The long forms of the tests: many kills, at every kind of moment.
+# The long forms of the tests: many kills, at every kind of moment; ten minutes of each fuzz target.
 soak:
-	KILL_ROUNDS=200 cargo test --release -p crawler --test main -- --nocapture resume
+	KILL_ROUNDS=200 FLIPS=700 cargo test --release -p crawler --test main -- --nocapture resume damage
+	fuzz/run.sh 600
