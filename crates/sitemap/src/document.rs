@@ -292,12 +292,14 @@ impl DocumentReader {
             Stage::Xml(xml) => xml.0.read(window, *window_offset, last, &mut xml.1, &mut out),
         };
         self.advance(done);
-        self.stopped = self.stopped.or(match &self.stage {
+        let found = match &self.stage {
             Stage::Unknown => Some(Stop::NotASitemap),
             Stage::Xml(xml) if xml.1.refusal().is_some() => Some(Stop::NotASitemap),
             Stage::Xml(xml) if xml.1.is_hopeless() => Some(Stop::Parse),
             _ => None,
-        });
+        };
+        // What the document is counts for more than its length: the last bytes may be read after the ceiling was met.
+        self.stopped = found.or(self.stopped);
     }
 
     /// Looks at the beginning of the document until it shows its format.

@@ -3,7 +3,7 @@
 use sitemap::{Ended, Limits, ProblemKind, limits};
 
 use crate::fixtures::gzip;
-use crate::reading::{base, read};
+use crate::reading::{base, comparable, read, read_in_pieces};
 
 fn urlset(content: &str) -> Vec<u8> {
     format!("<urlset xmlns:video=\"http://www.google.com/schemas/sitemap-video/1.1\">{content}</urlset>")
@@ -20,6 +20,21 @@ fn sixty_thousand_entries_are_all_read_and_noted() {
     let (document, _) = read(&urlset(&content), &base(), Limits::default());
     assert_eq!((document.entries, document.problems, document.ended), (60_000, 1, Ended::Whole));
     assert_eq!(document.problem_counts.get(ProblemKind::TooManyEntries), 1);
+}
+
+/// A token may be cut by the ceiling of the document and be too long by itself.
+#[test]
+fn problems_at_the_ceiling_come_in_one_order_whatever_the_pieces() {
+    let content = format!("{}{}<x y=\"{}\"/>\u{e4}\u{20ac}", url("a"), "text ".repeat(20), "z".repeat(90));
+    let body = urlset(&content.repeat(2));
+    for document_bytes in 0..body.len() as u64 {
+        let narrow = Limits { document_bytes, token_bytes: 60, ..Limits::default() };
+        let whole = comparable(read(&body, &base(), narrow));
+        for sizes in [&[1][..], &[24, 100, 1], &[7, 300]] {
+            let in_pieces = comparable(read_in_pieces(&body, &base(), narrow, sizes));
+            assert_eq!(in_pieces, whole, "{document_bytes} bytes in pieces of {sizes:?}");
+        }
+    }
 }
 
 #[test]
