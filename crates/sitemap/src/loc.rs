@@ -85,7 +85,7 @@ pub(crate) fn begins_with_http(text: &str) -> bool {
 
 /// Whether a text is a URL that needs no rewriting: lower-case scheme, a host of lower-case letters, digits, `-` and `.`
 /// that cannot be a number, no port or user, and printable ASCII.
-fn is_clean(text: &str) -> bool {
+pub(crate) fn is_clean(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
         return false;
     };

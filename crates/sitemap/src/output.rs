@@ -63,7 +63,9 @@ impl<S: Sink> Output<'_, S> {
         let Some(published) = self.published_loc(draft, "entry") else { return };
         let Some(usable) = self.usable_loc(published, draft) else { return };
         let lastmod_at = self.instant(draft);
-        let entry = Entry { loc: as_text(&usable), lastmod_at, ..draft.entry() };
+        let mut entry = Entry { loc: as_text(&usable), lastmod_at, ..draft.entry() };
+        let fates = self.judge_links(&mut entry, draft);
+        apply(&fates, &mut entry);
         self.check_hints(&entry, draft.offset);
         self.sink.entry(&entry);
         self.tally.entries += 1;
@@ -136,6 +138,34 @@ impl<S: Sink> Output<'_, S> {
         Some(usable)
     }
 
+    /// What becomes of each link of `entry`, in their order; nothing where all stay as they are.
+    fn judge_links(&mut self, entry: &mut Entry<'_>, draft: &Draft) -> Vec<Fate> {
+        let are_clean = links(entry).all(|link| link.is_none_or(loc::is_clean));
+        if are_clean && entry.alternates.iter().all(|alternate| loc::is_clean(alternate.href)) {
+            return Vec::new();
+        }
+        let mut fates: Vec<Fate> =
+            links(entry).map(|link| link.map_or(Fate::Kept, |text| self.judge_link(text, draft))).collect();
+        fates.extend(entry.alternates.iter().map(|alternate| self.judge_link(alternate.href, draft)));
+        fates
+    }
+
+    fn judge_link(&mut self, text: &str, draft: &Draft) -> Fate {
+        let base = draft.base.as_ref().unwrap_or(self.base);
+        match loc::absolute(text, base, self.limits.loc_bytes) {
+            Ok(Loc::Rewritten { url, was_relative, was_repaired }) if was_relative || was_repaired => {
+                Fate::Rewritten(url)
+            }
+            Ok(_) => Fate::Kept,
+            Err(error) => {
+                self.problem(ProblemKind::BadLink, draft.offset, || {
+                    format!("link {} {error}, left out", quote(text))
+                });
+                Fate::Dropped
+            }
+        }
+    }
+
     fn instant(&mut self, draft: &Draft) -> Option<Timestamp> {
         let text = draft.lastmod()?;
         let instant = lastmod::parse(text);
@@ -167,6 +197,51 @@ impl<S: Sink> Output<'_, S> {
             });
         }
     }
+}
+
+/// What becomes of a link.
+enum Fate {
+    Kept,
+    Rewritten(String),
+    Dropped,
+}
+
+/// The URLs of `entry` besides its loc and its alternates, in a fixed order.
+fn links<'e, 'd>(entry: &'e mut Entry<'d>) -> impl Iterator<Item = &'e mut Option<&'d str>> {
+    let images = entry.images.iter_mut().flat_map(|image| [&mut image.loc, &mut image.license]);
+    let videos = entry.videos.iter_mut().flat_map(|video| {
+        let own = [
+            &mut video.thumbnail_loc,
+            &mut video.content_loc,
+            &mut video.player_loc,
+            &mut video.gallery_loc,
+            &mut video.uploader_info,
+        ];
+        own.into_iter().chain(video.content_segments.iter_mut().map(|segment| &mut segment.loc))
+    });
+    images.chain(videos)
+}
+
+fn apply<'d>(fates: &'d [Fate], entry: &mut Entry<'d>) {
+    if fates.is_empty() {
+        return;
+    }
+    let mut fates = fates.iter();
+    for (link, fate) in links(entry).zip(&mut fates) {
+        match fate {
+            Fate::Kept => {}
+            Fate::Rewritten(url) => *link = Some(url),
+            Fate::Dropped => *link = None,
+        }
+    }
+    entry.alternates.retain_mut(|alternate| match fates.next() {
+        Some(Fate::Rewritten(url)) => {
+            alternate.href = url;
+            true
+        }
+        Some(Fate::Dropped) => false,
+        Some(Fate::Kept) | None => true,
+    });
 }
 
 fn as_text<'l>(usable: &'l Loc<'_>) -> &'l str {

@@ -88,6 +88,8 @@ kinds! {
     LocTooLong = "loc_too_long",
     /// An entry was dropped because the document ends before its loc does.
     EntryCutShort = "entry_cut_short",
+    /// A link of an image, a video or another version of the page that nobody could follow was left out.
+    BadLink = "bad_link",
     /// A loc longer than sitemaps.org allows was kept.
     LongLoc = "long_loc",
     /// A relative loc was resolved against the document's own URL.
