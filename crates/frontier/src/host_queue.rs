@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::bounds::RETRY_AFTER_MAX;
 use crate::host::{Host, HostId};
 use crate::outcome::SkipReason;
 use crate::politeness::{self, DueTime};
@@ -93,15 +94,17 @@ impl HostQueue {
     pub(crate) fn new(leased: LeasedHost, pace: Pace, now: Timestamp) -> Self {
         let rules = Rules::from_record(leased.robots.as_ref());
         let delay = politeness::delay(pace.spacing, rules.crawl_delay());
+        // The clock may have been set back since: then their age is not known, nor when the host was asked last.
+        let rules_asked_at = rules.asked_at().filter(|asked_at| asked_at.distance(now) < ROBOTS_AGE_MAX);
+        let is_of_future = rules.asked_at() > Some(now);
         let lanes = (0..pace.host_concurrency.max(1)).map(|_| Lane::Free { since: leased.busy_since });
         Self {
             id: leased.host.id(),
             is_seed: leased.is_seed,
-            // The clock may have been set back since.
-            rules_asked_at: rules.asked_at().map(|asked_at| asked_at.min(now)),
+            rules_asked_at: rules_asked_at.map(|asked_at| asked_at.min(now)),
             rules: Box::new(rules),
             asks_robots: false,
-            due: DueTime::of_lent(leased.not_before, leased.asked_before, delay, now),
+            due: DueTime::of_lent(leased.not_before, leased.asked_before || is_of_future, delay, now),
             spacing: pace.spacing,
             jobs: VecDeque::new(),
             lanes: lanes.collect(),
@@ -179,6 +182,7 @@ impl HostQueue {
         if self.parked_until.is_some() {
             return;
         }
+        self.unfold_rules(!loaded.tasks.is_empty());
         for task in loaded.tasks {
             // A refresh of the rules is no task of the queue, though it has the id of one.
             let is_held = self.jobs.iter().any(|job| job.id == task.id && !is_refresh(&job.task));
@@ -335,6 +339,7 @@ impl HostQueue {
         if is_robots {
             self.asks_robots = false;
         }
+        self.unfold_rules(then != Then::Done && self.parked_until.is_none());
         let again = || Job::new(&self.host, Task::clone(&request.task), now);
         match then {
             Then::Done => {
@@ -359,9 +364,13 @@ impl HostQueue {
         }
     }
 
-    /// Asked and answered: whatever the rules are now, they serve for a day.
+    /// Asked and answered: whatever the rules are now, they serve for a day. Rules that were young enough not to be asked
+    /// for grow no younger.
     fn robots_ended(&mut self, now: Timestamp) {
-        self.rules_asked_at = Some(now);
+        let is_young = |fetched_at: Timestamp| fetched_at.distance(now) < ROBOTS_AGE_MAX;
+        if !matches!(*self.rules, Rules::Known { fetched_at, .. } if is_young(fetched_at)) {
+            self.rules_asked_at = Some(now);
+        }
         if matches!(*self.rules, Rules::Unknown) {
             self.set_rules(Rules::Unreachable { since: now });
         }
@@ -375,6 +384,28 @@ impl HostQueue {
         self.jobs.retain(|job| !is_refresh(&job.task));
         for job in &mut self.jobs {
             job.judge(&self.rules);
+        }
+    }
+
+    /// Reads the rules again, if they were given up and `are_wanted`.
+    fn unfold_rules(&mut self, are_wanted: bool) {
+        if let (true, Rules::Known { robots, .. }) = (are_wanted, &mut *self.rules) {
+            robots.unfold();
+        }
+    }
+
+    /// Gives the rules up but for their text.
+    pub(crate) fn fold_rules(&mut self) {
+        if let Rules::Known { robots, .. } = &mut *self.rules {
+            robots.fold();
+        }
+    }
+
+    /// What the rules take while they are at hand; 0 else.
+    pub(crate) fn rules_bytes(&self) -> usize {
+        match &*self.rules {
+            Rules::Known { robots, .. } => robots.bytes(),
+            Rules::Unknown | Rules::Unreachable { .. } => 0,
         }
     }
 
@@ -401,7 +432,8 @@ impl Job {
             moved_to: None,
             hop: 0,
             attempt: task.attempts.saturating_add(1),
-            not_before: task.not_before,
+            // A later moment than a lent host may be waited for was named by a clock that was set back since.
+            not_before: task.not_before.map(|at| at.min(now + RETRY_AFTER_MAX)),
             known_at: now,
             skip: None,
             task: Box::new(task),

@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod politeness;
 pub mod robots;
 pub mod rules;
+mod rules_at_hand;
 pub mod schedule;
 pub mod scope;
 pub mod seed;

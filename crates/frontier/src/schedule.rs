@@ -16,6 +16,7 @@ use crate::host::{Host, HostId};
 use crate::host_queue::{Choice, HostQueue};
 use crate::outcome::SkipReason;
 use crate::rules::Rules;
+use crate::rules_at_hand::{self, RulesAtHand};
 use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::work_queue::{LeasedHost, Loaded, Release};
@@ -61,6 +62,14 @@ impl Request {
     /// The URL of this hop: the task's, or where a redirect led.
     pub fn url(&self) -> &str {
         self.moved_to.as_deref().unwrap_or(&self.task.url)
+    }
+
+    /// The host that is asked: another one than [`Request::host`] only where redirects of a robots.txt led there.
+    pub fn asked(&self) -> Option<Host> {
+        self.moved_to.as_ref().map_or_else(
+            || Some(Host::clone(&self.host)),
+            |moved_to| Host::of(&url::Url::parse(moved_to).ok()?),
+        )
     }
 }
 
@@ -110,6 +119,7 @@ pub struct Schedule {
     hosts: Slab<Placed>,
     places: HashMap<HostId, usize>,
     due: DueTimes,
+    rules: RulesAtHand,
     in_flight: usize,
     /// Places that may want tasks, and places that may have nothing left; judged when their turn comes.
     hungry: VecDeque<usize>,
@@ -119,6 +129,8 @@ pub struct Schedule {
 struct Placed {
     queue: HostQueue,
     choice: Option<Choice>,
+    /// The last use of its rules.
+    rules_use: Option<u64>,
     in_hungry: bool,
     in_idle: bool,
 }
@@ -132,6 +144,7 @@ impl Schedule {
             hosts: Slab::new(),
             places: HashMap::new(),
             due: DueTimes::default(),
+            rules: RulesAtHand::default(),
             in_flight: 0,
             hungry: VecDeque::new(),
             idle: VecDeque::new(),
@@ -145,8 +158,15 @@ impl Schedule {
         if self.places.contains_key(&id) {
             return;
         }
-        let place = self.hosts.insert(Placed { queue, choice: None, in_hungry: false, in_idle: false });
+        let place = self.hosts.insert(Placed {
+            queue,
+            choice: None,
+            rules_use: None,
+            in_hungry: false,
+            in_idle: false,
+        });
         self.places.insert(id, place);
+        self.rules_used(id);
         self.arrange(place, now);
     }
 
@@ -168,7 +188,9 @@ impl Schedule {
 
     /// The answer to [`hungry`](Self::hungry): what a host has to do, in the queue's order.
     pub fn load(&mut self, loaded: Loaded, now: Timestamp) {
-        self.change(loaded.host, now, |queue| queue.load(loaded, now));
+        let host = loaded.host;
+        self.change(host, now, |queue| queue.load(loaded, now));
+        self.rules_used(host);
     }
 
     /// New tasks were committed for this host. Hosts that are not lent are passed over.
@@ -223,16 +245,21 @@ impl Schedule {
     /// A request ended and what came of it is durable; its lane is free. Where it brought rules, a rest or new tasks,
     /// tell those first.
     pub fn settle(&mut self, request: &Request, then: Then, now: Timestamp) {
+        let goes_on = then != Then::Done;
         if let Some(placed) = self.placed(request) {
             placed.queue.settle(request, then, now);
             self.in_flight = self.in_flight.saturating_sub(1);
             self.arrange(request.place, now);
+            if goes_on {
+                self.rules_used(request.id.host);
+            }
         }
     }
 
     /// The rules of a host were fetched, or turned out to be unreachable.
     pub fn rules(&mut self, host: HostId, rules: Rules, now: Timestamp) {
         self.change(host, now, |queue| queue.set_rules(rules));
+        self.rules_used(host);
     }
 
     /// A host asked for a rest: nothing of it starts before `until`.
@@ -269,7 +296,10 @@ impl Schedule {
             let Some(&place) = self.places.get(&release.host) else { continue };
             if self.hosts.get(place).is_some_and(|placed| placed.queue.is_leaving()) {
                 self.places.remove(&release.host);
-                self.hosts.remove(place);
+                let placed = self.hosts.remove(place);
+                if let Some(rules_use) = placed.rules_use {
+                    self.rules.forget(rules_use);
+                }
             }
         }
     }
@@ -309,6 +339,24 @@ impl Schedule {
     fn placed(&mut self, request: &Request) -> Option<&mut Placed> {
         // A place is given anew only when nothing of its host is in flight.
         self.hosts.get_mut(request.place).filter(|placed| placed.queue.id() == request.id.host)
+    }
+
+    /// The rules of `host` may have been read; where too many are at hand, those unused longest are given up.
+    fn rules_used(&mut self, host: HostId) {
+        let Some(&place) = self.places.get(&host) else { return };
+        if let Some(placed) = self.hosts.get_mut(place) {
+            if let Some(rules_use) = placed.rules_use.take() {
+                self.rules.forget(rules_use);
+            }
+            let bytes = placed.queue.rules_bytes();
+            placed.rules_use = (bytes > 0).then(|| self.rules.used(place, bytes));
+        }
+        while let Some(oldest) = self.rules.take_oldest_beyond(rules_at_hand::BYTES_MAX) {
+            if let Some(placed) = self.hosts.get_mut(oldest) {
+                placed.queue.fold_rules();
+                placed.rules_use = None;
+            }
+        }
     }
 
     fn change(&mut self, host: HostId, now: Timestamp, change: impl FnOnce(&mut HostQueue)) {
@@ -594,14 +642,93 @@ mod tests {
     #[test]
     fn a_host_that_a_lost_session_may_have_asked_waits_one_delay() {
         let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-        let record = crate::work_queue::RobotsRecord {
-            fetched_at: at(-10),
-            rules: Some(Robots::parse(b"User-agent: *\nCrawl-delay: 5", "crawler").to_text()),
-            validator: crate::Validator::default(),
-        };
+        let record = record("User-agent: *\nCrawl-delay: 5", at(-10));
         schedule.admit(LeasedHost { robots: Some(record), asked_before: true, ..leased("a") }, at(0));
         load(&mut schedule, "a", &["/1"], at(0));
         assert_waits(&schedule.next(at(0)), Some(at(5)));
+    }
+
+    fn record(text: &str, fetched_at: Timestamp) -> crate::work_queue::RobotsRecord {
+        let rules = Some(Robots::parse(text.as_bytes(), "crawler").to_text());
+        crate::work_queue::RobotsRecord { fetched_at, rules, validator: crate::Validator::default() }
+    }
+
+    #[test]
+    fn rules_that_an_earlier_session_fetched_serve_until_they_are_a_day_old() {
+        const DAY_S: i64 = 24 * 60 * 60;
+        for (age_s, path_asked) in [(DAY_S - 1, "/1"), (DAY_S, "/robots.txt"), (0, "/1")] {
+            let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+            schedule.admit(LeasedHost { robots: Some(record("", at(-age_s))), ..leased("a") }, at(0));
+            load(&mut schedule, "a", &["/1"], at(0));
+            assert_eq!(path(&started(schedule.next(at(0)))), path_asked, "{age_s} s old");
+        }
+    }
+
+    #[test]
+    fn rules_of_an_unknown_age_are_asked_for_again_and_the_host_waits_one_delay() {
+        // The clock was set back by two days since they were fetched.
+        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+        let known = record("User-agent: *\nCrawl-delay: 5", at(2 * 24 * 60 * 60));
+        schedule.admit(LeasedHost { robots: Some(known), ..leased("a") }, at(0));
+        load(&mut schedule, "a", &["/1"], at(0));
+        assert_waits(&schedule.next(at(0)), Some(at(5)));
+        assert_eq!(path(&started(schedule.next(at(5)))), "/robots.txt");
+    }
+
+    #[test]
+    fn rules_of_ten_thousand_hosts_take_bounded_memory_and_go_on_being_obeyed() {
+        const HOSTS: usize = 10_000;
+        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+        let mut rules: String = (0..60).map(|n| format!("Disallow: /private/{n}\n")).collect();
+        rules.insert_str(0, "User-agent: *\nDisallow: /x\n");
+        let rules = record(&rules, at(-1));
+        let names: Vec<String> = (0..HOSTS).map(|n| format!("h{n}")).collect();
+        for name in &names {
+            schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(name) }, at(0));
+            assert!(schedule.rules.bytes() <= rules_at_hand::BYTES_MAX);
+        }
+        let at_hand = schedule.hosts.iter().filter(|(_, placed)| placed.queue.rules_bytes() > 0).count();
+        assert!(at_hand > 1_000 && at_hand < HOSTS / 2, "{at_hand} of {HOSTS}");
+        schedule.hungry(HOSTS);
+        // The first have given up their rules, the last have not.
+        for name in [&names[0], &names[HOSTS - 1]] {
+            let tasks = vec![task(name, "/x/1"), task(name, "/open")];
+            schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, at(0));
+            assert!(matches!(schedule.next(at(0)), Next::Skip(_, SkipReason::RobotsDisallowed)));
+        }
+    }
+
+    #[test]
+    fn a_clock_set_forward_saves_up_no_burst() {
+        // A year passed by the clock since the last request: each still waits for one delay.
+        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+        let known = record("", at(-10));
+        let lent = LeasedHost {
+            robots: Some(known),
+            asked_before: true,
+            not_before: Some(at(-31_536_000)),
+            ..leased("a")
+        };
+        schedule.admit(lent, at(0));
+        load(&mut schedule, "a", &["/1", "/2", "/3"], at(0));
+        for second in 1..=3 {
+            assert_waits(&schedule.next(at_ms(second * 1_000 - 1)), Some(at(second)));
+            let request = started(schedule.next(at(second)));
+            schedule.settle(&request, Then::Done, at(second));
+        }
+    }
+
+    #[test]
+    fn a_task_that_a_wrong_clock_put_off_waits_no_longer_than_a_rest_within_a_run() {
+        let mut schedule = with_host("", 1, &[]);
+        schedule.woken(host("a").id(), at(0));
+        let far = Task { not_before: Some(at(31_536_000)), attempts: 1, ..task("a", "/1") };
+        assert_eq!(schedule.hungry(1).len(), 1);
+        schedule.load(
+            Loaded { host: host("a").id(), inbox: 1, busy_since: Some(at(0)), tasks: vec![far] },
+            at(0),
+        );
+        assert_waits(&schedule.next(at(0)), Some(at(120)));
     }
 
     #[test]

@@ -30,6 +30,13 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The span between two moments, whichever is the later.
+    pub fn distance(self, other: Self) -> Duration {
+        self.since(other).max(other.since(self))
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 

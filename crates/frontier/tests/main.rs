@@ -4,4 +4,8 @@
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod robots;
+#[cfg(test)]
 mod simulation;

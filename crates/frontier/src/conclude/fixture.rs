@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Answer, Conclusion, Context, conclude};
+use super::{Answer, Conclusion, Context, conclude, conclude_known};
 use crate::answer::DocumentSummary;
 use crate::host::Host;
 use crate::outcome::{ErrorKind, Outcome};
@@ -67,7 +67,16 @@ impl Asked {
     }
 
     pub(super) fn answered(&self, answer: &Answer) -> Conclusion {
-        let context = Context {
+        conclude(&self.context(), answer)
+    }
+
+    /// What follows without a request.
+    pub(super) fn known(&self) -> Option<Conclusion> {
+        conclude_known(&self.context())
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
             host: &self.host,
             task: &self.task,
             url: &self.url,
@@ -78,8 +87,7 @@ impl Asked {
             best: self.best.as_ref(),
             now: NOW,
             jitter: 0.0,
-        };
-        conclude(&context, answer)
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod sitemap;
 
 use std::collections::BTreeMap;
 
+pub use robots_txt::conclude_known;
+
 use crate::answer::Answer;
 use crate::discovery::Leads;
 use crate::host::Host;

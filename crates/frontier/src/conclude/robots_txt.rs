@@ -6,7 +6,8 @@ use crate::discovery::{Leads, from_robots};
 use crate::outcome::{ErrorKind, Fetched, Outcome, SkipReason};
 use crate::politeness::is_too_slow;
 use crate::robots::Robots;
-use crate::task::REFRESH_DEPTH;
+use crate::rules::ROBOTS_AGE_MAX;
+use crate::task::{REFRESH_DEPTH, TaskKind};
 use crate::work_queue::RobotsRecord;
 
 use super::fault::Fault;
@@ -31,6 +32,17 @@ pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
         400..=499 => absent(context, None),
         _ => unreachable(context, answer, ErrorKind::HttpStatus),
     }
+}
+
+/// What the robots.txt of a host leads to whose rules were fetched less than a day ago, and which need not be asked for
+/// again (RFC 9309 section 2.4): a new seed on a host that another one led to. `None` where it must be asked.
+pub fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
+    let known = context.cached_rules?;
+    let rules = known.rules.as_deref()?;
+    let is_young = context.now.distance(known.fetched_at) < ROBOTS_AGE_MAX;
+    let is_asked = context.task.kind == TaskKind::Robots && context.task.depth != REFRESH_DEPTH;
+    let robots = (is_young && is_asked).then(|| Robots::from_text(rules))?;
+    Some(ruled(context, &robots, known.clone(), Outcome::NotModified))
 }
 
 /// Whether the file did not come whole, so that a rule may be missing. A file over the ceiling has been read as
@@ -90,7 +102,7 @@ fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conc
     let fault = Fault::of(context, answer, cause);
     let conclusion = fault.conclude(context, || {
         let stale = context.cached_rules.filter(|cached| {
-            cached.rules.is_some() && context.now.since(cached.fetched_at) < ROBOTS_STALE_MAX
+            cached.rules.is_some() && context.now.distance(cached.fetched_at) < ROBOTS_STALE_MAX
         });
         if let Some(cached) = stale {
             let robots = Robots::from_text(cached.rules.as_deref().unwrap_or_default());
@@ -121,7 +133,6 @@ mod tests {
     use crate::conclude::fixture::{Asked, NOW, after, cached, days_ago, no_answer, redirect, rules, status};
     use crate::schedule::Then;
     use crate::scope::{Probe, Scope};
-    use crate::task::TaskKind;
     use crate::validator::Validator;
 
     const FIRST_GUESS: (&str, TaskKind) = ("https://a.example/sitemap.xml", TaskKind::Probe(0));
@@ -265,6 +276,27 @@ mod tests {
         let bearable =
             Asked::robots().answered(&rules(&format!("User-agent: *\nCrawl-delay: 60\n{sitemaps}")));
         assert_eq!(bearable.leads().len(), 2);
+    }
+
+    #[test]
+    fn young_rules_need_not_be_asked_for_and_lead_to_the_same_sitemaps() {
+        let known = cached("User-agent: *\nDisallow: /private\nSitemap: /s.xml", NOW);
+        let conclusion_of = |asked: &Asked| asked.known();
+        let conclusion = conclusion_of(&Asked { cached: Some(known.clone()), ..Asked::robots() }).unwrap();
+        assert_eq!(conclusion.ended(), &Outcome::NotModified);
+        assert_eq!(conclusion.leads(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
+        let old = Asked { cached: Some(cached("", days_ago(1))), ..Asked::robots() };
+        let unreachable = RobotsRecord { rules: None, ..known.clone() };
+        let mut refresh = Asked { cached: Some(known.clone()), ..Asked::robots() };
+        refresh.task.depth = REFRESH_DEPTH;
+        let others = [
+            old,
+            refresh,
+            Asked { cached: Some(unreachable), ..Asked::robots() },
+            Asked { cached: Some(known), ..Asked::sitemap() },
+            Asked::robots(),
+        ];
+        assert!(others.iter().all(|asked| conclusion_of(asked).is_none()));
     }
 
     #[test]

@@ -38,7 +38,11 @@ use rule_set::RuleSet;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Robots {
+    /// Whom the file was read for, in lower case; empty where the rules are anyone's.
+    product_token: String,
     rules: Arc<RuleSet>,
+    /// The text of all this, while it is not at hand.
+    folded: Option<Box<str>>,
     sitemaps: Vec<String>,
     crawl_delay: Option<Duration>,
 }
@@ -58,7 +62,8 @@ impl Robots {
         for record in record::records(&text) {
             reader.take(record);
         }
-        reader.finish()
+        let product_token = self::product_token(product_token).to_ascii_lowercase();
+        Robots { product_token, ..reader.finish() }
     }
 
     /// The rules of a host that has none: robots.txt is unavailable (RFC 9309 section 2.3.1.3).
@@ -72,7 +77,8 @@ impl Robots {
     }
 
     fn new(rules: Vec<Rule>, sitemaps: Vec<String>, crawl_delay: Option<Duration>) -> Robots {
-        Robots { rules: Arc::new(RuleSet::new(rules)), sitemaps, crawl_delay }
+        let product_token = String::new();
+        Robots { product_token, rules: Arc::new(RuleSet::new(rules)), folded: None, sitemaps, crawl_delay }
     }
 
     /// Whether `url` may be fetched: the longest rule that matches its path and query decides, Allow wins a tie, and
@@ -80,13 +86,17 @@ impl Robots {
     ///
     /// That `url` is on the host of these rules is the caller's to know.
     pub fn allows(&self, url: &Url) -> bool {
+        if let Some(text) = &self.folded {
+            return Robots::from_text(text).allows(url);
+        }
         let target = percent::target(url);
         target == "/robots.txt" || self.rules.allow(&target)
     }
 
     /// The values of the Sitemap lines in their order: trimmed, without fragment, each once, relative ones as written.
     ///
-    /// They hold for every crawler (sitemaps.org), whichever group they stand in.
+    /// They hold for every crawler (sitemaps.org), whichever group they stand in. None of them is at hand while the rules
+    /// lie folded in the schedule.
     pub fn sitemaps(&self) -> &[String] {
         &self.sitemaps
     }
@@ -102,7 +112,41 @@ impl Robots {
     ///
     /// At most about three times [`Robots::BYTES_MAX`], when every octet had to be percent-encoded.
     pub fn to_text(&self) -> String {
-        text::write(self)
+        self.folded.as_ref().map_or_else(|| text::write(self), |text| text.to_string())
+    }
+
+    /// Gives up all but the text and the Crawl-delay; a question reads the text anew, for itself.
+    pub(crate) fn fold(&mut self) {
+        if self.folded.is_none() {
+            let folded = Some(self.to_text().into());
+            *self = Robots { folded, crawl_delay: self.crawl_delay, ..Robots::allow_all() };
+        }
+    }
+
+    /// Reads the text again, if that is all there is.
+    pub(crate) fn unfold(&mut self) {
+        if let Some(text) = self.folded.take() {
+            *self = Robots::from_text(&text);
+        }
+    }
+
+    /// About how much memory it takes, but for what a folded one does: 0 then.
+    pub(crate) fn bytes(&self) -> usize {
+        /// Of a rule besides its pattern: twice a text's head, a number, and what allocating costs.
+        const RULE_BYTES: usize = 128;
+        if self.folded.is_some() {
+            return 0;
+        }
+        // texting_robots holds each pattern once more.
+        let rules = self.rules.rules().iter().map(|rule| RULE_BYTES + 2 * rule.pattern.len());
+        let sitemaps = self.sitemaps.iter().map(|sitemap| size_of::<String>() + sitemap.len());
+        rules.sum::<usize>() + sitemaps.sum::<usize>()
+    }
+
+    /// Whether `text`, from [`Robots::to_text`], holds for `product_token`: a file was read for one token, and says other
+    /// things to another.
+    pub fn text_speaks_to(text: &str, product_token: &str) -> bool {
+        text::product_token(text).is_none_or(|known| known.eq_ignore_ascii_case(product_token))
     }
 
     /// Reads back what [`Robots::to_text`] wrote; the result behaves as the original did.

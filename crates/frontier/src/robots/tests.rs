@@ -216,7 +216,10 @@ fn the_small_form_is_a_line_for_each_thing_kept() {
         "# ours\nUser-agent: *\nDisallow: /b\u{fc}\nAllow: /%61*$\nCrawl-delay: 1.5\nSitemap: /s.xml\n",
     );
     let text = robots.to_text();
-    assert_eq!(text, "disallow: /b%C3%BC\nallow: /a*$\ncrawl-delay: 1.500000000\nsitemap: /s.xml\n");
+    assert_eq!(
+        text,
+        "product-token: sitemap-crawler\ndisallow: /b%C3%BC\nallow: /a*$\ncrawl-delay: 1.500000000\nsitemap: /s.xml\n"
+    );
     assert_eq!(Robots::from_text(&text).to_text(), text);
 }
 

@@ -1,16 +1,21 @@
 //! The small form of a host's rules, as the queue keeps it.
 //!
-//! A line each: `allow: PATTERN`, `disallow: PATTERN`, `crawl-delay: SECONDS`, `sitemap: URL`, patterns in the one
+//! First `product-token: TOKEN`, unless the rules are anyone's. Then a line each: `allow: PATTERN`, `disallow: PATTERN`, `crawl-delay: SECONDS`, `sitemap: URL`, patterns in the one
 //! spelling of `percent`.
 
 use super::rule::{Rule, Verdict};
 use super::{Robots, crawl_delay};
+
+const PRODUCT_TOKEN: &str = "product-token";
 
 pub(super) fn write(robots: &Robots) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: &str| {
         text.extend([key, ": ", value, "\n"]);
     };
+    if !robots.product_token.is_empty() {
+        line(PRODUCT_TOKEN, &robots.product_token);
+    }
     for rule in robots.rules.rules() {
         let key = match rule.verdict {
             Verdict::Allow => "allow",
@@ -27,6 +32,12 @@ pub(super) fn write(robots: &Robots) -> String {
     text
 }
 
+/// Whom the rules in `text` were read for; `None` where they are anyone's.
+pub(super) fn product_token(text: &str) -> Option<&str> {
+    let (key, value) = text.split('\n').next()?.split_once(": ")?;
+    (key == PRODUCT_TOKEN).then_some(value)
+}
+
 pub(super) fn read(text: &str) -> Robots {
     let mut rules = Vec::new();
     let mut sitemaps = Vec::new();
@@ -40,5 +51,6 @@ pub(super) fn read(text: &str) -> Robots {
             _ => {}
         }
     }
-    Robots::new(rules, sitemaps, delay)
+    let product_token = product_token(text).unwrap_or_default().to_owned();
+    Robots { product_token, ..Robots::new(rules, sitemaps, delay) }
 }

@@ -10,12 +10,13 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 pub use model::{ModelQueue, REAPED_REST, RENEWAL_MARGIN};
-pub use wall_time::busy_us;
+pub use wall_time::{busy_us, set_back_by};
 
 use crate::account::Account;
 use crate::fetch_record::{FetchRecord, SessionId};
 use crate::host::{Host, HostId};
-use crate::outcome::{Outcome, SkipReason, TaskOutcome};
+use crate::outcome::{ErrorKind, Outcome, SkipReason, TaskOutcome};
+use crate::robots::Robots;
 use crate::task::{NewTask, Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::validator::Validator;
@@ -41,6 +42,13 @@ pub struct RobotsRecord {
     pub rules: Option<String>,
     /// For asking again.
     pub validator: Validator,
+}
+
+impl RobotsRecord {
+    /// Whether the rules were read for `product_token`, or are anyone's: a crawl may go on under another name.
+    pub fn speaks_to(&self, product_token: &str) -> bool {
+        self.rules.as_deref().is_none_or(|text| Robots::text_speaks_to(text, product_token))
+    }
 }
 
 /// A host lent to a session.
@@ -91,7 +99,11 @@ impl GivenUp {
     /// rules of its host could not be had.
     pub fn of(task: TaskId, kind: TaskKind, outcome: &Outcome) -> Option<Self> {
         match outcome {
-            Outcome::Failed(_) => Some(Self { task, for_want_of_rules: kind == TaskKind::Robots }),
+            Outcome::Failed(error) => {
+                // A blocked address is met in asking for the rules.
+                let for_want_of_rules = kind == TaskKind::Robots || *error == ErrorKind::BlockedAddress;
+                Some(Self { task, for_want_of_rules })
+            }
             Outcome::Skipped(SkipReason::RobotsUnreachable) => Some(Self { task, for_want_of_rules: true }),
             _ => None,
         }
@@ -118,6 +130,16 @@ pub struct HostUpdate {
     pub host: HostId,
     /// Its rules, fetched anew.
     pub robots: RobotsRecord,
+}
+
+/// A host that asked to be left in peace (Retry-After). Committed with the outcome that brought the wish, so that it holds
+/// for the whole host even where its borrower is killed before the host is given back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HostRest {
+    /// The host.
+    pub host: HostId,
+    /// No request may leave before this.
+    pub until: Timestamp,
 }
 
 /// The bytes that a commit adds to an open segment.
@@ -169,6 +191,8 @@ pub struct Commit {
     pub found: Vec<NewTask>,
     /// Hosts whose rules were fetched.
     pub hosts: Vec<HostUpdate>,
+    /// Hosts that asked for a rest; a shorter one than is known shortens nothing. Hosts not known are passed over.
+    pub rests: Vec<HostRest>,
     /// The entries of the outcomes, already on disk.
     pub segment: Option<SegmentRef>,
     /// What the session used so far.
@@ -291,7 +315,9 @@ pub enum QueueError {
 /// A commit is all or nothing and is applied once however often it is sent. Times are the queue's own clock's.
 /// Order within a host is by [`Task::priority`], then by id.
 pub trait WorkQueue: Send + Sync + 'static {
-    /// Opens a session for `worker`, a name for people. A queue of one machine ends all earlier sessions thereby.
+    /// Opens a session for `worker`, a name for people. A queue of one machine ends all earlier sessions thereby, takes
+    /// their hosts back ([`HostRecord::take_back`]), and where its clock shows less than at the last commit it corrects
+    /// what it knows of hosts ([`HostRecord::set_back`]).
     fn open_session(&self, worker: &str) -> impl Future<Output = Result<Session, QueueError>> + Send;
 
     /// Lends up to `n` hosts that have pending tasks and are due ([`HostRecord::due_at`]), those due longest first,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, SegmentRef,
-    Session, SessionRecord, Usage, WorkQueue,
+    Session, SessionRecord, Usage, WorkQueue, set_back_by,
 };
 use crate::account::Account;
 use crate::fetch_record::{FetchRecord, SessionId};
@@ -114,9 +114,11 @@ impl WorkQueue for ModelQueue {
         let mut state = self.state();
         if self.ttl.is_none() {
             state.alive.clear();
-            state.leases.clear();
         }
         let number = u32::try_from(state.sessions.len()).unwrap_or(u32::MAX);
+        if self.ttl.is_none() {
+            state.begin(number, now);
+        }
         let session = Session { id: SessionId(u128::from(number) + 1), number, started_at: now };
         state.alive.insert(session.id, now);
         state.sessions.push(SessionRecord {
@@ -208,6 +210,20 @@ impl WorkQueue for ModelQueue {
 
 /// Lending.
 impl State {
+    /// Hosts are no longer lent, and what is known of them fits the clock of session `number`.
+    fn begin(&mut self, number: u32, now: Timestamp) {
+        let set_back = set_back_by(now, &self.sessions);
+        for (id, record) in &mut self.hosts {
+            if !set_back.is_zero() {
+                record.set_back(set_back, number, now, &self.sessions);
+            }
+            if self.leases.contains_key(id) {
+                record.take_back(number, now, &self.sessions);
+            }
+        }
+        self.leases.clear();
+    }
+
     fn lease(&mut self, caller: Caller, session: &Session, n: usize) -> Vec<LeasedHost> {
         let mut due: Vec<(Timestamp, HostId)> = self
             .hosts
@@ -281,10 +297,13 @@ impl State {
         self.alive.retain(|id, _| !dead.contains(id));
         let orphans: Vec<HostId> =
             self.leases.iter().filter(|(_, id)| dead.contains(id)).map(|(&host, _)| host).collect();
+        // Reaping belongs to no session: its time ends where the latest began.
+        let number = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         for host in orphans {
             self.leases.remove(&host);
             if let Some(record) = self.hosts.get_mut(&host) {
                 record.not_before = record.not_before.max(Some(now + REAPED_REST));
+                record.take_back(number, now, &self.sessions);
             }
         }
         dead.len()
@@ -324,6 +343,11 @@ impl State {
         for update in commit.hosts {
             if let Some(record) = self.hosts.get_mut(&update.host) {
                 record.robots = Some(update.robots);
+            }
+        }
+        for rest in commit.rests {
+            if let Some(record) = self.hosts.get_mut(&rest.host) {
+                record.not_before = record.not_before.max(Some(rest.until));
             }
         }
         // At the end: a host whose last task brought its next one was busy all the time.

@@ -118,6 +118,8 @@ macro_rules! work_queue_suite {
             a_host_with_new_tasks_stays_lent,
             a_retry_stays_pending_with_its_time,
             a_parked_host_is_not_lent_before_its_date,
+            a_rest_outlives_the_session_that_was_asked_for_it,
+            a_long_rest_puts_the_host_of_a_lost_session_aside,
             a_final_url_counts_as_read,
             an_outcome_of_a_task_that_is_not_pending_changes_nothing,
             a_guess_that_finds_nothing_leaves_no_trace,

@@ -2,7 +2,11 @@
 //!
 //! Every queue and every reader does this arithmetic through here, so that their figures agree.
 
+use std::time::Duration;
+
 use super::{HostRecord, Session, SessionRecord};
+use crate::bounds::RETRY_AFTER_MAX;
+use crate::politeness::CRAWL_DELAY_MAX;
 use crate::timestamp::Timestamp;
 
 impl HostRecord {
@@ -47,6 +51,43 @@ impl HostRecord {
         let was_busy = self.busy_since.is_some_and(|(number, _)| number != session.number);
         was_busy || self.robots.as_ref().is_some_and(|robots| robots.fetched_at < session.started_at)
     }
+}
+
+/// What a new session makes of hosts that earlier ones left.
+impl HostRecord {
+    /// It is taken back from a session that left no word. Where it asked for a longer rest than is waited for within a
+    /// run, it is put aside, as its borrower would have done.
+    ///
+    /// `session`, `now` and `sessions` are those of [`HostRecord::keep_time`].
+    pub fn take_back(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
+        self.parked |= self.not_before.is_some_and(|until| until.since(now) > RETRY_AFTER_MAX);
+        self.keep_time(session, now, sessions);
+    }
+
+    /// The clock was set back by `span` since this was written: what lies in its future is corrected by that.
+    ///
+    /// So a rest lasts as long as it would have, and nobody waits for a moment that a wrong clock named. Where even the
+    /// beginning of its work lies in the future, [`HostRecord::asked_before`] cannot tell any more whether it was asked a
+    /// moment ago: it rests for the longest delay there is.
+    pub fn set_back(&mut self, span: Duration, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
+        if self.due_at() <= now {
+            return;
+        }
+        self.not_before = self.not_before.map(|until| until - span);
+        if let (Some(since), Some(last)) =
+            (self.busy_since.filter(|(_, since)| *since > now), sessions.last())
+        {
+            let until = (last.session.number, last.last_commit_at);
+            self.wall_us = self.wall_us.saturating_add(busy_us(since, until, sessions));
+            self.busy_since = Some((session, now));
+            self.not_before = self.not_before.max(Some(now + CRAWL_DELAY_MAX));
+        }
+    }
+}
+
+/// By how much the clock shows less at `now` than at the last commit of the sessions so far.
+pub fn set_back_by(now: Timestamp, sessions: &[SessionRecord]) -> Duration {
+    sessions.last().map_or(Duration::ZERO, |last| last.last_commit_at.since(now))
 }
 
 /// The crawl's wall time between two moments, each with the number of its session, in microseconds.
@@ -95,6 +136,48 @@ mod tests {
     fn a_clock_set_back_between_sessions_takes_nothing_away() {
         let sessions = [session(0, 5_000, 5_010), session(1, 100, 100)];
         assert_eq!(busy_us((0, at(5_004)), (1, at(107)), &sessions), (6 + 7) * 1_000_000);
+    }
+
+    /// A host that was known busy since 90 s of the clock, and that may not be asked before `not_before_s` of it.
+    fn busy_host(not_before_s: Option<i64>) -> HostRecord {
+        let host = crate::host::Host::of(&url::Url::parse("https://a.example/").unwrap()).unwrap();
+        let not_before = not_before_s.map(at);
+        HostRecord { not_before, busy_since: Some((0, at(90))), ..HostRecord::new(host) }
+    }
+
+    #[test]
+    fn a_clock_set_back_shortens_rests_by_as_much_and_every_host_rests_for_the_longest_delay() {
+        let sessions = [session(0, 80, 100)];
+        assert_eq!(set_back_by(at(40), &sessions), Duration::from_secs(60));
+        assert_eq!(set_back_by(at(101), &sessions), Duration::ZERO);
+        for (not_before_s, rests_until_s) in
+            [(None, 100), (Some(95), 100), (Some(110), 100), (Some(500), 440)]
+        {
+            let mut host = busy_host(not_before_s);
+            host.set_back(Duration::from_secs(60), 1, at(40), &sessions);
+            assert_eq!(host.not_before, Some(at(rests_until_s)), "{not_before_s:?}");
+            assert_eq!(host.due_at(), at(rests_until_s), "nobody waits for a moment of the wrong clock");
+            assert_eq!((host.wall_us, host.busy_since), (10_000_000, Some((1, at(40)))), "its time goes on");
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_a_little_is_made_up_for_by_as_much() {
+        let mut host = busy_host(Some(110));
+        host.busy_since = Some((0, at(85)));
+        host.set_back(Duration::from_secs(5), 1, at(95), &[session(0, 80, 100)]);
+        assert_eq!((host.not_before, host.busy_since, host.wall_us), (Some(at(105)), Some((0, at(85))), 0));
+        let session = Session { id: SessionId(1), number: 1, started_at: at(95) };
+        assert!(host.asked_before(&session), "so it waits for its own delay at least");
+    }
+
+    #[test]
+    fn a_host_that_is_due_by_the_clock_of_now_is_left_as_it_is() {
+        let mut host = busy_host(Some(30));
+        host.busy_since = Some((0, at(35)));
+        let before = host.clone();
+        host.set_back(Duration::from_secs(60), 1, at(40), &[session(0, 80, 100)]);
+        assert_eq!(host, before);
     }
 
     #[test]

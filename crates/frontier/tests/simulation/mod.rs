@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use frontier::task::REFRESH_DEPTH;
 use frontier::work_queue::{
-    Commit, HostUpdate, Loaded, ModelQueue, QueueBounds, RobotsRecord, Session, WorkQueue,
+    Commit, HostRest, HostUpdate, Loaded, ModelQueue, QueueBounds, RobotsRecord, Session, WorkQueue,
 };
 use frontier::{
     Account, Clock, ErrorKind, Fetched, Host, HostId, NewTask, Next, Outcome, Pace, Request, Robots, Rules,
@@ -499,6 +499,8 @@ impl<'a> Crawl<'a> {
             });
         }
         commit.hosts.extend(conclusion.rules.clone().map(|robots| HostUpdate { host, robots }));
+        let until = conclusion.rest.map(|rest| now + rest);
+        commit.rests.extend(until.map(|until| HostRest { host, until }));
         self.commit(commit);
         if let Some(rules) = &conclusion.rules {
             self.schedule.rules(host, Rules::from_record(Some(rules)), now);
@@ -541,8 +543,6 @@ impl<'a> Crawl<'a> {
     fn crash(&mut self) {
         let crash = self.crashes.pop().unwrap();
         self.clock.set(self.now() + Duration::from_millis(crash.downtime_ms));
-        // A rest is known to the process alone.
-        self.rest_until.clear();
         self.open_session();
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::outcome::{ErrorKind, SkipReason};
 use crate::stage::Stage;
-use crate::work_queue::{HostUpdate, REAPED_REST};
+use crate::work_queue::{HostRest, HostUpdate, REAPED_REST};
 
 /// Leasing excludes: a host is one session's until it is given back.
 pub async fn a_host_is_lent_to_one_borrower_at_a_time<H: Harness>() {
@@ -339,6 +339,45 @@ pub async fn a_parked_host_is_not_lent_before_its_date<H: Harness>() {
     assert_eq!(leased[0].busy_since, worker.harness.now(), "its time runs again");
     let record = worker.record(&a).await;
     assert!(!record.parked && record.busy_since.is_some());
+}
+
+/// Retry-After speaks for the whole host, not only for the URL that was asked.
+pub async fn a_rest_outlives_the_session_that_was_asked_for_it<H: Harness>() {
+    let mut worker = Worker::<H>::start().await;
+    let a = site("a");
+    worker.find(vec![sitemap(&a, "/1"), sitemap(&a, "/2")]).await;
+    worker.lease(1).await;
+    let until = worker.harness.now() + Duration::from_secs(110);
+    let outcomes = vec![ended(&sitemap(&a, "/1"), Outcome::Retry(until))];
+    let shorter = worker.harness.now() + Duration::from_secs(7);
+    let rests = [until, shorter].map(|until| HostRest { host: a.id(), until }).to_vec();
+    worker.commit(Commit { outcomes, rests, ..Commit::default() }).await;
+
+    worker.reopen().await;
+    assert!(worker.lease(1).await.is_empty());
+    assert_eq!(worker.counts().await.next_due_at, Some(until), "the run waits for it");
+    worker.harness.advance(until.since(worker.harness.now()));
+    assert_eq!(worker.leased_names(1).await, ["a.example"]);
+}
+
+/// As its borrower would have done, had it not been killed.
+pub async fn a_long_rest_puts_the_host_of_a_lost_session_aside<H: Harness>() {
+    let mut worker = Worker::<H>::start().await;
+    let a = site("a");
+    worker.find(vec![sitemap(&a, "/1")]).await;
+    worker.lease(1).await;
+    let until = worker.harness.now() + Duration::from_secs(3_600);
+    let rests = vec![HostRest { host: a.id(), until }];
+    worker.commit(Commit { rests, ..Commit::default() }).await;
+    assert!(!worker.record(&a).await.parked, "it is its borrower's to put it aside");
+
+    worker.reopen().await;
+    let counts = worker.counts().await;
+    assert_eq!((counts.hosts_parked, counts.next_due_at), (1, None), "the run does not wait for it");
+    let record = worker.record(&a).await;
+    assert_eq!((record.parked, record.not_before, record.busy_since), (true, Some(until), None));
+    worker.harness.advance(until.since(worker.harness.now()));
+    assert_eq!(worker.leased_names(1).await, ["a.example"]);
 }
 
 /// Two URLs that lead to one document: it is read once, whichever comes first.

@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
 use crate::outcome::{ErrorKind, SkipReason};
-use crate::work_queue::{HostUpdate, ModelQueue};
+use crate::work_queue::{HostRest, HostUpdate, ModelQueue};
 
 /// Few hosts and paths, so that commands meet.
 const HOSTS: [&str; 4] = ["a", "b", "c", "d"];
@@ -42,6 +42,7 @@ enum Change {
     Ended { task: (usize, usize), outcome: Ending, read_as: Option<usize>, refused: u64 },
     Found { task: (usize, usize), found_on: Option<usize>, guess: bool, depth: u16, named_by: usize },
     Robots { host: usize, size: usize },
+    Rested { host: usize, seconds: u64 },
     Fetched { task: (usize, usize), commit_us: u64 },
 }
 
@@ -114,6 +115,7 @@ fn change() -> impl Strategy<Value = Change> {
         6 => (task(), proptest::option::of(0..HOSTS.len()), any::<bool>(), 0_u16..3, 0..HOSTS.len())
             .prop_map(|(task, found_on, guess, depth, named_by)| Change::Found { task, found_on, guess, depth, named_by }),
         1 => (0..HOSTS.len(), 0_usize..200_000).prop_map(|(host, size)| Change::Robots { host, size }),
+        1 => (0..HOSTS.len(), 0_u64..300).prop_map(|(host, seconds)| Change::Rested { host, seconds }),
         1 => (task(), 0_u64..50).prop_map(|(task, commit_us)| Change::Fetched { task, commit_us }),
     ]
 }
@@ -256,6 +258,10 @@ impl<H: Harness> Pair<H> {
             Change::Robots { host, size } => {
                 let robots = rules(now, "#".repeat(size));
                 commit.hosts.push(HostUpdate { host: site(HOSTS[host]).id(), robots });
+            }
+            Change::Rested { host, seconds } => {
+                let until = now + Duration::from_secs(seconds);
+                commit.rests.push(HostRest { host: site(HOSTS[host]).id(), until });
             }
             Change::Fetched { task: at, commit_us } => {
                 commit.fetches.push(fetch_record(task(at).task.id, now));

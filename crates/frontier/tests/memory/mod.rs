@@ -1,0 +1,59 @@
+//! What a host in work takes of the memory.
+
+use frontier::work_queue::{LeasedHost, Loaded, RobotsRecord};
+use frontier::{Host, Pace, Robots, Schedule, Task, TaskKind, Timestamp, Validator};
+
+/// The state of one host: its place in the schedule, its rules, its next tasks.
+const HOST_BYTES_MAX: u64 = 16 << 10;
+
+/// So many that whatever else this process does at the same time does not count.
+const HOSTS: u64 = 10_000;
+
+/// Rules and sitemaps of a large news site, in the order of what is common.
+fn rules() -> String {
+    let paths =
+        |word: &str, n: u32| (0..n).map(|i| format!("Disallow: /{word}/{i}/private\n")).collect::<String>();
+    let robots = format!("User-agent: *\n{}Sitemap: /news.xml\nSitemap: /index.xml\n", paths("section", 20));
+    Robots::parse(robots.as_bytes(), "crawler").to_text()
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[test]
+fn a_host_in_work_takes_at_most_16_kib() {
+    let now = Timestamp::from_micros(1_800_000_000_000_000);
+    let pace = Pace { spacing: std::time::Duration::from_secs(1), host_concurrency: 1 };
+    let text = rules();
+    let before = resident_bytes();
+    let mut schedule = Schedule::new(pace, now);
+    for n in 0..HOSTS {
+        let url = format!("https://www.site-{n}.example/");
+        let host = Host::of(&url::Url::parse(&url).unwrap()).unwrap();
+        let robots =
+            RobotsRecord { fetched_at: now, rules: Some(text.clone()), validator: Validator::default() };
+        schedule.admit(
+            LeasedHost {
+                host: host.clone(),
+                is_seed: true,
+                robots: Some(robots),
+                not_before: None,
+                busy_since: now,
+                asked_before: true,
+                inbox: 0,
+            },
+            now,
+        );
+        let (id, wanted) = schedule.hungry(1)[0];
+        let task =
+            |n| Task::new(&host, format!("{url}sitemaps/of-the-year/2026-{n:04}.xml"), TaskKind::Sitemap);
+        let tasks = (0..wanted).map(task).collect();
+        schedule.load(Loaded { host: id, inbox: 0, busy_since: None, tasks }, now);
+    }
+    assert_eq!(schedule.hosts() as u64, HOSTS);
+    let each = resident_bytes().saturating_sub(before) / HOSTS;
+    assert!(each <= HOST_BYTES_MAX, "{each} bytes a host");
+}

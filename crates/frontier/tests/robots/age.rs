@@ -1,0 +1,206 @@
+//! How long rules serve, over many sessions in virtual time (RFC 9309 sections 2.3.1.4 and 2.4).
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use frontier::schedule::Request;
+use frontier::work_queue::{Commit, HostUpdate, ModelQueue, QueueBounds, RobotsRecord, Session};
+use frontier::{
+    Answer, Clock, Conclusion, Context, DocumentSummary, Host, NewTask, Next, Outcome, Pace, Robots, Rules,
+    Schedule, Scope, Task, TaskKind, TaskOutcome, Then, Timestamp, WorkQueue, conclude,
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+struct VirtualClock(AtomicI64);
+
+impl VirtualClock {
+    fn set(&self, now: Timestamp) {
+        self.0.store(now.as_micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The model's futures never wait.
+fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut TaskContext::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the model waits"),
+    }
+}
+
+/// One host, crawled in many sessions; each brings a new sitemap as a seed.
+struct Visits {
+    clock: Arc<VirtualClock>,
+    queue: ModelQueue,
+    host: Host,
+    known: Option<RobotsRecord>,
+    session: Session,
+    seq: u64,
+}
+
+impl Visits {
+    fn begin() -> Self {
+        let clock = Arc::new(VirtualClock(AtomicI64::new(1_800_000_000_000_000)));
+        let queue = ModelQueue::new(clock.clone(), QueueBounds { sitemaps_max: 1_000 });
+        let host = Host::of(&url::Url::parse("https://a.example/").unwrap()).unwrap();
+        let session = at_once(queue.open_session("none")).unwrap();
+        Self { clock, queue, host, known: None, session, seq: 0 }
+    }
+
+    /// A session that begins at `at` and asks for `path`, when robots.txt says `rules` or cannot be had. What was asked.
+    fn visit(&mut self, at: Timestamp, path: &str, rules: Option<&str>) -> Vec<String> {
+        self.clock.set(at);
+        self.session = at_once(self.queue.open_session("next")).unwrap();
+        self.seq = 0;
+        let task = Task::new(&self.host, self.host.url(path), TaskKind::Sitemap);
+        let found = vec![NewTask { host: self.host.clone(), task, found_on: None }];
+        self.commit(Commit { found, ..Commit::default() });
+        let mut schedule =
+            Schedule::new(Pace { spacing: Duration::from_secs(1), host_concurrency: 1 }, self.clock.now());
+        let mut asked = Vec::new();
+        loop {
+            self.refill(&mut schedule);
+            let now = self.clock.now();
+            match schedule.next(now) {
+                Next::Start(request) => {
+                    asked.push(request.url().trim_start_matches("https://a.example").to_owned());
+                    let conclusion = self.conclude(&request, rules);
+                    self.settle(&mut schedule, &request, conclusion);
+                }
+                Next::Skip(request, reason) => {
+                    let outcome = TaskOutcome {
+                        task: request.task.id,
+                        outcome: Outcome::Skipped(reason),
+                        attempts: 0,
+                        read_as: None,
+                        refused: BTreeMap::new(),
+                    };
+                    self.commit(Commit { outcomes: vec![outcome], ..Commit::default() });
+                    schedule.settle(&request, Then::Done, now);
+                }
+                Next::Wait(Some(at)) => self.clock.set(at),
+                Next::Wait(None) if schedule.is_empty() => {
+                    match at_once(self.queue.counts()).unwrap().next_due_at {
+                        Some(at) => self.clock.set(at.max(now)),
+                        None => return asked,
+                    }
+                }
+                Next::Wait(None) => {}
+            }
+        }
+    }
+
+    fn commit(&mut self, commit: Commit) {
+        self.seq += 1;
+        at_once(self.queue.commit(&self.session, Commit { seq: self.seq, ..commit })).unwrap();
+    }
+
+    fn refill(&mut self, schedule: &mut Schedule) {
+        let now = self.clock.now();
+        let idle = schedule.idle();
+        let stay = at_once(self.queue.release(&self.session, &idle)).unwrap();
+        schedule.released(&idle, &stay, now);
+        for leased in at_once(self.queue.lease(&self.session, 1)).unwrap() {
+            self.known.clone_from(&leased.robots);
+            schedule.admit(leased, now);
+        }
+        for (host, n) in schedule.hungry(1) {
+            for loaded in at_once(self.queue.load(&self.session, &[host], n)).unwrap() {
+                schedule.load(loaded, now);
+            }
+        }
+    }
+
+    fn conclude(&self, request: &Request, rules: Option<&str>) -> Conclusion {
+        let found = Answer { status: Some(200), ..Answer::default() };
+        let answer = match (request.task.kind, rules) {
+            (TaskKind::Robots, None) => Answer { status: Some(503), ..Answer::default() },
+            (TaskKind::Robots, Some(text)) => {
+                Answer { robots: Some(Robots::parse(text.as_bytes(), "otter")), ..found }
+            }
+            _ => Answer {
+                document: Some(DocumentSummary { kind: "urlset".into(), ..DocumentSummary::default() }),
+                ..found
+            },
+        };
+        let context = Context {
+            host: &request.host,
+            task: &request.task,
+            url: request.url(),
+            hop: request.hop,
+            attempt: request.attempt,
+            scope: &Scope::default(),
+            cached_rules: self.known.as_ref(),
+            best: None,
+            now: self.clock.now(),
+            jitter: 0.0,
+        };
+        conclude(&context, &answer)
+    }
+
+    fn settle(&mut self, schedule: &mut Schedule, request: &Request, conclusion: Conclusion) {
+        let (now, id) = (self.clock.now(), self.host.id());
+        let is_of_queue = request.task.kind != TaskKind::Robots;
+        let hosts = conclusion.robots.clone().map(|robots| HostUpdate { host: id, robots });
+        self.commit(Commit {
+            outcomes: conclusion.outcome.into_iter().filter(|_| is_of_queue).collect(),
+            hosts: hosts.into_iter().collect(),
+            ..Commit::default()
+        });
+        if let Some(robots) = conclusion.robots {
+            schedule.rules(id, Rules::from_record(Some(&robots)), now);
+            self.known = Some(robots);
+        }
+        if let Some(until) = conclusion.rest_until {
+            schedule.rest(id, until, now);
+        }
+        schedule.settle(request, conclusion.next, now);
+    }
+}
+
+#[test]
+fn robots_txt_is_asked_once_in_24_hours_however_often_the_crawl_is_begun_again() {
+    let mut visits = Visits::begin();
+    let begun_at = visits.clock.now();
+    let mut asked_at_hour = Vec::new();
+    for hour in 0..50 {
+        let asked = visits.visit(
+            begun_at + HOUR * hour,
+            &format!("/{hour}.xml"),
+            Some("User-agent: *\nDisallow: /x"),
+        );
+        assert!(asked.contains(&format!("/{hour}.xml")), "{asked:?}");
+        if asked.contains(&"/robots.txt".to_owned()) {
+            asked_at_hour.push(hour);
+        }
+    }
+    assert_eq!(asked_at_hour, [0, 24, 48]);
+}
+
+#[test]
+fn rules_that_cannot_be_had_again_serve_for_30_days_and_then_nothing_is_asked() {
+    let mut visits = Visits::begin();
+    let (begun_at, day) = (visits.clock.now(), HOUR * 24);
+    let rules = "User-agent: *\nDisallow: /private";
+    assert_eq!(visits.visit(begun_at, "/0.xml", Some(rules)), ["/robots.txt", "/0.xml"]);
+    let tries = ["/robots.txt"; 3];
+    for days in [2, 15, 29] {
+        let open = visits.visit(begun_at + day * days, &format!("/{days}.xml"), None);
+        assert_eq!(open, [&tries[..], &[format!("/{days}.xml").as_str()]].concat(), "after {days} days");
+        let private = visits.visit(begun_at + day * days + HOUR, &format!("/private/{days}.xml"), None);
+        assert_eq!(private, tries, "after {days} days");
+    }
+    assert_eq!(visits.visit(begun_at + day * 31, "/31.xml", None), tries);
+    assert_eq!(visits.visit(begun_at + day * 33, "/33.xml", Some(rules)), ["/robots.txt", "/33.xml"]);
+}
