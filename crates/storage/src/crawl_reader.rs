@@ -6,14 +6,17 @@ use arrow_array::RecordBatch;
 use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord};
 use frontier::{FetchRecord, HostId, TaskId, Timestamp};
 
-use crate::data_dir::{Lock, OpenError, ReadOnly};
+use crate::data_dir::{OpenError, ReadOnly, SharedLock, Turn};
 use crate::recovery;
 use crate::segment::ReadError;
 use crate::segment::reader::SegmentReader;
 use crate::work_queue::sled::store::Store;
 use crate::work_queue::sled::{SegmentRecord, TaskState, read};
 
-/// Reads a data directory that no process works on, and holds its lock meanwhile.
+/// Reads a data directory that no process works on, and keeps one from beginning meanwhile.
+///
+/// Any number may read at once, but they take turns with the queue: whoever only wants the entries goes on with
+/// [`Self::into_entries`], and the next one has its turn.
 ///
 /// Everything streams in the order of the keys or of the commits; memory does not grow with the crawl, but for the
 /// sessions and segments.
@@ -31,12 +34,18 @@ use crate::work_queue::sled::{SegmentRecord, TaskState, read};
 /// ```
 pub struct CrawlReader {
     store: Store,
-    segments_dir: PathBuf,
-    segments: Vec<SegmentRecord>,
+    // After the queue, so that it is closed when the turn ends.
+    _turn: Turn,
     sessions: Vec<SessionRecord>,
     settings: Option<String>,
-    // Last, so that it is let go last.
-    _lock: Lock,
+    entries: EntryReader,
+}
+
+/// Reads the entries alone, as [`CrawlReader`] does.
+pub struct EntryReader {
+    dir: PathBuf,
+    segments: Vec<SegmentRecord>,
+    _lock: SharedLock,
 }
 
 impl CrawlReader {
@@ -45,6 +54,7 @@ impl CrawlReader {
     /// A registered segment that is missing or too short is an error that names it and the remedy.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let parts = ReadOnly::open(path)?;
+        let turn = Turn::wait(path, &parts.queue)?;
         let store = Store::open(&parts.queue)?;
         let registered = read::registered(&store)?;
         let sessions = read::sessions(&store)?;
@@ -53,12 +63,11 @@ impl CrawlReader {
         // What a crash left is no business of a reader, but that it is nothing else.
         recovery::left_over(&parts.segments, &registered)?;
         Ok(Self {
-            sessions,
             store,
-            segments_dir: parts.segments,
-            segments: registered.segments,
+            _turn: turn,
+            sessions,
             settings: parts.settings,
-            _lock: parts.lock,
+            entries: EntryReader { dir: parts.segments, segments: registered.segments, _lock: parts.lock },
         })
     }
 
@@ -79,12 +88,17 @@ impl CrawlReader {
 
     /// All registered segments, in the order of their making.
     pub fn segments(&self) -> &[SegmentRecord] {
-        &self.segments
+        &self.entries.segments
     }
 
     /// All hosts, by id.
     pub fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
         read::hosts(&self.store)
+    }
+
+    /// The origins of all hosts, by their ids.
+    pub fn origins(&self) -> impl Iterator<Item = Result<String, QueueError>> {
+        self.hosts().map(|host| Ok(host?.1.host.to_string()))
     }
 
     /// All that is known of URLs, by host and then by hash.
@@ -95,13 +109,25 @@ impl CrawlReader {
     /// All requests in the order of their commits. The `record` stage of each is completed with the time of its
     /// commit, but for the last commit of a session, of which nobody told.
     pub fn fetches(&self) -> impl Iterator<Item = Result<FetchRecord, QueueError>> {
-        read::fetches(&self.store)
+        read::fetches(&self.store, &self.sessions)
     }
 
     /// All entries in batches of [`crate::schema`]: each document's in its order and without another's between
     /// them, documents in the order of their commits.
     ///
     /// Registered bytes only, each checked before it is given. Ends after the first error.
+    pub fn entries(&self) -> impl Iterator<Item = Result<RecordBatch, ReadError>> {
+        self.entries.entries()
+    }
+
+    /// Lets go of the queue.
+    pub fn into_entries(self) -> EntryReader {
+        self.entries
+    }
+}
+
+impl EntryReader {
+    /// All entries, as [`CrawlReader::entries`] gives them.
     pub fn entries(&self) -> impl Iterator<Item = Result<RecordBatch, ReadError>> {
         let mut segments = self.segments.iter();
         let mut current: Option<SegmentReader> = None;
@@ -110,7 +136,7 @@ impl CrawlReader {
             while !is_over {
                 let batch = match &mut current {
                     Some(reader) => reader.next(),
-                    None => match SegmentReader::open(&self.segments_dir, segments.next()?.clone()) {
+                    None => match SegmentReader::open(&self.dir, segments.next()?.clone()) {
                         Ok(reader) => current.insert(reader).next(),
                         Err(error) => Some(Err(error)),
                     },

@@ -8,7 +8,10 @@
 mod codec;
 mod crawl_reader;
 mod data_dir;
+mod disk;
 mod live;
+#[cfg(test)]
+mod power_cut;
 mod rebuild;
 mod recovery;
 mod sealing;
@@ -16,14 +19,14 @@ mod segment;
 mod watchdog;
 mod work_queue;
 
-pub use crawl_reader::CrawlReader;
+pub use crawl_reader::{CrawlReader, EntryReader};
 pub use data_dir::{DataDir, OpenError};
 pub use live::{Live, LiveReader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use sealing::{SealError, Sealer};
 pub use segment::{
     BatchView, DocumentHead, EntryScope, FinishedRows, ReadError, Row, Rows, SCHEMA_VERSION,
-    SCHEMA_VERSION_KEY, SegmentError, SegmentWriter, WrongSchema, schema,
+    SCHEMA_VERSION_KEY, SegmentError, SegmentWriter, WrongSchema, parquet_properties, schema,
 };
 pub use watchdog::{is_guarded, watch_for_stalls};
 pub use work_queue::sled::{QueueView, SegmentPlace, SegmentRecord, SledQueue, TaskState, ViewMark};

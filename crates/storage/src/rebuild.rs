@@ -17,8 +17,9 @@ use url::Url;
 
 use crate::data_dir::{
     COMMITTED_FILE, Lock, OpenError, QUEUE_DIR, SCRATCH_DIR, SEGMENTS_DIR, SETTINGS_FILE, format, make_dir,
-    seeds, settings, sync_dir,
+    seeds, settings,
 };
+use crate::disk::{self, DurableFile, sync_dir};
 use crate::recovery;
 use crate::sealing::into_io;
 use crate::segment::name::SegmentName;
@@ -196,7 +197,8 @@ impl Rebuilding {
         let bytes = fs::read(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
         let refused = |error| OpenError::io("write", &unfinished, error);
         let failed = |error: ParquetError| refused(into_io(error));
-        let mut writer = SealedWriter::new(File::create(&unfinished).map_err(refused)?).map_err(failed)?;
+        let mut writer =
+            SealedWriter::new(DurableFile::create(&unfinished).map_err(refused)?).map_err(failed)?;
         let mut documents: Vec<Document> = Vec::new();
         let mut seen = HashSet::new();
         salvage(&bytes, |head, batches| {
@@ -217,10 +219,10 @@ impl Rebuilding {
             let sealed = parsed.map(|name| SegmentName { sealed: Some(extent.crc32c), ..name }.to_string());
             let sealed = sealed.unwrap_or_else(|| name.to_owned());
             let to = self.dir.join(SEGMENTS_DIR).join(&sealed);
-            fs::rename(&unfinished, &to).map_err(|error| OpenError::io("create", &to, error))?;
+            disk::rename(&unfinished, &to).map_err(|error| OpenError::io("create", &to, error))?;
             self.keep(sealed, Kept { extent, documents });
         } else {
-            fs::remove_file(&unfinished).map_err(refused)?;
+            disk::remove(&unfinished).map_err(refused)?;
         }
         self.sync_segments()?;
         self.move_aside(name)
@@ -352,7 +354,7 @@ fn documents(path: &Path, crc32c: u32) -> Result<Option<Kept>, RebuildError> {
 
 /// Moves something, if it is there.
 fn move_aside(from: &Path, to: &Path) -> Result<(), OpenError> {
-    match fs::rename(from, to) {
+    match disk::rename(from, to) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenError::io("put aside", from, error)),
         _ => Ok(()),
     }

@@ -4,7 +4,6 @@
 //! registers it instead of what it was made of, and only then are those files removed. Whatever the moment of a crash, the
 //! rows are registered once, and the next start removes what is left over.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +14,8 @@ use std::thread::JoinHandle;
 use frontier::work_queue::QueueError;
 use parquet::errors::ParquetError;
 
-use crate::data_dir::{SCRATCH_DIR, SEGMENTS_DIR, sync_dir};
+use crate::data_dir::{SCRATCH_DIR, SEGMENTS_DIR};
+use crate::disk::{self, DurableFile, sync_dir};
 use crate::segment::name::SegmentName;
 use crate::segment::reader::SegmentReader;
 use crate::segment::sealed::{Extent, SealedWriter};
@@ -139,7 +139,7 @@ impl Sealing {
         let unfinished = self.dir.join(SCRATCH_DIR).join(if is_merge { MERGING_FILE } else { SEALING_FILE });
         let extent = self.write(sources, &unfinished).inspect_err(|_| {
             // Should it stay, the next start empties the folder.
-            let _ = fs::remove_file(&unfinished);
+            let _ = disk::remove(&unfinished);
         })?;
         let name = first.name.parse::<SegmentName>().map_err(|_| SealError::Thread)?;
         let name = SegmentName { sealed: Some(extent.crc32c), ..name }.to_string();
@@ -148,14 +148,14 @@ impl Sealing {
         }
         let dir = self.dir.join(SEGMENTS_DIR);
         let path = dir.join(&name);
-        let moved = fs::rename(&unfinished, &path).and_then(|()| sync_dir(&dir));
+        let moved = disk::rename(&unfinished, &path).and_then(|()| sync_dir(&dir));
         moved.map_err(|source| SealError::Write { path, source })?;
         let Extent { bytes, crc32c, rows } = extent;
         let sealed = SegmentRecord { name, bytes, rows, crc32c, first: first.first, last: last.last };
         self.queue.replace_segments_blocking(sources.to_vec(), sealed)?;
         for source in sources {
             // Should it stay, the next start removes it.
-            let _ = fs::remove_file(dir.join(&source.name));
+            let _ = disk::remove(&dir.join(&source.name));
         }
         Ok(true)
     }
@@ -163,7 +163,8 @@ impl Sealing {
     fn write(&self, sources: &[SegmentRecord], unfinished: &Path) -> Result<Extent, SealError> {
         let refused = |source| SealError::Write { path: unfinished.to_owned(), source };
         let failed = |error: ParquetError| refused(into_io(error));
-        let mut writer = SealedWriter::new(File::create(unfinished).map_err(refused)?).map_err(failed)?;
+        let mut writer =
+            SealedWriter::new(DurableFile::create(unfinished).map_err(refused)?).map_err(failed)?;
         let mut documents = Vec::new();
         for source in sources {
             let reader = SegmentReader::open(&self.dir.join(SEGMENTS_DIR), source.clone())?;

@@ -7,7 +7,7 @@ use frontier::work_queue::QueueBounds;
 use frontier::work_queue::suite::HandClock;
 use storage::{CrawlReader, DataDir, OpenError};
 
-use crate::support::{NOW, Place, open};
+use crate::support::{NOW, Place, Work, open};
 
 #[test]
 fn a_data_directory_is_made_where_there_is_none_with_the_folders_above_it() {
@@ -75,6 +75,26 @@ fn a_reader_keeps_others_out_while_it_reads() {
     let reader = CrawlReader::open(&place.path).unwrap();
     assert!(matches!(place.open(), Err(OpenError::InUse { .. })));
     drop(reader);
+    place.open().unwrap();
+}
+
+#[test]
+fn readers_take_turns_with_the_queue_and_share_the_entries() {
+    let place = Place::new();
+    Work::begin(&place).crawl(1, 3);
+    let first = CrawlReader::open(&place.path).unwrap();
+    let second = std::thread::scope(|scope| {
+        // It waits until the first one has let go of the queue.
+        let second = scope.spawn(|| CrawlReader::open(&place.path).unwrap());
+        let first = first.into_entries();
+        let second = second.join().unwrap();
+        assert_eq!(first.entries().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 3);
+        assert!(matches!(place.open(), Err(OpenError::InUse { .. })), "the first still reads");
+        second
+    });
+    assert_eq!(second.sessions().len(), 1);
+    assert!(matches!(place.open(), Err(OpenError::InUse { .. })), "the second still reads");
+    drop(second);
     place.open().unwrap();
 }
 

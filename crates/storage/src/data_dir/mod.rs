@@ -6,7 +6,7 @@ pub(crate) mod scratch;
 pub(crate) mod seeds;
 pub(crate) mod settings;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +14,9 @@ use std::sync::Arc;
 use frontier::work_queue::{QueueBounds, QueueError};
 use frontier::{Clock, NewTask, SessionId};
 
-pub(crate) use self::lock::Lock;
+pub(crate) use self::lock::{Lock, SharedLock, Turn};
 use self::scratch::Scratch;
+use crate::disk::{self, DurableFile, sync_dir};
 use crate::live::Live;
 use crate::recovery;
 use crate::sealing::{SealError, Sealer};
@@ -220,7 +221,7 @@ impl DataDir {
 
 /// The parts of a data directory that a reader needs, under its lock.
 pub(crate) struct ReadOnly {
-    pub(crate) lock: Lock,
+    pub(crate) lock: SharedLock,
     pub(crate) queue: PathBuf,
     pub(crate) witness: Witness,
     pub(crate) segments: PathBuf,
@@ -234,7 +235,7 @@ impl ReadOnly {
             refuse_foreign(path)?;
             return Err(OpenError::NotFound { path: path.to_owned() });
         }
-        let lock = Lock::take(path)?;
+        let lock = SharedLock::take(path)?;
         let queue = path.join(QUEUE_DIR);
         if !queue.is_dir() {
             let what = "it is missing".to_owned();
@@ -274,10 +275,15 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), OpenError> {
 /// Replaces the content of `path` durably: after a crash it is the old one or the new one.
 fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let unfinished = unfinished(path);
-    let mut file = File::create(&unfinished)?;
+    // Left by a crash.
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = DurableFile::create(&unfinished)?;
     file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
+    file.sync()?;
+    disk::rename(&unfinished, path)?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 
@@ -292,9 +298,4 @@ fn unfinished(path: &Path) -> PathBuf {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED_SUFFIX);
     unfinished.into()
-}
-
-/// Makes the names in `dir` durable.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }

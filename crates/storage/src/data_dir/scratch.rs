@@ -1,7 +1,7 @@
 //! Files under `tmp/`: nothing in them outlives the process.
 
 use std::fs::{self, File};
-use std::io::{self, Seek};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,8 +26,8 @@ impl Scratch {
     /// A new, empty file.
     pub(crate) fn create(&self) -> io::Result<ScratchFile> {
         let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        Ok(ScratchFile { file, path })
+        File::create_new(&path)?;
+        Ok(ScratchFile(path))
     }
 
     /// Counts something that is held in memory.
@@ -62,29 +62,25 @@ impl Drop for Held {
     }
 }
 
-/// A file that is removed when it is dropped.
-pub(crate) struct ScratchFile {
-    file: File,
-    path: PathBuf,
-}
+/// A file that is removed when it is dropped. It is open only while it is written or read: of a hundred documents that
+/// are read at once each may have one, and descriptors are few.
+pub(crate) struct ScratchFile(PathBuf);
 
 impl ScratchFile {
-    /// For writing at its end.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    /// Adds `bytes` at its end.
+    pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        File::options().append(true).open(&self.0)?.write_all(bytes)
     }
 
-    /// For reading from its beginning.
-    pub(crate) fn rewound(&self) -> io::Result<&File> {
-        let mut file = &self.file;
-        file.rewind()?;
-        Ok(file)
+    /// Opens it for reading.
+    pub(crate) fn open(&self) -> io::Result<File> {
+        File::open(&self.0)
     }
 }
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
         // Should it stay, the next start empties the folder.
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.0);
     }
 }

@@ -11,7 +11,8 @@ use std::path::Path;
 use frontier::seed::Seed;
 use frontier::{NewTask, TaskKind};
 
-use super::{OpenError, sync_dir};
+use super::OpenError;
+use crate::disk::sync_dir;
 
 const SEEDS_FILE: &str = "seeds";
 

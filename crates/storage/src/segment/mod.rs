@@ -10,6 +10,7 @@ mod extensions;
 mod message;
 pub(crate) mod name;
 mod open;
+mod parquet;
 pub(crate) mod reader;
 #[cfg(test)]
 mod round_trip;
@@ -21,6 +22,7 @@ pub(crate) mod sealed;
 pub use batch_view::{BatchView, Row, WrongSchema};
 pub(crate) use open::{BYTES_MAX, ROWS_MAX, cut};
 pub use open::{SegmentError, SegmentWriter};
+pub use parquet::parquet_properties;
 pub use reader::ReadError;
 pub use rows::{DocumentHead, EntryScope, FinishedRows, Rows};
 pub use schema::{SCHEMA_VERSION, SCHEMA_VERSION_KEY, schema};

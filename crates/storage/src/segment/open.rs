@@ -1,6 +1,5 @@
 //! The open segment: the one growing file of a session.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +12,8 @@ use super::message;
 use super::name::SegmentName;
 use super::rows::FinishedRows;
 use super::sealed::Checksummed;
-use crate::data_dir::{Lock, sync_dir};
+use crate::data_dir::Lock;
+use crate::disk::{self, DurableFile, sync_dir};
 
 /// Rows at which a session goes on in another segment.
 pub(crate) const ROWS_MAX: u64 = 1_000_000;
@@ -70,7 +70,7 @@ pub struct SegmentWriter {
 
 struct OpenSegment {
     name: SegmentName,
-    file: File,
+    file: DurableFile,
     bytes: u64,
     rows: u64,
 }
@@ -120,15 +120,14 @@ impl SegmentWriter {
     #[cfg(test)]
     pub(super) fn make_unwritable(&mut self) {
         if let Some(segment) = &mut self.open {
-            segment.file = File::open(self.dir.join(segment.name.to_string())).unwrap();
+            segment.file.make_unwritable();
         }
     }
 
     fn begin(&mut self) -> Result<OpenSegment, SegmentError> {
         let name = SegmentName { session: self.session, seq: self.next_seq, sealed: None };
         let path = self.dir.join(name.to_string());
-        let created = OpenOptions::new().write(true).create_new(true).open(path);
-        let file = created.map_err(|error| self.error(name, error))?;
+        let file = DurableFile::create(&path).map_err(|error| self.error(name, error))?;
         self.abandoned = Some(Abandoned { name, bytes: 0 });
         sync_dir(&self.dir).map_err(|error| self.error(name, error))?;
         self.abandoned = None;
@@ -159,7 +158,7 @@ impl OpenSegment {
     /// Changes `bytes` and `rows` only when all of it is durable.
     fn append(&mut self, documents: &[FinishedRows]) -> io::Result<SegmentRef> {
         let mut out =
-            Checksummed { out: BufWriter::with_capacity(WRITE_BYTES, &self.file), bytes: 0, crc32c: 0 };
+            Checksummed { out: BufWriter::with_capacity(WRITE_BYTES, &mut self.file), bytes: 0, crc32c: 0 };
         if self.bytes == 0 {
             out.write_all(&message::schema_message().map_err(io::Error::other)?)?;
         }
@@ -169,7 +168,7 @@ impl OpenSegment {
         out.flush()?;
         let (bytes, crc32c) = (out.bytes, out.crc32c);
         drop(out);
-        self.file.sync_data()?;
+        self.file.sync()?;
 
         let rows = documents.iter().map(FinishedRows::len).sum();
         let from_bytes = self.bytes;
@@ -182,11 +181,9 @@ impl OpenSegment {
 /// Cuts the segment at `path` in `dir` back to `bytes` durably, or removes it when that is 0.
 pub(crate) fn cut(dir: &Path, path: &Path, bytes: u64) -> io::Result<()> {
     if bytes > 0 {
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(bytes)?;
-        return file.sync_all();
+        return disk::cut(path, bytes);
     }
-    match std::fs::remove_file(path) {
+    match disk::remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }

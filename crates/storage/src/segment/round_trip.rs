@@ -14,8 +14,9 @@ use tempfile::TempDir;
 
 use super::reader::SegmentReader;
 use super::*;
+use crate::data_dir::Lock;
 use crate::data_dir::scratch::Scratch;
-use crate::data_dir::{Lock, sync_dir};
+use crate::disk::sync_dir;
 use crate::work_queue::sled::{SegmentPlace, SegmentRecord};
 
 struct Folder {

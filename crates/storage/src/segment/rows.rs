@@ -135,8 +135,7 @@ impl Rows {
             Some(spill) => spill,
             None => self.scratch.create().map_err(|error| self.scratch.error(error))?,
         };
-        let written = spill.file().write_all(&self.encoded);
-        written.map_err(|error| self.scratch.error(error))?;
+        spill.append(&self.encoded).map_err(|error| self.scratch.error(error))?;
         // Its room is given back too: after a spill there may be nothing more to keep.
         self.encoded = Vec::new();
         self.held.set(0);
@@ -168,7 +167,7 @@ impl FinishedRows {
     /// Writes them to `out`.
     pub(super) fn copy_to(&self, out: &mut impl Write) -> io::Result<()> {
         if let Some(spill) = &self.spill {
-            io::copy(&mut spill.rewound()?, out)?;
+            io::copy(&mut spill.open()?, out)?;
         }
         out.write_all(&self.tail)
     }

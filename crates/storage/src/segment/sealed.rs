@@ -12,13 +12,12 @@ use arrow_array::RecordBatch;
 use frontier::{HostId, TaskId};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
-use parquet::schema::types::ColumnPath;
 
+use super::parquet::parquet_properties;
 use super::schema::{SCHEMA_VERSION, SCHEMA_VERSION_KEY, schema};
+use crate::disk::DurableFile;
 
 /// The key under which the footer holds the documents, a line each: host and URL of the task in hex, the how manieth
 /// request brought it, and its rows.
@@ -35,9 +34,6 @@ const BATCH_ROWS: usize = 1 << 10;
 
 /// Bytes that are read or written at a time.
 const IO_BYTES: usize = 256 << 10;
-
-/// Level of zstd: the higher ones cost several times the CPU for a few per cent.
-const ZSTD_LEVEL: i32 = 1;
 
 /// A document of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,16 +59,17 @@ pub(crate) struct Extent {
 
 /// Writes batches of [`schema`] to a file that becomes a sealed segment.
 pub(crate) struct SealedWriter {
-    parquet: ArrowWriter<Checksummed<BufWriter<File>>>,
+    parquet: ArrowWriter<Checksummed<BufWriter<DurableFile>>>,
     documents: String,
     rows: u64,
 }
 
 impl SealedWriter {
     /// Writes to `file`, which is empty.
-    pub(crate) fn new(file: File) -> Result<Self, ParquetError> {
+    pub(crate) fn new(file: DurableFile) -> Result<Self, ParquetError> {
         let out = Checksummed { out: BufWriter::with_capacity(IO_BYTES, file), bytes: 0, crc32c: 0 };
-        let parquet = ArrowWriter::try_new(out, schema(), Some(properties()?))?;
+        let parquet =
+            ArrowWriter::try_new(out, schema(), Some(parquet_properties(GROUP_ROWS_MAX, GROUP_BYTES_MAX)?))?;
         Ok(Self { parquet, documents: String::new(), rows: 0 })
     }
 
@@ -96,23 +93,9 @@ impl SealedWriter {
         self.parquet.finish()?;
         let out = self.parquet.inner_mut();
         out.flush()?;
-        out.out.get_ref().sync_all()?;
+        out.out.get_ref().sync()?;
         Ok(Extent { bytes: out.bytes, crc32c: out.crc32c, rows: self.rows })
     }
-}
-
-fn properties() -> Result<WriterProperties, ParquetError> {
-    let version = KeyValue::new(SCHEMA_VERSION_KEY.to_owned(), SCHEMA_VERSION.to_owned());
-    Ok(WriterProperties::builder()
-        .set_created_by(concat!("sitemap-crawler ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_key_value_metadata(Some(vec![version]))
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
-        .set_max_row_group_bytes(Some(GROUP_BYTES_MAX))
-        // URLs of a document share their beginnings and hardly ever repeat.
-        .set_column_dictionary_enabled(ColumnPath::from("loc"), false)
-        .set_column_encoding(ColumnPath::from("loc"), Encoding::DELTA_BYTE_ARRAY)
-        .build())
 }
 
 /// Why a sealed segment cannot be read.

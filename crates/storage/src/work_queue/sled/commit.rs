@@ -13,6 +13,7 @@ use frontier::{
 use super::engine::{Engine, is_full, move_host};
 use super::records::{Counters, Place, SegmentPlace, SegmentRecord, TaskState};
 use super::store::{Durability, Writes};
+use super::stored::{StoredFetch, StoredState};
 use super::{keys, read};
 use crate::sealing::Order;
 use crate::segment::name::SegmentName;
@@ -47,13 +48,16 @@ impl Engine {
             *place = record;
         }
         self.rows += segment.as_ref().map_or(0, |segment| segment.rows);
+        if segment.is_none() {
+            return Ok(());
+        }
         self.tell()?;
-        self.tell_sealer(segment.is_some())
+        self.tell_sealer()
     }
 
     /// Has the last segment sealed if it is full.
-    fn tell_sealer(&self, has_grown: bool) -> Result<(), QueueError> {
-        let Some(sealer) = self.sealer.as_ref().filter(|_| has_grown) else { return Ok(()) };
+    fn tell_sealer(&self) -> Result<(), QueueError> {
+        let Some(sealer) = &self.sealer else { return Ok(()) };
         if read::last_segment(&self.store)?.is_some_and(|last| is_full(&last)) {
             // Should it be gone, the next start seals.
             let _ = sealer.send(Order::Full);
@@ -113,10 +117,15 @@ impl<'a> Changes<'a> {
                 self.engine.store.replace(&mut self.writes, &keys::robots(update.host), &update.robots)?;
             }
         }
+        for rest in &commit.rests {
+            if let Some(record) = &mut self.host(rest.host)?.after {
+                record.not_before = record.not_before.max(Some(rest.until));
+            }
+        }
         if let Some(segment) = &commit.segment {
             self.register(segment, session)?;
         }
-        self.write_fetches(commit.seq, &commit.fetches, commit.previous_commit_us)?;
+        self.write_fetches(commit.seq, commit.fetches, commit.previous_commit_us, session)?;
         self.writes.put(&keys::session(self.number), session)?;
         self.finish()
     }
@@ -250,11 +259,18 @@ impl Changes<'_> {
         Ok(change.after.as_mut())
     }
 
+    /// Empty for a host that is not known.
+    fn origin(&mut self, id: HostId) -> Result<String, QueueError> {
+        Ok(self.host(id)?.after.as_ref().map(|record| record.host.to_string()).unwrap_or_default())
+    }
+
     fn task(&mut self, id: TaskId) -> Result<&mut TaskChange, QueueError> {
+        let origin = self.origin(id.host)?;
         match self.tasks.entry(id) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(place) => {
-                let before: Option<TaskState> = self.engine.store.get(&keys::task(id))?;
+                let before: Option<StoredState> = self.engine.store.get(&keys::task(id))?;
+                let before = before.map(|stored| stored.state(id, &origin));
                 Ok(place.insert(TaskChange { after: before.clone(), before }))
             }
         }
@@ -299,14 +315,17 @@ impl Changes<'_> {
     fn write_fetches(
         &mut self,
         seq: u64,
-        fetches: &[FetchRecord],
+        fetches: Vec<FetchRecord>,
         previous_us: u64,
+        session: &SessionRecord,
     ) -> Result<(), QueueError> {
         if seq > 1 {
             self.writes.put(&keys::fetches(self.number, seq - 1, 0), &previous_us)?;
         }
         self.counters.requests += fetches.len() as u64;
-        for (chunk, fetches) in (1..).zip(chunks(fetches)) {
+        let stored = |fetch| StoredFetch::new(fetch, session.session.id);
+        let fetches: Vec<StoredFetch> = fetches.into_iter().map(stored).collect();
+        for (chunk, fetches) in (1..).zip(chunks(&fetches)) {
             self.writes.put(&keys::fetches(self.number, seq, chunk), &fetches)?;
         }
         Ok(())
@@ -314,7 +333,7 @@ impl Changes<'_> {
 
     fn finish(mut self) -> Result<(Writes, Counters), QueueError> {
         for (id, change) in std::mem::take(&mut self.tasks) {
-            self.write_task(id, &change)?;
+            self.write_task(id, change)?;
         }
         for (id, change) in std::mem::take(&mut self.hosts) {
             self.write_host(id, change)?;
@@ -323,16 +342,16 @@ impl Changes<'_> {
         Ok((self.writes, self.counters))
     }
 
-    fn write_task(&mut self, id: TaskId, change: &TaskChange) -> Result<(), QueueError> {
+    fn write_task(&mut self, id: TaskId, change: TaskChange) -> Result<(), QueueError> {
         let TaskChange { before, after: Some(after) } = change else { return Ok(()) };
-        if before.as_ref() == Some(after) {
+        if before.as_ref() == Some(&after) {
             return Ok(());
         }
         let place = |state: &TaskState| match state {
             TaskState::Pending(task) => Some(keys::pending(id, task.priority())),
             TaskState::Done { .. } | TaskState::ReadAs => None,
         };
-        let (from, to) = (before.as_ref().and_then(place), place(after));
+        let (from, to) = (before.as_ref().and_then(place), place(&after));
         if from != to {
             if let Some(key) = from {
                 self.writes.remove(&key);
@@ -341,7 +360,8 @@ impl Changes<'_> {
                 self.writes.put(&key, &())?;
             }
         }
-        self.writes.put(&keys::task(id), after).map(|_| ())
+        let origin = self.origin(id.host)?;
+        self.writes.put(&keys::task(id), &StoredState::new(after, &origin)).map(|_| ())
     }
 
     /// A host's time is kept at the end: one whose last task brought its next one was busy all the time.
@@ -373,12 +393,10 @@ fn unite(named_by: &mut Vec<HostId>, more: &[HostId]) {
 }
 
 /// The requests in groups of about [`FETCH_CHUNK_BYTES`].
-fn chunks(fetches: &[FetchRecord]) -> impl Iterator<Item = &[FetchRecord]> {
-    /// A request without its detail, at most.
-    const FIXED_BYTES: usize = 150;
+fn chunks(fetches: &[StoredFetch]) -> impl Iterator<Item = &[StoredFetch]> {
     let mut bytes = 0;
     fetches.chunk_by(move |a, _| {
-        bytes += FIXED_BYTES + a.detail.len();
+        bytes += a.bytes();
         let is_same = bytes < FETCH_CHUNK_BYTES;
         if !is_same {
             bytes = 0;

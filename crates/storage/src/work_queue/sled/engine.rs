@@ -1,20 +1,21 @@
 //! The queue itself, on a thread of its own: sessions, lending and looking.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::sync::{Arc, mpsc};
 
 use frontier::work_queue::{
     Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session,
-    SessionRecord, Usage,
+    SessionRecord, Usage, set_back_by,
 };
 use frontier::{Clock, HostId, SessionId, Task, TaskId, Timestamp};
 
 use super::records::{Counters, Place, QueueView, SegmentPlace, SegmentRecord, TaskState, ViewMark};
 use super::store::{Durability, Store, Writes};
+use super::stored::StoredState;
 use super::witness::{self, Extent, Witness};
 use super::{keys, read};
 use crate::data_dir::OpenError;
+use crate::disk::DurableFile;
 use crate::sealing::Order;
 use crate::segment::{BYTES_MAX, ROWS_MAX};
 
@@ -27,13 +28,13 @@ pub(super) struct Engine {
     pub(super) sessions: Vec<SessionRecord>,
     /// The one session that may call: the last one opened by this process.
     alive: Option<SessionId>,
-    /// Hosts lent to it.
+    /// Hosts lent to it, or to one before while none is alive.
     pub(super) lent: HashSet<HostId>,
     pub(super) counters: Counters,
     /// Rows registered.
     pub(super) rows: u64,
     /// Where it tells how far it is.
-    told: File,
+    told: DurableFile,
     /// Told when a segment is full.
     pub(super) sealer: Option<mpsc::Sender<Order>>,
     /// Why it stopped, once a write failed: what is on disk is then unknown.
@@ -41,7 +42,8 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Takes up what is in `store`, of which `witness` knows: no session is alive, and no host is lent.
+    /// Takes up what is in `store`, of which `witness` knows: no session is alive. Hosts that an earlier one was lent come
+    /// back with the next.
     pub(super) fn new(
         store: Store,
         witness: &Witness,
@@ -54,10 +56,7 @@ impl Engine {
         let told = witness.open().map_err(|error| OpenError::io("open", witness.path(), error))?;
         let lent = read::lent(&store).collect::<Result<_, _>>()?;
         let (alive, sealer, stopped) = (None, None, None);
-        let mut engine =
-            Self { store, clock, bounds, sessions, alive, lent, counters, rows, told, sealer, stopped };
-        engine.take_back(Writes::default(), Durability::Process)?;
-        Ok(engine)
+        Ok(Self { store, clock, bounds, sessions, alive, lent, counters, rows, told, sealer, stopped })
     }
 
     pub(super) fn open_session(&mut self) -> Result<Session, QueueError> {
@@ -84,13 +83,40 @@ impl Engine {
         Ok(session)
     }
 
-    /// Frees all hosts that are lent, together with `writes`.
+    /// Frees all hosts that are lent, together with `writes`. Where the clock was set back since the last commit, what is
+    /// known of any host is corrected.
     fn take_back(&mut self, mut writes: Writes, durability: Durability) -> Result<(), QueueError> {
-        for &id in &self.lent {
-            let record: HostRecord = self.required(&keys::host(id))?;
-            move_host(&mut writes, id, Place::Lent, Place::of(&record, false))?;
+        let (now, mut counters) = (self.clock.now(), self.counters);
+        let set_back = set_back_by(now, &self.sessions);
+        let number = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        let hosts: Vec<HostId> = if set_back.is_zero() {
+            self.lent.iter().copied().collect()
+        } else {
+            let known = read::hosts_alone(&self.store).map(|host| host.map(|(id, _)| id));
+            known.collect::<Result<_, _>>()?
+        };
+        for id in hosts {
+            let (before, is_lent): (HostRecord, _) =
+                (self.required(&keys::host(id))?, self.lent.contains(&id));
+            let mut after = before.clone();
+            if !set_back.is_zero() {
+                after.set_back(set_back, number, now, &self.sessions);
+            }
+            if is_lent {
+                after.take_back(number, now, &self.sessions);
+            }
+            move_host(&mut writes, id, Place::of(&before, is_lent), Place::of(&after, false))?;
+            if after != before {
+                counters.remove(&before);
+                counters.add(&after);
+                writes.put(&keys::host(id), &after)?;
+            }
+        }
+        if counters != self.counters {
+            writes.put(keys::COUNTERS, &counters)?;
         }
         self.apply(writes, durability)?;
+        self.counters = counters;
         self.lent.clear();
         Ok(())
     }
@@ -172,10 +198,11 @@ impl Engine {
 
     fn pending(&self, host: HostId, n: usize) -> Result<Vec<Task>, QueueError> {
         let mut tasks = Vec::new();
+        let origin = read::origin(&self.store, host)?;
         for entry in self.store.scan(&keys::pending_of(host)).take(n) {
             let (key, _) = entry?;
             let id = keys::pending_part(&key).ok_or_else(|| self.store.damaged(&key, "not a key"))?;
-            match self.required(&keys::task(id))? {
+            match self.required::<StoredState>(&keys::task(id))?.state(id, &origin) {
                 TaskState::Pending(task) => tasks.push(task),
                 _ => return Err(self.store.damaged(&key, "the task is not pending")),
             }
@@ -185,8 +212,11 @@ impl Engine {
 
     pub(super) fn are_done(&self, session: &Session, tasks: &[TaskId]) -> Result<Vec<bool>, QueueError> {
         self.fence(session)?;
-        let is_done = |state| matches!(state, Some(TaskState::Done { .. } | TaskState::ReadAs));
-        tasks.iter().map(|&id| Ok(is_done(self.store.get(&keys::task(id))?))).collect()
+        let is_done = |id: &TaskId| {
+            let stored: Option<StoredState> = self.store.get(&keys::task(*id))?;
+            Ok(stored.is_some_and(|stored| stored.is_done()))
+        };
+        tasks.iter().map(is_done).collect()
     }
 
     pub(super) fn given_up(
@@ -267,7 +297,7 @@ impl Engine {
     /// The state of the queue with up to about `n` requests after `mark`.
     pub(super) fn view(&self, mark: ViewMark, n: usize) -> Result<QueueView, QueueError> {
         let hosts = read::hosts_alone(&self.store).collect::<Result<_, _>>()?;
-        let (fetches, mark) = read::fetches_after(&self.store, mark, n)?;
+        let (fetches, mark) = read::fetches_after(&self.store, &self.sessions, mark, n)?;
         Ok(QueueView {
             segments: read::segments(&self.store)?,
             sessions: self.sessions.clone(),
@@ -320,7 +350,7 @@ impl Engine {
         self.tell()
     }
 
-    /// Tells beside the queue how far it is.
+    /// Tells beside the queue how far it is, once that is synced.
     pub(super) fn tell(&mut self) -> Result<(), QueueError> {
         let told = witness::tell(&self.told, Extent::of(&self.sessions, self.rows));
         told.map_err(|error| QueueError::Storage(format!("cannot tell how far it is: {error}")))

@@ -59,6 +59,11 @@ pub(super) fn fetches(session: u32, commit: u64, chunk: u32) -> Vec<u8> {
     [FETCHES, &session.to_be_bytes(), &commit.to_be_bytes(), &chunk.to_be_bytes()].concat()
 }
 
+/// The session's number in a key in [`FETCHES`].
+pub(super) fn session_part(key: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(*key.get(1..)?.first_chunk()?))
+}
+
 /// Whether this is the key of what a commit took.
 pub(super) fn is_commit_time(fetches: &[u8]) -> bool {
     fetches.ends_with(&[0; 4])
@@ -150,6 +155,7 @@ mod tests {
         assert_eq!(task_part(&task(id)), Some(id));
         assert_eq!(pending_part(&pending(id, 3)), Some(id));
         assert_eq!(host_part(&lent(host)), Some(host));
+        assert_eq!(session_part(&fetches(9, 2, 3)), Some(9));
         assert_eq!(task_part(b"U"), None);
     }
 

@@ -6,6 +6,7 @@ mod keys;
 pub(crate) mod read;
 mod records;
 pub(crate) mod store;
+mod stored;
 #[cfg(test)]
 mod tests;
 pub(crate) mod witness;

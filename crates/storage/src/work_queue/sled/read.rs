@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::keys;
 use super::records::{Counters, SegmentRecord, TaskState, ViewMark};
 use super::store::{Scan, Store};
+use super::stored::{StoredFetch, StoredState};
 use crate::recovery::Registered;
 
 /// All sessions, by number.
@@ -112,6 +113,7 @@ pub(super) fn hosts_alone(store: &Store) -> impl Iterator<Item = Result<(HostId,
 /// Requests of the commits after `mark`, until there are `n` or more, and the mark behind them.
 pub(super) fn fetches_after(
     store: &Store,
+    sessions: &[SessionRecord],
     mark: ViewMark,
     n: usize,
 ) -> Result<(Vec<FetchRecord>, ViewMark), QueueError> {
@@ -131,7 +133,7 @@ pub(super) fn fetches_after(
             commit_us = store.decode(&key, &bytes)?;
             continue;
         }
-        for mut fetch in store.decode::<Vec<FetchRecord>>(&key, &bytes)? {
+        for mut fetch in chunk(store, sessions, &key, &bytes)? {
             let record = &mut fetch.stages[Stage::Record];
             *record = record.saturating_add(commit_us);
             fetches.push(fetch);
@@ -152,17 +154,32 @@ pub(super) fn tasks_after(
     after: Option<TaskId>,
 ) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
     let after = after.map_or_else(|| keys::TASKS.to_vec(), keys::task);
-    store.scan_after(keys::TASKS, &after).map(|entry| {
+    let mut of = (HostId(0), String::new());
+    store.scan_after(keys::TASKS, &after).map(move |entry| {
         let (key, bytes) = entry?;
         let id = keys::task_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))?;
-        Ok((id, store.decode(&key, &bytes)?))
+        if of.1.is_empty() || of.0 != id.host {
+            of = (id.host, origin(store, id.host)?);
+        }
+        Ok((id, store.decode::<StoredState>(&key, &bytes)?.state(id, &of.1)))
     })
 }
 
-/// All requests in the order of their commits, the `record` stage of each completed with the time of its commit.
-pub(crate) fn fetches(store: &Store) -> impl Iterator<Item = Result<FetchRecord, QueueError>> {
+/// The origin of that host; empty for one that is not known.
+pub(super) fn origin(store: &Store, id: HostId) -> Result<String, QueueError> {
+    let record: Option<HostRecord> = store.get(&keys::host(id))?;
+    Ok(record.map(|record| record.host.to_string()).unwrap_or_default())
+}
+
+/// All requests of these sessions in the order of their commits, the `record` stage of each completed with the time of its
+/// commit.
+pub(crate) fn fetches<'a>(
+    store: &'a Store,
+    sessions: &'a [SessionRecord],
+) -> impl Iterator<Item = Result<FetchRecord, QueueError>> + 'a {
     Fetches {
         store,
+        sessions,
         scan: store.scan(keys::FETCHES),
         commit_us: 0,
         commit: Vec::new(),
@@ -170,8 +187,22 @@ pub(crate) fn fetches(store: &Store) -> impl Iterator<Item = Result<FetchRecord,
     }
 }
 
+/// The requests of one record.
+fn chunk(
+    store: &Store,
+    sessions: &[SessionRecord],
+    key: &[u8],
+    bytes: &[u8],
+) -> Result<Vec<FetchRecord>, QueueError> {
+    let session = keys::session_part(key).and_then(|number| sessions.get(number as usize));
+    let session = session.ok_or_else(|| store.damaged(key, "of no session"))?.session.id;
+    let stored: Vec<StoredFetch> = store.decode(key, bytes)?;
+    Ok(stored.into_iter().map(|stored| stored.fetch(session)).collect())
+}
+
 struct Fetches<'a> {
     store: &'a Store,
+    sessions: &'a [SessionRecord],
     scan: Scan<'a>,
     /// What the commit took that brought the next chunks; known only when a later commit told.
     commit_us: u64,
@@ -194,7 +225,7 @@ impl Fetches<'_> {
         if self.commit != commit {
             self.commit_us = 0;
         }
-        self.chunk = self.store.decode::<Vec<FetchRecord>>(&key, &bytes)?.into_iter();
+        self.chunk = chunk(self.store, self.sessions, &key, &bytes)?.into_iter();
         Ok(ControlFlow::Continue(()))
     }
 }

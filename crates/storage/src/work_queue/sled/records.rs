@@ -8,7 +8,7 @@ use super::keys;
 use crate::segment::name::SegmentName;
 
 /// What the queue knows of a URL.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TaskState {
     /// To be fetched.
     Pending(Task),

@@ -3,7 +3,7 @@
 //! A value is `crc32c(4) pieces(2) bytes`; the checksum covers key, pieces and bytes of all pieces. Piece `n`, from
 //! 1, lies under the key with `n` as two more bytes.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 
 use super::keys;
 use crate::codec;
-use crate::data_dir::{OpenError, sync_dir};
+use crate::data_dir::OpenError;
+use crate::disk::{DurableFile, sync_dir};
 use crate::watchdog::Watched;
 
 /// sled keeps up to three times this much resident.
@@ -45,7 +46,7 @@ pub(crate) struct Store {
     db: Option<Db>,
     watched: Arc<Watched>,
     /// sled's log, for syncing it: its own flush hands the bytes to the system only.
-    log: File,
+    log: DurableFile,
     dir: PathBuf,
 }
 
@@ -76,8 +77,7 @@ impl Store {
             other => OpenError::Damaged { path: dir.to_owned(), what: other.to_string() },
         })?;
         let path = dir.join(LOG_FILE);
-        let log = File::options().read(true).write(true).open(&path);
-        let log = log.map_err(|error| OpenError::io("open", &path, error))?;
+        let log = DurableFile::of_another(&path).map_err(|error| OpenError::io("open", &path, error))?;
         let (db, watched) = (Some(db), Watched::new(dir, 0));
         Ok(Self { db, watched, log, dir: dir.to_owned() })
     }
@@ -124,9 +124,11 @@ impl Store {
         self.call(|db| db.apply_batch(writes.batch))?;
         if durability != Durability::None {
             self.call(|db| db.flush())?;
+            #[cfg(test)]
+            crate::power_cut::recorder::keep_queue(&self.dir);
         }
         if durability == Durability::Power {
-            self.log.sync_data().map_err(|error| self.failed(&Failure::Engine(error.into())))?;
+            self.log.sync().map_err(|error| self.failed(&Failure::Engine(error.into())))?;
         }
         Ok(())
     }

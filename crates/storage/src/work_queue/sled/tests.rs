@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::work_queue::suite::{HandClock, Harness};
-use frontier::work_queue::{HostRecord, QueueBounds};
-use frontier::{Clock, FetchRecord, Timestamp};
+use frontier::work_queue::{Commit, HostRecord, HostRest, QueueBounds};
+use frontier::{Clock, FetchRecord, Host, NewTask, Task, TaskKind, Timestamp, WorkQueue};
 use tempfile::TempDir;
 
 use super::{SledQueue, read};
@@ -64,8 +64,47 @@ impl Harness for SledHarness {
     }
 
     async fn fetches(&mut self) -> Vec<FetchRecord> {
-        self.queue().call(|engine| read::fetches(&engine.store).collect()).await.unwrap()
+        self.queue().call(|engine| read::fetches(&engine.store, &engine.sessions).collect()).await.unwrap()
     }
 }
 
 frontier::work_queue_suite!(SledHarness);
+
+/// The clock was a year ahead, and was set right between two runs: what the first wrote must not hold up the second.
+#[test]
+fn a_clock_set_back_between_sessions_makes_no_host_wait_for_its_future() {
+    SledHarness::block_on(async {
+        let mut harness = SledHarness::fresh(QueueBounds { sitemaps_max: 10 }).await;
+        let year = Duration::from_secs(365 * 24 * 3600);
+        let right = harness.now();
+        harness.advance(year);
+        let hosts = ["busy", "resting", "parked"]
+            .map(|name| Host::of(&url::Url::parse(&format!("https://{name}.example/")).unwrap()).unwrap());
+        let found = hosts.iter().map(|host| {
+            let task = Task::new(host, host.url("/s.xml"), TaskKind::Sitemap);
+            NewTask { host: host.clone(), task, found_on: None }
+        });
+        let session = harness.queue().open_session("ahead").await.unwrap();
+        let rest = |host: &Host, seconds| HostRest {
+            host: host.id(),
+            until: harness.now() + Duration::from_secs(seconds),
+        };
+        let rests = vec![rest(&hosts[1], 100), rest(&hosts[2], 3_600)];
+        let seeded = Commit { seq: 1, found: found.collect(), ..Commit::default() };
+        harness.queue().commit(&session, seeded).await.unwrap();
+        assert_eq!(harness.queue().lease(&session, 9).await.unwrap().len(), 3);
+        harness.queue().commit(&session, Commit { seq: 2, rests, ..Commit::default() }).await.unwrap();
+
+        harness.clock.set(right);
+        harness.reopen().await;
+        let session = harness.queue().open_session("right").await.unwrap();
+        let mut lent = Vec::new();
+        for (wait_s, name) in [(60, "busy.example"), (40, "resting.example"), (3_500, "parked.example")] {
+            assert!(harness.queue().lease(&session, 9).await.unwrap().is_empty(), "{name} rests");
+            harness.advance(Duration::from_secs(wait_s));
+            lent.extend(harness.queue().lease(&session, 9).await.unwrap());
+            assert_eq!(lent.last().unwrap().host.name(), name);
+        }
+        assert!(lent.iter().all(|leased| leased.busy_since >= right && leased.busy_since <= harness.now()));
+    });
+}

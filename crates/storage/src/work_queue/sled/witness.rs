@@ -1,17 +1,17 @@
 //! What the queue must know at least, told beside it: a database that lost its end to damage looks like an older one, and
 //! nothing in it tells.
 //!
-//! The file is one line of fixed length, written in place after every commit: sessions, the number of the last one's last
-//! commit, rows registered in all, and a CRC-32C of these. It is not synced: it may be behind the queue, never ahead of it.
+//! The file is one line of fixed length: sessions, the number of the last one's last commit, rows registered in all, and a
+//! CRC-32C of these. It is written in place after every commit that is synced, and not synced itself: it may be behind the
+//! queue, never ahead of it, not even after the power was cut.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use frontier::work_queue::SessionRecord;
 
 use crate::data_dir::OpenError;
+use crate::disk::DurableFile;
 
 /// How far a queue is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -89,14 +89,14 @@ impl Witness {
     }
 
     /// Opens the file for telling.
-    pub(crate) fn open(&self) -> io::Result<File> {
-        File::options().write(true).create(true).truncate(false).open(&self.path)
+    pub(crate) fn open(&self) -> io::Result<DurableFile> {
+        DurableFile::open(&self.path)
     }
 }
 
 /// Tells that the queue is so far.
-pub(crate) fn tell(file: &File, extent: Extent) -> io::Result<()> {
-    file.write_all_at(extent.line().as_bytes(), 0)
+pub(crate) fn tell(file: &DurableFile, extent: Extent) -> io::Result<()> {
+    file.replace(extent.line().as_bytes())
 }
 
 #[cfg(test)]

@@ -1,0 +1,174 @@
+//! A disk that loses unsynced writes, or makes them durable in another order.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::recorder::{Change, copy_folder};
+
+/// sled's log, the only one of its files that we sync.
+const QUEUE_LOG: &str = "queue/db";
+
+/// What becomes of all that was not synced.
+#[derive(Clone, Debug)]
+pub(super) enum Fate {
+    /// It is lost.
+    Lost,
+    /// It is kept.
+    Kept,
+    /// Of each piece these numbers decide, again and again.
+    Mixed(Vec<u8>),
+}
+
+/// Decides of one piece after the other.
+struct Decisions<'a> {
+    fate: &'a Fate,
+    made: usize,
+}
+
+impl Decisions<'_> {
+    /// A number from 0, where all is lost, to `most`, where all is kept.
+    fn next(&mut self, most: usize) -> usize {
+        self.made += 1;
+        match self.fate {
+            Fate::Lost => 0,
+            Fate::Kept => most,
+            Fate::Mixed(numbers) => usize::from(numbers[self.made % numbers.len()]) % (most + 1),
+        }
+    }
+
+    fn keeps(&mut self) -> bool {
+        self.next(1) == 1
+    }
+}
+
+#[derive(Clone)]
+enum Unsynced {
+    Write(usize, Vec<u8>),
+    Cut(usize),
+}
+
+/// A file, whatever its name.
+#[derive(Default)]
+struct File {
+    synced: Vec<u8>,
+    unsynced: Vec<Unsynced>,
+}
+
+impl File {
+    fn content(&self, decisions: &mut Decisions<'_>) -> Vec<u8> {
+        let mut content = self.synced.clone();
+        for change in &self.unsynced {
+            match change {
+                Unsynced::Cut(bytes) if decisions.keeps() => content.truncate(*bytes),
+                Unsynced::Cut(_) => {}
+                // Nothing of it, its first half, or all of it.
+                Unsynced::Write(at, bytes) => {
+                    write(&mut content, *at, &bytes[..bytes.len() * decisions.next(2) / 2]);
+                }
+            }
+        }
+        content
+    }
+}
+
+fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    content.resize(content.len().max(at + bytes.len()), 0);
+    content[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+/// The disk as it is after some changes.
+#[derive(Default)]
+pub(super) struct DiskModel {
+    files: Vec<File>,
+    /// The files by name, as a process sees them.
+    names: BTreeMap<PathBuf, usize>,
+    synced_names: BTreeMap<PathBuf, usize>,
+    unsynced_names: Vec<(PathBuf, Option<usize>)>,
+    /// The queue as it was synced last, and after each commit since.
+    queues: Vec<PathBuf>,
+}
+
+impl DiskModel {
+    /// The disk after these changes.
+    pub(super) fn after(changes: &[(PathBuf, Change)]) -> Self {
+        let mut disk = Self::default();
+        changes.iter().for_each(|(path, change)| disk.apply(path, change));
+        disk
+    }
+
+    fn apply(&mut self, path: &Path, change: &Change) {
+        match change {
+            Change::Create if self.names.contains_key(path) => {}
+            Change::Create => {
+                self.files.push(File::default());
+                self.name(path, Some(self.files.len() - 1));
+            }
+            Change::Write(at, bytes) => {
+                let at = usize::try_from(*at).unwrap();
+                self.file(path).unsynced.push(Unsynced::Write(at, bytes.clone()));
+            }
+            Change::Cut(bytes) => {
+                self.file(path).unsynced.push(Unsynced::Cut(usize::try_from(*bytes).unwrap()));
+            }
+            Change::Sync if self.names.contains_key(path) => {
+                let file = self.file(path);
+                file.synced = file.content(&mut Decisions { fate: &Fate::Kept, made: 0 });
+                file.unsynced.clear();
+            }
+            Change::Sync if path == Path::new(QUEUE_LOG) => {
+                self.queues.drain(..self.queues.len().saturating_sub(1));
+            }
+            Change::Sync => {
+                let is_in = |name: &Path| name.parent() == Some(path);
+                for (name, file) in self.unsynced_names.extract_if(.., |(name, _)| is_in(name)) {
+                    set(&mut self.synced_names, name, file);
+                }
+            }
+            Change::Rename(to) => {
+                let file = self.names[path];
+                self.name(to, Some(file));
+                self.name(path, None);
+            }
+            Change::Remove => self.name(path, None),
+            Change::Queue(copy) => self.queues.push(copy.clone()),
+        }
+    }
+
+    fn file(&mut self, path: &Path) -> &mut File {
+        &mut self.files[self.names[path]]
+    }
+
+    fn name(&mut self, path: &Path, file: Option<usize>) {
+        set(&mut self.names, path.to_owned(), file);
+        self.unsynced_names.push((path.to_owned(), file));
+    }
+
+    /// Makes below `root` what is found there once the power is back.
+    pub(super) fn cut(&self, fate: &Fate, root: &Path) {
+        let mut decisions = Decisions { fate, made: 0 };
+        let mut names = self.synced_names.clone();
+        for (name, file) in &self.unsynced_names {
+            if decisions.keeps() {
+                set(&mut names, name.clone(), *file);
+            }
+        }
+        for folder in ["segments", "tmp"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        for (name, file) in names {
+            fs::write(root.join(name), self.files[file].content(&mut decisions)).unwrap();
+        }
+        copy_folder(&self.queues[decisions.next(self.queues.len() - 1)], &root.join("queue"));
+    }
+}
+
+fn set(names: &mut BTreeMap<PathBuf, usize>, name: PathBuf, file: Option<usize>) {
+    match file {
+        Some(file) => names.insert(name, file),
+        None => names.remove(&name),
+    };
+}

@@ -1,0 +1,242 @@
+//! Tasks and requests as they are stored: without what their key and their host tell, and hosts named only where they are
+//! another. sled keeps about three times the bytes that it is given, so what a record repeats is dear.
+
+use std::borrow::Cow;
+
+use frontier::{
+    Connection, ErrorKind, FetchRecord, HostId, Outcome, RequestKind, SessionId, Stages, Task, TaskId,
+    TaskKind, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::records::TaskState;
+
+/// A task as seen from a host: `None` stands for that host. The hash is 16 bytes, big-endian, since a number that is
+/// random is longer as a variable one.
+#[derive(Serialize, Deserialize)]
+struct StoredId {
+    host: Option<HostId>,
+    url: [u8; 16],
+}
+
+impl StoredId {
+    fn new(id: TaskId, seen_from: HostId) -> Self {
+        Self { host: other(id.host, seen_from), url: id.url.to_be_bytes() }
+    }
+
+    fn id(&self, seen_from: HostId) -> TaskId {
+        TaskId { host: self.host.unwrap_or(seen_from), url: u128::from_be_bytes(self.url) }
+    }
+}
+
+fn other(host: HostId, seen_from: HostId) -> Option<HostId> {
+    Some(host).filter(|host| *host != seen_from)
+}
+
+/// A [`TaskState`] under the key of its task.
+#[derive(Serialize, Deserialize)]
+pub(super) enum StoredState {
+    Pending(StoredTask),
+    Done(StoredTask, Outcome),
+    ReadAs,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredTask {
+    /// Without the origin of the task's host, if it begins with that: then it begins with a slash.
+    url: String,
+    kind: TaskKind,
+    depth: u16,
+    parent: Option<StoredId>,
+    hops: u8,
+    attempts: u8,
+    not_before: Option<Timestamp>,
+    /// `None`: the task's own host.
+    named_by: Vec<Option<HostId>>,
+}
+
+impl StoredState {
+    /// `state` of a task whose host has that origin.
+    pub(super) fn new(state: TaskState, origin: &str) -> Self {
+        match state {
+            TaskState::Pending(task) => Self::Pending(StoredTask::new(task, origin)),
+            TaskState::Done { task, outcome } => Self::Done(StoredTask::new(task, origin), outcome),
+            TaskState::ReadAs => Self::ReadAs,
+        }
+    }
+
+    /// The state of the task `id`, whose host has that origin.
+    pub(super) fn state(self, id: TaskId, origin: &str) -> TaskState {
+        match self {
+            Self::Pending(task) => TaskState::Pending(task.task(id, origin)),
+            Self::Done(task, outcome) => TaskState::Done { task: task.task(id, origin), outcome },
+            Self::ReadAs => TaskState::ReadAs,
+        }
+    }
+
+    /// Whether the URL needs no fetching any more.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Done(..) | Self::ReadAs)
+    }
+}
+
+impl StoredTask {
+    fn new(task: Task, origin: &str) -> Self {
+        let Task { id, url, kind, depth, parent, hops, attempts, not_before, named_by } = task;
+        let parent = parent.map(|parent| StoredId::new(parent, id.host));
+        let named_by = named_by.into_iter().map(|host| other(host, id.host)).collect();
+        let path = url.strip_prefix(origin).filter(|path| path.starts_with('/')).map(str::to_owned);
+        let url = path.unwrap_or(url);
+        Self { url, kind, depth, parent, hops, attempts, not_before, named_by }
+    }
+
+    fn task(self, id: TaskId, origin: &str) -> Task {
+        let Self { url, kind, depth, parent, hops, attempts, not_before, named_by } = self;
+        let parent = parent.map(|parent| parent.id(id.host));
+        let named_by = named_by.into_iter().map(|host| host.unwrap_or(id.host)).collect();
+        let url = if url.starts_with('/') { format!("{origin}{url}") } else { url };
+        Task { id, url, kind, depth, parent, hops, attempts, not_before, named_by }
+    }
+}
+
+/// A [`FetchRecord`] of a commit.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredFetch {
+    /// `None`: the session whose commit brought it.
+    session: Option<SessionId>,
+    host: [u8; 8],
+    url: [u8; 16],
+    parent: Option<StoredId>,
+    kind: RequestKind,
+    attempt: u8,
+    hop: u8,
+    begun_at: Timestamp,
+    stages: Stages,
+    bytes_wire: u64,
+    bytes_decoded: u64,
+    status: Option<u16>,
+    connection: Connection,
+    document: Option<Cow<'static, str>>,
+    entries: u64,
+    error: Option<ErrorKind>,
+    detail: String,
+}
+
+impl StoredFetch {
+    /// `fetch` in a commit of `session`.
+    pub(super) fn new(fetch: FetchRecord, session: SessionId) -> Self {
+        let host = fetch.task.host;
+        Self {
+            session: Some(fetch.session).filter(|of| *of != session),
+            host: host.0.to_be_bytes(),
+            url: fetch.task.url.to_be_bytes(),
+            parent: fetch.parent.map(|parent| StoredId::new(parent, host)),
+            kind: fetch.kind,
+            attempt: fetch.attempt,
+            hop: fetch.hop,
+            begun_at: fetch.begun_at,
+            stages: fetch.stages,
+            bytes_wire: fetch.bytes_wire,
+            bytes_decoded: fetch.bytes_decoded,
+            status: fetch.status,
+            connection: fetch.connection,
+            document: fetch.document,
+            entries: fetch.entries,
+            error: fetch.error,
+            detail: fetch.detail,
+        }
+    }
+
+    /// The request that a commit of `session` brought.
+    pub(super) fn fetch(self, session: SessionId) -> FetchRecord {
+        let host = HostId(u64::from_be_bytes(self.host));
+        FetchRecord {
+            session: self.session.unwrap_or(session),
+            task: TaskId { host, url: u128::from_be_bytes(self.url) },
+            parent: self.parent.map(|parent| parent.id(host)),
+            kind: self.kind,
+            attempt: self.attempt,
+            hop: self.hop,
+            begun_at: self.begun_at,
+            stages: self.stages,
+            bytes_wire: self.bytes_wire,
+            bytes_decoded: self.bytes_decoded,
+            status: self.status,
+            connection: self.connection,
+            document: self.document,
+            entries: self.entries,
+            error: self.error,
+            detail: self.detail,
+        }
+    }
+
+    /// About the bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        /// Those of all but the detail, nearly.
+        const FIXED_BYTES: usize = 110;
+        FIXED_BYTES + self.detail.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use frontier::{Fetched, Host};
+    use url::Url;
+
+    use super::*;
+    use crate::codec;
+
+    fn host(name: &str) -> Host {
+        Host::of(&Url::parse(&format!("https://{name}.example/")).unwrap()).unwrap()
+    }
+
+    fn task() -> Task {
+        let (own, other) = (host("a"), host("b"));
+        let parent = Some(TaskId::of(own.id(), "parent"));
+        let task = Task::new(&own, own.url("/s.xml"), TaskKind::Sitemap);
+        Task { parent, named_by: vec![own.id(), other.id()], ..task }
+    }
+
+    #[test]
+    fn a_task_comes_back_from_under_its_key() {
+        let origin = host("a").to_string();
+        let (own, elsewhere) = (task(), "https://a.example.org/s.xml".to_owned());
+        let other = Task { parent: Some(TaskId::of(host("b").id(), "parent")), url: elsewhere, ..task() };
+        let outcome = Outcome::Fetched(Fetched { document: "urlset".into(), ..Fetched::default() });
+        for state in [
+            TaskState::Pending(own.clone()),
+            TaskState::Pending(other),
+            TaskState::Done { task: own, outcome },
+            TaskState::ReadAs,
+        ] {
+            let bytes = codec::encode(&StoredState::new(state.clone(), &origin)).unwrap();
+            assert_eq!(codec::decode::<StoredState>(&bytes).unwrap().state(task().id, &origin), state);
+        }
+    }
+
+    #[test]
+    fn a_request_comes_back_from_its_commit() {
+        for session in [SessionId(7), SessionId(8)] {
+            let fetch = FetchRecord {
+                session: SessionId(7),
+                task: task().id,
+                parent: task().parent,
+                kind: RequestKind::Sitemap,
+                attempt: 1,
+                hop: 2,
+                begun_at: Timestamp::from_micros(3),
+                stages: Stages::default(),
+                bytes_wire: 4,
+                bytes_decoded: 5,
+                status: Some(200),
+                connection: Connection::New,
+                document: Some("urlset".into()),
+                entries: 6,
+                error: Some(ErrorKind::Parse),
+                detail: "what".to_owned(),
+            };
+            let bytes = codec::encode(&StoredFetch::new(fetch.clone(), session)).unwrap();
+            assert_eq!(codec::decode::<StoredFetch>(&bytes).unwrap().fetch(session), fetch);
+        }
+    }
+}
