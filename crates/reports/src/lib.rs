@@ -12,7 +12,7 @@ mod status;
 mod timing;
 mod units;
 
-pub use export::{EntrySource, ExportError, ExportOptions, ExportSummary, Format, export, jsonl};
+pub use export::{EntrySource, ExportError, ExportOptions, ExportSummary, Format, check_host, export, jsonl};
 pub use read::{report, report_with_timeline, settings, status};
 pub use report::{
     Breakdown, Cpu, Crawl, Entries, Group, HostReport, PerStage, Report, Sitemaps, StageTotal, State, Times,

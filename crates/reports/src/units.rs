@@ -1,6 +1,6 @@
 //! Numbers with their units, as people read them.
 
-/// A span: `0.4 ms`, `340 ms`, `12.3 s`, `14 min 05 s`, `3 h 12 min`.
+/// A span: `0.4 ms`, `340 ms`, `12.3 s`, `14 min 05 s`, `3 h 12 min`, `4 d 04 h`.
 pub(crate) fn span(us: u64) -> String {
     match us {
         0 => "0".to_owned(),
@@ -14,7 +14,8 @@ pub(crate) fn span(us: u64) -> String {
 fn minutes(seconds: u64) -> String {
     match seconds {
         ..7200 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+        7200..360_000 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {:02} h", seconds / 86_400, seconds % 86_400 / 3600),
     }
 }
 
@@ -76,9 +77,20 @@ mod tests {
 
     #[test]
     fn spans_grow_into_larger_units() {
-        let shown =
-            [0, 400, 9_900, 340_000, 999_400, 999_600, 12_340_000, 119_900_000, 845_000_000, 11_520_000_000]
-                .map(span);
+        let shown = [
+            0,
+            400,
+            9_900,
+            340_000,
+            999_400,
+            999_600,
+            12_340_000,
+            119_900_000,
+            845_000_000,
+            11_520_000_000,
+            360_000_000_000,
+        ]
+        .map(span);
         let expected = [
             "0",
             "0.4 ms",
@@ -90,6 +102,7 @@ mod tests {
             "119.9 s",
             "14 min 05 s",
             "3 h 12 min",
+            "4 d 04 h",
         ];
         assert_eq!(shown, expected);
     }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use ::parquet::errors::ParquetError;
 use arrow_array::RecordBatch;
 use frontier::work_queue::QueueError;
-use storage::{CrawlReader, LiveReader, ReadError};
+use storage::{CrawlReader, EntryReader, LiveReader, ReadError};
 
 use repeats::{Notes, Repeats, SORT_BYTES_MAX};
 use selection::{Selected, Selection, texts};
@@ -126,18 +126,17 @@ impl From<ParquetError> for ExportError {
 pub trait EntrySource {
     /// All entries in batches of [`storage::schema`]; asked for twice where repeats are to be found.
     fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_>;
-
-    /// The origins of all hosts.
-    fn origins(&self) -> Box<dyn Iterator<Item = Result<String, QueueError>> + '_>;
 }
 
 impl EntrySource for CrawlReader {
     fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_> {
         Box::new(self.entries())
     }
+}
 
-    fn origins(&self) -> Box<dyn Iterator<Item = Result<String, QueueError>> + '_> {
-        Box::new(self.hosts().map(|host| Ok(host?.1.host.to_string())))
+impl EntrySource for EntryReader {
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_> {
+        Box::new(self.entries())
     }
 }
 
@@ -145,21 +144,16 @@ impl EntrySource for LiveReader {
     fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_> {
         Box::new(self.entries())
     }
-
-    fn origins(&self) -> Box<dyn Iterator<Item = Result<String, QueueError>> + '_> {
-        Box::new(self.live().origins.iter().cloned().map(Ok))
-    }
 }
 
 /// Writes the entries of a crawl to `out`, each document's exactly once and in its order. `out` needs no buffer of its
 /// own and is flushed at the end.
 pub fn export(
-    reader: &impl EntrySource,
+    reader: &(impl EntrySource + ?Sized),
     options: &ExportOptions,
     out: impl Write + Send,
 ) -> Result<ExportSummary, ExportError> {
     let selection = Selection::new(options)?;
-    check_host(reader, options, &selection)?;
     let batches = || reader.batches().map(|batch| batch.map_err(ExportError::read));
     let mut selected = Selected::new(batches(), selection.clone());
     if let Some(dir) = &options.unique {
@@ -191,14 +185,15 @@ fn repeats(
     notes.repeats(SORT_BYTES_MAX, dir).map_err(spill)
 }
 
-/// A mistyped host must not look like a host without entries.
-fn check_host(
-    reader: &impl EntrySource,
+/// Checks that the crawl with hosts of these origins knows the one that is asked for: a mistyped host must not look like a
+/// host without entries.
+pub fn check_host(
+    origins: impl Iterator<Item = Result<String, QueueError>>,
     options: &ExportOptions,
-    selection: &Selection,
 ) -> Result<(), ExportError> {
+    let selection = Selection::new(options)?;
     let Some(host) = &options.host else { return Ok(()) };
-    for known in reader.origins() {
+    for known in origins {
         if selection.has_host(&known.map_err(ExportError::read)?) {
             return Ok(());
         }
@@ -252,7 +247,8 @@ mod tests {
         crawl(&dir.path().join("data"));
         let reader = CrawlReader::open(&dir.path().join("data")).unwrap();
         let mut out = Vec::new();
-        let result = export(&reader, options, &mut out);
+        let checked = check_host(reader.origins(), options);
+        let result = checked.and_then(|()| export(&reader.into_entries(), options, &mut out));
         (out, result)
     }
 

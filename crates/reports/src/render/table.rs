@@ -6,23 +6,27 @@ use crate::escape::Printable;
 pub(crate) const COLUMNS: usize = 80;
 
 /// Breaks `text` at spaces into lines of at most [`COLUMNS`], the first after `head`, the others below its end. A word
-/// that is longer stays whole, since a URL cut in two cannot be followed.
+/// that is longer than a line goes on in the next one: nothing is left out.
 pub(crate) fn paragraph(head: &str, text: &str) -> String {
     let indent = head.chars().count();
+    let room = COLUMNS.saturating_sub(indent).max(1);
     let mut lines = String::from(head);
-    let mut column = indent;
+    let mut used = 0;
     for word in text.split_whitespace() {
-        let width = word.chars().count();
-        if column > indent && column + 1 + width > COLUMNS {
-            lines.push('\n');
-            lines.extend(std::iter::repeat_n(' ', indent));
-            column = indent;
-        } else if column > indent {
-            lines.push(' ');
-            column += 1;
+        let mut rest: Vec<char> = word.chars().collect();
+        while !rest.is_empty() {
+            let gap = usize::from(used > 0);
+            if used > 0 && used + gap + rest.len() > room {
+                lines.push('\n');
+                lines.extend(std::iter::repeat_n(' ', indent));
+                used = 0;
+                continue;
+            }
+            lines.extend(std::iter::repeat_n(' ', gap));
+            let fits = rest.len().min(room);
+            lines.extend(rest.drain(..fits));
+            used += gap + fits;
         }
-        lines.push_str(word);
-        column += width;
     }
     let mut lines = lines.trim_end().to_owned();
     lines.push('\n');
@@ -56,13 +60,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_paragraph_keeps_to_its_columns_and_long_words_stay_whole() {
-        let url = format!("https://www.example.com/{}", "a".repeat(80));
+    fn a_paragraph_keeps_to_its_columns_and_leaves_nothing_out() {
+        let url = format!("https://www.example.com/{}", "a".repeat(200));
         let text = paragraph("timeout  ", &format!("{} {url} end", "word ".repeat(20)));
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS || line.trim() == url), "{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS), "{text}");
         assert!(lines.iter().skip(1).all(|line| line.starts_with("         ")), "{text}");
-        assert!(text.ends_with("end\n"));
+        let joined: String = lines.iter().map(|line| line[9..].trim_end()).collect();
+        assert!(joined.ends_with(&format!("word{url} end")), "{text}");
+        let exact = "b".repeat(COLUMNS);
+        assert_eq!(paragraph("", &format!("a {exact} c")), format!("a\n{exact}\nc\n"));
     }
 
     #[test]

@@ -16,7 +16,10 @@ const HOSTS_SHOWN: usize = 10;
 const EXAMPLE_CHARS_MAX: usize = 240;
 
 /// Columns of a stage's bar.
-const BAR_COLUMNS: usize = 16;
+const BAR_COLUMNS: usize = 12;
+
+/// Columns of a host's name in the table of hosts; a longer one has a line of its own.
+const HOST_COLUMNS: usize = 30;
 
 /// A report as text.
 pub fn report_text(report: &Report) -> String {
@@ -157,14 +160,14 @@ fn stages(report: &Report) -> String {
     let mut text = String::from("\nWhere the time of all requests went\n");
     let _ = writeln!(
         text,
-        "{:<10} {:>12} {:>6}  {:<BAR_COLUMNS$} {:>9} {:>9} {:>9}",
+        "{:<10} {:>12} {:>6}  {:<BAR_COLUMNS$} {:>11} {:>11} {:>11}",
         "stage", "total", "share", "", "p50", "p99", "max"
     );
     for (stage, spans) in report.stages.iter() {
         let Times { total_s, share, p50_ms, p99_ms, max_ms, .. } = *spans;
         let ms = |ms: f64| span((ms * 1e3).round() as u64);
         let line = format!(
-            "{:<10} {:>12} {:>6}  {:<BAR_COLUMNS$} {:>9} {:>9} {:>9}",
+            "{:<10} {:>12} {:>6}  {:<BAR_COLUMNS$} {:>11} {:>11} {:>11}",
             stage.as_str(),
             span((total_s * 1e6).round() as u64),
             percent(share),
@@ -185,13 +188,21 @@ fn hosts(report: &Report) -> String {
     }
     hosts.sort_by(|(a_name, a), (b_name, b)| b.wall_s.total_cmp(&a.wall_s).then_with(|| a_name.cmp(b_name)));
     let mut text = String::from("\nSlowest hosts\n");
-    let _ = writeln!(text, "{:<36} {:>11} {:>8} {:>9}  bound by", "host", "took", "requests", "entries");
+    let _ = writeln!(
+        text,
+        "{:<HOST_COLUMNS$} {:>11} {:>9} {:>11}  bound by",
+        "host", "took", "requests", "entries"
+    );
     for (name, host) in hosts.iter().take(HOSTS_SHOWN) {
         let bound = host.bound.map_or("-", |bound| bound.as_str());
         let mark = if host.complete { "" } else { " !" };
+        let mut name = Printable(name).to_string();
+        if name.chars().count() > HOST_COLUMNS {
+            text.push_str(&paragraph("", &name));
+            name.clear();
+        }
         let line = format!(
-            "{:<36} {:>11} {:>8} {:>9}  {bound}{mark}",
-            fitted(name, 36),
+            "{name:<HOST_COLUMNS$} {:>11} {:>9} {:>11}  {bound}{mark}",
             span((host.wall_s * 1e6).round() as u64),
             count(host.requests),
             count(host.entries.kept),
@@ -215,8 +226,8 @@ fn errors(report: &Report) -> String {
     let mut text = String::from("\nErrors, with one example each\n");
     for (kind, number) in by_frequency(&report.errors) {
         let example = report.examples.get(kind).map_or("", String::as_str);
-        let head = format!("{kind:<18} {:>7}  ", count(number));
-        text.push_str(&paragraph(&head, &fitted(example, EXAMPLE_CHARS_MAX)));
+        let _ = writeln!(text, "{kind:<18} {:>11}", count(number));
+        text.push_str(&paragraph("  ", &fitted(example, EXAMPLE_CHARS_MAX)));
     }
     text
 }
@@ -300,29 +311,33 @@ CPU       9.0 s (7 % of 2 cores): inflate 0.0 s, parse 0.0 s, record 0.0 s,
 Memory    48.0 MB at its peak
 
 Where the time of all requests went
-stage             total  share                         p50       p99       max
-politeness       57.6 s   61 %  ##########          900 ms    900 ms    900 ms
-slot                  0    0 %                           0         0         0
-dns                   0    0 %                           0         0         0
-connect               0    0 %                           0         0         0
-tls                   0    0 %                           0         0         0
-first_byte       33.8 s   36 %  ######               60 ms    30.0 s    30.0 s
-body              1.3 s    1 %  #                    20 ms     20 ms     20 ms
-inflate               0    0 %                           0         0         0
-parse            960 ms    1 %  #                    15 ms     15 ms     15 ms
-record           320 ms  < 1 %  #                   5.0 ms    5.0 ms    5.0 ms
+stage             total  share                       p50         p99         max
+politeness       57.6 s   61 %  #######           900 ms      900 ms      900 ms
+slot                  0    0 %                         0           0           0
+dns                   0    0 %                         0           0           0
+connect               0    0 %                         0           0           0
+tls                   0    0 %                         0           0           0
+first_byte       33.8 s   36 %  ####               60 ms      30.0 s      30.0 s
+body              1.3 s    1 %  #                  20 ms       20 ms       20 ms
+inflate               0    0 %                         0           0           0
+parse            960 ms    1 %  #                  15 ms       15 ms       15 ms
+record           320 ms  < 1 %  #                 5.0 ms      5.0 ms      5.0 ms
 
 Slowest hosts
-host                                        took requests   entries  bound by
-https://news.example                      64.0 s       64   650,000  politeness
-https://www.a-news…name.example:8443      31.0 s        1       400  network !
+host                                  took  requests     entries  bound by
+https://news.example                64.0 s        64     650,000  politeness
+https://www.a-newspaper-with-a-rather-long-name.example:8443
+                                    31.0 s         1         400  network !
 ! incomplete
 
 Errors, with one example each
-depth_limit              3  https://www.a-newspaper-with-a-rather-long-name.example:8443
-parse                    1  https://www.a-newspaper-with-a-rather-long-name.example:8443
-timeout                  1  https://www.a-newspaper-with-a-rather-long-name.example:8443/sitemaps/2026/news.xml:
-                            no \u{1b}[31mbyte for 30 s
+depth_limit                  3
+  https://www.a-newspaper-with-a-rather-long-name.example:8443
+parse                        1
+  https://www.a-newspaper-with-a-rather-long-name.example:8443
+timeout                      1
+  https://www.a-newspaper-with-a-rather-long-name.example:8443/sitemaps/2026/new
+  s.xml: no \u{1b}[31mbyte for 30 s
 
 What to try next
 - read deeper, in a new data directory: --max-depth
@@ -333,13 +348,31 @@ What to try next
     }
 
     #[test]
-    fn only_urls_are_wider_than_the_page_and_nothing_moves_the_cursor() {
-        let text = report_text(&report());
+    fn no_line_is_wider_than_the_page_whatever_is_in_it_and_nothing_moves_the_cursor() {
+        let mut report = report();
+        let long = format!("https://{}.example", "a-label-of-a-name.".repeat(13));
+        let host = report.hosts["https://news.example"].clone();
+        let wide = HostReport { requests: 9_999_999, wall_s: 35_999_000.0, complete: false, ..host };
+        report.hosts.insert(long.clone(), HostReport { bound: Some(crate::Bound::Concurrency), ..wide });
+        report.errors.insert("robots_unreachable", 123_456_789);
+        report.examples.insert("robots_unreachable", format!("{long}/{}", "path/".repeat(100)));
+        report.verdict.sentence = format!("{long} ended last");
+        let slow =
+            Times { total_s: 9e8, share: 0.999, p50_ms: 845e3, p90_ms: 9e5, p99_ms: 9e6, max_ms: 3.5e11 };
+        report.stages = crate::PerStage::new(|_| slow);
+        let text = report_text(&report);
         for line in text.lines() {
             let width = line.chars().count();
-            assert!(width <= COLUMNS || line.contains("https://"), "{width} columns: {line}");
+            assert!(width <= COLUMNS, "{width} columns: {line}");
             assert!(!line.chars().any(crate::escape::is_deceptive), "{line}");
         }
+        let joined = text.replace('\n', "");
+        assert_eq!(
+            joined.matches(&long).count(),
+            2,
+            "the verdict and the table name the host in full: {text}"
+        );
+        assert!(text.contains('…'), "what is cut shows: {text}");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use frontier::{FetchRecord, HostId, SessionId, Stages, Timestamp};
+use frontier::{FetchRecord, HostId, SessionId, Stage, Stages, Timestamp};
 
-use super::host_table::{add_stages, micros};
+use super::host_table::{add_stages, is_retry, micros, network_us};
 
 /// The stages of the host that ended last, session by session.
 ///
@@ -24,6 +24,8 @@ struct HostLine {
     stages: Stages,
     requests: u64,
     timeouts: u64,
+    timeouts_us: u64,
+    retries_us: u64,
 }
 
 /// The line of the host that ended last in one session, or of all sessions.
@@ -39,6 +41,10 @@ pub(crate) struct Line {
     pub(crate) requests: u64,
     /// Of them, those that timed out.
     pub(crate) timeouts: u64,
+    /// The network's time of those, in microseconds.
+    pub(crate) timeouts_us: u64,
+    /// What politeness withheld of tries after the first, in microseconds.
+    pub(crate) retries_us: u64,
 }
 
 impl CriticalLine {
@@ -51,7 +57,13 @@ impl CriticalLine {
         let span = std::time::Duration::from_micros(fetch.stages.total_us());
         host.ended_at = host.ended_at.max(fetch.begun_at + span);
         host.requests += 1;
-        host.timeouts += u64::from(fetch.error == Some(frontier::ErrorKind::Timeout));
+        if fetch.error == Some(frontier::ErrorKind::Timeout) {
+            host.timeouts += 1;
+            host.timeouts_us = host.timeouts_us.saturating_add(network_us(fetch));
+        }
+        if is_retry(fetch) {
+            host.retries_us = host.retries_us.saturating_add(fetch.stages[Stage::Politeness]);
+        }
         add_stages(&mut host.stages, &fetch.stages);
     }
 
@@ -66,6 +78,8 @@ impl CriticalLine {
                 sum.sessions += line.sessions;
                 sum.requests += line.requests;
                 sum.timeouts += line.timeouts;
+                sum.timeouts_us = sum.timeouts_us.saturating_add(line.timeouts_us);
+                sum.retries_us = sum.retries_us.saturating_add(line.retries_us);
                 sum
             })
             .map(|sum| Line { host: longest, ..sum })
@@ -80,6 +94,8 @@ impl CriticalLine {
             stages: line.stages,
             requests: line.requests,
             timeouts: line.timeouts,
+            timeouts_us: line.timeouts_us,
+            retries_us: line.retries_us,
         }));
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use frontier::work_queue::{HostRecord, SessionRecord};
-use frontier::{ErrorKind, FetchRecord, HostId, Stages};
+use frontier::{ErrorKind, FetchRecord, HostId, Stage, Stages};
 
 use super::breakdown::under_way_us;
 use super::histogram::Spans;
@@ -24,8 +24,7 @@ pub(crate) struct Requests {
 impl Requests {
     pub(crate) fn add(&mut self, fetch: &FetchRecord) {
         self.count += 1;
-        // A redirect's target is asked within the same try, so only its first request can repeat an earlier one.
-        self.retries += u64::from(fetch.attempt > 1 && fetch.hop == 0);
+        self.retries += u64::from(is_retry(fetch));
         self.bytes_wire = self.bytes_wire.saturating_add(fetch.bytes_wire);
         self.bytes_decoded = self.bytes_decoded.saturating_add(fetch.bytes_decoded);
         if let Some(status) = fetch.status {
@@ -35,6 +34,50 @@ impl Requests {
             *self.documents.entry(document.clone()).or_default() += 1;
         }
         add_stages(&mut self.stages, &fetch.stages);
+    }
+}
+
+/// Whether a request repeats an earlier one. A redirect's target is asked within the same try, so only its first
+/// request can.
+pub(crate) fn is_retry(fetch: &FetchRecord) -> bool {
+    fetch.attempt > 1 && fetch.hop == 0
+}
+
+/// The stages of the network.
+pub(crate) const NETWORK: [Stage; 5] =
+    [Stage::Dns, Stage::Connect, Stage::Tls, Stage::FirstByte, Stage::Body];
+
+/// What a request spent in them, in microseconds.
+pub(crate) fn network_us(fetch: &FetchRecord) -> u64 {
+    NETWORK.iter().fold(0, |sum: u64, stage| sum.saturating_add(fetch.stages[*stage]))
+}
+
+/// What of a host's network time was the network's, whatever else the machine was busy with.
+///
+/// A process that is short of CPU finds bytes late that came in time, and no clock of its own tells the two apart. But the
+/// host's quickest request had to wait for the network at most as long as it did, and one that timed out got no answer
+/// however late it was looked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NetworkFloor {
+    requests: u64,
+    quickest_us: u64,
+    timeouts_us: u64,
+}
+
+impl NetworkFloor {
+    fn add(&mut self, fetch: &FetchRecord) {
+        let network_us = network_us(fetch);
+        if fetch.error == Some(ErrorKind::Timeout) {
+            self.timeouts_us = self.timeouts_us.saturating_add(network_us);
+            return;
+        }
+        self.quickest_us = if self.requests == 0 { network_us } else { self.quickest_us.min(network_us) };
+        self.requests += 1;
+    }
+
+    /// As if every request had been as quick as the quickest, in microseconds.
+    pub(crate) fn us(&self) -> u64 {
+        self.timeouts_us.saturating_add(self.requests.saturating_mul(self.quickest_us))
     }
 }
 
@@ -50,17 +93,21 @@ pub(crate) fn add_stages(sum: &mut Stages, part: &Stages) {
 pub(crate) struct HostTally {
     pub(crate) record: HostRecord,
     pub(crate) requests: Requests,
+    /// What of its time was the network's for certain.
+    pub(crate) network_floor: NetworkFloor,
     /// Its requests under way, from the first one on: hosts that were never asked need none.
     pub(crate) under_way: Option<Spans>,
 }
 
 impl HostTally {
     pub(crate) fn new(record: HostRecord) -> Self {
-        Self { record, requests: Requests::default(), under_way: None }
+        let (requests, network_floor) = (Requests::default(), NetworkFloor::default());
+        Self { record, requests, network_floor, under_way: None }
     }
 
     pub(crate) fn add(&mut self, fetch: &FetchRecord) {
         self.requests.add(fetch);
+        self.network_floor.add(fetch);
         self.under_way.get_or_insert_with(Spans::of_host).add(under_way_us(fetch));
     }
 

@@ -9,7 +9,7 @@ use super::breakdown::BreakdownTally;
 use super::critical_line::{CriticalLine, session_us};
 use super::histogram::Spans;
 use super::host_table::{HostTable, HostTally, Requests};
-use super::verdict::{Facts, Verdict, bound_of};
+use super::verdict::{Facts, Shortage, Verdict, bound_of};
 use crate::report::{
     Cpu, Crawl, Entries, HostReport, PerStage, Report, Sitemaps, StageTotal, State, Times, Totals, named,
     seconds, share,
@@ -76,6 +76,11 @@ impl Tally {
         }
     }
 
+    /// The origin of a host that was added.
+    pub fn origin(&self, id: HostId) -> Option<String> {
+        self.hosts.get(&id).map(|host| host.record.host.to_string())
+    }
+
     /// At most `count` hosts with their origins, those with the longest wall time first.
     pub fn slowest_hosts(&self, count: usize) -> Vec<(HostId, String)> {
         let mut hosts: Vec<(u64, HostId)> =
@@ -98,12 +103,11 @@ impl Tally {
             hosts: self.hosts.len() as u64,
             line: std::mem::take(&mut self.line).finish(),
         };
-        let slot_is_cpu = facts.wants_cpu();
-        let origin = |id: HostId| self.hosts.get(&id).map(|host| host.record.host.to_string());
-        let verdict = Verdict::of(&facts, origin);
+        let shortage = facts.shortage();
+        let verdict = Verdict::of(&facts, |id| self.origin(id));
         let (totals, errors) = self.totals();
         self.add_silent_examples();
-        let whole = Whole { under_way_us: self.breakdown.under_way_us(), slot_is_cpu };
+        let whole = Whole { under_way_us: self.breakdown.under_way_us(), shortage };
         Report {
             crawl,
             verdict,
@@ -210,8 +214,8 @@ impl Tally {
 struct Whole {
     /// The time of all requests under way.
     under_way_us: u64,
-    /// Whether places were short for want of CPU.
-    slot_is_cpu: bool,
+    /// What was short of CPU.
+    shortage: Shortage,
 }
 
 fn host_reports(hosts: HostTable, sessions: &[SessionRecord], whole: Whole) -> BTreeMap<String, HostReport> {
@@ -221,7 +225,7 @@ fn host_reports(hosts: HostTable, sessions: &[SessionRecord], whole: Whole) -> B
 
 fn host_report(host: HostTally, sessions: &[SessionRecord], whole: Whole) -> HostReport {
     let (complete, errors, wall_us) = (host.is_complete(), host.errors(), host.wall_us(sessions));
-    let HostTally { record, requests, under_way } = host;
+    let HostTally { record, requests, network_floor, under_way } = host;
     let mut sitemaps = Sitemaps::default();
     sitemaps.add(&record.account);
     let mut entries = Entries::default();
@@ -245,7 +249,7 @@ fn host_report(host: HostTally, sessions: &[SessionRecord], whole: Whole) -> Hos
         errors: named(&errors),
         stages: PerStage::new(total),
         under_way: under_way.map(|spans| spans.times(whole.under_way_us)).unwrap_or_default(),
-        bound: bound_of(&requests.stages, whole.slot_is_cpu),
+        bound: bound_of(&requests.stages, network_floor, whole.shortage),
         wall_s: seconds(wall_us),
         statuses: requests.statuses,
     }

@@ -9,7 +9,7 @@ use super::critical_line::session_us;
 use super::host_table::micros;
 use crate::report::{PerStage, seconds};
 
-/// Buckets of the wall time, however long it was.
+/// Buckets of the wall time, however long it was. Of a crawl that still runs at least half as many are in use.
 pub const BUCKETS: usize = 200;
 
 /// Hosts that get a lane of their own, so that memory does not grow with the hosts: 8 KB each.
@@ -40,6 +40,9 @@ pub struct Timeline {
 }
 
 /// Fills a [`Timeline`] from fetch records, in any order.
+///
+/// Of a crawl at rest the axis is known beforehand ([`Self::new`]). That of a running crawl grows with it
+/// ([`Self::growing`], [`Self::grow`]): when it is full, two buckets become one.
 #[derive(Debug)]
 pub struct TimelineTally {
     /// Start of each session, its place on the axis and its length, in microseconds.
@@ -64,26 +67,65 @@ struct Lane {
 impl TimelineTally {
     /// An axis of these sessions, with lanes for the first [`LANES_MAX`] of `hosts`.
     pub fn new(sessions: &[SessionRecord], hosts: impl IntoIterator<Item = (HostId, String)>) -> Self {
-        let mut wall_us = 0;
-        let mut places = HashMap::new();
-        let mut sessions_at_s = Vec::new();
-        for record in sessions {
-            let length_us = session_us(record);
-            places.insert(record.session.id, (record.session.started_at, wall_us, length_us));
-            sessions_at_s.push(seconds(wall_us));
-            wall_us = wall_us.saturating_add(length_us);
+        let mut tally = Self::growing();
+        tally.place(sessions);
+        tally.bucket_us = tally.wall_us.div_ceil(BUCKETS as u64).max(1);
+        for (id, origin) in hosts {
+            tally.add_lane(id, || Some(origin));
         }
-        let lane = |(id, origin)| (id, Lane { origin, busy_s: vec![[0.0; 10]; BUCKETS] });
+        tally
+    }
+
+    /// An axis without length.
+    pub fn growing() -> Self {
         Self {
-            sessions: places,
-            sessions_at_s,
-            wall_us,
-            bucket_us: wall_us.div_ceil(BUCKETS as u64).max(1),
+            sessions: HashMap::new(),
+            sessions_at_s: Vec::new(),
+            wall_us: 0,
+            bucket_us: 1,
             busy_us: Box::new([[0; BUCKETS]; 10]),
             entries: vec![0; BUCKETS],
             requests: vec![0; BUCKETS],
             errors: vec![0; BUCKETS],
-            lanes: hosts.into_iter().take(LANES_MAX).map(lane).collect(),
+            lanes: HashMap::new(),
+        }
+    }
+
+    /// Says how the sessions are now; none is shorter than it was. Call it before adding requests that they made since.
+    pub fn grow(&mut self, sessions: &[SessionRecord]) {
+        self.place(sessions);
+        while self.bucket_us.saturating_mul(BUCKETS as u64) < self.wall_us {
+            self.fold();
+        }
+    }
+
+    /// Gives a host a lane, if it has none and there are fewer than [`LANES_MAX`].
+    pub fn add_lane(&mut self, id: HostId, origin: impl FnOnce() -> Option<String>) {
+        if self.lanes.len() < LANES_MAX && !self.lanes.contains_key(&id) {
+            let lane = origin().map(|origin| (id, Lane { origin, busy_s: vec![[0.0; 10]; BUCKETS] }));
+            self.lanes.extend(lane);
+        }
+    }
+
+    fn place(&mut self, sessions: &[SessionRecord]) {
+        (self.wall_us, self.sessions_at_s) = (0, Vec::with_capacity(sessions.len()));
+        for record in sessions {
+            let length_us = session_us(record);
+            self.sessions.insert(record.session.id, (record.session.started_at, self.wall_us, length_us));
+            self.sessions_at_s.push(seconds(self.wall_us));
+            self.wall_us = self.wall_us.saturating_add(length_us);
+        }
+    }
+
+    /// Makes one bucket of two.
+    fn fold(&mut self) {
+        self.bucket_us = self.bucket_us.saturating_mul(2);
+        self.busy_us.iter_mut().for_each(|busy_us| halve(busy_us, |a, b| a + b));
+        for counts in [&mut self.entries, &mut self.requests, &mut self.errors] {
+            halve(counts, |a, b| a + b);
+        }
+        for lane in self.lanes.values_mut() {
+            halve(&mut lane.busy_s, |a, b| std::array::from_fn(|stage| a[stage] + b[stage]));
         }
     }
 
@@ -122,24 +164,35 @@ impl TimelineTally {
         ((at_us.saturating_sub(1) / self.bucket_us) as usize).min(BUCKETS - 1)
     }
 
-    /// The timeline.
-    pub fn finish(self) -> Timeline {
+    /// The timeline so far.
+    pub fn finish(&self) -> Timeline {
+        let used = (self.wall_us.div_ceil(self.bucket_us) as usize).clamp(1, BUCKETS);
         let in_flight = PerStage::new(|stage| {
             let mean = |busy_us: &u64| *busy_us as f64 / self.bucket_us as f64;
-            let busy_us = &self.busy_us[stage as usize];
+            let busy_us = &self.busy_us[stage as usize][..used];
             busy_us.iter().map(|us| if IN_FLIGHT.contains(&stage) { mean(us) } else { 0.0 }).collect()
         });
+        let lane = |lane: &Lane| (lane.origin.clone(), stages_of(&lane.busy_s[..used]));
         Timeline {
             wall_s: seconds(self.wall_us),
             bucket_s: seconds(self.bucket_us),
-            sessions_at_s: self.sessions_at_s,
+            sessions_at_s: self.sessions_at_s.clone(),
             in_flight,
-            entries: self.entries,
-            requests: self.requests,
-            errors: self.errors,
-            lanes: self.lanes.into_values().map(|lane| (lane.origin, stages_of(&lane.busy_s))).collect(),
+            entries: self.entries[..used].to_vec(),
+            requests: self.requests[..used].to_vec(),
+            errors: self.errors[..used].to_vec(),
+            lanes: self.lanes.values().map(lane).collect(),
         }
     }
+}
+
+/// Puts the sum of each two neighbours into the first half, and nothing into the second.
+fn halve<T: Copy + Default>(buckets: &mut [T], sum: impl Fn(T, T) -> T) {
+    let half = buckets.len() / 2;
+    for place in 0..half {
+        buckets[place] = sum(buckets[2 * place], buckets[2 * place + 1]);
+    }
+    buckets[half..].fill(T::default());
 }
 
 fn stages_of(busy_s: &[[f32; 10]]) -> Vec<Option<Stage>> {
@@ -201,6 +254,39 @@ mod tests {
         let timeline = tally.finish();
         assert_eq!((timeline.wall_s, timeline.sessions_at_s.as_slice()), (8.0, &[0.0, 4.0][..]));
         assert_eq!(timeline.errors.iter().position(|count| *count == 1), Some(149), "it ended at 6 s of 8");
+    }
+
+    #[test]
+    fn an_axis_that_grows_shows_what_one_of_that_length_shows() {
+        let fetches: Vec<FetchRecord> = (0..16)
+            .map(|place| {
+                let stages = [(Stage::FirstByte, 600), (Stage::Parse, 40)];
+                fetch(if place % 2 == 0 { A } else { B }, place * 1_000, &stages)
+            })
+            .collect();
+        let mut growing = TimelineTally::growing();
+        growing.add_lane(id(A), || Some(A.to_owned()));
+        for (place, fetch) in fetches.iter().enumerate() {
+            growing.grow(&[session(0, 0, place as i64 * 1_000 + 800, 0, 0)]);
+            growing.add_fetch(fetch);
+        }
+        let grown = growing.finish();
+        let length_us = grown.bucket_s * 1e6 * BUCKETS as f64;
+        assert!((15_800_000.0..31_600_000.0).contains(&length_us), "{length_us}");
+        assert_eq!((grown.wall_s, grown.entries.len()), (15.8, (15.8 / grown.bucket_s).ceil() as usize));
+        // A crawl at rest that is exactly as long as all buckets of the grown axis has the same buckets.
+        let session = session(0, 0, (length_us / 1e3) as i64, 0, 0);
+        let mut whole = TimelineTally::new(&[session], [(id(A), A.to_owned())]);
+        fetches.iter().for_each(|fetch| whole.add_fetch(fetch));
+        let (whole, used) = (whole.finish(), grown.entries.len());
+        assert!((whole.bucket_s - grown.bucket_s).abs() < 1e-5, "{} {}", whole.bucket_s, grown.bucket_s);
+        assert_eq!(grown.requests.iter().sum::<u64>(), 16);
+        let busy_s = |timeline: &Timeline| -> f64 {
+            timeline.in_flight.get(Stage::FirstByte).iter().map(|mean| mean * timeline.bucket_s).sum()
+        };
+        assert!((busy_s(&grown) - 9.6).abs() < 1e-9 && (busy_s(&whole) - 9.6).abs() < 1e-9);
+        let lane = |timeline: &Timeline| timeline.lanes[A][..used].iter().flatten().count();
+        assert!(lane(&grown).abs_diff(lane(&whole)) <= 16, "{} {}", lane(&grown), lane(&whole));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use frontier::{HostId, Stage, Stages};
 use serde::{Serialize, Serializer};
 
 use super::critical_line::Line;
+use super::host_table::{NETWORK, NetworkFloor};
 use crate::escape::Printable;
 use crate::report::{Cpu, State, seconds, share};
 use crate::units::{counted, percent, span};
@@ -95,7 +96,7 @@ impl Held {
     pub fn of(stages: &Stages) -> Self {
         let sum = |group: &[Stage]| group.iter().fold(0_u64, |sum, stage| sum.saturating_add(stages[*stage]));
         Self {
-            network_us: sum(&[Stage::Dns, Stage::Connect, Stage::Tls, Stage::FirstByte, Stage::Body]),
+            network_us: sum(&NETWORK),
             politeness_us: sum(&[Stage::Politeness]),
             cpu_us: sum(&[Stage::Inflate, Stage::Parse, Stage::Record]),
             concurrency_us: sum(&[Stage::Slot]),
@@ -121,6 +122,12 @@ impl Held {
     /// The same, waiting for a place counted as waiting for the processor.
     fn with_slot_as_cpu(self) -> Self {
         Self { cpu_us: self.cpu_us.saturating_add(self.concurrency_us), concurrency_us: 0, ..self }
+    }
+
+    /// The same, the network's time beyond `floor` counted as waiting for the processor.
+    fn with_late_bytes_as_cpu(self, floor: NetworkFloor) -> Self {
+        let network_us = self.network_us.min(floor.us());
+        Self { cpu_us: self.cpu_us.saturating_add(self.network_us - network_us), network_us, ..self }
     }
 
     /// What held most of it; `None` of nothing. Of equals the first of network, politeness, cpu, concurrency.
@@ -159,26 +166,50 @@ impl Facts {
         busy >= MACHINE_BUSY && self.cpu.utilisation >= busy * OURS_OF_BUSY
     }
 
-    /// Whether requests waited for a place because those that held one waited for the processor.
+    /// Whether the cores were busy, mostly with somebody else's work.
+    fn is_machine_crowded(&self) -> bool {
+        self.cpu.machine_utilisation >= MACHINE_BUSY && !self.is_machine_busy()
+    }
+
+    /// What was short of CPU.
     ///
-    /// Then the holders spent more of their time inflating, reading and recording than on the network, and the clocks
-    /// agree: at least one core's worth of work was done all the time.
-    pub(crate) fn wants_cpu(&self) -> bool {
+    /// Places were where those that held one spent more of their time inflating, reading and recording than on the
+    /// network, and the clocks agree: at least one core's worth of work was done all the time.
+    pub(crate) fn shortage(&self) -> Shortage {
         let held = Held::of(&self.all_hosts);
         let is_core_busy = self.cpu.process_s >= seconds(self.wall_us) * CORE_BUSY && self.wall_us > 0;
-        self.is_machine_busy() || (held.cpu_us > held.network_us && is_core_busy)
+        match () {
+            () if self.is_machine_busy() => Shortage::Everything,
+            () if held.cpu_us > held.network_us && is_core_busy => Shortage::Places,
+            () => Shortage::None,
+        }
     }
 
     fn held(&self, stages: &Stages) -> Held {
         let held = Held::of(stages);
-        if self.wants_cpu() { held.with_slot_as_cpu() } else { held }
+        if self.shortage() == Shortage::None { held } else { held.with_slot_as_cpu() }
     }
 }
 
-/// What held a host with these stages; `slot_is_cpu` where places were short for want of CPU.
-pub(crate) fn bound_of(stages: &Stages, slot_is_cpu: bool) -> Option<Bound> {
+/// What was short of CPU in a crawl.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shortage {
+    /// Nothing.
+    None,
+    /// Places among `--concurrency`: those who held one waited for a core.
+    Places,
+    /// All of it: the cores were busy with it.
+    Everything,
+}
+
+/// What held a host with these stages, as far as they prove it.
+pub(crate) fn bound_of(stages: &Stages, floor: NetworkFloor, shortage: Shortage) -> Option<Bound> {
     let held = Held::of(stages);
-    if slot_is_cpu { held.with_slot_as_cpu().most() } else { held.most() }
+    match shortage {
+        Shortage::None => held.most(),
+        Shortage::Places => held.with_slot_as_cpu().most(),
+        Shortage::Everything => held.with_slot_as_cpu().with_late_bytes_as_cpu(floor).most(),
+    }
 }
 
 impl Verdict {
@@ -214,7 +245,7 @@ fn sentence(facts: &Facts, bound: Option<Bound>, evidence: &Evidence) -> String 
         _ => critical(line, bound, evidence),
     };
     let dissent = if facts.is_machine_busy() { String::new() } else { dissent(facts, bound, evidence) };
-    format!("{standing}{reason}{}{dissent}", remedy(facts, line, bound))
+    format!("{standing}{reason}{}{dissent}{}", remedy(facts, line, bound), crowd(facts, line, bound))
 }
 
 /// How far the crawl is, where it is not at its end.
@@ -275,14 +306,17 @@ fn critical(line: &Line, bound: Bound, evidence: &Evidence) -> String {
         span(whole_us),
         counted(line.requests, "request"),
         percent(share(held_us, whole_us)),
-        sink(&line.stages, bound),
+        sink(line, bound),
         span(whole_us - held_us),
     )
 }
 
 /// What swallows the time that `bound` holds.
-fn sink(stages: &Stages, bound: Bound) -> String {
+fn sink(line: &Line, bound: Bound) -> String {
     match bound {
+        Bound::Politeness if waits_for_retries(line) => {
+            format!("waiting as politeness asks (most of it, {}, before retries)", span(line.retries_us))
+        }
         Bound::Politeness => "waiting as politeness asks".to_owned(),
         Bound::Concurrency => "waiting for a place among --concurrency".to_owned(),
         Bound::Cpu => "inflate, parse and record".to_owned(),
@@ -294,37 +328,53 @@ fn sink(stages: &Stages, bound: Bound) -> String {
                 (Stage::FirstByte, "waiting for the first byte"),
                 (Stage::Body, "receiving"),
             ];
-            let longest = parts.into_iter().max_by_key(|(stage, _)| stages[*stage]);
-            let (part_us, part) = longest.map_or((0, ""), |(stage, part)| (stages[stage], part));
+            let longest = parts.into_iter().max_by_key(|(stage, _)| line.stages[*stage]);
+            let (part_us, part) = longest.map_or((0, ""), |(stage, part)| (line.stages[stage], part));
             format!("the network (most of it, {}, {part})", span(part_us))
         }
     }
 }
 
+/// Whether most of what politeness withheld came before retries.
+fn waits_for_retries(line: &Line) -> bool {
+    line.retries_us > line.stages[Stage::Politeness] / 2
+}
+
+/// Whether most of the network's time was that of requests that timed out.
+fn waits_for_timeouts(line: &Line) -> bool {
+    line.timeouts_us > Held::of(&line.stages).network_us / 2
+}
+
 /// What would change it, and what would not.
 fn remedy(facts: &Facts, line: &Line, bound: Bound) -> String {
     let remedy = match bound {
+        Bound::Politeness if waits_for_retries(line) => {
+            "It waits before it asks again for what failed, as long as the site asks (Retry-After) or a little longer \
+             each time: a site that answers would shorten it; a higher --rate, more --concurrency, cores or machines \
+             would not."
+        }
         Bound::Politeness => {
             "A higher --rate would shorten it, unless the site itself asks for the delay (Crawl-delay, Retry-After); \
              more --concurrency, cores or machines would not."
         }
         Bound::Concurrency => {
-            "More --concurrency would shorten it, and more workers would; a higher --rate or a faster line to this \
-             host would not."
+            "More --concurrency would shorten it, and so would servers that answer faster, since a place is free \
+             again sooner; a faster line to this host alone, a higher --rate or more cores would not."
         }
-        Bound::Cpu if facts.is_machine_busy() || facts.wants_cpu() => {
-            "More cores would shorten it, or more machines sharing the crawl; a higher --rate or more --concurrency \
-             would not."
+        Bound::Cpu if facts.shortage() != Shortage::None => {
+            "More cores would shorten it, or more machines sharing the crawl; a faster line, a higher --rate or more \
+             --concurrency would not."
         }
         Bound::Cpu => {
-            "Its documents go one after the other, so a faster core or disk would shorten it; more cores, a higher \
-             --rate or more --concurrency would not."
+            "Its documents go one after the other, so a faster core or disk would shorten it, or a higher \
+             --host-concurrency on a site of your own; more cores, a faster line, a higher --rate or more \
+             --concurrency would not."
         }
-        Bound::Network if line.timeouts > 0 => {
-            let timeouts = counted(line.timeouts, "time-out");
+        Bound::Network if waits_for_timeouts(line) => {
+            let (timeouts, took) = (counted(line.timeouts, "time-out"), span(line.timeouts_us));
             return format!(
-                " It has {timeouts}: a shorter --timeout would shorten it; a higher --rate, more --concurrency or \
-                 cores would not."
+                " It has {timeouts}, which took {took}: a shorter --timeout would shorten it; a higher --rate, more \
+                 --concurrency or cores would not."
             );
         }
         Bound::Network => {
@@ -333,6 +383,21 @@ fn remedy(facts: &Facts, line: &Line, bound: Bound) -> String {
         }
     };
     format!(" {remedy}")
+}
+
+/// A reservation where others wanted the cores too.
+fn crowd(facts: &Facts, line: &Line, bound: Bound) -> String {
+    // A pace and a time-out take as long on an idle machine.
+    let is_certain = bound == Bound::Politeness || bound == Bound::Network && waits_for_timeouts(line);
+    if is_certain || !facts.is_machine_crowded() {
+        return String::new();
+    }
+    format!(
+        " Other programs kept the cores busy meanwhile ({} in all, {} with this crawl), so part of this may have been \
+         waiting for a core.",
+        percent(facts.cpu.machine_utilisation),
+        percent(facts.cpu.utilisation),
+    )
 }
 
 /// The other view, where the sum over hosts points elsewhere.
@@ -402,11 +467,53 @@ mod tests {
         let timed_out =
             FetchRecord { error: Some(ErrorKind::Timeout), ..fetch(A, 0, &[(Stage::FirstByte, 30_000)]) };
         let verdict = verdict(vec![session(0, 0, 30_000, 30, 40)], &[timed_out]);
+        let sentence = &verdict.sentence;
         assert!(
-            verdict.sentence.contains("1 time-out: a shorter --timeout would shorten it"),
-            "{}",
-            verdict.sentence
+            sentence.contains("1 time-out, which took 30.0 s: a shorter --timeout would shorten it"),
+            "{sentence}"
         );
+    }
+
+    #[test]
+    fn a_time_out_that_took_little_of_the_line_brings_no_advice() {
+        let timed_out =
+            FetchRecord { error: Some(ErrorKind::Timeout), ..fetch(A, 0, &[(Stage::FirstByte, 3_000)]) };
+        let slow = fetch(A, 3_000, &[(Stage::Body, 27_000)]);
+        let verdict = verdict(vec![session(0, 0, 30_000, 30, 40)], &[timed_out, slow]);
+        assert!(!verdict.sentence.contains("--timeout"), "{}", verdict.sentence);
+        assert!(verdict.sentence.contains("A faster server or line would"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn pauses_before_retries_are_politeness_that_no_rate_shortens() {
+        let again =
+            FetchRecord { attempt: 2, ..fetch(A, 1_000, &[(Stage::Politeness, 900), (Stage::Body, 50)]) };
+        let fetches = [fetch(A, 0, &[(Stage::Politeness, 500), (Stage::Body, 50)]), again];
+        let verdict = verdict(vec![session(0, 0, 2_000, 30, 40)], &fetches);
+        assert_eq!(verdict.bound, Some(Bound::Politeness));
+        insta::assert_snapshot!(verdict.sentence, @"https://a.example ended last: 1.4 s of the 1.5 s that its 2 requests took (93 %) went into waiting as politeness asks (most of it, 900 ms, before retries), 100 ms into all else. It waits before it asks again for what failed, as long as the site asks (Retry-After) or a little longer each time: a site that answers would shorten it; a higher --rate, more --concurrency, cores or machines would not.");
+    }
+
+    #[test]
+    fn on_a_busy_machine_a_host_is_bound_by_the_network_only_as_far_as_its_quickest_request_proves() {
+        let busy = || vec![session(0, 0, 10_000, 18_000, 19_500)];
+        let bounds = |sessions, of_b: &[FetchRecord]| {
+            let quick = fetch(A, 0, &[(Stage::FirstByte, 2), (Stage::Parse, 20)]);
+            let late = fetch(A, 1_000, &[(Stage::FirstByte, 900), (Stage::Parse, 80)]);
+            let report = report(sessions, &[&[quick, late], of_b].concat());
+            (report.hosts[A].bound, report.hosts[B].bound)
+        };
+        let far = [100, 1_100, 2_100].map(|at| fetch(B, at, &[(Stage::FirstByte, 800), (Stage::Parse, 80)]));
+        assert_eq!(bounds(busy(), &far), (Some(Bound::Cpu), Some(Bound::Network)));
+        let silent =
+            FetchRecord { error: Some(ErrorKind::Timeout), ..fetch(B, 0, &[(Stage::FirstByte, 9_000)]) };
+        let robots = fetch(B, 0, &[(Stage::FirstByte, 1)]);
+        assert_eq!(bounds(busy(), &[robots, silent]).1, Some(Bound::Network), "nobody answered it");
+        let paced = fetch(B, 0, &[(Stage::Politeness, 5_000), (Stage::FirstByte, 900)]);
+        assert_eq!(bounds(busy(), &[paced]).1, Some(Bound::Politeness));
+        // A machine with cores to spare makes no byte late.
+        let idle = vec![session(0, 0, 10_000, 500, 600)];
+        assert_eq!(bounds(idle, &far), (Some(Bound::Network), Some(Bound::Network)));
     }
 
     #[test]
@@ -414,7 +521,7 @@ mod tests {
         let stages = [(Stage::Slot, 900), (Stage::FirstByte, 100)];
         let verdict = verdict(vec![session(0, 0, 1_000, 30, 40)], &[fetch(A, 0, &stages)]);
         assert_eq!(verdict.bound, Some(Bound::Concurrency));
-        insta::assert_snapshot!(verdict.sentence, @"https://a.example ended last: 900 ms of the 1.0 s that its 1 request took (90 %) went into waiting for a place among --concurrency, 100 ms into all else. More --concurrency would shorten it, and more workers would; a higher --rate or a faster line to this host would not.");
+        insta::assert_snapshot!(verdict.sentence, @"https://a.example ended last: 900 ms of the 1.0 s that its 1 request took (90 %) went into waiting for a place among --concurrency, 100 ms into all else. More --concurrency would shorten it, and so would servers that answer faster, since a place is free again sooner; a faster line to this host alone, a higher --rate or more cores would not.");
     }
 
     #[test]
@@ -430,14 +537,16 @@ mod tests {
         let verdict =
             verdict(vec![session(0, 0, 1_000, 1_800, 1_900)], &[fetch(A, 0, &[(Stage::FirstByte, 900)])]);
         assert_eq!(verdict.bound, Some(Bound::Cpu));
-        insta::assert_snapshot!(verdict.sentence, @"The processor held it: over 1.0 s the 2 cores were 95 % busy, 90 % with this crawl (1.8 s of CPU time). More cores would shorten it, or more machines sharing the crawl; a higher --rate or more --concurrency would not.");
+        insta::assert_snapshot!(verdict.sentence, @"The processor held it: over 1.0 s the 2 cores were 95 % busy, 90 % with this crawl (1.8 s of CPU time). More cores would shorten it, or more machines sharing the crawl; a faster line, a higher --rate or more --concurrency would not.");
     }
 
     #[test]
     fn cores_that_somebody_else_keeps_busy_are_not_our_bound() {
         let verdict =
-            verdict(vec![session(0, 0, 1_000, 100, 1_990)], &[fetch(A, 0, &[(Stage::FirstByte, 900)])]);
+            verdict(vec![session(0, 0, 1_000, 100, 2_000)], &[fetch(A, 0, &[(Stage::FirstByte, 900)])]);
         assert_eq!(verdict.bound, Some(Bound::Network));
+        let reservation = "Other programs kept the cores busy meanwhile (100 % in all, 5 % with this crawl)";
+        assert!(verdict.sentence.contains(reservation), "{}", verdict.sentence);
     }
 
     #[test]

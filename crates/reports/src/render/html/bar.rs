@@ -7,8 +7,11 @@ use crate::escape::Printable;
 use crate::units::percent;
 use crate::{PerStage, Report};
 
-/// A part of a bar is named inside it where it takes at least this share.
+/// A part of a bar is named inside it where it takes at least this share…
 const NAMED_SHARE: f64 = 0.07;
+
+/// …and on a narrow screen, where it takes at least this one.
+const NAMED_SHARE_NARROW: f64 = 0.27;
 
 /// The time of some requests, as a bar of its stages.
 pub(super) struct Bar {
@@ -27,6 +30,8 @@ pub(super) struct Part {
     /// For whoever points at it: `tls: 6.8 s, 20 %`.
     pub(super) title: String,
     pub(super) is_named: bool,
+    /// Whether its name fits on a narrow screen too.
+    pub(super) is_long: bool,
 }
 
 /// All requests, and those of the host that ended last, which is what the verdict rests on.
@@ -56,6 +61,7 @@ fn bar(caption: String, stages: &PerStage<f64>) -> Option<Bar> {
             width: format!("{:.3}%", share * 100.0),
             title: format!("{}: {}, {}", stage.as_str(), micros(total_s), percent(share)),
             is_named: share >= NAMED_SHARE,
+            is_long: share >= NAMED_SHARE_NARROW,
         });
         at += share;
     }

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use frontier::Timestamp;
 use sha2::{Digest, Sha256};
 
 use self::bar::Bar;
@@ -20,7 +21,7 @@ use super::advice::{by_frequency, suggestions};
 use super::text::{fates, reasons};
 use crate::escape::Printable;
 use crate::units::{count, counted, per_second, percent, size, span};
-use crate::{Breakdown, Group, Report, State, Timeline};
+use crate::{Breakdown, Group, Report, State, Timeline, Totals};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -104,7 +105,7 @@ impl<'a> Page<'a> {
             sentence: Printable(&report.verdict.sentence).to_string(),
             begun: crawl
                 .started_at
-                .map_or_else(|| "never begun".to_owned(), |moment| format!("begun {moment}")),
+                .map_or_else(|| "never begun".to_owned(), |begun| format!("begun {}", moment(begun))),
             version: crawl.version,
             settings: Printable(&crawl.settings.to_string()).to_string(),
             figures: figures(report),
@@ -136,7 +137,7 @@ fn figures(report: &Report) -> Vec<Figure> {
         figure(
             "Sites complete",
             format!("{} of {}", count(totals.hosts_complete), count(totals.hosts)),
-            format!("{} put aside by their wish", count(totals.hosts_parked)),
+            incomplete(totals),
         ),
         figure(
             "Requests",
@@ -155,6 +156,24 @@ fn figures(report: &Report) -> Vec<Figure> {
         ),
         figure("Peak memory", size(cpu.peak_rss_bytes), "resident".to_owned()),
     ]
+}
+
+/// `5 incomplete, of these 2 parked`.
+fn incomplete(totals: &Totals) -> String {
+    match (totals.hosts - totals.hosts_complete, totals.hosts_parked) {
+        (0, _) => "none incomplete".to_owned(),
+        (incomplete, 0) => format!("{} incomplete", count(incomplete)),
+        (incomplete, parked) => {
+            format!("{} incomplete, of these {} parked", count(incomplete), count(parked))
+        }
+    }
+}
+
+/// A moment to the second, as people read it: `2026-11-21 09:00:57 UTC`.
+fn moment(moment: Timestamp) -> String {
+    let text = moment.to_string();
+    let second = text.split(['.', 'Z']).next().unwrap_or_default();
+    format!("{} UTC", second.replace('T', " "))
 }
 
 fn stages(report: &Report) -> Vec<StageRow> {
@@ -254,6 +273,9 @@ mod tests {
         );
         assert_eq!(policy, expected);
         assert!(!page.contains(" style=\"") && !page.contains(" src=\""), "{page}");
+        let markup = page.split("<script").next().unwrap();
+        let is_handler = |word: &&str| word.starts_with("on") && word.contains("=\"");
+        assert_eq!(markup.split_whitespace().find(is_handler), None);
     }
 
     #[test]

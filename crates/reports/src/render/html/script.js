@@ -5,6 +5,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const { stages, timeline, hosts } = data;
   const BUCKETS = timeline.entries.length;
+  // Buckets from the beginning of the axis to its end, which may lie within the last one.
+  const AXIS = Math.min(BUCKETS, Math.max(timeline.wall_s / timeline.bucket_s, 1e-6));
   const LANES_A_PAGE = 25;
   const ROWS_A_PAGE = 50;
   const by = (id) => document.getElementById(id);
@@ -30,7 +32,8 @@
     const whole = Math.round(s);
     const two = (number) => String(number).padStart(2, "0");
     if (whole < 7200) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-    return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+    if (whole < 360000) return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+    return `${Math.floor(whole / 86400)} d ${two(Math.floor((whole % 86400) / 3600))} h`;
   }
   function size(bytes) {
     const units = ["B", "kB", "MB", "GB", "TB"];
@@ -47,22 +50,23 @@
   function chart(caption, peak, layers, height) {
     const totals = Array.from({ length: BUCKETS }, (_, at) => layers.reduce((sum, layer) => sum + layer.values[at], 0));
     const most = totals.reduce((a, b) => Math.max(a, b), 0);
-    const picture = svg("svg", { width: "100%", height, viewBox: `0 0 ${BUCKETS} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+    const picture = svg("svg", { width: "100%", height, viewBox: `0 0 ${AXIS} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
     const base = new Array(BUCKETS).fill(0);
     for (const { name, values } of layers) {
       if (most === 0 || !values.some((value) => value > 0)) continue;
       let [up, down] = ["", ""];
       for (let at = 0; at < BUCKETS; at++) {
         const [low, high] = [base[at], base[at] + values[at]].map((value) => (height * (1 - value / most)).toFixed(2));
-        up += `L${at} ${high}L${at + 1} ${high}`;
-        down = `L${at + 1} ${low}L${at} ${low}${down}`;
+        const end = Math.min(at + 1, AXIS);
+        up += `L${at} ${high}L${end} ${high}`;
+        down = `L${end} ${low}L${at} ${low}${down}`;
         base[at] += values[at];
       }
       picture.append(svg("path", { class: name, d: `M${up.slice(1)}${down}Z` }));
     }
     const line = (name, at) => svg("line", { class: name, x1: at, x2: at, y1: 0, y2: height, "vector-effect": "non-scaling-stroke" });
-    picture.append(svg("line", { class: "base", x1: 0, x2: BUCKETS, y1: height, y2: height, "vector-effect": "non-scaling-stroke" }));
-    for (const start of timeline.sessions_at_s.slice(1)) picture.append(line("session", (start / timeline.wall_s) * BUCKETS));
+    picture.append(svg("line", { class: "base", x1: 0, x2: AXIS, y1: height, y2: height, "vector-effect": "non-scaling-stroke" }));
+    for (const start of timeline.sessions_at_s.slice(1)) picture.append(line("session", start / timeline.bucket_s));
     const cursor = line("cursor", -1);
     cursor.setAttribute("visibility", "hidden");
     picture.append(cursor);
@@ -95,7 +99,7 @@
       const what = stagesNow.map((layer) => `${layer.stage} ${decimal(layer.values[at])}`).join(", ");
       const [requests, entries, failures] = charts.map((each) => each.totals[at]);
       const text =
-        `${span(at * timeline.bucket_s)} to ${span((at + 1) * timeline.bucket_s)}: ${decimal(requests)} requests in flight` +
+        `${span(at * timeline.bucket_s)} to ${span(Math.min((at + 1) * timeline.bucket_s, timeline.wall_s))}: ${decimal(requests)} requests in flight` +
         `${what && ` (${what})`}, ${decimal(entries)} entries a second, ${count(failures)} failed, ${count(timeline.requests[at])} ended`;
       by("moment").textContent = isMarked ? text : "Point at the charts, or focus them and use the arrow keys, to read the figures of a moment.";
       place.setAttribute("aria-valuenow", at);
@@ -110,7 +114,7 @@
     show(0, false);
     place.addEventListener("pointermove", (event) => {
       const box = charts[0].cursor.ownerSVGElement.getBoundingClientRect();
-      show(Math.floor(((event.clientX - box.left) / box.width) * BUCKETS), true);
+      show(Math.floor(((event.clientX - box.left) / box.width) * AXIS), true);
     });
     place.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10, Home: -BUCKETS, End: BUCKETS }[event.key];
@@ -152,8 +156,8 @@
       while (to < host.lane.length && host.lane[to] === host.lane[from]) to++;
       if (host.lane[from] !== " ") {
         const stage = stages[Number(host.lane[from])];
-        const place = { class: `stage ${stage}`, x: percent(from, BUCKETS), width: percent(to - from, BUCKETS), height: 16 };
-        const when = `${stage}, ${span(from * timeline.bucket_s)} to ${span(to * timeline.bucket_s)}`;
+        const place = { class: `stage ${stage}`, x: percent(from, AXIS), width: percent(Math.min(to, AXIS) - from, AXIS), height: 16 };
+        const when = `${stage}, ${span(from * timeline.bucket_s)} to ${span(Math.min(to * timeline.bucket_s, timeline.wall_s))}`;
         picture.append(svg("rect", place, svg("title", {}, when)));
       }
       from = to;
