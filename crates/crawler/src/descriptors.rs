@@ -7,21 +7,21 @@ use crate::settings::Settings;
 /// Descriptors for everything but requests: the standard streams, the queue, the segments, the runtime.
 const OURS: usize = 32;
 
-/// Descriptors of a request in flight: its connection, and a second one while two addresses are tried at once or a large
-/// document lies under `tmp/`.
-const PER_REQUEST: usize = 2;
+/// Descriptors of a request in flight besides its connection: while its name is looked up, or two addresses are tried at
+/// once.
+const PER_REQUEST: usize = 1;
 
 /// Brings `settings` within what may be open at once (RLIMIT_NOFILE), which is raised first as far as the system lets us;
 /// gives the limit if `--concurrency` had to be lowered for it.
 pub fn fit(settings: &mut Settings) -> Option<usize> {
-    let wanted = OURS + settings.concurrency * (PER_REQUEST + settings.host_concurrency);
+    let wanted = OURS + settings.concurrency * (PER_REQUEST + 1 + settings.host_concurrency);
     let limit = raised_to(wanted);
     let for_requests = limit.saturating_sub(OURS);
     let asked = settings.concurrency;
     // As many again stay for idle connections, without which every request would begin with a new one.
-    settings.concurrency = asked.min(for_requests / (PER_REQUEST + 1)).max(1);
-    let idle = for_requests.saturating_sub(settings.concurrency * PER_REQUEST);
-    settings.clients_max = (idle / settings.host_concurrency).clamp(1, asked);
+    settings.concurrency = asked.min(for_requests / (PER_REQUEST + 2)).max(1);
+    let for_connections = for_requests.saturating_sub(settings.concurrency * PER_REQUEST);
+    settings.connections_max = for_connections.clamp(1, asked);
     (settings.concurrency < asked).then_some(limit)
 }
 

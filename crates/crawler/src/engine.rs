@@ -1,16 +1,19 @@
 //! The line on one screen: lend hosts, start what is due, conclude what came back, settle what is durable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use frontier::conclude::conclude_known;
 use frontier::rules::Rules;
 use frontier::schedule::{Next, Request, Schedule};
 use frontier::task::REFRESH_DEPTH;
-use frontier::work_queue::{Counts, LeasedHost, Loaded, QueueError, Release, RobotsRecord, Session};
+use frontier::work_queue::{
+    Counts, HostRest, LeasedHost, Loaded, QueueError, Release, RobotsRecord, Session,
+};
 use frontier::{
-    Answer, Clock, Conclusion, Context, Host, HostId, Outcome, Rows, Scope, SkipReason, TaskId, TaskKind,
-    TaskOutcome, Then, Timestamp, WorkQueue, conclude,
+    Answer, Clock, Conclusion, Context, ErrorKind, HostId, Outcome, Rows, Scope, SkipReason, TaskId,
+    TaskKind, TaskOutcome, Then, Timestamp, WorkQueue, conclude,
 };
 use reqwest::header::HeaderMap;
 use storage::{FinishedRows, SegmentError};
@@ -80,6 +83,8 @@ pub struct Engine<Q> {
     pub(crate) schedule: Schedule,
     /// The hosts lent, with the rules that were fetched last.
     pub(crate) lent: HashMap<HostId, Option<RobotsRecord>>,
+    /// Those of them whose robots.txt is at a private address.
+    pub(crate) blocked: HashSet<HostId>,
     /// The best partial readings of documents that are still to be tried again.
     pub(crate) held: HashMap<TaskId, Held>,
     pub(crate) workers: JoinSet<Finished>,
@@ -151,8 +156,15 @@ impl<Q: WorkQueue> Engine<Q> {
     }
 
     fn fetch(&mut self, request: Request) -> Result<(), EngineError> {
+        if let Some(conclusion) = conclude_known(&self.context(&request, self.clock.now(), 0.0)) {
+            return self.record(Item {
+                outcome: conclusion.outcome,
+                found: conclusion.found,
+                ..Item::without_request(request, self.clock.now())
+            });
+        }
         // A robots.txt may redirect to another host: it is asked by its own client, and without our headers.
-        let asked = url::Url::parse(request.url()).ok().and_then(|url| Host::of(&url));
+        let asked = request.asked();
         let asked = asked.as_ref().unwrap_or(&request.host);
         let is_own = request.is_seed && *asked == *request.host;
         let is_robots = request.task.kind == TaskKind::Robots;
@@ -175,35 +187,33 @@ impl<Q: WorkQueue> Engine<Q> {
     /// A task that a rule forbids ends without a request.
     fn skip(&mut self, request: Request, reason: SkipReason) -> Result<(), EngineError> {
         self.errors += u64::from(reason.error().is_some());
+        // What keeps us from the host's rules keeps us from all of it, and says more than that there are none.
+        let is_blocked =
+            reason == SkipReason::RobotsUnreachable && self.blocked.contains(&request.task.id.host);
         let outcome = TaskOutcome {
             task: request.task.id,
-            outcome: Outcome::Skipped(reason),
+            outcome: if is_blocked {
+                Outcome::Failed(ErrorKind::BlockedAddress)
+            } else {
+                Outcome::Skipped(reason)
+            },
             attempts: request.task.attempts,
             read_as: None,
             refused: Default::default(),
         };
-        let item = Item {
-            record: None,
-            read_at: self.clock.now(),
-            outcome: Some(outcome),
-            found: Vec::new(),
-            robots: None,
-            rows: None,
-            then: Then::Done,
-            request,
-        };
-        self.record(item)
+        let now = self.clock.now();
+        self.record(Item { outcome: Some(outcome), ..Item::without_request(request, now) })
     }
 
     /// What came back goes on to be recorded with what it means.
     fn conclude(&mut self, finished: Result<Finished, tokio::task::JoinError>) -> Result<(), EngineError> {
         let finished = finished.map_err(|_| EngineError::Part("a worker"))?;
-        let Finished { request, answer, mut record, rows, held_until, read_at, failure } = finished;
+        let Finished { request, answer, mut record, rows, left_at, read_at, failure } = finished;
         if let Some(failure) = failure {
             return Err(failure.into());
         }
-        if let Some(held_until) = held_until {
-            self.schedule.started(&request, held_until);
+        if let Some(left_at) = left_at {
+            self.schedule.started(&request, left_at);
         }
         let conclusion = self.conclusion(&request, &answer, read_at);
         record.error = conclusion.error;
@@ -219,14 +229,10 @@ impl<Q: WorkQueue> Engine<Q> {
         } else {
             record.detail.clear();
         }
-        let host = request.task.id.host;
-        if let Some(until) = conclusion.rest_until {
-            self.schedule.rest(host, until, read_at);
+        if request.task.kind == TaskKind::Robots && conclusion.error == Some(ErrorKind::BlockedAddress) {
+            self.blocked.insert(request.task.id.host);
         }
-        if let Some(until) = conclusion.park_until {
-            tracing::warn!(host = %request.host, %until, "host asked for a long rest and is put aside");
-            self.schedule.park(host, until, read_at);
-        }
+        let rests = self.rest(&request, &conclusion, read_at);
         let rows = self.keep_rows(&request, conclusion.rows, answer, rows, &conclusion.next);
         let item = Item {
             record: Some(record),
@@ -235,6 +241,7 @@ impl<Q: WorkQueue> Engine<Q> {
             outcome: conclusion.outcome.filter(|_| request.task.depth != REFRESH_DEPTH),
             found: conclusion.found,
             robots: conclusion.robots,
+            rests,
             rows,
             then: conclusion.next,
             request,
@@ -242,9 +249,36 @@ impl<Q: WorkQueue> Engine<Q> {
         self.record(item)
     }
 
+    /// The task's host rests or is put aside as the conclusion says, and so is the host that was asked, should a robots.txt
+    /// have led to another one.
+    fn rest(&mut self, request: &Request, conclusion: &Conclusion, now: Timestamp) -> Vec<HostRest> {
+        let host = request.task.id.host;
+        let asked = request.asked().map_or(host, |asked| asked.id());
+        let mut rests = Vec::new();
+        if let Some(until) = conclusion.rest_until {
+            rests.push(HostRest { host, until });
+            self.schedule.rest(host, until, now);
+            if asked != host {
+                rests.push(HostRest { host: asked, until });
+                self.schedule.rest(asked, until, now);
+            }
+        }
+        if let Some(until) = conclusion.park_until {
+            tracing::warn!(host = %request.host, %until, "host asked for a long rest and is put aside");
+            rests.push(HostRest { host, until });
+            self.schedule.park(host, until, now);
+        }
+        rests
+    }
+
     fn conclusion(&mut self, request: &Request, answer: &Answer, read_at: Timestamp) -> Conclusion {
+        let jitter = self.jitter.next();
+        conclude(&self.context(request, read_at, jitter), answer)
+    }
+
+    fn context<'a>(&'a self, request: &'a Request, now: Timestamp, jitter: f64) -> Context<'a> {
         let id = request.task.id;
-        let context = Context {
+        Context {
             host: &request.host,
             task: &request.task,
             url: request.url(),
@@ -253,10 +287,9 @@ impl<Q: WorkQueue> Engine<Q> {
             scope: &self.scope,
             cached_rules: self.lent.get(&id.host).and_then(Option::as_ref),
             best: self.held.get(&id).map(|held| &held.answer),
-            now: read_at,
-            jitter: self.jitter.next(),
-        };
-        conclude(&context, answer)
+            now,
+            jitter,
+        }
     }
 
     /// Holds, drops or gives back rows as the conclusion says.
@@ -342,8 +375,11 @@ impl<Q: WorkQueue> Engine<Q> {
         self.schedule.released(&refilled.offered, &refilled.stay, now);
         for release in refilled.offered.iter().filter(|release| !refilled.stay.contains(&release.host)) {
             self.lent.remove(&release.host);
+            self.blocked.remove(&release.host);
         }
-        for leased in refilled.leased {
+        for mut leased in refilled.leased {
+            let product_token = &self.settings.identity.product_token;
+            leased.robots.take_if(|known| !known.speaks_to(product_token));
             self.lent.insert(leased.host.id(), leased.robots.clone());
             self.schedule.admit(leased, now);
         }

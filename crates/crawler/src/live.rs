@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use frontier::Clock;
 use frontier::work_queue::QueueError;
-use reports::{StatusTally, Tally, render};
+use reports::{StatusTally, Tally, TimelineTally, render};
 use storage::{DataDir, Live, OpenError, QueueView, SledQueue, ViewMark};
 use tokio_util::sync::CancellationToken;
 
@@ -46,13 +46,15 @@ pub struct Show {
     revision: u64,
     mark: ViewMark,
     tally: Tally,
+    timeline: TimelineTally,
 }
 
 impl Show {
     /// Nothing is shown yet.
     pub fn new(data_dir: Arc<DataDir>, queue: Arc<SledQueue>, clock: Arc<SystemClock>) -> Self {
-        let (revision, mark, tally) = (0, ViewMark::default(), Tally::new(Vec::new()));
-        Self { data_dir, queue, clock, revision, mark, tally }
+        let (revision, mark) = (0, ViewMark::default());
+        let (tally, timeline) = (Tally::new(Vec::new()), TimelineTally::growing());
+        Self { data_dir, queue, clock, revision, mark, tally, timeline }
     }
 
     /// Shows the crawl until `over`, and once more then.
@@ -93,8 +95,14 @@ impl Show {
             origins.push(record.host.to_string());
             self.tally.add_host(id, record);
         }
+        self.timeline.grow(&view.sessions);
         self.tally.set_sessions(view.sessions);
-        view.fetches.iter().for_each(|fetch| self.tally.add_fetch(fetch));
+        for fetch in &view.fetches {
+            self.tally.add_fetch(fetch);
+            // Nobody knows yet which hosts will be the slowest: those that are asked first have been at it for longest.
+            self.timeline.add_lane(fetch.task.host, || self.tally.origin(fetch.task.host));
+            self.timeline.add_fetch(fetch);
+        }
         if view.has_more {
             return Ok(());
         }
@@ -105,6 +113,8 @@ impl Show {
         outputs.insert("status.json".to_owned(), text(|out| render::status_json(&status, out))?);
         outputs.insert("report.text".to_owned(), render::report_text(&report));
         outputs.insert("report.json".to_owned(), text(|out| render::report_json(&report, out))?);
+        let page = text(|out| render::report_html(&report, &self.timeline.finish(), out))?;
+        outputs.insert("report.html".to_owned(), page);
         self.revision += 1;
         let (pid, revision, segments) = (std::process::id(), self.revision, view.segments);
         Ok(self.data_dir.show(&Live { pid, revision, segments, origins, outputs })?)

@@ -6,6 +6,7 @@ mod defect;
 mod descriptors;
 mod engine;
 mod fetch;
+mod lanes;
 mod live;
 mod progress;
 mod random;

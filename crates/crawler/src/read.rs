@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use frontier::{DocumentSummary, ErrorKind, Host, HostId, Robots, Stage, normal_url};
-use sitemap::limits::SLICE_BYTES;
+use reqwest::header::CONTENT_ENCODING;
+use sitemap::limits::{DOCUMENT_BYTES_MAX, SLICE_BYTES};
 use sitemap::{
     Buffer, Child, Document, DocumentKind, DocumentReader, Ended, Entry, InflateError, Inflater, Limits,
     Problem, ProblemKind, Sink,
@@ -17,6 +18,17 @@ use crate::worker::Body;
 
 /// A body that nobody wants is read up to here, so that its connection can be used again.
 const DISCARD_BYTES_MAX: u64 = 64 << 10;
+
+/// Bytes of the children's URLs of one index, which are held in memory until they are durable: room for the 50,000 that
+/// sitemaps.org allows, at over 300 bytes each. Further ones are counted like those beyond `--max-children`.
+const CHILDREN_BYTES_MAX: usize = 16 << 20;
+
+/// Content codings that are undone, told by the body's first bytes, or that are none.
+const KNOWN_CODINGS: [&str; 4] = ["gzip", "x-gzip", "identity", ""];
+
+/// Work on fewer bytes is over within some ten microseconds, and its wall time counts as its CPU time: to read a thread's
+/// CPU clock twice is a system call each time and takes a microsecond or two, which shows where documents are small.
+const SHORT_BYTES: usize = 4 << 10;
 
 /// Where a document comes from and where its entries go.
 pub struct Reading<'a> {
@@ -37,12 +49,14 @@ struct Meters<'a> {
 }
 
 impl Meters<'_> {
-    fn measure<T>(&self, stage: Stage, work: Work, f: impl FnOnce() -> T) -> T {
+    /// Runs `f`, which has so many bytes to work on.
+    fn measure<T>(&self, stage: Stage, work: Work, bytes: usize, f: impl FnOnce() -> T) -> T {
         self.watch.enter(stage);
-        let before = thread_cpu();
+        let before = (bytes >= SHORT_BYTES).then(thread_cpu);
         let result = f();
-        self.cpu.add(work, thread_cpu().saturating_sub(before));
-        self.watch.enter(Stage::Body);
+        let cpu = before.map(|before| thread_cpu().saturating_sub(before));
+        let wall = self.watch.enter(Stage::Body);
+        self.cpu.add(work, cpu.unwrap_or(wall));
         result
     }
 }
@@ -60,7 +74,14 @@ pub async fn document(
     let mut inflater = Inflater::new(&limits);
     let mut reader = DocumentReader::new(reading.base, limits);
     let mut taker = Taker::new(&reading, data_dir.rows(reading.head.clone()));
+    let coding = foreign_coding(response);
+    let (mut is_begun, mut is_unreadable) = (false, false);
     let mut take = |slice: &[u8], step| {
+        is_unreadable |= coding.is_some() && !is_begun && slice.first().is_some_and(|&byte| byte != b'<');
+        is_begun |= !slice.is_empty();
+        if is_unreadable {
+            return false;
+        }
         let stopped = reader.push(slice, &mut taker).is_err();
         if matches!(step, Err(InflateError::TooLarge { .. })) {
             reader.stop_too_large();
@@ -68,7 +89,11 @@ pub async fn document(
         !stopped && taker.failure.is_none()
     };
     let broken_off = pump(response, &mut inflater, &meters, &mut take).await;
-    meters.measure(Stage::Parse, Work::Parse, || {
+    if let Some(coding) = coding.filter(|_| is_unreadable) {
+        return undecodable(&coding, inflater.bytes_decoded());
+    }
+    let bytes = usize::try_from(inflater.bytes_decoded()).unwrap_or(usize::MAX);
+    meters.measure(Stage::Parse, Work::Parse, bytes, || {
         let mut rest = Buffer::new();
         let problem = inflater.finish(&mut rest);
         // A stop shows in the document.
@@ -79,6 +104,21 @@ pub async fn document(
         let document = reader.finish(&mut taker);
         taker.body(&document, inflater.bytes_decoded(), broken_off)
     })
+}
+
+/// A content coding (RFC 9110 section 8.4.1) of `response` that nobody asked for and that is not undone here. A body that
+/// begins like markup is read all the same: then the label is wrong.
+fn foreign_coding(response: &Response) -> Option<String> {
+    let labels = response.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut codings = labels.flat_map(|label| label.split(',')).map(str::trim);
+    codings.find(|coding| !KNOWN_CODINGS.contains(&coding.to_ascii_lowercase().as_str())).map(str::to_owned)
+}
+
+fn undecodable(coding: &str, bytes_decoded: u64) -> Body {
+    let mut body = Body { bytes_decoded, ..Body::default() };
+    body.answer.error = Some(ErrorKind::Decode);
+    body.detail = format!("the content encoding {coding:?} was not asked for and cannot be undone");
+    body
 }
 
 /// Reads the body of `response` as a robots.txt: its first [`Robots::BYTES_MAX`] bytes (RFC 9309 section 2.5).
@@ -92,7 +132,7 @@ pub async fn robots(response: &mut Response, product_token: &str, watch: &Stopwa
         text.len() <= Robots::BYTES_MAX
     };
     let broken_off = pump(response, &mut inflater, &meters, &mut take).await;
-    meters.measure(Stage::Parse, Work::Parse, || {
+    meters.measure(Stage::Parse, Work::Parse, text.len(), || {
         let mut body = Body { bytes_decoded: inflater.bytes_decoded(), ..Body::default() };
         match broken_off {
             Some(error) => {
@@ -121,7 +161,8 @@ pub async fn discard(response: &mut Response) {
 }
 
 /// Hands the plain bytes of a body to `take` in slices of at most [`SLICE_BYTES`] until it wants no more; gives the reason
-/// why the body broke off, if it did.
+/// why the body broke off, if it did. The ceiling of a document holds for the bytes on the wire too: a gzip stream may be
+/// endless and give nothing.
 async fn pump(
     response: &mut Response,
     inflater: &mut Inflater,
@@ -136,12 +177,17 @@ async fn pump(
             Ok(None) => return None,
             Err(error) => return Some(error),
         };
-        let (mut rest, mut more) = (chunk.as_ref(), false);
+        let over =
+            usize::try_from(response.bytes_wire.saturating_sub(DOCUMENT_BYTES_MAX)).unwrap_or(usize::MAX);
+        let (mut rest, mut more) = (&chunk[..chunk.len().saturating_sub(over)], false);
         while !rest.is_empty() || more {
             slice.clear();
-            let step = meters.measure(Stage::Inflate, Work::Inflate, || inflater.push(rest, &mut slice));
+            // What is left to come out of earlier bytes may be a whole slice.
+            let bytes = if more { SLICE_BYTES } else { rest.len() };
+            let step =
+                meters.measure(Stage::Inflate, Work::Inflate, bytes, || inflater.push(rest, &mut slice));
             let ended = step.map(|_| ());
-            let goes_on = meters.measure(Stage::Parse, Work::Parse, || take(&slice, ended));
+            let goes_on = meters.measure(Stage::Parse, Work::Parse, slice.len(), || take(&slice, ended));
             let Ok(inflated) = step else { return None };
             if !goes_on {
                 return None;
@@ -151,8 +197,15 @@ async fn pump(
             if bytes_since_yield >= SLICE_BYTES {
                 // Two large documents must not hold up everyone else.
                 bytes_since_yield = 0;
+                // The bytes are there: what passes until it is our turn again is no waiting for them.
+                meters.watch.enter(Stage::Parse);
                 tokio::task::yield_now().await;
+                meters.watch.enter(Stage::Body);
             }
+        }
+        if over > 0 {
+            take(&[], Err(InflateError::TooLarge { limit: DOCUMENT_BYTES_MAX }));
+            return None;
         }
     }
 }
@@ -162,6 +215,7 @@ struct Taker<'a> {
     rows: Rows,
     scopes: Scopes<'a>,
     children: Vec<String>,
+    children_bytes: usize,
     children_max: u64,
     children_over: u64,
     failure: Option<SegmentError>,
@@ -174,6 +228,7 @@ impl<'a> Taker<'a> {
             rows,
             scopes: Scopes::new(reading.head.host.clone(), reading.named_by),
             children: Vec::new(),
+            children_bytes: 0,
             children_max: reading.children_max,
             children_over: 0,
             failure: None,
@@ -193,7 +248,10 @@ impl<'a> Taker<'a> {
         let bad: u64 = document.dropped().map(|(_, count)| count).sum();
         body.answer.error = broken_off.map(|error| error.kind);
         let Some(kind) = document.kind else {
-            body.answer.error.get_or_insert(ErrorKind::NotASitemap);
+            // A body may reach its ceiling before it shows what it is.
+            let is_too_large = document.ended == Ended::TooLarge;
+            let error = if is_too_large { ErrorKind::TooLarge } else { ErrorKind::NotASitemap };
+            body.answer.error.get_or_insert(error);
             return body;
         };
         let dropped = document.dropped().map(|(reason, count)| (reason.as_str().into(), count));
@@ -225,9 +283,11 @@ impl Sink for Taker<'_> {
     }
 
     fn child(&mut self, child: &Child<'_>) {
-        if self.children.len() as u64 >= self.children_max {
+        let bytes = self.children_bytes + child.loc.len();
+        if self.children.len() as u64 >= self.children_max || bytes > CHILDREN_BYTES_MAX {
             self.children_over += 1;
         } else {
+            self.children_bytes = bytes;
             self.children.push(child.loc.to_owned());
         }
     }

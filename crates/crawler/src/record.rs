@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::schedule::Request;
-use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, SegmentRef, Session, Usage};
+use frontier::work_queue::{
+    Commit, HostRest, HostUpdate, QueueError, RobotsRecord, SegmentRef, Session, Usage,
+};
 use frontier::{
     Clock, FetchRecord, HostId, NewTask, Outcome, Stage, TaskId, TaskOutcome, Then, Timestamp, WorkQueue,
 };
@@ -39,10 +41,29 @@ pub struct Item {
     pub found: Vec<NewTask>,
     /// The rules it brought.
     pub robots: Option<RobotsRecord>,
+    /// Hosts that asked for a rest by it.
+    pub rests: Vec<HostRest>,
     /// The entries it brought.
     pub rows: Option<FinishedRows>,
     /// What the schedule does next.
     pub then: Then,
+}
+
+impl Item {
+    /// Of a task that ends without a request; its outcome is to be added.
+    pub fn without_request(request: Request, now: Timestamp) -> Self {
+        Self {
+            request,
+            record: None,
+            read_at: now,
+            outcome: None,
+            found: Vec::new(),
+            robots: None,
+            rests: Vec::new(),
+            rows: None,
+            then: Then::Done,
+        }
+    }
 }
 
 /// An item that is durable.
@@ -243,6 +264,7 @@ impl<Q: WorkQueue> Recorder<Q> {
         let host = item.request.task.id.host;
         let read_as = item.outcome.as_ref().and_then(|outcome| outcome.read_as);
         commit.outcomes.extend(item.outcome);
+        commit.rests.extend(item.rests);
         commit.hosts.extend(item.robots.clone().map(|robots| HostUpdate { host, robots }));
         let mut woken: Vec<HostId> = item.found.iter().map(|found| found.task.id.host).collect();
         woken.sort_unstable();

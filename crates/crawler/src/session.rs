@@ -1,6 +1,6 @@
 //! One session: the parts put together, run, and taken apart again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use frontier::gate::Gate;
@@ -20,6 +20,7 @@ use crate::fetch::client::ClientSettings;
 use crate::fetch::get::Timeouts;
 use crate::fetch::resolver::Resolver;
 use crate::fetch::{Clients, tls};
+use crate::lanes::Lanes;
 use crate::live::Show;
 use crate::progress::Progress;
 use crate::random::Jitter;
@@ -78,6 +79,7 @@ pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result
         session: session.clone(),
         clock: clock.clone(),
         gate: Gate::new(settings.rate),
+        lanes: Lanes::new(settings.host_concurrency),
         timeouts: Timeouts::new(settings.timeout),
         meter,
         data_dir: data_dir.clone(),
@@ -94,6 +96,7 @@ pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result
         scope,
         settings,
         lent: HashMap::new(),
+        blocked: HashSet::new(),
         held: HashMap::new(),
         workers: JoinSet::new(),
         items,
@@ -163,7 +166,7 @@ fn clients(settings: &Settings) -> anyhow::Result<Clients> {
         proxy: settings.proxy.clone(),
         allow_private: settings.allow_private,
         host_concurrency: settings.host_concurrency,
-        clients_max: settings.clients_max,
+        connections_max: settings.connections_max,
     }))
 }
 

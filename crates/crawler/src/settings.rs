@@ -24,8 +24,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Requests in flight per host.
     pub host_concurrency: usize,
-    /// Hosts whose connections are kept open between requests.
-    pub clients_max: usize,
+    /// Connections open at once, those kept between requests included.
+    pub connections_max: usize,
     /// Bounds each stage of a request.
     pub timeout: Duration,
     /// Who we say we are.
@@ -63,9 +63,9 @@ pub enum UsageError {
         "{0:?} is no User-Agent: it must be printable ASCII that begins with a name such as my-crawler/1.0"
     )]
     UserAgent(String),
-    /// `--header`; the value is not repeated, since it may be a secret.
-    #[error("a header must look like 'Name: value'; the one that begins with {0:?} does not")]
-    Header(String),
+    /// `--header`, by its number; nothing of it is repeated, since without its colon it may be a secret from its start.
+    #[error("a header must look like 'Name: value'; that of --header {0} does not")]
+    Header(usize),
     /// `--proxy`; the value is not repeated, since it may hold a password.
     #[error("--proxy is no URL of a proxy")]
     Proxy,
@@ -113,7 +113,7 @@ impl Settings {
             rate,
             concurrency: concurrency.into(),
             host_concurrency: host_concurrency.into(),
-            clients_max: concurrency.into(),
+            connections_max: concurrency.into(),
             timeout: Duration::from_secs_f64(timeout),
             identity: Identity::from_args(connection)?,
             headers: headers(&connection.headers)?,
@@ -161,9 +161,8 @@ impl Identity {
 
 fn headers(lines: &[String]) -> Result<HeaderMap, UsageError> {
     let mut headers = HeaderMap::new();
-    for line in lines {
-        let wrong =
-            || UsageError::Header(line.split(':').next().unwrap_or_default().chars().take(40).collect());
+    for (index, line) in lines.iter().enumerate() {
+        let wrong = || UsageError::Header(index + 1);
         let (name, value) = line.split_once(':').ok_or_else(wrong)?;
         let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
         let mut value: HeaderValue = value.trim().parse().map_err(|_| wrong())?;

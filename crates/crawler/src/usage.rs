@@ -9,9 +9,12 @@ use rustix::time::{ClockId, clock_gettime};
 /// Ticks per second in /proc/stat, fixed by the kernel's interface on every common architecture.
 const TICKS_PER_S: u64 = 100;
 
+/// Whether the clocks of stages and slices run. They do in every build but that of `bench measuring`.
+pub const IS_MEASURED: bool = !cfg!(feature = "unmeasured");
+
 /// CPU time of the calling thread.
 pub fn thread_cpu() -> Duration {
-    span(ClockId::ThreadCPUTime)
+    if IS_MEASURED { span(ClockId::ThreadCPUTime) } else { Duration::ZERO }
 }
 
 /// CPU time of the process, user and system.
@@ -27,10 +30,12 @@ fn span(clock: ClockId) -> Duration {
 /// Counts CPU time by what it was spent on, from any thread.
 #[derive(Debug)]
 pub struct CpuMeter {
-    inflate_us: AtomicU64,
-    parse_us: AtomicU64,
-    record_us: AtomicU64,
+    inflate_ns: AtomicU64,
+    parse_ns: AtomicU64,
+    record_ns: AtomicU64,
     process_at_start: Duration,
+    /// The numbers of the cores that the process may use.
+    cores: Vec<u32>,
     machine_busy_at_start_us: u64,
 }
 
@@ -48,24 +53,26 @@ pub enum Work {
 impl CpuMeter {
     /// A meter that counts from now.
     pub fn start() -> Self {
+        let cores = own_cores().unwrap_or_default();
         Self {
-            inflate_us: AtomicU64::new(0),
-            parse_us: AtomicU64::new(0),
-            record_us: AtomicU64::new(0),
+            inflate_ns: AtomicU64::new(0),
+            parse_ns: AtomicU64::new(0),
+            record_ns: AtomicU64::new(0),
             process_at_start: process_cpu(),
-            machine_busy_at_start_us: machine_busy_us().unwrap_or(0),
+            machine_busy_at_start_us: machine_busy_us(&cores).unwrap_or(0),
+            cores,
         }
     }
 
     /// Adds CPU time spent on `work`.
     pub fn add(&self, work: Work, cpu: Duration) {
         let counter = match work {
-            Work::Inflate => &self.inflate_us,
-            Work::Parse => &self.parse_us,
-            Work::Record => &self.record_us,
+            Work::Inflate => &self.inflate_ns,
+            Work::Parse => &self.parse_ns,
+            Work::Record => &self.record_ns,
         };
         // Plain counters that order nothing else.
-        counter.fetch_add(micros(cpu), Ordering::Relaxed);
+        counter.fetch_add(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// What was used since the meter was started.
@@ -73,10 +80,12 @@ impl CpuMeter {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Usage {
             process_us: micros(process_cpu().saturating_sub(self.process_at_start)),
-            inflate_us: self.inflate_us.load(Ordering::Relaxed),
-            parse_us: self.parse_us.load(Ordering::Relaxed),
-            record_us: self.record_us.load(Ordering::Relaxed),
-            machine_busy_us: machine_busy_us().unwrap_or(0).saturating_sub(self.machine_busy_at_start_us),
+            inflate_us: self.inflate_ns.load(Ordering::Relaxed) / 1_000,
+            parse_us: self.parse_ns.load(Ordering::Relaxed) / 1_000,
+            record_us: self.record_ns.load(Ordering::Relaxed) / 1_000,
+            machine_busy_us: machine_busy_us(&self.cores)
+                .unwrap_or(0)
+                .saturating_sub(self.machine_busy_at_start_us),
             cores: u32::try_from(cores).unwrap_or(u32::MAX),
             peak_rss_bytes: peak_rss_bytes().unwrap_or(0),
         }
@@ -95,14 +104,42 @@ fn peak_rss_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// CPU time of all cores that was not idle since the machine started; `None` where /proc does not tell.
-fn machine_busy_us() -> Option<u64> {
-    let stat = std::fs::read_to_string("/proc/stat").ok()?;
-    let line = stat.lines().next()?.strip_prefix("cpu ")?;
-    let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|tick| tick.parse().ok()).collect();
-    // user nice system idle iowait irq softirq steal; guest time is part of user.
-    let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks.as_slice() else { return None };
-    Some((user + nice + system + irq + softirq + steal) * (1_000_000 / TICKS_PER_S))
+/// The numbers of the cores that the process may use; `None` where /proc does not tell.
+fn own_cores() -> Option<Vec<u32>> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    let mut cores = Vec::new();
+    for part in list.trim().split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        cores.extend(first.parse::<u32>().ok()?..=last.parse().ok()?);
+    }
+    Some(cores)
+}
+
+/// CPU time of these cores that was not idle since the machine started; `None` where /proc does not tell.
+///
+/// What other cores do is no matter: they would not be ours if they were free.
+fn machine_busy_us(cores: &[u32]) -> Option<u64> {
+    busy_us(&std::fs::read_to_string("/proc/stat").ok()?, cores)
+}
+
+fn busy_us(stat: &str, cores: &[u32]) -> Option<u64> {
+    let mut sum_us = None;
+    for line in stat.lines().map_while(|line| line.strip_prefix("cpu")) {
+        // The first line is the sum of all cores and has no number.
+        let (core, ticks) = line.split_once(' ')?;
+        if !core.parse().is_ok_and(|core| cores.contains(&core)) {
+            continue;
+        }
+        let ticks: Vec<u64> = ticks.split_ascii_whitespace().map_while(|tick| tick.parse().ok()).collect();
+        // user nice system idle iowait irq softirq steal; guest time is part of user.
+        let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks.as_slice() else {
+            return None;
+        };
+        let busy_us = (user + nice + system + irq + softirq + steal) * (1_000_000 / TICKS_PER_S);
+        sum_us = Some(sum_us.unwrap_or(0) + busy_us);
+    }
+    sum_us
 }
 
 #[cfg(test)]
@@ -121,5 +158,15 @@ mod tests {
         let usage = meter.read();
         assert!(usage.parse_us >= 30_000 && usage.process_us >= 30_000, "{usage:?}");
         assert!(usage.peak_rss_bytes > 0 && usage.cores > 0, "{usage:?}");
+    }
+
+    #[test]
+    fn only_cores_that_are_ours_count_as_busy() {
+        let stat =
+            "cpu  11 2 3 400 5 0 1 0 9 0\ncpu0 10 1 1 100 5 0 1 0 0 0\ncpu1 1 1 2 300 0 0 0 7 0 0\nintr 5\n";
+        assert_eq!(busy_us(stat, &[0]), Some(130_000));
+        assert_eq!(busy_us(stat, &[0, 1]), Some(240_000));
+        assert_eq!(busy_us(stat, &[5]), None);
+        assert!(!own_cores().unwrap().is_empty());
     }
 }

@@ -8,7 +8,7 @@ use frontier::gate::Gate;
 use frontier::schedule::Request;
 use frontier::work_queue::Session;
 use frontier::{
-    Clock, Connection, ErrorKind, FetchRecord, Host, RequestKind, Stage, TaskKind, Timestamp, Validator,
+    Clock, Connection, ErrorKind, FetchRecord, HostId, RequestKind, Stage, TaskKind, Timestamp, Validator,
 };
 use reqwest::header::HeaderMap;
 use storage::{DataDir, DocumentHead, FinishedRows, SegmentError};
@@ -19,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::fetch::client::HostClient;
 use crate::fetch::get::Timeouts;
 use crate::fetch::{FetchError, Response, Stopwatch, get};
+use crate::lanes::Lanes;
 use crate::read::{self, Reading};
 use crate::usage::CpuMeter;
 
@@ -30,6 +31,8 @@ pub struct Worker {
     pub clock: Arc<SystemClock>,
     /// The last gate for the rate.
     pub gate: Gate,
+    /// The requests in flight of each host.
+    pub lanes: Lanes,
     /// How long a request may take.
     pub timeouts: Timeouts,
     /// What CPU time was spent on.
@@ -64,8 +67,8 @@ pub struct Finished {
     pub record: FetchRecord,
     /// Its entries.
     pub rows: Option<FinishedRows>,
-    /// When the gate let it go, if that held it up.
-    pub held_until: Option<Timestamp>,
+    /// When it left, where that was later than it was let go: it may have waited for its turn or for a connection.
+    pub left_at: Option<Timestamp>,
     /// When it was read.
     pub read_at: Timestamp,
     /// Why entries could not be kept: nothing of this request is recorded then.
@@ -90,33 +93,37 @@ pub struct Body {
 impl Worker {
     /// Waits for the gate, asks, reads.
     pub async fn run(self: Arc<Self>, job: Job) -> Finished {
-        let gate_wait = self.pass_gate(&job.request).await;
-        let started_at = self.clock.now();
-        let held_until = (!gate_wait.is_zero()).then_some(started_at);
+        let asked = job.request.asked().map_or(job.request.task.id.host, |asked| asked.id());
+        let came_at = self.clock.now();
+        let _lane = self.lanes.enter(asked).await;
+        let started_at = self.pass_gate(asked).await;
+        let gate_wait = started_at.since(came_at);
         let mut record = self.record(&job.request, started_at, gate_wait);
         let watch = Stopwatch::start();
         let body = self.ask(&job, &watch, &mut record).await;
         let (measured, read_at) = (watch.stop(), self.clock.now());
+        // The server counts from the request, not from the handshake before it.
+        let connecting_us = measured[Stage::Dns] + measured[Stage::Connect] + measured[Stage::Tls];
+        let is_late = !gate_wait.is_zero() || connecting_us > 0;
+        let left_at = is_late.then(|| started_at + Duration::from_micros(connecting_us));
         for (stage, us) in measured.iter() {
             record.stages.add(stage, Duration::from_micros(us));
         }
         record.bytes_decoded = body.bytes_decoded;
         record.detail = body.detail;
         let (answer, rows, failure) = (body.answer, body.rows, body.failure);
-        Finished { request: job.request, answer, record, rows, held_until, read_at, failure }
+        Finished { request: job.request, answer, record, rows, left_at, read_at, failure }
     }
 
-    /// Waits until the rate of the host that is asked lets this request pass; gives the wait, which is zero nearly
+    /// Waits until the rate of the host that is asked lets this request pass; gives the moment, which is the present nearly
     /// always, since the schedule keeps the rate already. Redirects of a robots.txt to another host are the exception.
-    async fn pass_gate(&self, request: &Request) -> Duration {
-        let asked = Url::parse(request.url()).ok().and_then(|url| Host::of(&url));
-        let asked = asked.map_or(request.task.id.host, |host| host.id());
-        let (came_at, mut passed_at) = (self.clock.now(), None);
-        while let Some(wait) = self.gate.wait(asked, passed_at.unwrap_or(came_at)) {
+    async fn pass_gate(&self, asked: HostId) -> Timestamp {
+        let mut now = self.clock.now();
+        while let Some(wait) = self.gate.wait(asked, now) {
             tokio::time::sleep(wait).await;
-            passed_at = Some(self.clock.now());
+            now = self.clock.now();
         }
-        passed_at.unwrap_or(came_at).since(came_at)
+        now
     }
 
     async fn ask(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Body {

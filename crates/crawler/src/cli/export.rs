@@ -1,6 +1,6 @@
 //! `crawl export`: the URLs.
 
-use reports::{ExportError, ExportOptions, Format};
+use reports::{EntrySource, ExportError, ExportOptions, Format};
 
 use super::args::{CommonArgs, ExportArgs, ExportFormat};
 use super::exit_code;
@@ -21,13 +21,18 @@ pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
         unique: args.unique.then(|| common.data_dir.join("tmp")),
         since: args.since.as_deref().map(since).transpose()?,
     };
-    let reader = Reading::open(&common.data_dir)?;
-    let mut output = Output::open(args.output.as_deref())?;
-    let exported = match &reader {
-        Reading::AtRest(reader) => reports::export(reader.as_ref(), &options, &mut output),
-        Reading::Live(reader) => reports::export(reader, &options, &mut output),
+    let source: Box<dyn EntrySource> = match Reading::open(&common.data_dir)? {
+        Reading::AtRest(reader) => {
+            reports::check_host(reader.origins(), &options)?;
+            Box::new(reader.into_entries())
+        }
+        Reading::Live(reader) => {
+            reports::check_host(reader.live().origins.iter().cloned().map(Ok), &options)?;
+            Box::new(reader)
+        }
     };
-    match exported {
+    let mut output = Output::open(args.output.as_deref())?;
+    match reports::export(source.as_ref(), &options, &mut output) {
         Ok(summary) => {
             if summary.undated > 0 {
                 let undated = summary.undated;

@@ -22,17 +22,21 @@ pub fn run(common: &CommonArgs, args: &ReportArgs) -> anyhow::Result<u8> {
         }
     };
     let path = args.output.as_deref();
+    // Whoever reads the output may be slow: the next reader is not to wait for that, so the crawl is let go before.
     match args.format {
         ReportFormat::Text => {
             let text = render::report_text(&reports::report(&reader)?);
+            drop(reader);
             output::write_result(path, |out| out.write_all(text.as_bytes()))
         }
         ReportFormat::Json => {
             let report = reports::report(&reader)?;
+            drop(reader);
             output::write_result(path, |out| render::report_json(&report, out))
         }
         ReportFormat::Html => {
             let (report, timeline) = reports::report_with_timeline(&reader)?;
+            drop(reader);
             output::write_result(path, |out| render::report_html(&report, &timeline, out))
         }
     }

@@ -23,6 +23,8 @@ pub fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<u8> {
         }
     };
     let status = reports::status(&reader, SystemClock::new().now())?;
+    // Whoever reads the output may be slow; the next reader is not to wait for that.
+    drop(reader);
     output::write_result(None, |out| match args.format {
         StatusFormat::Text => out.write_all(render::status_text(&status).as_bytes()),
         StatusFormat::Json => render::status_json(&status, out),

@@ -1,6 +1,7 @@
 //! HTTP clients: one per host in work, over one shared TLS configuration.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -33,15 +34,32 @@ pub struct ClientSettings {
     pub allow_private: bool,
     /// Idle connections kept per host.
     pub host_concurrency: usize,
-    /// Clients, and thereby hosts with idle connections, kept at once.
-    pub clients_max: usize,
+    /// Connections of all hosts, idle ones included.
+    pub connections_max: usize,
 }
 
-/// The clients of the hosts in work; the one unused longest makes room, its idle connections are closed with it.
+/// The clients of the hosts in work. Where their connections would become too many, those unused longest make room:
+/// idle connections are closed with their client. A client in use stays, so that its connection is known and counted.
 pub struct Clients {
     settings: ClientSettings,
-    open: HashMap<HostId, (HostClient, u64)>,
+    open: HashMap<HostId, Open>,
+    /// Sum over `open`.
+    connections: usize,
     uses: u64,
+}
+
+struct Open {
+    client: HostClient,
+    last_use: u64,
+    /// The most requests it had at once: it may have as many connections, in use or idle.
+    connections: usize,
+}
+
+impl Open {
+    /// Requests under way: each holds a clone of the client.
+    fn in_use(&self) -> usize {
+        Arc::strong_count(&self.client.lent) - 1
+    }
 }
 
 /// What one host is asked with.
@@ -53,6 +71,8 @@ pub struct HostClient {
     pub(super) disguise: Option<Disguise>,
     /// Whether the URL's own literal address is exempt from the private-address rule.
     pub(super) allow_private: bool,
+    /// Counts the clones.
+    lent: Arc<()>,
 }
 
 #[derive(Clone)]
@@ -65,28 +85,33 @@ pub(super) struct Disguise {
 impl Clients {
     /// None yet.
     pub fn new(settings: ClientSettings) -> Self {
-        Self { settings, open: HashMap::new(), uses: 0 }
+        Self { settings, open: HashMap::new(), connections: 0, uses: 0 }
     }
 
-    /// The client of `host`, made when there is none.
+    /// The client of `host` for one request, made when there is none. It counts as in use until it is dropped.
     pub fn of(&mut self, host: &Host) -> Result<HostClient, reqwest::Error> {
         self.uses += 1;
         let id = host.id();
-        if let Some((client, used)) = self.open.get_mut(&id) {
-            *used = self.uses;
-            return Ok(client.clone());
+        if !self.open.contains_key(&id) {
+            let client = self.settings.build(host)?;
+            self.open.insert(id, Open { client, last_use: self.uses, connections: 0 });
         }
-        let client = self.settings.build(host)?;
-        if self.open.len() >= self.settings.clients_max {
-            self.close_oldest();
+        let Some(open) = self.open.get_mut(&id) else { return self.settings.build(host) };
+        open.last_use = self.uses;
+        let client = open.client.clone();
+        if open.in_use() > open.connections {
+            open.connections += 1;
+            self.connections += 1;
         }
-        self.open.insert(id, (client.clone(), self.uses));
+        self.make_room();
         Ok(client)
     }
 
-    fn close_oldest(&mut self) {
-        if let Some(id) = self.open.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id) {
-            self.open.remove(&id);
+    fn make_room(&mut self) {
+        while self.connections > self.settings.connections_max {
+            let idle = self.open.iter().filter(|(_, open)| open.in_use() == 0);
+            let Some(oldest) = idle.min_by_key(|(_, open)| open.last_use).map(|(id, _)| *id) else { return };
+            self.connections -= self.open.remove(&oldest).map_or(0, |open| open.connections);
         }
     }
 }
@@ -110,7 +135,7 @@ impl ClientSettings {
             .user_agent(self.user_agent.clone())
             .default_headers(headers())
             .tls_backend_preconfigured(tls)
-            .dns_resolver(std::sync::Arc::new(resolver))
+            .dns_resolver(Arc::new(resolver))
             .connector_layer(TimedConnections)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
@@ -120,7 +145,8 @@ impl ClientSettings {
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());
         }
-        Ok(HostClient { http: builder.build()?, disguise, allow_private: self.allow_private })
+        let (allow_private, lent) = (self.allow_private, Arc::default());
+        Ok(HostClient { http: builder.build()?, disguise, allow_private, lent })
     }
 }
 
@@ -179,9 +205,9 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        stopwatch::mark(|watch| watch.enter(Stage::Connect));
+        stopwatch::mark(Stage::Connect);
         let connecting = self.0.call(request);
-        let watch = stopwatch::STOPWATCH.try_with(std::sync::Arc::clone).ok();
+        let watch = stopwatch::STOPWATCH.try_with(Arc::clone).ok();
         // The pool may finish a connection in a task of its own when an older one came free: it keeps the stopwatch.
         Box::pin(async move {
             let Some(watch) = watch else { return connecting.await };

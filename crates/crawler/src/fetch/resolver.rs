@@ -96,9 +96,9 @@ impl Resolve for HostResolver {
             if let Some(address) = literal {
                 return Ok(addresses(vec![address], port));
             }
-            stopwatch::mark(|watch| watch.enter(Stage::Dns));
+            stopwatch::mark(Stage::Dns);
             let found = resolver.lookup(&asked).await?;
-            stopwatch::mark(|watch| watch.enter(Stage::Connect));
+            stopwatch::mark(Stage::Connect);
             if let Some(&address) =
                 found.iter().find(|address| must_be_public && !address::is_public(**address))
             {

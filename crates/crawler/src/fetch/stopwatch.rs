@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use frontier::{Connection, Stage, Stages};
 
+use crate::usage::IS_MEASURED;
+
 tokio::task_local! {
     /// The stopwatch of the request that the present task makes; the resolver, the connector and the TLS session
     /// store find it here, since nothing can be handed to them.
@@ -38,9 +40,9 @@ impl Stopwatch {
         Arc::new(Self(Mutex::new(laps)))
     }
 
-    /// Ends the running stage now and begins `stage`.
-    pub fn enter(&self, stage: Stage) {
-        self.with(|laps| laps.enter(stage));
+    /// Ends the running stage now and begins `stage`; gives how long that one ran.
+    pub fn enter(&self, stage: Stage) -> Duration {
+        self.with(|laps| laps.enter(stage))
     }
 
     /// A new connection is ready for this request.
@@ -82,11 +84,16 @@ impl Stopwatch {
 }
 
 impl Laps {
-    fn enter(&mut self, stage: Stage) {
+    fn enter(&mut self, stage: Stage) -> Duration {
+        if !IS_MEASURED {
+            return Duration::ZERO;
+        }
         let now = Instant::now();
-        self.stages.add(self.running, now.duration_since(self.since));
+        let ran = now.duration_since(self.since);
+        self.stages.add(self.running, ran);
         self.running = stage;
         self.since = now;
+        ran
     }
 
     /// A connection came free while a new one was being made: what was spent on that was waiting all the same.
@@ -98,9 +105,11 @@ impl Laps {
     }
 }
 
-/// Marks the present request's stopwatch, if the present task has one.
-pub fn mark(f: impl FnOnce(&Stopwatch)) {
-    let _ = STOPWATCH.try_with(|stopwatch| f(stopwatch));
+/// Begins `stage` of the request that the present task makes, if it makes one.
+pub fn mark(stage: Stage) {
+    if IS_MEASURED {
+        let _ = STOPWATCH.try_with(|stopwatch| stopwatch.enter(stage));
+    }
 }
 
 #[cfg(test)]

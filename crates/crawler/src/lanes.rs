@@ -1,0 +1,90 @@
+//! How many requests of a host are in flight, whichever task they belong to.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use frontier::HostId;
+use tokio::sync::Notify;
+
+/// Holds each host to `--host-concurrency`, whatever the schedule before it decided: a robots.txt may redirect to a host
+/// that is being asked on its own account.
+pub struct Lanes {
+    per_host: usize,
+    // One lock for all hosts: it is held for a look into the map.
+    taken: Mutex<HashMap<HostId, usize>>,
+    freed: Notify,
+}
+
+/// A request in flight; dropping it ends it.
+pub struct Lane<'a> {
+    lanes: &'a Lanes,
+    host: HostId,
+}
+
+impl Lanes {
+    /// At most `per_host` requests at once of each host, but at least one.
+    pub fn new(per_host: usize) -> Self {
+        Self { per_host: per_host.max(1), taken: Mutex::default(), freed: Notify::new() }
+    }
+
+    /// Waits until one request more may be in flight.
+    pub async fn enter(&self, host: HostId) -> Lane<'_> {
+        while !self.take(host) {
+            let freed = self.freed.notified();
+            let mut freed = std::pin::pin!(freed);
+            // From here on no notice is missed, so one more look tells.
+            freed.as_mut().enable();
+            if self.take(host) {
+                break;
+            }
+            freed.await;
+        }
+        Lane { lanes: self, host }
+    }
+
+    fn take(&self, host: HostId) -> bool {
+        let mut taken = self.taken();
+        let number = taken.entry(host).or_default();
+        let is_free = *number < self.per_host;
+        *number += usize::from(is_free);
+        is_free
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<HostId, usize>> {
+        // Numbers cannot be left half changed.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lane<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.lanes.taken();
+        let left = taken.get(&self.host).map_or(0, |number| number.saturating_sub(1));
+        if left == 0 {
+            taken.remove(&self.host);
+        } else {
+            taken.insert(self.host, left);
+        }
+        drop(taken);
+        self.lanes.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_request_more_waits_until_one_has_ended_and_other_hosts_do_not() {
+        let lanes = Lanes::new(2);
+        let (first, _second) = (lanes.enter(HostId(1)).await, lanes.enter(HostId(1)).await);
+        let _other = lanes.enter(HostId(2)).await;
+        let mut third = std::pin::pin!(lanes.enter(HostId(1)));
+        assert!(tokio::time::timeout(Duration::ZERO, &mut third).await.is_err());
+        drop(first);
+        third.await;
+        assert_eq!(lanes.taken().get(&HostId(1)), Some(&1));
+    }
+}
