@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::iter;
 
+use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 use hyper::body::Bytes;
 
@@ -55,6 +56,13 @@ impl Bomb {
     }
 }
 
+/// Writes a bomb that inflates to at least `decoded_bytes`, as a gzip file of a gzip file: a thousandth of a thousandth.
+pub(crate) fn write_doubled(decoded_bytes: u64, out: &mut dyn Write) -> io::Result<()> {
+    let mut outer = GzEncoder::new(out, Compression::best());
+    Bomb::new(decoded_bytes)?.chunks().try_for_each(|chunk| outer.write_all(&chunk))?;
+    outer.finish().map(drop)
+}
+
 fn block() -> Vec<u8> {
     let mut block = ENTRY.repeat(BLOCK_BYTES / ENTRY.len()).into_bytes();
     block.resize(BLOCK_BYTES, b' ');
@@ -90,6 +98,16 @@ mod tests {
     use flate2::read::GzDecoder;
 
     use super::*;
+
+    #[test]
+    fn a_doubled_bomb_of_ten_gibibytes_takes_some_kibibytes() {
+        let mut packed = Vec::new();
+        write_doubled(10 << 30, &mut packed).unwrap();
+        let mut inner = Vec::new();
+        GzDecoder::new(packed.as_slice()).read_to_end(&mut inner).unwrap();
+        assert_eq!(inner.len() as u64, Bomb::new(10 << 30).unwrap().length_bytes());
+        assert!(packed.len() < 100 << 10, "{}", packed.len());
+    }
 
     #[test]
     fn a_bomb_is_a_sound_gzip_file_a_thousandth_of_its_document() {

@@ -31,6 +31,21 @@ impl FullBacklog {
 
     /// Opens a free port in front of `server`.
     pub fn before(server: SocketAddr) -> io::Result<Self> {
+        Self::open(move |listener| relay(listener, server))
+    }
+
+    /// Opens a free port that no client ever connects to, and none is refused at.
+    pub fn for_good() -> io::Result<Self> {
+        Self::open(|listener| async move {
+            let _filling = TcpStream::connect(listener.local_addr()?).await?;
+            std::future::pending().await
+        })
+    }
+
+    fn open<F>(serve: impl FnOnce(TcpListener) -> F + Send + 'static) -> io::Result<Self>
+    where
+        F: Future<Output = io::Result<()>>,
+    {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let listener = runtime.block_on(async {
             let socket = TcpSocket::new_v4()?;
@@ -43,7 +58,7 @@ impl FullBacklog {
             runtime.block_on(async {
                 tokio::select! {
                     // A failure shows as a client that never connects.
-                    _ = relay(listener, server) => {}
+                    _ = serve(listener) => {}
                     _ = stopped => {}
                 }
             });

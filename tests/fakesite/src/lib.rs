@@ -30,6 +30,7 @@ mod stable_hash;
 mod web;
 
 mod bomb;
+pub mod hostile;
 pub mod news;
 pub mod plain;
 
@@ -37,7 +38,7 @@ pub use full_backlog::FullBacklog;
 pub use latency::{Latency, ParseLatencyError};
 pub use log::{LoggedConnection, LoggedRequest, Scheme};
 pub use misbehaviour::{Misbehaviour, TlsMisbehaviour};
-pub use name_server::NameServer;
+pub use name_server::{NameServer, Query};
 pub use page::Page;
 pub use request::Request;
 pub use server::{ServeError, ServeOptions, Server};

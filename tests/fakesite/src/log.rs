@@ -48,7 +48,7 @@ pub struct LoggedRequest {
     pub path: String,
     /// The status that was answered; 0 when there was none, or none yet.
     pub status: u16,
-    /// Bytes of the body given to the socket, before TLS.
+    /// Bytes of the body given to the socket, before TLS; of headers without end and the like, what was repeated.
     pub body_bytes: u64,
     /// The connection that carried it.
     pub connection_id: u64,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use fakesite::{Latency, LoggedRequest, Scheme, ServeOptions, Server, Web, news, plain};
+use fakesite::{Latency, LoggedRequest, Scheme, ServeOptions, Server, Web, hostile, news, plain};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves made-up hosts on one port of 127.0.0.1: http and https, HTTP/1.1 and HTTP/2. Send every connection there, with
@@ -45,6 +45,26 @@ enum WebArgs {
         #[arg(long, default_value_t = 20)]
         entries: u32,
         /// Write the names of the hosts to this file, one a line.
+        #[arg(long)]
+        seeds_out: Option<PathBuf>,
+        #[command(flatten)]
+        serving: ServingArgs,
+    },
+    /// Hosts that misbehave, each in its own way, and well-behaved ones among them; all by http.
+    Hostile {
+        /// Hosts of each kind.
+        #[arg(long, default_value_t = 7)]
+        copies: u32,
+        /// Hosts of each kind that costs much to read.
+        #[arg(long, default_value_t = 2)]
+        heavy_copies: u32,
+        /// Hosts that do nothing wrong.
+        #[arg(long, default_value_t = 10)]
+        well_behaved: u32,
+        /// Sitemaps of each of those.
+        #[arg(long, default_value_t = 12)]
+        sitemaps: u32,
+        /// Write the seeds to this file, one a line.
         #[arg(long)]
         seeds_out: Option<PathBuf>,
         #[command(flatten)]
@@ -105,6 +125,13 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
                 write_file(&path, &plain::seeds(options))?;
             }
             serve(plain::web(options), &serving)
+        }
+        WebArgs::Hostile { copies, heavy_copies, well_behaved, sitemaps, seeds_out, serving } => {
+            let options = hostile::Options { copies, heavy_copies, well_behaved, sitemaps };
+            if let Some(path) = seeds_out {
+                write_file(&path, &hostile::seeds(options))?;
+            }
+            serve(hostile::web(options), &serving)
         }
     }
 }

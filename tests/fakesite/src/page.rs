@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 
+use crate::bomb;
 use crate::misbehaviour::Misbehaviour;
 
 type WriteBody = dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync;
@@ -76,6 +77,12 @@ impl Page {
         Self::of_body(content_type, Body::Streamed(Streamed { length_bytes, make }))
     }
 
+    /// A gzip file of a gzip file: a sitemap with one entry repeated until it has at least that many bytes decoded, some
+    /// kilobytes a gigabyte on the wire. Sound in itself, check sums and all.
+    pub fn doubled_bomb(decoded_bytes: u64) -> Self {
+        Self::written("application/gzip", move |out| bomb::write_doubled(decoded_bytes, out))
+    }
+
     fn of_body(content_type: &str, body: Body) -> Self {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
         Self { status: 200, headers, body, encoded: None, misbehaviour: None }
@@ -99,6 +106,13 @@ impl Page {
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Another body.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Body::Ready(body.into());
         self
     }
 

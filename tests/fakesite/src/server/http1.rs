@@ -58,7 +58,7 @@ pub(crate) async fn serve<S: Wire>(
             Answer::Reply(reply) => wire.reply(reply, &request, &open).await?,
             Answer::Breach(misbehaviour, reply) => {
                 wire.pause(reply.wait).await?;
-                return wire.breach(misbehaviour, reply).await.map(|()| None);
+                return wire.breach(misbehaviour, reply, &open).await.map(|()| None);
             }
         }
         if !stays_open {
@@ -207,7 +207,12 @@ impl<S: Wire> Buffered<S> {
     }
 
     /// Does what no HTTP server should; the connection ends with it.
-    async fn breach(&mut self, misbehaviour: Misbehaviour, reply: Reply) -> io::Result<()> {
+    async fn breach(
+        &mut self,
+        misbehaviour: Misbehaviour,
+        reply: Reply,
+        open: &OpenRequest,
+    ) -> io::Result<()> {
         match misbehaviour {
             Misbehaviour::ResetsConnection => self.stream.reset(),
             Misbehaviour::Garbage(bytes) => self.write(&bytes).await,
@@ -215,13 +220,17 @@ impl<S: Wire> Buffered<S> {
                 Content::Whole(bytes) => self.write(&bytes).await,
                 Content::Chunks(mut chunks, _) => self.write(&chunks.next().unwrap_or_default()).await,
             },
-            Misbehaviour::EndlessHeaders => self.repeat(b"HTTP/1.1 200 OK\r\n", HEADER_LINE, u64::MAX).await,
+            Misbehaviour::EndlessHeaders => {
+                self.write(b"HTTP/1.1 200 OK\r\n").await?;
+                self.repeat(HEADER_LINE, u64::MAX, open).await
+            }
             Misbehaviour::HugeHeader(bytes) => {
-                self.repeat(b"HTTP/1.1 200 OK\r\nx-huge: ", &[b'h'; 1024], bytes.div_ceil(1024)).await?;
+                self.write(b"HTTP/1.1 200 OK\r\nx-huge: ").await?;
+                self.repeat(&[b'h'; 1024], bytes.div_ceil(1024), open).await?;
                 self.write(b"\r\ncontent-length: 0\r\n\r\n").await
             }
             Misbehaviour::EndlessInterim => {
-                self.repeat(b"", b"HTTP/1.1 100 Continue\r\n\r\n", u64::MAX).await
+                self.repeat(b"HTTP/1.1 100 Continue\r\n\r\n", u64::MAX, open).await
             }
             Misbehaviour::BadChunks => {
                 self.write(
@@ -234,11 +243,11 @@ impl<S: Wire> Buffered<S> {
         }
     }
 
-    /// Writes something, then a piece again and again, until that is done or the client has enough.
-    async fn repeat(&mut self, first: &[u8], piece: &[u8], times: u64) -> io::Result<()> {
-        self.write(first).await?;
+    /// Writes a piece again and again, until that is done or the client has enough.
+    async fn repeat(&mut self, piece: &[u8], times: u64, open: &OpenRequest) -> io::Result<()> {
         for _ in 0..times {
             self.stream.write_all(piece).await?;
+            open.sent(piece.len());
             // Loopback may take it all at once; other connections want their turn.
             tokio::task::yield_now().await;
         }
