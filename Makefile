@@ -1,11 +1,16 @@
 # What there is to do: `make demo` to see it work, `make test` before a change is shown to anyone.
-.PHONY: demo deps test check bench soak
+.PHONY: demo experiment deps test check bench soak
 .DEFAULT_GOAL := demo
 
 # A crawl of nineteen news sites that run on this machine, and its report.
 demo:
 	cargo build --release -p crawler -p fakesite -p bench
 	bash tests/demo.sh
+
+# The same crawler bound by the processor and by the network; docs/MEASURING.md tells what it shows.
+experiment:
+	cargo build --release -p crawler -p fakesite -p bench
+	bash tests/experiment.sh
 
 # Everything the tests need; DEPS=skip leaves the machine alone and names what is missing.
 deps:
@@ -20,11 +25,13 @@ check:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 # Each figure is a ratio against something named, taken in one run; docs/BENCHMARKS.md keeps them.
-bench:
+bench: deps
+	cargo build --release -p crawler -p fakesite -p bench --features crawler/unmeasured
+	cp target/release/crawl target/release/crawl-unmeasured
 	cargo build --release -p crawler -p fakesite -p bench
 	target/release/bench all
 
-# The long forms of the tests: many kills, at every kind of moment; ten minutes of each fuzz target.
+# The long forms of the tests, and one table of them: everything hostile at once and each fuzz target for ten minutes, many
+# kills at every kind of moment. SOAK_MINUTES makes it shorter, SOAK_ONLY leaves some out.
 soak:
-	KILL_ROUNDS=200 FLIPS=700 cargo test --release -p crawler --test main -- --nocapture resume damage
-	fuzz/run.sh 600
+	bash tests/soak.sh

@@ -3,22 +3,33 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod line {
+    mod addresses;
+    mod answers;
+    mod attacks;
+    mod bodies;
+    mod bounds;
     mod browser;
     mod command_line;
     mod damage;
     mod extensions;
     mod fetching;
     mod formats;
+    mod hosts;
     mod live;
     mod machine;
     mod memory;
     mod news;
+    mod output_safety;
     mod page;
     mod politeness;
     mod readers;
+    mod reports;
     mod resume;
+    mod robots_txt;
     pub mod run;
+    mod slow;
     mod timing;
+    mod trees;
     mod verdict;
 }
 

@@ -59,6 +59,39 @@ fn every_fixture_and_test_that_the_formats_name_exists() {
     }
 }
 
+/// docs/SECURITY.md says by which test each promise is kept.
+#[test]
+fn every_test_that_the_promises_name_exists() {
+    let tests: String = ["crates", "tests"]
+        .iter()
+        .flat_map(|place| sources(&root().join(place)))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let promises = read("docs/SECURITY.md");
+    let rows: Vec<_> = promises.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
+    assert!(rows.len() > 60, "{} rows are found", rows.len());
+    for row in rows {
+        let last_cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let names: Vec<&str> = last_cell.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test is named: {row}");
+        for name in names {
+            let is_there = ["(", "<"].iter().any(|next| tests.contains(&format!("fn {name}{next}")));
+            assert!(is_there, "{name} is no test: {row}");
+        }
+    }
+}
+
+/// Quadratic work in quick-xml below 0.41 (RUSTSEC-2026-0194, RUSTSEC-2026-0195) must not come back with an update.
+#[test]
+fn the_xml_library_is_pinned_beyond_its_advisories() {
+    let manifest = read("Cargo.toml");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("quick-xml = \"=0.")).unwrap();
+    let minor: u32 = version.split('.').next().unwrap().parse().unwrap();
+    assert!(minor >= 41, "quick-xml 0.{minor}");
+    let lock = read("Cargo.lock");
+    assert_eq!(lock.matches("name = \"quick-xml\"").count(), 1, "another version came with a dependency");
+}
+
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }

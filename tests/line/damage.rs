@@ -1,8 +1,10 @@
 //! Bytes that changed on the disk, files cut short and files gone: an exact export, or a message that names the place and
 //! the remedy, which then works. Never a panic, a hang, or an export that is silently short.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fakesite::{Latency, ServeOptions, plain};
@@ -168,12 +170,32 @@ fn spoil(path: &Path, damage: Damage) {
     }
 }
 
+/// The output of `command`, which is killed when it takes too long.
 fn bounded(mut command: Command, what: &str) -> Output {
-    let begin = Instant::now();
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(begin.elapsed() < PATIENCE, "{what}: {command:?} took {:?}", begin.elapsed());
-    output
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (stdout, stderr) = (drain(child.stdout.take().unwrap()), drain(child.stderr.take().unwrap()));
+    let give_up = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() >= give_up {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{what}: {command:?} did not end within {PATIENCE:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+}
+
+/// Reads all of `from` beside what else is done.
+fn drain(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
 }
 
 fn bounded_success(command: Command, what: &str) {

@@ -1,6 +1,7 @@
 //! A crawl is read while it runs: whole documents, exact for what was committed a second ago.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::time::Duration;
 
 use fakesite::{Latency, Misbehaviour, ServeOptions, Site, plain};
@@ -57,7 +58,8 @@ fn status_export_and_report_are_read_beside_the_crawl() {
     assert_eq!(report["crawl"]["state"], "running");
     assert_eq!(report["totals"]["entries"]["kept"], WEB.entries_in_all());
     let text = stdout(&expect(run.command(&["report"]), 0));
-    assert!(text.contains(&plain::host_name(3)), "{text}");
+    assert!(text.contains("https://silent.test"), "{text}");
+    assert!(text.contains("\nHosts     13: 12 complete, 1 incomplete"), "{text}");
 
     crawl.kill().unwrap();
     crawl.wait().unwrap();
@@ -67,4 +69,26 @@ fn status_export_and_report_are_read_beside_the_crawl() {
         "what it showed is not taken for the truth any more"
     );
     assert_eq!(run.locs().len() as u64, WEB.entries_in_all());
+}
+
+#[test]
+fn readers_of_a_crawl_at_rest_do_not_keep_each_other_out() {
+    let server = plain::web(WEB).serve(ServeOptions::default()).unwrap();
+    let seeds: Vec<String> = (0..WEB.hosts).map(plain::host_name).collect();
+    let run = Run::on(server, &seeds.iter().map(String::as_str).collect::<Vec<_>>());
+    run.crawl();
+
+    // Nobody reads what it writes, which is more than a pipe holds: it goes on for as long as the others.
+    let mut unread = run.command(&["export", "--format", "jsonl"]).spawn().unwrap();
+    let mut first_line = String::new();
+    let mut pipe = std::io::BufReader::new(unread.stdout.take().unwrap());
+    pipe.read_line(&mut first_line).unwrap();
+    std::thread::scope(|scope| {
+        for command in ["status", "report", "export", "status", "report", "export"] {
+            scope.spawn(|| expect(run.command(&[command]), 0));
+        }
+    });
+    assert!(unread.try_wait().unwrap().is_none(), "it still had to write");
+    assert_eq!(pipe.lines().count() as u64 + 1, WEB.entries_in_all());
+    assert!(unread.wait().unwrap().success());
 }

@@ -12,7 +12,8 @@ use frontier::{
 use reports::{Report, Tally, Timeline, TimelineTally};
 
 use super::browser::Browser;
-use super::run::{Run, expect};
+use super::reports::{WEB, crawl_that_does_not_end, kept};
+use super::run::{Run, expect, start, wait_until};
 
 /// A name that no URL can have, but a damaged or hostile data directory can.
 const HOSTILE: &str = "<script>alert(1)</script>.example";
@@ -48,6 +49,29 @@ fn the_page_of_a_crawl_shows_its_verdict_and_its_hosts() {
     let moment = browser.texts("#moment").concat();
     assert!(moment.contains("requests in flight") && moment.contains("entries a second"), "{moment}");
     keep_screenshots(&mut browser, "crawl");
+}
+
+#[test]
+fn the_page_is_made_beside_the_running_crawl_too() {
+    let run = crawl_that_does_not_end();
+    let mut crawl = start(run.crawl_command());
+    wait_until("all but the silent host is kept", || kept(&run) == WEB.entries_in_all());
+    let path = run.path("report.html");
+    expect(run.command(&["report", "--format", "html", "-o", path.to_str().unwrap()]), 0);
+    crawl.kill().unwrap();
+    crawl.wait().unwrap();
+
+    let mut browser = Browser::start(1200, 900);
+    browser.open(&path);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.texts(".state"), ["running"]);
+    assert!(browser.texts(".verdict")[0].starts_with("Still running with 1 task left; so far: "));
+    assert_eq!(browser.texts(".lane").len(), WEB.hosts as usize, "those that were answered");
+    assert_eq!(browser.texts("#table tbody th").len(), WEB.hosts as usize + 1);
+    assert!(browser.eval("document.querySelectorAll('#timeline path').length").as_u64() >= Some(3));
+    let sticks_out = "[...document.querySelectorAll('.lane rect')].some((part) => \
+        part.getBoundingClientRect().right > part.ownerSVGElement.getBoundingClientRect().right + 1)";
+    assert_eq!(browser.eval(sticks_out), false);
 }
 
 #[test]

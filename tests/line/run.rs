@@ -1,7 +1,7 @@
 //! Runs the real `crawl` in a directory of its own.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -76,7 +76,8 @@ impl Run {
         command
     }
 
-    fn add_flags(&self, command: &mut Command) {
+    /// Adds all flags, and those that lead to the server.
+    pub fn add_flags(&self, command: &mut Command) {
         command.arg("--connect-to").arg(format!("::{}", self.target));
         command.arg("--ca-cert").arg(self.path("ca.pem")).args(&self.flags);
     }
@@ -156,6 +157,11 @@ pub fn crawl_with<S: AsRef<OsStr>>(args: &[S]) -> Command {
 /// Starts `command` and leaves it running, its output unread.
 pub fn start(mut command: Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The same, with what it says in a file.
+pub fn start_saying(mut command: Command, path: &Path) -> Child {
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(path).unwrap()).spawn().unwrap()
 }
 
 pub fn stderr(output: &Output) -> String {

@@ -1,0 +1,232 @@
+//! What a crawl may take of its machine, whatever it is served; and what its good hosts may expect beside bad ones.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fakesite::{LoggedRequest, Misbehaviour, Page, ServeOptions, Web, hostile};
+
+use super::hosts::{announcing, host, hostile_hosts, one_host_each, tell};
+use super::run::{Run, turn_to_measure, urlset};
+
+/// The most that may be resident while any single document is read.
+const DOCUMENT_PEAK_BYTES_MAX: u64 = 256 << 20;
+
+/// The most that may be resident with everything hostile at once, or with many hosts queued.
+const CRAWL_PEAK_BYTES_MAX: u64 = 512 << 20;
+
+/// Descriptors besides those of the requests in flight.
+const DESCRIPTORS_BESIDES: usize = 32;
+
+/// How often a running crawl is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The most that a process had of something while it ran.
+#[derive(Debug)]
+struct Peaks {
+    resident_bytes: u64,
+    descriptors: usize,
+}
+
+/// Runs `command` to its end and looks at it meanwhile.
+fn watch(mut command: Command) -> Peaks {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let proc = Path::new("/proc").join(child.id().to_string());
+    let mut peaks = Peaks { resident_bytes: 0, descriptors: 0 };
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(proc.join("status")).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak_kib = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peaks.resident_bytes = peaks.resident_bytes.max(peak_kib.unwrap_or(0) << 10);
+        let descriptors = std::fs::read_dir(proc.join("fd")).map_or(0, Iterator::count);
+        peaks.descriptors = peaks.descriptors.max(descriptors);
+        std::thread::sleep(LOOK_EVERY);
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{command:?}");
+    peaks
+}
+
+/// Checks the size of the data dir: 3 x the bytes of the JSONL export, 1 KiB for each task and 16 MiB.
+fn assert_state_is_small(run: &Run, tasks: u64) {
+    let state = folder_bytes(&run.data_dir());
+    let export = run.export("jsonl").len() as u64;
+    let most = 3 * export + 1_024 * tasks + (16 << 20);
+    assert!(state <= most, "{state} bytes of state, {most} allowed: {export} exported, {tasks} tasks");
+    tell(&format!("state {state} bytes of {most}: {export} exported, {tasks} tasks"));
+}
+
+fn folder_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let bytes = |entry: std::fs::DirEntry| match entry.metadata().unwrap() {
+        data if data.is_dir() => folder_bytes(&entry.path()),
+        data => data.len(),
+    };
+    entries.map(bytes).sum()
+}
+
+/// A urlset of just below 50 MiB.
+fn plain_document() -> String {
+    let mut text = String::from("<urlset>\n");
+    let mut number = 0;
+    while text.len() < 49 << 20 {
+        writeln!(text, "<url><loc>http://plain.example/{number}/{}</loc></url>", "x".repeat(200)).unwrap();
+        number += 1;
+    }
+    text + "</urlset>"
+}
+
+#[test]
+fn no_single_document_takes_more_than_256_mib() {
+    let plain = one_host_each([("plain", Page::xml(plain_document()))]);
+    let peaks = watch(plain.crawl_command());
+    assert!(peaks.resident_bytes <= DOCUMENT_PEAK_BYTES_MAX, "plain: {peaks:?}");
+    tell(&format!("49 MiB of entries: {} MiB", peaks.resident_bytes >> 20));
+    assert_eq!(host(&plain.report(), "plain.example")["complete"], true);
+    assert_state_is_small(&plain, 2);
+    for kind in ["large-index", "large-entry", "doubled-bomb", "attributes", "namespaces", "levels"] {
+        let run = hostile_hosts(&[kind]).flags(&["--max-sitemaps", "100", "--timeout", "3"]);
+        let peaks = watch(run.crawl_command());
+        assert!(peaks.resident_bytes <= DOCUMENT_PEAK_BYTES_MAX, "{kind}: {peaks:?}");
+        tell(&format!("{kind}: {} MiB", peaks.resident_bytes >> 20));
+    }
+}
+
+/// Hosts that hold their connections for long, and many others that come and go beside them.
+#[test]
+fn descriptors_stay_within_the_concurrency_and_32_more() {
+    const CONCURRENCY: usize = 60;
+    let mut web = Web::new();
+    let mut seeds = Vec::new();
+    for n in 0..CONCURRENCY - 10 {
+        let name = format!("silent-{n}.example");
+        let page = Page::xml(urlset(&[])).misbehaves(Misbehaviour::NeverAnswers);
+        web = web.host(&name, announcing(&name, page));
+        seeds.push(format!("http://{name}"));
+    }
+    for n in 0..400 {
+        let name = format!("quick-{n}.example");
+        web = web.host(&name, announcing(&name, Page::xml(urlset(&["http://a.example/1"]))));
+        seeds.push(format!("http://{name}"));
+    }
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    let run = Run::of(web, &seeds).flags(&["--concurrency", &CONCURRENCY.to_string(), "--timeout", "6"]);
+    let peaks = watch(run.crawl_command());
+    assert!(peaks.descriptors <= CONCURRENCY + DESCRIPTORS_BESIDES, "{peaks:?}");
+    assert_eq!(run.locs().len(), 400);
+    tell(&format!("{} descriptors at a concurrency of {CONCURRENCY}", peaks.descriptors));
+}
+
+#[test]
+fn ten_thousand_hosts_are_crawled_on_256_descriptors_in_512_mib() {
+    const HOSTS: u64 = 10_000;
+    let mut web = Web::new();
+    let mut seeds = String::new();
+    for n in 0..HOSTS {
+        let name = format!("site{n}.example");
+        let page = Page::xml(urlset(&[&format!("http://{name}/1")]));
+        web = web.host(&name, announcing(&name, page));
+        writeln!(seeds, "http://{name}").unwrap();
+    }
+    let run = Run::of(web, &[]);
+    let list = run.path("seeds.txt");
+    std::fs::write(&list, seeds).unwrap();
+    let mut command = run.command(&[]);
+    command.arg("--seeds").arg(list);
+    run.add_flags(&mut command);
+    let mut few = Command::new("sh");
+    few.args(["-c", "ulimit -n 256; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    few.env_remove("RUST_LOG").stdin(Stdio::null());
+    let peaks = watch(few);
+    assert!(peaks.resident_bytes <= CRAWL_PEAK_BYTES_MAX, "{peaks:?}");
+    assert!(peaks.descriptors <= 256, "{peaks:?}");
+    assert_eq!(run.export("txt").lines().count() as u64, HOSTS);
+    assert!(run.asked().values().all(|&times| times == 1), "no request failed for want of a descriptor");
+    assert_state_is_small(&run, 2 * HOSTS);
+    tell(&format!("{HOSTS} hosts: {} MiB, {} descriptors", peaks.resident_bytes >> 20, peaks.descriptors));
+}
+
+const BESIDE: hostile::Options =
+    hostile::Options { copies: 7, heavy_copies: 2, well_behaved: 10, sitemaps: 20 };
+
+/// What the well-behaved hosts may take beside hostile ones, of what they take alone.
+const BESIDE_RATIO_MAX: f64 = 1.5;
+
+/// And in all.
+const BESIDE_MAX: Duration = Duration::from_secs(90);
+
+/// From the first request of all to the end of the last one of a well-behaved host.
+///
+/// With twenty-one requests, one a second, their pace makes up nearly all of it, so that it says little of how busy the
+/// machine is: an answer that comes within the second delays nothing, and the ratio leaves room for ten seconds in which
+/// everything hostile begins at once.
+fn well_behaved_time(log: &[LoggedRequest]) -> Duration {
+    let begun_us = log.iter().map(|request| request.at_us).min().unwrap();
+    let well_behaved = log.iter().filter(|request| request.host.starts_with(hostile::WELL_BEHAVED));
+    let ended_us = well_behaved.filter_map(|request| request.ended_us).max().unwrap();
+    Duration::from_micros(ended_us - begun_us)
+}
+
+fn crawl_beside(options: hostile::Options) -> (Run, Peaks) {
+    let run = hostile_run(options);
+    let peaks = watch(run.crawl_command());
+    (run, peaks)
+}
+
+fn hostile_run(options: hostile::Options) -> Run {
+    let seeds = hostile::seeds(options);
+    let seeds: Vec<&str> = seeds.lines().collect();
+    let server = hostile::web(options).serve(ServeOptions::default()).unwrap();
+    Run::on(server, &seeds).flags(&["--rate", "1", "--timeout", "3", "--max-sitemaps", "20"])
+}
+
+/// Once, or for `SOAK_MINUTES`: crawls of one web of everything hostile, each begun anew, and each resumed to ask again for
+/// what was given up.
+#[test]
+fn everything_hostile_again_and_again_changes_nothing() {
+    let minutes = std::env::var("SOAK_MINUTES").map_or(0, |text| text.parse().unwrap());
+    let until = Instant::now() + Duration::from_secs(60 * minutes);
+    let few = hostile::Options { copies: 1, heavy_copies: 1, well_behaved: 3, sitemaps: 5 };
+    let options = if minutes > 0 { hostile::Options { heavy_copies: 5, ..BESIDE } } else { few };
+    let (mut rounds, mut requests, mut peak, mut ended) = (0, 0, 0, None);
+    while rounds == 0 || Instant::now() < until {
+        let run = hostile_run(options).flags(&["--rate", "5"]);
+        for command in [run.crawl_command(), run.resume_command(&["--retry-failed"])] {
+            let peaks = watch(command);
+            assert!(peaks.resident_bytes <= CRAWL_PEAK_BYTES_MAX, "round {rounds}: {peaks:?}");
+            assert!(peaks.descriptors <= 100 + DESCRIPTORS_BESIDES, "round {rounds}: {peaks:?}");
+            peak = peak.max(peaks.resident_bytes);
+        }
+        let report = run.report();
+        for n in 0..options.well_behaved {
+            let host = host(&report, &hostile::host_name(hostile::WELL_BEHAVED, n));
+            assert_eq!(host["complete"], true, "round {rounds}: {host}");
+        }
+        // What each kind of host comes to is the same in every round.
+        let errors = |kind: &str| host(&report, &hostile::host_name(kind, 0))["errors"].clone();
+        let now: Vec<_> = hostile::KINDS.iter().map(|(kind, _)| (*kind, errors(kind))).collect();
+        assert_eq!(*ended.get_or_insert_with(|| now.clone()), now, "round {rounds}");
+        (rounds, requests) = (rounds + 1, requests + run.server.log().len());
+        tell(&format!("rounds={rounds} requests={requests} peak_mib={}", peak >> 20));
+    }
+}
+
+#[test]
+fn well_behaved_hosts_hardly_notice_180_hostile_ones_which_together_stay_within_512_mib() {
+    let _turn = turn_to_measure();
+    assert!(BESIDE.hostile_hosts() >= 180);
+    let (alone, _) = crawl_beside(hostile::Options { copies: 0, heavy_copies: 0, ..BESIDE });
+    let (beside, peaks) = crawl_beside(BESIDE);
+    let (alone_took, took) =
+        (well_behaved_time(&alone.server.log()), well_behaved_time(&beside.server.log()));
+    let ratio = took.as_secs_f64() / alone_took.as_secs_f64();
+    tell(&format!("{alone_took:?} alone, {took:?} beside: {ratio:.2}; {peaks:?}"));
+    let report = beside.report();
+    for n in 0..BESIDE.well_behaved {
+        let host = host(&report, &hostile::host_name(hostile::WELL_BEHAVED, n));
+        assert_eq!((&host["complete"], &host["entries"]["kept"]), (&true.into(), &20.into()), "{host}");
+    }
+    assert!(peaks.resident_bytes <= CRAWL_PEAK_BYTES_MAX, "{peaks:?}");
+    assert!(peaks.descriptors <= 100 + DESCRIPTORS_BESIDES, "{peaks:?}");
+    assert!(ratio <= BESIDE_RATIO_MAX && took <= BESIDE_MAX, "{took:?} beside, {alone_took:?} alone");
+}

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The long forms of the tests: everything hostile at once for SOAK_MINUTES (10), each fuzz target for as long, many kills at
+# every kind of moment, many flipped bytes. Prints one table at the end: what, how long, how often, with what result.
+# SOAK_ONLY names the rows to run, as in SOAK_ONLY="hostile fuzz".
+set -uo pipefail
+cd "$(dirname "$0")/.."
+minutes=${SOAK_MINUTES:-10}
+only=${SOAK_ONLY:-hostile fuzz kills}
+logs=target/soak
+mkdir -p "$logs"
+rows=()
+failed=0
+
+# row WHAT SECONDS COUNT RESULT
+row() {
+  rows+=("$(printf '| %-28s | %6s s | %-44s | %s |' "$1" "$2" "$3" "$4")")
+  [ "$4" = clean ] || failed=1
+}
+
+# The number behind the last "NAME=" of a log.
+figure() { sed -n "s/.*$1=\([0-9]*\).*/\1/p" "$2" | tail -n 1; }
+
+if [[ " $only " = *" hostile "* ]]; then
+  started=$SECONDS
+  SOAK_MINUTES=$minutes cargo test --release -p crawler --test main -- --nocapture --exact \
+    line::bounds::everything_hostile_again_and_again_changes_nothing > "$logs/hostile.log" 2>&1 &&
+    result=clean || result="failed, see $logs/hostile.log"
+  log=$logs/hostile.log
+  row "everything hostile at once" $((SECONDS - started)) \
+    "$(figure rounds "$log") rounds, $(figure requests "$log") requests, peak $(figure peak_mib "$log") MiB" "$result"
+fi
+
+if [[ " $only " = *" fuzz "* ]]; then
+  fuzz/run.sh $((minutes * 60)) > "$logs/fuzz.log" 2>&1 || true
+  for target in document inflate robots; do
+    line=$(grep "^$target: " "$logs/fuzz.log" || echo "$target: 0 runs in 0 s: did not run, see $logs/fuzz.log")
+    row "fuzz $target" "$(sed 's/.* runs in \([0-9]*\) s.*/\1/' <<< "$line")" \
+      "$(sed 's/.*: \([0-9]*\) runs in .*/\1 inputs/' <<< "$line")" "${line##* s: }"
+  done
+fi
+
+if [[ " $only " = *" kills "* ]]; then
+  for test in resume damage; do
+    started=$SECONDS
+    KILL_ROUNDS=${KILL_ROUNDS:-200} FLIPS=${FLIPS:-700} cargo test --release -p crawler --test main -- \
+      --nocapture --test-threads=1 "line::$test" > "$logs/$test.log" 2>&1 &&
+      result=clean || result="failed, see $logs/$test.log"
+    row "$test" $((SECONDS - started)) "$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/\1/p' \
+      "$logs/$test.log" | tail -n 1)" "$result"
+  done
+fi
+
+printf '\n| %-28s | %8s | %-44s | %s |\n| --- | --- | --- | --- |\n' what time count result
+printf '%s\n' "${rows[@]}"
+exit "$failed"
