@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The sites of the news web, by http.
-fn seeds(work: &Path) -> anyhow::Result<std::path::PathBuf> {
+pub fn seeds(work: &Path) -> anyhow::Result<std::path::PathBuf> {
     let names = std::fs::read_to_string("seeds/news.txt")
         .context("failed to read seeds/news.txt: run this at the root")?;
     let mut lines = String::new();

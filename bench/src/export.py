@@ -59,18 +59,24 @@ def write_parquet(source, out):
     pyarrow.set_io_thread_count(1)
     file = parquet.ParquetFile(source)
     batches = list(file.iter_batches(ROWS, use_threads=False))
-    texts = [file.schema.column(i).path for i in range(len(file.schema)) if file.schema.column(i).path != "loc"]
+    # The encodings of ours: a dictionary, or else the one that its first row group names.
+    dictionaries, encodings = [], {}
+    for i in range(file.metadata.num_columns):
+        column = file.metadata.row_group(0).column(i)
+        if column.has_dictionary_page:
+            dictionaries.append(column.path_in_schema)
+        else:
+            encodings[column.path_in_schema] = next(name for name in column.encodings if name != "RLE")
     begun = time.process_time()
-    # The encodings of ours.
     writer = parquet.ParquetWriter(
         out,
         file.schema_arrow,
         compression="zstd",
         compression_level=1,
-        use_dictionary=texts,
-        column_encoding={"loc": "DELTA_BYTE_ARRAY"},
+        use_dictionary=dictionaries,
+        column_encoding=encodings,
     )
-    writer.write_table(pyarrow.Table.from_batches(batches), row_group_size=1 << 20)
+    writer.write_table(pyarrow.Table.from_batches(batches), row_group_size=1 << 18)
     writer.close()
     return time.process_time() - begun
 

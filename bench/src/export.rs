@@ -44,7 +44,7 @@ pub struct Args {
     /// Rounds of the comparison; the lowest CPU time of each counts.
     #[arg(long, default_value_t = 3)]
     pub rounds: u32,
-    /// A Python with pyarrow; without it one is made under target/, which takes a download.
+    /// A Python with pyarrow; the one of `make deps` if none is given.
     #[arg(long)]
     pub python: Option<PathBuf>,
 }
@@ -146,16 +146,15 @@ fn python_writes(python: &Path, format: &str, ours: &Path, theirs: &Path) -> any
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// A Python of ours with pyarrow.
+/// The Python with pyarrow that the tests use.
 fn python() -> anyhow::Result<PathBuf> {
-    let folder = Path::new("target/bench-python");
-    let python = folder.join("bin/python");
+    let python = PathBuf::from("target/python/bin/python");
     let has_pyarrow = Command::new(&python).args(["-c", "import pyarrow"]).stderr(Stdio::null()).status();
-    if !has_pyarrow.is_ok_and(|status| status.success()) {
-        println!("installing pyarrow into {}", folder.display());
-        measure(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        measure(Command::new(&python).args(["-m", "pip", "install", "--quiet", "pyarrow"]))?;
-    }
+    ensure!(
+        has_pyarrow.is_ok_and(|status| status.success()),
+        "{} has no pyarrow: `make deps` makes it",
+        python.display()
+    );
     Ok(python)
 }
 

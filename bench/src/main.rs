@@ -2,10 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "benchmarks print their figures")]
 
+mod beside;
 mod child;
 mod crawl;
 mod export;
 mod floor;
+mod measuring;
 mod parse;
 mod queue;
 mod schedule;
@@ -23,12 +25,16 @@ struct Cli {
 enum What {
     /// Everything, one after the other.
     All,
+    /// A crawl with somebody who reads it while it runs against one without.
+    Beside(beside::Args),
     /// The whole crawl of the news web against the floor program.
     Crawl(crawl::Args),
     /// Exports of many entries: their memory, and their CPU time against Python's and pyarrow's.
     Export(export::Args),
     /// The floor program: fetches, inflates and reads a list of URLs, keeps nothing.
     Floor(floor::Args),
+    /// The same crawl with its clocks running and standing still.
+    Measuring(measuring::Args),
     /// Reading documents against quick-xml, libdeflate and Python, and the memory it takes.
     Parse(parse::Args),
     /// The queue of a large crawl: memory, size on disk, time to open.
@@ -45,11 +51,15 @@ fn main() -> anyhow::Result<()> {
             schedule::run()?;
             parse::run(&parse::Args::default())?;
             export::run(&export::Args::default())?;
-            crawl::run(&crawl::Args::default())
+            crawl::run(&crawl::Args::default())?;
+            beside::run(&beside::Args::default())?;
+            measuring::run(&measuring::Args::default())
         }
+        What::Beside(args) => beside::run(&args),
         What::Crawl(args) => crawl::run(&args),
         What::Export(args) => export::run(&args),
         What::Floor(args) => floor::run(&args),
+        What::Measuring(args) => measuring::run(&args),
         What::Parse(args) => parse::run(&args),
         What::Queue(args) => queue::run(&args),
         What::Schedule => schedule::run(),
