@@ -38,6 +38,10 @@ pub(crate) struct HostQueue {
     lanes: SmallVec<[Lane; 1]>,
     busy_since: Timestamp,
     parked_until: Option<Timestamp>,
+    /// Tasks that ended but are still pending in the queue: their lanes are free, and they are not asked again.
+    ahead: Vec<TaskId>,
+    /// It is to be given back with what it has to do.
+    is_spared: bool,
     loading: Loading,
     inbox: u64,
 }
@@ -110,6 +114,8 @@ impl HostQueue {
             lanes: lanes.collect(),
             busy_since: leased.busy_since,
             parked_until: None,
+            ahead: Vec::new(),
+            is_spared: false,
             loading: Loading::Wanted,
             inbox: leased.inbox,
             host: Arc::new(leased.host),
@@ -163,7 +169,7 @@ impl HostQueue {
         }
         let mut ready = self.jobs.iter().filter(|job| job.not_before.is_none());
         let is_low = ready.nth(self.lanes.len()).is_none();
-        is_low.then_some(held + TASKS_WANTED + self.lanes.len())
+        is_low.then_some(held + self.ahead.len() + TASKS_WANTED + self.lanes.len())
     }
 
     pub(crate) fn ask(&mut self, n: usize) {
@@ -186,6 +192,7 @@ impl HostQueue {
         for task in loaded.tasks {
             // A refresh of the rules is no task of the queue, though it has the id of one.
             let is_held = self.jobs.iter().any(|job| job.id == task.id && !is_refresh(&job.task));
+            let is_held = is_held || self.ahead.contains(&task.id);
             if !is_held && !settled.contains(&task.id) && !self.taken().any(|taken| taken == task.id) {
                 self.jobs.push_back(Job::new(&self.host, task, now).judged(&self.rules));
             }
@@ -194,7 +201,8 @@ impl HostQueue {
 
     /// New tasks were committed for it.
     pub(crate) fn wake(&mut self, now: Timestamp) {
-        let has_something = !self.jobs.is_empty() || self.in_flight() > 0;
+        self.is_spared = false;
+        let has_something = !self.jobs.is_empty() || self.in_flight() > 0 || !self.ahead.is_empty();
         match &mut self.loading {
             Loading::Complete if has_something => self.loading = Loading::Wanted,
             Loading::Complete => {
@@ -216,7 +224,29 @@ impl HostQueue {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.loading, Loading::Complete) && self.jobs.is_empty() && self.in_flight() == 0
+        let has_nothing = self.jobs.is_empty() && self.in_flight() == 0 && self.ahead.is_empty();
+        matches!(self.loading, Loading::Complete) && has_nothing
+    }
+
+    /// Whether it can be given back with what it has to do: the queue knows all of it, or will before long.
+    pub(crate) fn can_be_spared(&self) -> bool {
+        let is_known =
+            |job: &Job| job.moved_to.is_none() && job.attempt == job.task.attempts.saturating_add(1);
+        matches!(self.loading, Loading::Wanted | Loading::Complete)
+            && self.in_flight() == 0
+            && !self.jobs.is_empty()
+            && self.jobs.iter().all(is_known)
+    }
+
+    pub(crate) fn is_spared(&self) -> bool {
+        self.is_spared
+    }
+
+    /// Nothing more of it is started; it is idle as soon as the queue knows how its tasks ended.
+    pub(crate) fn spare(&mut self) {
+        self.jobs.clear();
+        self.loading = Loading::Complete;
+        self.is_spared = true;
     }
 
     pub(crate) fn leave(&mut self) -> Release {
@@ -232,6 +262,7 @@ impl HostQueue {
     /// It was not released: it has new tasks.
     pub(crate) fn stay(&mut self, now: Timestamp) {
         self.wake(now);
+        self.is_spared = false;
         self.loading = Loading::Wanted;
     }
 }
@@ -329,6 +360,22 @@ impl HostQueue {
     /// The request left later than it was let go.
     pub(crate) fn started(&mut self, now: Timestamp) {
         self.due.start(now);
+    }
+
+    /// It ended, and the queue will know of it later.
+    pub(crate) fn settle_ahead(&mut self, request: &Request, now: Timestamp) {
+        self.settle(request, Then::Done, now);
+        self.ahead.push(request.id);
+    }
+
+    /// The queue knows now how a task ended that was settled ahead; false for any other.
+    pub(crate) fn recorded(&mut self, task: TaskId) -> bool {
+        let Some(index) = self.ahead.iter().position(|ahead| *ahead == task) else { return false };
+        self.ahead.swap_remove(index);
+        if let Loading::Asked { settled, .. } = &mut self.loading {
+            settled.push(task);
+        }
+        true
     }
 
     pub(crate) fn settle(&mut self, request: &Request, then: Then, now: Timestamp) {

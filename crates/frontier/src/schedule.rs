@@ -242,17 +242,29 @@ impl Schedule {
         }
     }
 
-    /// A request ended and what came of it is durable; its lane is free. Where it brought rules, a rest or new tasks,
-    /// tell those first.
+    /// A request ended and what came of it is durable; its lane is free, if it has not been since
+    /// [`settle_ahead`](Self::settle_ahead). Where it brought rules, a rest or new tasks, tell those first.
     pub fn settle(&mut self, request: &Request, then: Then, now: Timestamp) {
         let goes_on = then != Then::Done;
         if let Some(placed) = self.placed(request) {
-            placed.queue.settle(request, then, now);
-            self.in_flight = self.in_flight.saturating_sub(1);
+            if !placed.queue.recorded(request.id) {
+                placed.queue.settle(request, then, now);
+                self.in_flight = self.in_flight.saturating_sub(1);
+            }
             self.arrange(request.place, now);
             if goes_on {
                 self.rules_used(request.id.host);
             }
+        }
+    }
+
+    /// A request ended for good and will be durable some time later: its lane is free at once, and its host stays until
+    /// it is [settled](Self::settle).
+    pub fn settle_ahead(&mut self, request: &Request, now: Timestamp) {
+        if let Some(placed) = self.placed(request) {
+            placed.queue.settle_ahead(request, now);
+            self.in_flight = self.in_flight.saturating_sub(1);
+            self.arrange(request.place, now);
         }
     }
 
@@ -285,6 +297,23 @@ impl Schedule {
             }
         }
         idle
+    }
+
+    /// Sees to it that about `n` hosts are given back with what they have to do, since others want them: of those that wait
+    /// for their pace so many that with those chosen before they are `n`; gives the number of these. They are
+    /// [idle](Self::idle) as soon as all that was settled ahead is settled.
+    pub fn spare(&mut self, n: usize, now: Timestamp) -> usize {
+        let chosen = self.hosts.iter().filter(|(_, placed)| placed.queue.is_spared()).count();
+        let waits = |placed: &Placed| placed.due_at().is_some_and(|due_at| due_at > now);
+        let waiting = self.hosts.iter().filter(|(_, placed)| waits(placed) && placed.queue.can_be_spared());
+        let more = n.saturating_sub(chosen);
+        let places: Vec<usize> = waiting.map(|(place, _)| place).take(more).collect();
+        for &place in &places {
+            let Some(placed) = self.hosts.get_mut(place) else { continue };
+            placed.queue.spare();
+            self.arrange(place, now);
+        }
+        places.len()
     }
 
     /// The queue took back `offered`, but for those that `stay` since they have new tasks.
@@ -813,6 +842,67 @@ mod tests {
         assert_eq!(schedule.hungry(10).len(), 1);
         schedule.load(loaded(Some(at(5)), vec![task("a", "/2")]), at(7));
         assert_eq!(started(schedule.next(at(7))).begun_at, at(5), "it had nothing to do from 2 to 5");
+    }
+
+    #[test]
+    fn a_task_settled_ahead_frees_its_lane_and_keeps_its_host() {
+        let mut schedule = with_host("", 1, &["/1"]);
+        let request = started(schedule.next(at(0)));
+        schedule.settle_ahead(&request, at(1));
+        assert_eq!(schedule.in_flight(), 0);
+        assert!(schedule.idle().is_empty(), "the queue does not know of it yet");
+        schedule.woken(host("a").id(), at(2));
+        assert_eq!(
+            schedule.hungry(10),
+            [(host("a").id(), 1 + 9)],
+            "what the queue does not know comes again"
+        );
+        let tasks = vec![task("a", "/1"), task("a", "/2")];
+        schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
+        let second = started(schedule.next(at(2)));
+        assert_eq!(path(&second), "/2");
+        schedule.settle(&request, Then::Done, at(3));
+        assert_eq!(schedule.in_flight(), 1, "the lane is the second one's");
+        schedule.settle(&second, Then::Done, at(3));
+        assert_eq!(schedule.idle().len(), 1);
+    }
+
+    #[test]
+    fn a_task_recorded_while_more_are_loaded_is_not_asked_again() {
+        let mut schedule = with_host("", 1, &["/1"]);
+        let request = started(schedule.next(at(0)));
+        schedule.settle_ahead(&request, at(1));
+        schedule.woken(host("a").id(), at(1));
+        assert_eq!(schedule.hungry(10).len(), 1);
+        schedule.settle(&request, Then::Done, at(2));
+        // Read before it was recorded.
+        let tasks = vec![task("a", "/1")];
+        schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
+        assert_waits(&schedule.next(at(9)), None);
+        assert_eq!(schedule.idle().len(), 1);
+    }
+
+    #[test]
+    fn a_host_that_waits_for_its_pace_can_be_spared_with_its_tasks() {
+        let mut schedule = with_host("", 1, &["/1", "/2"]);
+        let request = started(schedule.next(at(0)));
+        schedule.spare(9, at(0));
+        assert_waits(&schedule.next(at(0)), None);
+        schedule.settle_ahead(&request, at(0));
+        schedule.spare(9, at(1));
+        assert_waits(&schedule.next(at(0)), Some(at(1)));
+        schedule.spare(9, at(0));
+        assert_waits(&schedule.next(at(9)), None);
+        assert!(schedule.idle().is_empty(), "what it brought is not recorded");
+        schedule.settle(&request, Then::Done, at(0));
+        let spared = schedule.idle();
+        assert_eq!(
+            spared,
+            [Release { host: host("a").id(), inbox: 1, not_before: Some(at(1)), parked: false }]
+        );
+        schedule.released(&spared, &[host("a").id()], at(1));
+        load(&mut schedule, "a", &["/2"], at(2));
+        assert_eq!(path(&started(schedule.next(at(2)))), "/2", "it stayed, since it had new tasks");
     }
 
     #[test]

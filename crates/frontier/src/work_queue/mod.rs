@@ -10,7 +10,7 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 pub use model::{ModelQueue, REAPED_REST, RENEWAL_MARGIN};
-pub use wall_time::{busy_us, set_back_by};
+pub use wall_time::{busy_us, set_back_by, shared_busy_us};
 
 use crate::account::Account;
 use crate::fetch_record::{FetchRecord, SessionId};
@@ -305,6 +305,9 @@ pub enum QueueError {
     /// Two origins have one id.
     #[error("hosts {0} and {1} have the same identity")]
     HostCollision(String, String),
+    /// The server of a shared queue has not answered for a while; whether the call was done is unknown. It may be repeated.
+    #[error("{0}")]
+    Away(String),
     /// The engine beneath failed.
     #[error("work queue failed: {0}")]
     Storage(String),
@@ -379,6 +382,11 @@ pub trait WorkQueue: Send + Sync + 'static {
 
     /// Ends sessions that stopped renewing and takes their hosts back; answers with their number.
     fn reap(&self) -> impl Future<Output = Result<usize, QueueError>> + Send;
+
+    /// Sessions that are alive: the workers among whom the hosts are to be spread. One, for a queue of one machine.
+    fn workers(&self) -> impl Future<Output = Result<u64, QueueError>> + Send {
+        std::future::ready(Ok(1))
+    }
 
     /// The totals.
     fn counts(&self) -> impl Future<Output = Result<Counts, QueueError>> + Send;

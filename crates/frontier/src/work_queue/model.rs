@@ -62,6 +62,18 @@ struct Caller {
     id: SessionId,
     number: u32,
     now: Timestamp,
+    /// Whether others may run beside it.
+    is_shared: bool,
+}
+
+impl Caller {
+    fn keep_time(self, record: &mut HostRecord, sessions: &[SessionRecord]) {
+        if self.is_shared {
+            record.keep_shared_time(self.number, self.now, sessions);
+        } else {
+            record.keep_time(self.number, self.now, sessions);
+        }
+    }
 }
 
 impl ModelQueue {
@@ -104,7 +116,8 @@ impl ModelQueue {
         if !state.alive.contains_key(&session.id) {
             return Err(QueueError::Fenced(session.id));
         }
-        Ok(Caller { id: session.id, number: session.number, now: self.clock.now() })
+        let (number, now, is_shared) = (session.number, self.clock.now(), self.ttl.is_some());
+        Ok(Caller { id: session.id, number, now, is_shared })
     }
 }
 
@@ -203,6 +216,10 @@ impl WorkQueue for ModelQueue {
         Ok(self.state().reap(self.clock.now(), ttl))
     }
 
+    async fn workers(&self) -> Result<u64, QueueError> {
+        Ok(self.state().alive.len() as u64)
+    }
+
     async fn counts(&self) -> Result<Counts, QueueError> {
         Ok(self.state().counts(self.clock.now()))
     }
@@ -240,7 +257,7 @@ impl State {
     fn lend(&mut self, caller: Caller, session: &Session, id: HostId) -> Option<LeasedHost> {
         let record = self.hosts.get_mut(&id)?;
         record.parked = false;
-        record.keep_time(caller.number, caller.now, &self.sessions);
+        caller.keep_time(record, &self.sessions);
         self.leases.insert(id, caller.id);
         let busy_since = record.busy_since.map_or(caller.now, |(_, since)| since);
         Some(LeasedHost {
@@ -286,7 +303,7 @@ impl State {
         self.leases.remove(&release.host);
         record.not_before = release.not_before;
         record.parked = release.parked;
-        record.keep_time(caller.number, caller.now, &self.sessions);
+        caller.keep_time(record, &self.sessions);
         true
     }
 
@@ -303,7 +320,7 @@ impl State {
             self.leases.remove(&host);
             if let Some(record) = self.hosts.get_mut(&host) {
                 record.not_before = record.not_before.max(Some(now + REAPED_REST));
-                record.take_back(number, now, &self.sessions);
+                record.take_back_shared(number, now, &self.sessions);
             }
         }
         dead.len()
@@ -353,7 +370,7 @@ impl State {
         // At the end: a host whose last task brought its next one was busy all the time.
         for host in touched {
             if let Some(record) = self.hosts.get_mut(&host) {
-                record.keep_time(caller.number, caller.now, &self.sessions);
+                caller.keep_time(record, &self.sessions);
             }
         }
         self.complete_record_stage(caller.number, commit.seq, commit.previous_commit_us);

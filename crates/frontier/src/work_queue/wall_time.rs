@@ -28,10 +28,19 @@ impl HostRecord {
     /// To be called after every change of `account` or `parked`, with the number of the session that brought the
     /// change, the present moment, and the sessions so far.
     pub fn keep_time(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
+        self.keep(session, now, |since| busy_us(since, (session, now), sessions));
+    }
+
+    /// The same in a crawl of many machines, whose sessions run beside each other.
+    pub fn keep_shared_time(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
+        self.keep(session, now, |since| shared_busy_us(since.1, (session, now), sessions));
+    }
+
+    fn keep(&mut self, session: u32, now: Timestamp, busy_us: impl FnOnce((u32, Timestamp)) -> u64) {
         match self.busy_since {
             None if self.is_busy() => self.busy_since = Some((session, now)),
             Some(since) if !self.is_busy() => {
-                self.wall_us = self.wall_us.saturating_add(busy_us(since, (session, now), sessions));
+                self.wall_us = self.wall_us.saturating_add(busy_us(since));
                 self.busy_since = None;
             }
             _ => {}
@@ -60,8 +69,18 @@ impl HostRecord {
     ///
     /// `session`, `now` and `sessions` are those of [`HostRecord::keep_time`].
     pub fn take_back(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
-        self.parked |= self.not_before.is_some_and(|until| until.since(now) > RETRY_AFTER_MAX);
+        self.put_aside(now);
         self.keep_time(session, now, sessions);
+    }
+
+    /// The same in a crawl of many machines.
+    pub fn take_back_shared(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
+        self.put_aside(now);
+        self.keep_shared_time(session, now, sessions);
+    }
+
+    fn put_aside(&mut self, now: Timestamp) {
+        self.parked |= self.not_before.is_some_and(|until| until.since(now) > RETRY_AFTER_MAX);
     }
 
     /// The clock was set back by `span` since this was written: what lies in its future is corrected by that.
@@ -102,6 +121,26 @@ pub fn busy_us(since: (u32, Timestamp), until: (u32, Timestamp), sessions: &[Ses
         let start = if number == since.0 { since.1 } else { record.session.started_at };
         let end = if number == until.0 { until.1 } else { record.last_commit_at };
         sum_us = sum_us.saturating_add(u64::try_from(end.since(start).as_micros()).unwrap_or(u64::MAX));
+    }
+    sum_us
+}
+
+/// The same for a crawl of many machines: its sessions may run at one time, which counts once, and all moments are on one
+/// clock, the queue's. `until` is a moment of a session that is at work then.
+pub fn shared_busy_us(since: Timestamp, until: (u32, Timestamp), sessions: &[SessionRecord]) -> u64 {
+    let mut spans: Vec<(Timestamp, Timestamp)> = sessions
+        .iter()
+        .map(|record| {
+            let is_last = record.session.number == until.0;
+            (record.session.started_at, if is_last { until.1 } else { record.last_commit_at.min(until.1) })
+        })
+        .collect();
+    spans.sort_unstable();
+    let (mut sum_us, mut counted_to) = (0_u64, since);
+    for (start, end) in spans {
+        let start = start.max(counted_to);
+        sum_us = sum_us.saturating_add(u64::try_from(end.since(start).as_micros()).unwrap_or(u64::MAX));
+        counted_to = counted_to.max(end);
     }
     sum_us
 }
@@ -184,5 +223,13 @@ mod tests {
     fn a_host_that_became_busy_after_the_last_commit_counts_from_the_next_start() {
         let sessions = [session(0, 0, 10), session(1, 20, 20)];
         assert_eq!(busy_us((0, at(12)), (1, at(25)), &sessions), 5_000_000);
+    }
+
+    #[test]
+    fn sessions_beside_each_other_count_once_and_times_without_any_do_not() {
+        // Two overlap, one lies within another, then nobody, then the one that asks.
+        let sessions = [session(0, 0, 10), session(1, 5, 20), session(2, 6, 8), session(3, 100, 100)];
+        assert_eq!(shared_busy_us(at(4), (3, at(103)), &sessions), (16 + 3) * 1_000_000);
+        assert_eq!(shared_busy_us(at(4), (1, at(7)), &sessions), 3 * 1_000_000);
     }
 }
