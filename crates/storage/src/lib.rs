@@ -4,6 +4,8 @@
 //! bytes of which segments count; the segments hold the entries. Entries reach the disk first ([`Rows`],
 //! [`SegmentWriter`]); then one commit of the queue makes them true together with the outcomes that brought them.
 //! [`CrawlReader`] reads all of it back.
+//!
+//! With the feature `postgres` many machines share one crawl: its queue lies in a PostgreSQL database (`Database`).
 
 mod codec;
 mod crawl_reader;
@@ -16,17 +18,26 @@ mod rebuild;
 mod recovery;
 mod sealing;
 mod segment;
+#[cfg(feature = "shared")]
+mod shared;
 mod watchdog;
 mod work_queue;
 
 pub use crawl_reader::{CrawlReader, EntryReader};
+pub use data_dir::scratch::Scratch;
 pub use data_dir::{DataDir, OpenError};
 pub use live::{Live, LiveReader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use sealing::{SealError, Sealer};
 pub use segment::{
-    BatchView, DocumentHead, EntryScope, FinishedRows, ReadError, Row, Rows, SCHEMA_VERSION,
+    BatchView, DocumentHead, EntryScope, EntryWriter, FinishedRows, ReadError, Row, Rows, SCHEMA_VERSION,
     SCHEMA_VERSION_KEY, SegmentError, SegmentWriter, WrongSchema, parquet_properties, schema,
 };
+#[cfg(feature = "shared")]
+pub use shared::{
+    GARBAGE_AGE_MIN, GarbageError, PlaceError, Registry, SegmentStore, SharedReader, SharedWriter,
+};
 pub use watchdog::{is_guarded, watch_for_stalls};
+#[cfg(feature = "postgres")]
+pub use work_queue::postgres::{Database, FetchMark, PostgresQueue, SESSION_TTL, SharedCrawl, StoreError};
 pub use work_queue::sled::{QueueView, SegmentPlace, SegmentRecord, SledQueue, TaskState, ViewMark};

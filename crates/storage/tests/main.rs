@@ -7,4 +7,6 @@ mod damage;
 mod opening;
 mod reading;
 mod sealing;
+#[cfg(feature = "shared")]
+mod shared;
 mod support;

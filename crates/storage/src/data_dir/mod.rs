@@ -215,7 +215,12 @@ impl DataDir {
 
     /// Gathers the rows of a document.
     pub fn rows(&self, head: DocumentHead) -> Rows {
-        Rows::new(head, self.scratch.clone())
+        self.scratch.rows(head)
+    }
+
+    /// Where the rows of documents wait until they are finished.
+    pub fn scratch(&self) -> Scratch {
+        self.scratch.clone()
     }
 }
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::segment::SegmentError;
+use crate::segment::{DocumentHead, Rows, SegmentError};
 
 /// Makes files under `tmp/` for what is not to be held in memory; clones share the numbering and the count of what is
 /// held.
 #[derive(Clone)]
-pub(crate) struct Scratch {
+pub struct Scratch {
     dir: Arc<Path>,
     next: Arc<AtomicU64>,
     held_bytes: Arc<AtomicUsize>,
@@ -19,8 +19,13 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Files in `dir`, which holds none yet.
-    pub(crate) fn new(dir: &Path) -> Self {
+    pub fn new(dir: &Path) -> Self {
         Self { dir: dir.into(), next: Arc::default(), held_bytes: Arc::default() }
+    }
+
+    /// Gathers the rows of a document.
+    pub fn rows(&self, head: DocumentHead) -> Rows {
+        Rows::new(head, self.clone())
     }
 
     /// A new, empty file.

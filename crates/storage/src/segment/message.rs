@@ -61,7 +61,7 @@ impl From<ArrowError> for MessageError {
 }
 
 /// The message that a segment begins with: its columns.
-pub(super) fn schema_message() -> Result<Vec<u8>, ArrowError> {
+pub(crate) fn schema_message() -> Result<Vec<u8>, ArrowError> {
     let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
         &open_schema(),
         &mut DictionaryTracker::new(true),

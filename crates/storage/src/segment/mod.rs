@@ -20,8 +20,10 @@ mod schema;
 pub(crate) mod sealed;
 
 pub use batch_view::{BatchView, Row, WrongSchema};
+#[cfg(feature = "shared")]
+pub(crate) use message::schema_message;
 pub(crate) use open::{BYTES_MAX, ROWS_MAX, cut};
-pub use open::{SegmentError, SegmentWriter};
+pub use open::{EntryWriter, SegmentError, SegmentWriter};
 pub use parquet::parquet_properties;
 pub use reader::ReadError;
 pub use rows::{DocumentHead, EntryScope, FinishedRows, Rows};

@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::ArrowError;
 use frontier::SessionId;
@@ -46,12 +47,29 @@ pub enum SegmentError {
         /// The bound.
         max: usize,
     },
+    /// They could not be brought to where a shared crawl keeps them.
+    #[cfg(feature = "shared")]
+    #[error(transparent)]
+    Place(#[from] crate::shared::PlaceError),
 }
 
 impl From<ArrowError> for SegmentError {
     fn from(error: ArrowError) -> Self {
         Self::Encode(error.to_string())
     }
+}
+
+/// Takes the entries of finished documents to where the commit of their outcomes registers them. Every call blocks.
+pub trait EntryWriter: Send + 'static {
+    /// How long entries may gather before they are to be rolled.
+    const GATHERS_FOR: Duration;
+
+    /// Keeps the entries of `documents`; gives what the commit registers. `None`: there are no entries, or they gather, and a
+    /// later call gives a segment with all that was appended until then.
+    fn append(&mut self, documents: Vec<FinishedRows>) -> Result<Option<SegmentRef>, SegmentError>;
+
+    /// Gives what the commit registers of the entries that gathered; `None` where there are none.
+    fn roll(&mut self) -> Result<Option<SegmentRef>, SegmentError>;
 }
 
 /// Appends documents to the open segment of a session, and begins the next one when it is full.
@@ -151,6 +169,19 @@ impl SegmentWriter {
 
     fn error(&self, name: SegmentName, source: io::Error) -> SegmentError {
         SegmentError::Io { path: self.dir.join(name.to_string()), source }
+    }
+}
+
+/// Nothing gathers: what is appended is durable at once.
+impl EntryWriter for SegmentWriter {
+    const GATHERS_FOR: Duration = Duration::ZERO;
+
+    fn append(&mut self, documents: Vec<FinishedRows>) -> Result<Option<SegmentRef>, SegmentError> {
+        Self::append(self, documents)
+    }
+
+    fn roll(&mut self) -> Result<Option<SegmentRef>, SegmentError> {
+        Ok(None)
     }
 }
 

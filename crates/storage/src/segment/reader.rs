@@ -37,6 +37,10 @@ pub enum ReadError {
         /// What is wrong.
         what: String,
     },
+    /// A segment of a shared crawl could not be had, or is not what was registered.
+    #[cfg(feature = "shared")]
+    #[error(transparent)]
+    Place(#[from] crate::shared::PlaceError),
 }
 
 /// Reads the batches of a segment in their order, and no byte beyond what is registered.

@@ -165,7 +165,7 @@ impl FinishedRows {
     }
 
     /// Writes them to `out`.
-    pub(super) fn copy_to(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn copy_to(&self, out: &mut impl Write) -> io::Result<()> {
         if let Some(spill) = &self.spill {
             io::copy(&mut spill.open()?, out)?;
         }

@@ -160,7 +160,12 @@ fn parse_document(line: &str) -> Option<SealedDocument> {
 
 /// Length and checksum of the file at `path`.
 pub(crate) fn checksum(path: &Path) -> io::Result<(u64, u32)> {
-    let mut file = BufReader::with_capacity(IO_BYTES, File::open(path)?);
+    checksum_of(&File::open(path)?)
+}
+
+/// Length and checksum of what is left of `file`.
+pub(crate) fn checksum_of(file: &File) -> io::Result<(u64, u32)> {
+    let mut file = BufReader::with_capacity(IO_BYTES, file);
     let (mut bytes, mut crc32c) = (0, 0);
     let mut buffer = vec![0; IO_BYTES];
     loop {
@@ -174,10 +179,10 @@ pub(crate) fn checksum(path: &Path) -> io::Result<(u64, u32)> {
 }
 
 /// Counts what is written and sums it up.
-pub(super) struct Checksummed<W> {
-    pub(super) out: W,
-    pub(super) bytes: u64,
-    pub(super) crc32c: u32,
+pub(crate) struct Checksummed<W> {
+    pub(crate) out: W,
+    pub(crate) bytes: u64,
+    pub(crate) crc32c: u32,
 }
 
 impl<W: Write> Write for Checksummed<W> {

@@ -1,3 +1,5 @@
 //! Durable queues of tasks, each an implementation of [`frontier::WorkQueue`].
 
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 pub(crate) mod sled;

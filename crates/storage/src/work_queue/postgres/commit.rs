@@ -1,0 +1,357 @@
+//! A commit: one trip that locks and reads, one that writes.
+
+use std::time::SystemTime;
+
+use frontier::work_queue::{Commit, GivenUp, HostRecord, QueueError, RobotsRecord, SegmentRef, Session};
+use frontier::{HostId, Task, TaskId};
+use tokio_postgres::Statement;
+use uuid::Uuid;
+
+use super::changes::{Changes, HostChange, TaskChange, Totals, Touched};
+use super::connection::{Connection, Fence, uuid};
+use super::error::Failure;
+use super::lend::due_at;
+use super::rows::{self, HostRow, state};
+use super::{PostgresQueue, read};
+use crate::codec;
+use crate::segment::name::SegmentName;
+use crate::work_queue::sled::TaskState;
+
+impl PostgresQueue {
+    /// However often it is tried it is applied once: whoever gets the session's lock sees whether an earlier try came through.
+    pub(super) async fn try_commit(&self, session: &Session, commit: &Commit) -> Result<(), Failure> {
+        let mut connection = self.database.connection().await?;
+        let statements = Statements::prepare(&connection).await?;
+        connection.enter_transaction();
+        let changes = match self.decide(&connection, &statements, session, commit).await {
+            Ok(Some(changes)) => changes,
+            Ok(None) => return connection.roll_back().await,
+            Err(Failure::Queue(error)) => {
+                connection.roll_back().await?;
+                return Err(error.into());
+            }
+            Err(failure) => return Err(failure),
+        };
+        let writes = Writes::new(session, commit, &changes)?;
+        writes.write(self, &connection, &statements).await?;
+        connection.leave_transaction();
+        Ok(())
+    }
+
+    /// Locks and reads what the commit touches, and what becomes of it; `None` when it was applied before.
+    async fn decide(
+        &self,
+        connection: &Connection,
+        statements: &Statements,
+        session: &Session,
+        commit: &Commit,
+    ) -> Result<Option<Changes>, Failure> {
+        let touched = Touched::by(commit);
+        let host_keys: Vec<i64> = touched.hosts.iter().map(|&id| rows::host_key(id)).collect();
+        let (task_hosts, task_urls) = rows::task_keys(touched.tasks);
+        let (id, now) = (uuid(session.id), self.given_now());
+        let (_, fence, hosts, tasks, times) = tokio::try_join!(
+            biased;
+            connection.begin(),
+            connection.query(&statements.lock, [&self.crawl, &id, &now]),
+            connection.query(&statements.hosts, [&self.crawl, &host_keys]),
+            connection.query(&statements.tasks, [&self.crawl, &task_hosts, &task_urls]),
+            connection.query(&statements.times, [&self.crawl]),
+        )?;
+        let Fence { commit_seq: last, now } = Fence::of(&fence, session)?;
+        if commit.seq == last && last > 0 {
+            return Ok(None);
+        }
+        if commit.seq != last + 1 {
+            return Err(QueueError::OutOfOrder { last, found: commit.seq }.into());
+        }
+        let hosts: Vec<HostRow> = hosts.iter().map(HostRow::of).collect::<Result<_, _>>()?;
+        let tasks: Vec<(TaskId, TaskState)> = tasks.iter().map(rows::task_state).collect::<Result<_, _>>()?;
+        let mut changes = Changes::new(self.bounds, hosts, tasks);
+        changes.apply(commit, session.number, now, &read::session_times(&times)?)?;
+        Ok(Some(changes))
+    }
+}
+
+struct Statements {
+    lock: Statement,
+    hosts: Statement,
+    tasks: Statement,
+    times: Statement,
+    insert_hosts: Statement,
+    update_hosts: Statement,
+    insert_tasks: Statement,
+    update_tasks: Statement,
+    write_robots: Statement,
+    write_fetched: Statement,
+    write_segment: Statement,
+    commit_session: Statement,
+}
+
+impl Statements {
+    async fn prepare(connection: &Connection) -> Result<Self, Failure> {
+        Ok(Self {
+            lock: connection.prepare(include_str!("sql/session_lock.sql")).await?,
+            hosts: connection.prepare(include_str!("sql/hosts_lock.sql")).await?,
+            tasks: connection.prepare(include_str!("sql/tasks_read.sql")).await?,
+            times: connection.prepare(include_str!("sql/session_times.sql")).await?,
+            insert_hosts: connection.prepare(include_str!("sql/hosts_insert.sql")).await?,
+            update_hosts: connection.prepare(include_str!("sql/hosts_update.sql")).await?,
+            insert_tasks: connection.prepare(include_str!("sql/tasks_insert.sql")).await?,
+            update_tasks: connection.prepare(include_str!("sql/tasks_update.sql")).await?,
+            write_robots: connection.prepare(include_str!("sql/robots_write.sql")).await?,
+            write_fetched: connection.prepare(include_str!("sql/fetched_write.sql")).await?,
+            write_segment: connection.prepare(include_str!("sql/segment_write.sql")).await?,
+            commit_session: connection.prepare(include_str!("sql/session_commit.sql")).await?,
+        })
+    }
+}
+
+/// All that a commit writes, as columns.
+struct Writes {
+    session: Uuid,
+    number: i32,
+    seq: i64,
+    previous_commit_us: i64,
+    usage: Vec<u8>,
+    requests: i64,
+    fetches: Vec<u8>,
+    totals: Totals,
+    new_hosts: HostColumns,
+    hosts: HostColumns,
+    new_tasks: TaskColumns,
+    tasks: TaskColumns,
+    robots: Vec<i64>,
+    robots_records: Vec<Vec<u8>>,
+    segment: Option<SegmentColumns>,
+}
+
+impl Writes {
+    fn new(session: &Session, commit: &Commit, changes: &Changes) -> Result<Self, Failure> {
+        let (mut new_hosts, mut hosts) = (HostColumns::default(), HostColumns::default());
+        for (&id, change) in &changes.hosts {
+            let columns = if change.before.is_none() { &mut new_hosts } else { &mut hosts };
+            columns.push(id, change)?;
+        }
+        let (mut new_tasks, mut tasks) = (TaskColumns::default(), TaskColumns::default());
+        for (&id, change) in &changes.tasks {
+            let columns = if change.before.is_none() { &mut new_tasks } else { &mut tasks };
+            columns.push(id, change)?;
+        }
+        let (robots, robots_records) = robots(commit, changes)?;
+        Ok(Self {
+            session: uuid(session.id),
+            number: rows::number_key(session.number),
+            seq: rows::signed(commit.seq),
+            previous_commit_us: rows::signed(commit.previous_commit_us),
+            usage: codec::encode(&commit.usage)?,
+            requests: rows::signed(commit.fetches.len() as u64),
+            fetches: codec::encode(&commit.fetches)?,
+            totals: changes.totals,
+            new_hosts,
+            hosts,
+            new_tasks,
+            tasks,
+            robots,
+            robots_records,
+            segment: commit
+                .segment
+                .as_ref()
+                .map(|segment| SegmentColumns::of(segment, session))
+                .transpose()?,
+        })
+    }
+
+    /// Writes all of it and commits, in one trip.
+    async fn write(
+        &self,
+        queue: &PostgresQueue,
+        connection: &Connection,
+        statements: &Statements,
+    ) -> Result<(), Failure> {
+        let (crawl, now, ttl_s) = (queue.crawl, queue.given_now(), queue.session_life.as_secs_f64());
+        let (new_hosts, hosts, new_tasks, tasks) =
+            (&self.new_hosts, &self.hosts, &self.new_tasks, &self.tasks);
+        let totals = &self.totals;
+        let no_segment = SegmentColumns::default();
+        let segment = self.segment.as_ref().unwrap_or(&no_segment);
+        let (_, _, _, _, _, _, _, renewed, ()) = tokio::try_join!(
+            biased;
+            connection.execute_if(!new_hosts.ids.is_empty(), &statements.insert_hosts, [
+                &crawl, &new_hosts.ids, &new_hosts.origin, &new_hosts.is_seed, &new_hosts.due_at,
+                &new_hosts.not_before, &new_hosts.inbox, &new_hosts.accepted, &new_hosts.unfinished, &new_hosts.wall_us,
+                &new_hosts.busy_session, &new_hosts.busy_since, &new_hosts.account,
+            ]),
+            connection.execute_if(!hosts.ids.is_empty(), &statements.update_hosts, [
+                &crawl, &hosts.ids, &hosts.is_seed, &hosts.due_at, &hosts.not_before, &hosts.inbox, &hosts.accepted,
+                &hosts.unfinished, &hosts.wall_us, &hosts.busy_session, &hosts.busy_since, &hosts.account,
+            ]),
+            connection.execute_if(!new_tasks.hosts.is_empty(), &statements.insert_tasks, [
+                &crawl, &new_tasks.hosts, &new_tasks.urls, &new_tasks.state, &new_tasks.priority,
+                &new_tasks.kind, &new_tasks.depth, &new_tasks.hops, &new_tasks.attempts,
+                &new_tasks.not_before, &new_tasks.url, &new_tasks.parent_host, &new_tasks.parent_url,
+                &new_tasks.named_by, &new_tasks.outcome,
+            ]),
+            connection.execute_if(!tasks.hosts.is_empty(), &statements.update_tasks, [
+                &crawl, &tasks.hosts, &tasks.urls, &tasks.state, &tasks.attempts, &tasks.not_before,
+                &tasks.named_by, &tasks.outcome,
+            ]),
+            connection.execute_if(!self.robots.is_empty(), &statements.write_robots, [
+                &crawl, &self.robots, &self.robots_records,
+            ]),
+            connection.execute(&statements.write_fetched, [
+                &crawl, &self.number, &self.seq, &self.previous_commit_us, &self.fetches,
+            ]),
+            connection.execute_if(self.segment.is_some(), &statements.write_segment, [
+                &crawl, &self.number, &segment.seq, &segment.name, &segment.bytes, &segment.rows,
+                &segment.crc32c, &now,
+            ]),
+            connection.execute(&statements.commit_session, [
+                &crawl, &self.session, &self.seq, &now, &ttl_s, &self.usage, &totals.hosts,
+                &totals.hosts_done, &totals.tasks, &totals.tasks_pending, &totals.entries, &self.requests,
+            ]),
+            connection.commit(),
+        )?;
+        // The session was locked, so there is nothing else it could be.
+        if renewed == 1 { Ok(()) } else { Err(rows::damaged("session", "commit number")) }
+    }
+}
+
+#[derive(Default)]
+struct HostColumns {
+    ids: Vec<i64>,
+    origin: Vec<String>,
+    is_seed: Vec<bool>,
+    due_at: Vec<Option<SystemTime>>,
+    not_before: Vec<Option<SystemTime>>,
+    inbox: Vec<i64>,
+    accepted: Vec<i64>,
+    unfinished: Vec<i64>,
+    wall_us: Vec<i64>,
+    busy_session: Vec<Option<i32>>,
+    busy_since: Vec<Option<SystemTime>>,
+    account: Vec<Vec<u8>>,
+}
+
+impl HostColumns {
+    fn push(&mut self, id: HostId, change: &HostChange) -> Result<(), Failure> {
+        let Some(record): Option<&HostRecord> = change.after.as_ref() else { return Ok(()) };
+        let due_at = if change.is_lent { None } else { due_at(record) };
+        self.ids.push(rows::host_key(id));
+        self.origin.push(record.host.to_string());
+        self.is_seed.push(record.is_seed);
+        self.due_at.push(due_at.map(rows::moment));
+        self.not_before.push(record.not_before.map(rows::moment));
+        self.inbox.push(rows::signed(record.inbox));
+        self.accepted.push(rows::signed(record.accepted));
+        self.unfinished.push(rows::signed(record.account.unfinished()));
+        self.wall_us.push(rows::signed(record.wall_us));
+        self.busy_session.push(record.busy_since.map(|(number, _)| rows::number_key(number)));
+        self.busy_since.push(record.busy_since.map(|(_, since)| rows::moment(since)));
+        self.account.push(codec::encode(&record.account)?);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct TaskColumns {
+    hosts: Vec<i64>,
+    urls: Vec<Uuid>,
+    state: Vec<i16>,
+    priority: Vec<i32>,
+    kind: Vec<i16>,
+    depth: Vec<i32>,
+    hops: Vec<i16>,
+    attempts: Vec<i16>,
+    not_before: Vec<Option<SystemTime>>,
+    url: Vec<String>,
+    parent_host: Vec<Option<i64>>,
+    parent_url: Vec<Option<Uuid>>,
+    named_by: Vec<String>,
+    outcome: Vec<Option<Vec<u8>>>,
+}
+
+impl TaskColumns {
+    fn push(&mut self, id: TaskId, change: &TaskChange) -> Result<(), Failure> {
+        let (state, task, outcome) = match &change.after {
+            None => return Ok(()),
+            Some(TaskState::Pending(task)) => (state::PENDING, Some(task), None),
+            Some(TaskState::ReadAs) => (state::READ_AS, None, None),
+            Some(TaskState::Done { task, outcome }) => {
+                let state = match GivenUp::of(id, task.kind, outcome) {
+                    None => state::DONE,
+                    Some(GivenUp { for_want_of_rules: false, .. }) => state::GIVEN_UP,
+                    Some(GivenUp { for_want_of_rules: true, .. }) => state::GIVEN_UP_FOR_WANT_OF_RULES,
+                };
+                (state, Some(task), Some(codec::encode(outcome)?))
+            }
+        };
+        self.hosts.push(rows::host_key(id.host));
+        self.urls.push(Uuid::from_u128(id.url));
+        self.state.push(state);
+        self.outcome.push(outcome);
+        self.push_task(task);
+        Ok(())
+    }
+
+    /// What never was a task has the columns of the plainest one.
+    fn push_task(&mut self, task: Option<&Task>) {
+        let parent = task.and_then(|task| task.parent);
+        self.priority.push(task.map_or(0, |task| task.priority().into()));
+        self.kind.push(task.map_or(1, |task| rows::kind_key(task.kind)));
+        self.depth.push(task.map_or(0, |task| task.depth.into()));
+        self.hops.push(task.map_or(0, |task| task.hops.into()));
+        self.attempts.push(task.map_or(0, |task| task.attempts.into()));
+        self.not_before.push(task.and_then(|task| task.not_before).map(rows::moment));
+        self.url.push(task.map_or_else(String::new, |task| task.url.clone()));
+        self.parent_host.push(parent.map(|parent| rows::host_key(parent.host)));
+        self.parent_url.push(parent.map(|parent| Uuid::from_u128(parent.url)));
+        self.named_by.push(rows::host_array(task.map_or(&[], |task| &task.named_by)));
+    }
+}
+
+#[derive(Default)]
+struct SegmentColumns {
+    seq: i32,
+    name: String,
+    bytes: i64,
+    rows: i64,
+    crc32c: i64,
+}
+
+impl SegmentColumns {
+    /// Others cannot read what lies on this machine, so a segment is registered when it is whole, and never grows.
+    fn of(segment: &SegmentRef, session: &Session) -> Result<Self, Failure> {
+        let refused = |what: &str| QueueError::Storage(format!("segment {}: {what}", segment.name));
+        let name: SegmentName = segment.name.parse().map_err(|_| refused("not a segment's name"))?;
+        if name.session != session.id {
+            return Err(refused("written by another session").into());
+        }
+        if segment.from_bytes != 0 || name.sealed != Some(segment.crc32c) {
+            return Err(refused("a shared crawl takes whole, sealed segments").into());
+        }
+        Ok(Self {
+            seq: rows::number_key(name.seq),
+            name: segment.name.clone(),
+            bytes: rows::signed(segment.to_bytes),
+            rows: rows::signed(segment.rows),
+            crc32c: segment.crc32c.into(),
+        })
+    }
+}
+
+/// The rules of hosts that are known; of two for one host the later.
+fn robots(commit: &Commit, changes: &Changes) -> Result<(Vec<i64>, Vec<Vec<u8>>), Failure> {
+    let mut latest = std::collections::BTreeMap::<HostId, &RobotsRecord>::new();
+    for update in &commit.hosts {
+        if changes.known.contains(&update.host) {
+            latest.insert(update.host, &update.robots);
+        }
+    }
+    let mut columns = (Vec::with_capacity(latest.len()), Vec::with_capacity(latest.len()));
+    for (id, record) in latest {
+        columns.0.push(rows::host_key(id));
+        columns.1.push(codec::encode(record)?);
+    }
+    Ok(columns)
+}

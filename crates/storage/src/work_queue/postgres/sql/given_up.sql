@@ -1,0 +1,3 @@
+SELECT host_id, url_hash, state FROM task
+WHERE crawl = $1 AND state IN (2, 3) AND (host_id, url_hash) > ($2, $3)
+ORDER BY host_id, url_hash LIMIT $4

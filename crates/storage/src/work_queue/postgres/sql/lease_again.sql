@@ -1,0 +1,5 @@
+-- What a call lent whose answer was lost.
+SELECT origin, is_seed, reaped, not_before, inbox, busy_since, record
+FROM host LEFT JOIN robots USING (crawl, host_id)
+WHERE crawl = $1 AND owner = $2 AND lease = $3
+ORDER BY GREATEST(not_before, busy_since), host_id

@@ -1,0 +1,6 @@
+-- A session with a call in flight is locked and left alone.
+UPDATE session SET expires_at = NULL
+WHERE crawl = $1 AND number IN (
+    SELECT number FROM session WHERE crawl = $1 AND expires_at < COALESCE($2, now()) ORDER BY number
+    FOR UPDATE SKIP LOCKED)
+RETURNING number

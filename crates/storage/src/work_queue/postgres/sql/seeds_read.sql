@@ -1,0 +1,1 @@
+SELECT url FROM seed WHERE crawl = $1 ORDER BY url

@@ -1,0 +1,14 @@
+-- Who answers: its version, whether it takes writes, whether tables may be made, which other tables there are, and whether there
+-- is a table for the version of ours.
+SELECT current_setting('server_version_num')::integer,
+    current_setting('server_version'),
+    pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+    current_schema(),
+    COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false),
+    (SELECT string_agg(relname, ', ')
+        FROM (SELECT relname::text FROM pg_class
+            WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+            ORDER BY relname LIMIT 5) AS first_few),
+    to_regclass('schema_version') IS NOT NULL
+        AND EXISTS (SELECT FROM pg_attribute
+            WHERE attrelid = to_regclass('schema_version') AND attname = 'application' AND NOT attisdropped)

@@ -1,0 +1,1 @@
+SELECT count(*) FROM session WHERE crawl = $1 AND expires_at > COALESCE($2::timestamptz, now())

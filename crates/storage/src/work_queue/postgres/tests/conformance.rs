@@ -1,0 +1,81 @@
+//! What every work queue must do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use frontier::work_queue::suite::{HandClock, Harness};
+use frontier::work_queue::{HostRecord, QueueBounds};
+use frontier::{Clock, FetchRecord, Timestamp};
+
+use super::super::{Database, FetchMark, PostgresQueue, SESSION_TTL, SharedCrawl};
+use super::support;
+
+struct PostgresHarness {
+    crawl: SharedCrawl,
+    url: String,
+    clock: Arc<HandClock>,
+    bounds: QueueBounds,
+    queue: PostgresQueue,
+}
+
+impl Harness for PostgresHarness {
+    type Queue = PostgresQueue;
+
+    const SESSION_TTL: Option<Duration> = Some(SESSION_TTL);
+
+    fn is_available() -> bool {
+        pgserver::shared_url().is_some()
+    }
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        support::block_on(future)
+    }
+
+    async fn fresh(bounds: QueueBounds) -> Self {
+        let (crawl, url) = support::fresh_crawl().await.unwrap();
+        let clock = HandClock::at(Timestamp::from_micros(1_700_000_000_000_000));
+        let queue = support::queue(&crawl, bounds, clock.clone());
+        Self { crawl, url, clock, bounds, queue }
+    }
+
+    fn queue(&self) -> &PostgresQueue {
+        &self.queue
+    }
+
+    async fn reopen(&mut self) {
+        self.crawl = Database::open(&self.url).await.unwrap().crawl("test").await.unwrap();
+        self.queue = support::queue(&self.crawl, self.bounds, self.clock.clone());
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// A page at a time.
+    async fn hosts(&mut self) -> Vec<HostRecord> {
+        let (mut hosts, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.crawl.hosts_after(after, 2).await.unwrap();
+            let Some((last, _)) = page.last() else { return hosts };
+            after = Some(*last);
+            hosts.extend(page.into_iter().map(|(_, record)| record));
+        }
+    }
+
+    async fn fetches(&mut self) -> Vec<FetchRecord> {
+        let (mut fetches, mut mark) = (Vec::new(), FetchMark::default());
+        loop {
+            let (page, behind) = self.crawl.fetches_after(mark, 3).await.unwrap();
+            if behind == mark {
+                return fetches;
+            }
+            (mark, _) = (behind, fetches.extend(page));
+        }
+    }
+}
+
+frontier::work_queue_suite!(PostgresHarness);

@@ -1,0 +1,7 @@
+//! The PostgreSQL queue against a real server.
+
+mod conformance;
+mod failures;
+mod opening;
+mod rivals;
+mod support;

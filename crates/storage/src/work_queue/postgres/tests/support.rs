@@ -1,0 +1,54 @@
+//! Databases of a test's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use frontier::Clock;
+use frontier::work_queue::QueueBounds;
+use tokio_postgres::{Client, NoTls};
+
+use super::super::{Database, PostgresQueue, SharedCrawl};
+
+pub(super) const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 1_000 };
+
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// A connection without any rules of ours.
+pub(super) async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A new, empty database beside the one at `url`; its address.
+pub(super) async fn fresh_database(url: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("crawl_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+    connect(url).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    at(url, &name)
+}
+
+/// The address of another database of the same server.
+pub(super) fn at(url: &str, database: &str) -> String {
+    let (server, _) = url.rsplit_once('/').unwrap();
+    format!("{server}/{database}")
+}
+
+/// A crawl in a database of its own, and its address; `None`, loudly, where there is no server.
+pub(super) async fn fresh_crawl() -> Option<(SharedCrawl, String)> {
+    let url = fresh_database(pgserver::shared_url()?).await;
+    let crawl = Database::open(&url).await.unwrap().crawl_or_new("test").await.unwrap();
+    Some((crawl, url))
+}
+
+/// The queue of `crawl` with a clock of ours instead of the server's.
+pub(super) fn queue(crawl: &SharedCrawl, bounds: QueueBounds, clock: Arc<dyn Clock>) -> PostgresQueue {
+    PostgresQueue { clock: Some(clock), ..crawl.queue(bounds) }
+}

@@ -1,0 +1,372 @@
+//! Segments in a bucket and on a mount: what is written is read back, whatever becomes of the requests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use frontier::work_queue::SegmentRef;
+use frontier::{SessionId, Timestamp};
+use s3server::{BUCKET, Fault, Proxy, Server};
+use sitemap::Entry;
+use storage::{
+    BatchView, DocumentHead, EntryScope, EntryWriter, GARBAGE_AGE_MIN, PlaceError, ReadError, Registry,
+    Scratch, SegmentPlace, SegmentRecord, SegmentStore, SharedReader, SharedWriter,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::support::{NOW, found};
+
+const SESSION: SessionId = SessionId(0xabc);
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+/// A place with what it needs to live.
+struct Place {
+    store: SegmentStore,
+    runtime: Runtime,
+    folder: TempDir,
+    prefix: String,
+    s3: Option<(&'static Server, Proxy)>,
+}
+
+impl Place {
+    fn mount() -> Self {
+        let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
+        let url = format!("file://{}", folder.path().display());
+        let store = SegmentStore::open(&url, [], runtime.handle().clone()).unwrap();
+        Self { store, runtime, folder, prefix: String::new(), s3: None }
+    }
+
+    /// `None` where there is no server.
+    fn bucket() -> Option<Self> {
+        static PLACES: AtomicU32 = AtomicU32::new(0);
+        let (server, runtime) = (s3server::shared()?, runtime());
+        let proxy = server.proxy().unwrap();
+        let variables = variables(server, &proxy.endpoint());
+        let prefix = format!("s3://{BUCKET}/some/crawl-{}", PLACES.fetch_add(1, Ordering::Relaxed));
+        let store = SegmentStore::open(&prefix, variables, runtime.handle().clone());
+        let (store, folder) = (store.unwrap(), tempfile::tempdir().unwrap());
+        Some(Self { store, runtime, folder, prefix, s3: Some((server, proxy)) })
+    }
+
+    fn all() -> Vec<Self> {
+        [Some(Self::mount()), Self::bucket()].into_iter().flatten().collect()
+    }
+
+    fn proxy(&self) -> &Proxy {
+        &self.s3.as_ref().unwrap().1
+    }
+
+    fn writer(&self) -> SharedWriter {
+        SharedWriter::new(self.store.clone(), SESSION).unwrap()
+    }
+
+    fn write(&self, locs: &[&str]) -> SegmentRef {
+        let mut writer = self.writer();
+        append(&mut writer, 1, locs);
+        writer.roll().unwrap().unwrap()
+    }
+
+    fn read(&self, segments: &[SegmentRef]) -> Result<Vec<String>, ReadError> {
+        let mut locs = Vec::new();
+        let segments = segments.iter().map(registered).collect();
+        for batch in SharedReader::new(self.store.clone(), segments).entries() {
+            let batch = batch?;
+            let view = BatchView::new(&batch).unwrap();
+            locs.extend(view.rows().map(|row| row.entry.loc.to_owned()));
+        }
+        Ok(locs)
+    }
+}
+
+fn registered(segment: &SegmentRef) -> SegmentRecord {
+    let SegmentRef { name, to_bytes, rows, crc32c, .. } = segment.clone();
+    let (first, last) = (SegmentPlace::default(), SegmentPlace::default());
+    SegmentRecord { name, bytes: to_bytes, rows, crc32c, first, last }
+}
+
+/// Where its file lies within the place.
+fn path_of(segment: &SegmentRef) -> String {
+    format!("segments/{}", segment.name.replacen('-', "/", 1))
+}
+
+fn variables(server: &Server, endpoint: &str) -> Vec<(String, String)> {
+    server.variables(endpoint).map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+fn append(writer: &mut SharedWriter, n: u32, locs: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let task = found(n).task;
+    let head = DocumentHead {
+        task: task.id,
+        attempt: 1,
+        host: "https://a.example".to_owned(),
+        sitemap: task.url,
+        fetched_at: NOW,
+    };
+    let mut rows = Scratch::new(folder.path()).rows(head);
+    for loc in locs {
+        rows.push(&Entry { loc, ..Entry::default() }, EntryScope::SameHost).unwrap();
+    }
+    assert!(writer.append(vec![rows.finish().unwrap()]).unwrap().is_none(), "it gathers");
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap())
+}
+
+#[test]
+fn what_gathered_is_one_segment_and_reads_back_in_its_order() {
+    for place in Place::all() {
+        let mut writer = place.writer();
+        assert!(writer.roll().unwrap().is_none(), "nothing gathered");
+        append(&mut writer, 1, &["https://a.example/1", "https://a.example/2"]);
+        append(&mut writer, 2, &["https://a.example/3"]);
+        let first = writer.roll().unwrap().unwrap();
+        append(&mut writer, 3, &["https://a.example/4"]);
+        let second = writer.roll().unwrap().unwrap();
+        assert_eq!((first.from_bytes, first.rows, second.rows), (0, 3, 1));
+        assert_eq!(first.name, format!("{SESSION}-000000-{:08x}.parquet", first.crc32c));
+        assert!(second.name.starts_with(&format!("{SESSION}-000001-")), "{}", second.name);
+        let paths: Vec<String> = place.read(&[first, second]).unwrap();
+        let expected: Vec<String> = (1..=4).map(|n| format!("https://a.example/{n}")).collect();
+        assert_eq!(paths, expected, "{}", place.store);
+    }
+}
+
+#[test]
+fn a_full_segment_is_rolled_by_itself() {
+    let place = Place::mount();
+    let (mut writer, folder) = (place.writer(), tempfile::tempdir().unwrap());
+    let scratch = Scratch::new(folder.path());
+    let long = format!("https://a.example/{}", "x".repeat(2_000));
+    let mut rolled = None;
+    for n in 0..40 {
+        let task = found(n).task;
+        let head = DocumentHead {
+            task: task.id,
+            attempt: 1,
+            host: "https://a.example".to_owned(),
+            sitemap: task.url,
+            fetched_at: NOW,
+        };
+        let mut rows = scratch.rows(head);
+        for _ in 0..1_000 {
+            rows.push(&Entry { loc: &long, ..Entry::default() }, EntryScope::SameHost).unwrap();
+        }
+        rolled = writer.append(vec![rows.finish().unwrap()]).unwrap();
+        if rolled.is_some() {
+            break;
+        }
+    }
+    let rolled = rolled.expect("80 MB are more than a segment holds");
+    assert_eq!(place.read(std::slice::from_ref(&rolled)).unwrap().len() as u64, rolled.rows);
+    assert!(writer.roll().unwrap().is_none(), "nothing is left");
+}
+
+#[test]
+fn a_lost_answer_a_lost_request_and_a_failing_server_change_nothing() {
+    let Some(place) = Place::bucket() else { return };
+    for fault in [
+        Fault::LoseAnswer,
+        Fault::LoseRequest,
+        Fault::DoneBut(500),
+        Fault::DoneBut(503),
+        Fault::Refuse(503),
+        Fault::Refuse(500),
+    ] {
+        for times in [1, 2] {
+            place.proxy().spoil("PUT", fault, times);
+            let loc = format!("https://a.example/{fault:?}/{times}");
+            let segment = place.write(&[&loc]);
+            assert_eq!(place.read(&[segment]).unwrap(), [loc], "{fault:?} {times} times");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_asked_for_again() {
+    let Some(place) = Place::bucket() else { return };
+    let segment = place.write(&["https://a.example/1"]);
+    for fault in [Fault::LoseAnswer, Fault::Refuse(503), Fault::Refuse(429)] {
+        place.proxy().spoil("GET", fault, 1);
+        assert_eq!(place.read(std::slice::from_ref(&segment)).unwrap(), ["https://a.example/1"], "{fault:?}");
+    }
+}
+
+#[test]
+fn nothing_that_is_there_is_overwritten() {
+    for place in Place::all() {
+        place.store.mark("one").unwrap();
+        place.store.mark("one").unwrap();
+        let error = place.store.mark("two").unwrap_err();
+        assert!(matches!(error, PlaceError::OtherCrawl { .. }), "{error}");
+        place.store.check_mark("one").unwrap();
+        let error = place.store.check_mark("two").unwrap_err().to_string();
+        assert_eq!(error, format!("{} holds the segments of another crawl", place.store));
+        // Equal content is what a lost answer leaves.
+        assert_eq!(place.write(&["https://a.example/1"]), place.write(&["https://a.example/1"]));
+    }
+}
+
+#[test]
+fn a_place_without_a_mark_is_not_the_crawls() {
+    for place in Place::all() {
+        let error = place.store.check_mark("one").unwrap_err();
+        assert!(matches!(error, PlaceError::NotMarked { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_segment_that_is_missing_or_altered_is_an_error_that_names_it() {
+    let place = Place::mount();
+    let segment = place.write(&["https://a.example/1"]);
+    let path = place.folder.path().join(path_of(&segment));
+    let whole = fs::read(&path).unwrap();
+    for (content, said) in [(whole[1..].to_vec(), "bytes with checksum"), (vec![0; whole.len()], "checksum")]
+    {
+        fs::write(&path, content).unwrap();
+        let error = place.read(std::slice::from_ref(&segment)).unwrap_err().to_string();
+        assert!(error.contains(&path_of(&segment)) && error.contains(said), "{error}");
+    }
+    fs::remove_file(&path).unwrap();
+    let error = place.read(std::slice::from_ref(&segment)).unwrap_err().to_string();
+    assert!(error.contains(&path_of(&segment)) && error.contains("missing"), "{error}");
+
+    let Some(place) = Place::bucket() else { return };
+    let error = place.read(std::slice::from_ref(&segment)).unwrap_err().to_string();
+    assert_eq!(error, format!("{}/{} is missing", place.prefix, path_of(&segment)));
+    let written = place.write(&["https://a.example/1"]);
+    let error = place.read(&[SegmentRef { crc32c: 1, ..written.clone() }]).unwrap_err().to_string();
+    assert!(error.contains(&path_of(&written)) && error.contains("was altered"), "{error}");
+}
+
+/// A queue that knows one session as alive and one segment as registered, and tells in which order it was asked.
+struct Known {
+    alive: BTreeSet<SessionId>,
+    registered: BTreeSet<String>,
+    asked: Vec<&'static str>,
+}
+
+impl Registry for Known {
+    type Error = std::convert::Infallible;
+
+    fn sessions_alive(&mut self) -> Result<BTreeSet<SessionId>, Self::Error> {
+        self.asked.push("sessions");
+        Ok(self.alive.clone())
+    }
+
+    fn registered(&mut self) -> Result<BTreeSet<String>, Self::Error> {
+        self.asked.push("segments");
+        Ok(self.registered.clone())
+    }
+}
+
+#[test]
+fn only_old_files_of_dead_sessions_that_nobody_registered_are_garbage() {
+    for place in Place::all() {
+        let mut names = Vec::new();
+        for (session, n) in [(1, 1), (2, 2), (2, 3)] {
+            let mut writer = SharedWriter::new(place.store.clone(), SessionId(session)).unwrap();
+            append(&mut writer, n, &[&format!("https://a.example/{n}")]);
+            names.push(writer.roll().unwrap().unwrap());
+        }
+        let mut known = Known {
+            alive: [SessionId(1)].into(),
+            registered: [names[1].name.clone()].into(),
+            asked: Vec::new(),
+        };
+        let later = now() + GARBAGE_AGE_MIN + Duration::from_secs(60);
+        assert_eq!(place.store.remove_garbage(&mut known, now()).unwrap(), [""; 0], "all are young");
+        known.asked.clear();
+        let removed = place.store.remove_garbage(&mut known, later).unwrap();
+        assert_eq!(removed, [names[2].name.clone()], "{}", place.store);
+        assert_eq!(known.asked, ["sessions", "segments"]);
+        assert_eq!(place.read(&names[..2]).unwrap().len(), 2, "the others are there");
+        assert_eq!(place.store.remove_garbage(&mut known, later).unwrap(), [""; 0]);
+    }
+}
+
+#[test]
+fn files_of_others_are_no_garbage() {
+    let place = Place::mount();
+    let segments = place.folder.path().join("segments");
+    let odd: [PathBuf; 3] = ["README", "notes/a.parquet", "000000000000000000000000000000ab/a.txt"]
+        .map(|name| segments.join(name));
+    for path in &odd {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "mine").unwrap();
+    }
+    let mut known = Known { alive: BTreeSet::new(), registered: BTreeSet::new(), asked: Vec::new() };
+    let later = now() + GARBAGE_AGE_MIN * 2;
+    assert_eq!(place.store.remove_garbage(&mut known, later).unwrap(), [""; 0]);
+    assert!(odd.iter().all(|path| path.exists()));
+}
+
+fn refusal(url: &str, variables: Vec<(String, String)>) -> String {
+    let runtime = runtime();
+    let opened = SegmentStore::open(url, variables, runtime.handle().clone());
+    opened.err().expect("it is refused").to_string()
+}
+
+#[test]
+fn an_unknown_bucket_and_a_wrong_key_are_told_in_one_line() {
+    let Some(server) = s3server::shared() else { return };
+    let right = variables(server, &server.endpoint());
+    let said = refusal("s3://elsewhere/crawl", right.clone());
+    assert_eq!(said, format!("there is no bucket elsewhere at {}", server.endpoint()));
+    for (name, code) in
+        [("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"), ("AWS_ACCESS_KEY_ID", "InvalidAccessKeyId")]
+    {
+        let mut wrong = right.clone();
+        wrong
+            .iter_mut()
+            .filter(|(variable, _)| variable == name)
+            .for_each(|(_, value)| *value = "wrong".to_owned());
+        let said = refusal(&format!("s3://{BUCKET}/crawl"), wrong);
+        assert_eq!(said, format!("s3://{BUCKET}/crawl/crawl: access refused ({code})"));
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_soon() {
+    let nobody = [
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_ACCESS_KEY_ID", "a"),
+        ("AWS_SECRET_ACCESS_KEY", "b"),
+    ];
+    let said =
+        refusal("s3://bucket/crawl", nobody.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    assert!(said.starts_with("s3://bucket/crawl/crawl: ") && said.contains("onnect"), "{said}");
+}
+
+#[test]
+fn what_is_no_place_is_told_without_its_password() {
+    for url in ["", "crawl-data", "https://bucket/crawl", "ftp://me:secret@host/x", "s3:///crawl"] {
+        let said = refusal(url, Vec::new());
+        assert!(said.contains("name s3://bucket/prefix, or file:///folder"), "{url}: {said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
+    let said = refusal("s3://me:secret@bucket/crawl", Vec::new());
+    assert!(said.contains("AWS_SECRET_ACCESS_KEY") && !said.contains("me:secret"), "{said}");
+    assert!(refusal("file:///nowhere/at/all", Vec::new()).starts_with("cannot read /nowhere/at/all: "));
+}
+
+#[test]
+fn a_full_mount_is_told_with_its_place() {
+    let place = Place::mount();
+    let folder = place.folder.path().join("segments");
+    // What a folder's name is taken by stands for every refusal of the mount.
+    fs::write(&folder, "in the way").unwrap();
+    let mut writer = place.writer();
+    append(&mut writer, 1, &["https://a.example/1"]);
+    let said = writer.roll().unwrap_err().to_string();
+    assert!(said.contains(&folder.display().to_string()), "{said}");
+    drop(place.runtime);
+}

@@ -1,0 +1,252 @@
+//! A PostgreSQL server of a test's own: from the system's package, in a temporary folder, on a free port of loopback.
+//!
+//! It ends with the process that started it, however that ends. The system's own clusters are not touched. Nothing is
+//! synced to the disk: it is gone after the test anyway.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// Names a server to use instead of one of our own: `postgres://user@127.0.0.1:5432/database`, with a literal address and
+/// no parameters. Its user is a superuser; the databases that the tests make stay there.
+pub const URL_VARIABLE: &str = "CRAWL_TEST_PG_URL";
+
+/// Where this is `1`, a missing server is a failure: for machines that must run every test.
+pub const REQUIRE_VARIABLE: &str = "CRAWL_REQUIRE_PG";
+
+/// The server's superuser, who needs no password.
+pub const SUPERUSER: &str = "postgres";
+
+/// A user of this name must give a password, once a test has made it.
+pub const GUARDED_USER: &str = "guarded";
+
+/// Where Debian keeps the programs of each version.
+const DEBIAN: &str = "/usr/lib/postgresql";
+
+/// Waits until the test's end of the pipe is closed, then ends the server and removes what is left.
+const GUARD: &str = r#"trap '' INT TERM HUP; cat >/dev/null; "$@" -m immediate stop; rm -rf "$0""#;
+
+/// Who may connect how. For replication too, so that a test can add a standby.
+const HBA: &str = "\
+host all guarded 127.0.0.1/32 scram-sha-256
+host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
+local all all trust
+";
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// PostgreSQL is not installed.
+    #[error("PostgreSQL is not installed: `make deps` does it (package postgresql)")]
+    Missing,
+    /// A file or a process failed.
+    #[error("failed to {0}: {1}")]
+    Io(&'static str, io::Error),
+    /// A program of PostgreSQL failed.
+    #[error("{0} failed: {1}")]
+    Program(&'static str, String),
+}
+
+/// A running server.
+pub struct Server {
+    programs: PathBuf,
+    folder: TempDir,
+    port: u16,
+    guard: Child,
+}
+
+impl Server {
+    /// Starts a server.
+    pub fn start() -> Result<Self, StartError> {
+        Self::start_with(&[], |_| Ok(()))
+    }
+
+    /// Starts a server with `settings` (`name=value`), whose data folder `prepare` may add files to.
+    pub fn start_with(
+        settings: &[&str],
+        prepare: impl FnOnce(&Path) -> io::Result<()>,
+    ) -> Result<Self, StartError> {
+        let programs = programs().ok_or(StartError::Missing)?;
+        let folder = tempfile::Builder::new().prefix("pgserver-").tempdir();
+        let folder = folder.map_err(|error| StartError::Io("make a folder", error))?;
+        own(folder.path())?;
+        let data = folder.path().join("data");
+        let mut initdb = as_owner(&programs.join("initdb"));
+        initdb.arg("-D").arg(&data).args(["-A", "trust", "-U", SUPERUSER, "--no-sync", "-E", "UTF8"]);
+        run("initdb", initdb.arg("--locale=C"))?;
+        fs::write(data.join("pg_hba.conf"), HBA)
+            .and_then(|()| prepare(&data))
+            .map_err(|error| StartError::Io("write the server's files", error))?;
+        own(folder.path())?;
+        let port = free_port().map_err(|error| StartError::Io("find a free port", error))?;
+        let mut options = format!(
+            "-F -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c max_connections=300",
+            folder.path().display()
+        );
+        settings.iter().for_each(|setting| options.push_str(&format!(" -c {setting}")));
+        fs::write(folder.path().join("options"), &options)
+            .map_err(|error| StartError::Io("write the server's options", error))?;
+        let guard = guard(&programs, folder.path())?;
+        let server = Self { programs, folder, port, guard };
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// Where to connect to `database`, as the superuser.
+    pub fn url(&self, database: &str) -> String {
+        self.url_of(SUPERUSER, database)
+    }
+
+    /// Where to connect to `database` as `user`, who may be followed by `:password`.
+    pub fn url_of(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Stops the server at once, as a crash would.
+    pub fn crash(&self) -> Result<(), StartError> {
+        run("pg_ctl stop", self.pg_ctl().args(["-m", "immediate", "stop"]))
+    }
+
+    /// Starts it again; waits until it answers.
+    pub fn resume(&self) -> Result<(), StartError> {
+        let options = fs::read_to_string(self.folder.path().join("options"))
+            .map_err(|error| StartError::Io("read the server's options", error))?;
+        let log = self.folder.path().join("log");
+        run("pg_ctl start", self.pg_ctl().arg("-l").arg(log).arg("-o").arg(options).arg("start"))
+    }
+
+    fn pg_ctl(&self) -> Command {
+        let mut command = as_owner(&self.programs.join("pg_ctl"));
+        command.arg("-D").arg(self.folder.path().join("data")).args(["-w", "-s"]);
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        // The guard has ended the server when it ends itself.
+        let _ = self.guard.wait();
+    }
+}
+
+/// The server that all tests of a process share: the one that [`URL_VARIABLE`] names, or one of our own. Gives the address of
+/// its first database; `None`, loudly, where there is no server.
+///
+/// # Panics
+///
+/// Where there is no server and [`REQUIRE_VARIABLE`] is `1`.
+pub fn shared_url() -> Option<&'static str> {
+    static SHARED: OnceLock<Option<(String, Option<Server>)>> = OnceLock::new();
+    let shared = SHARED.get_or_init(|| match std::env::var(URL_VARIABLE) {
+        Ok(url) => Some((url, None)),
+        Err(_) => own_server().map(|server| (server.url("postgres"), Some(server))),
+    });
+    shared.as_ref().map(|(url, _)| url.as_str())
+}
+
+/// A server of a test's own; `None`, loudly, where PostgreSQL is not installed.
+///
+/// # Panics
+///
+/// Where it cannot be started, or is not installed and [`REQUIRE_VARIABLE`] is `1`.
+pub fn own_server() -> Option<Server> {
+    or_say_so(Server::start())
+}
+
+/// The server that was started; `None`, loudly, where PostgreSQL is not installed.
+///
+/// # Panics
+///
+/// As [`own_server`].
+#[allow(clippy::panic, reason = "a test that cannot go on fails")]
+pub fn or_say_so(started: Result<Server, StartError>) -> Option<Server> {
+    match started {
+        Ok(server) => Some(server),
+        Err(StartError::Missing) if std::env::var(REQUIRE_VARIABLE).as_deref() != Ok("1") => {
+            // Not through the macro, whose output the test harness would hide.
+            let _ = writeln!(io::stderr(), "SKIPPED: {}", StartError::Missing);
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The folder with the programs of the newest version installed.
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
+    let newest = versions
+        .filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok())
+        .filter(|version| Path::new(DEBIAN).join(version.to_string()).join("bin/initdb").is_file())
+        .max();
+    newest.map(|version| Path::new(DEBIAN).join(version.to_string()).join("bin")).or_else(|| {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file())
+    })
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n")
+}
+
+/// The server refuses to run as root: then it runs as the package's user.
+fn as_owner(program: &Path) -> Command {
+    let mut command = if is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", SUPERUSER, "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    // A folder that every user can enter.
+    command.current_dir("/");
+    command
+}
+
+fn own(folder: &Path) -> Result<(), StartError> {
+    if is_root() { run("chown", Command::new("chown").arg("-R").arg(SUPERUSER).arg(folder)) } else { Ok(()) }
+}
+
+fn guard(programs: &Path, folder: &Path) -> Result<Child, StartError> {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(GUARD).arg(folder);
+    let pg_ctl = {
+        let mut command = as_owner(&programs.join("pg_ctl"));
+        command.arg("-D").arg(folder.join("data"));
+        command
+    };
+    command.arg(pg_ctl.get_program()).args(pg_ctl.get_args()).current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map_err(|error| StartError::Io("start a guard for the server", error))
+}
+
+fn free_port() -> io::Result<u16> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
+}
+
+/// Runs a program to its end. Its output goes to a file: a server that it starts would hold a pipe open.
+fn run(name: &'static str, command: &mut Command) -> Result<(), StartError> {
+    let failed = |error| StartError::Io(name, error);
+    let mut output = tempfile::tempfile().map_err(failed)?;
+    let (stdout, stderr) = (output.try_clone().map_err(failed)?, output.try_clone().map_err(failed)?);
+    let status = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).status().map_err(failed)?;
+    if status.success() {
+        return Ok(());
+    }
+    let mut text = String::new();
+    io::Seek::rewind(&mut output)
+        .and_then(|()| io::Read::read_to_string(&mut output, &mut text))
+        .map_err(failed)?;
+    Err(StartError::Program(name, text))
+}
