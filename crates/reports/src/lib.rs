@@ -13,12 +13,12 @@ mod timing;
 mod units;
 
 pub use export::{EntrySource, ExportError, ExportOptions, ExportSummary, Format, check_host, export, jsonl};
-pub use read::{report, report_with_timeline, settings, status};
+pub use read::{RecordSource, report, report_with_timeline, settings, status};
 pub use report::{
     Breakdown, Cpu, Crawl, Entries, Group, HostReport, PerStage, Report, Sitemaps, StageTotal, State, Times,
     Totals,
 };
-pub use status::{HostStates, Status, StatusTally, TaskStates};
+pub use status::{HostStates, RESUME, Status, StatusTally, TaskStates};
 pub use timing::{BUCKETS, Bound, Evidence, Held, LANES_MAX, Tally, Timeline, TimelineTally, Verdict};
 
 #[cfg(test)]

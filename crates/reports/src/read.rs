@@ -1,29 +1,83 @@
-//! The way from a data directory to a report or a status.
+//! The way from a crawl's records to a report or a status.
 
-use frontier::Timestamp;
-use frontier::work_queue::QueueError;
+use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord};
+use frontier::{FetchRecord, HostId, Timestamp};
 use storage::CrawlReader;
 
-use crate::status::StatusTally;
+use crate::status::{RESUME, StatusTally};
 use crate::{LANES_MAX, Report, Status, Tally, Timeline, TimelineTally};
 
-/// Makes the report of a crawl that nobody is at work on. One pass over its requests; memory grows with its hosts.
-pub fn report(reader: &CrawlReader) -> Result<Report, QueueError> {
-    Ok(tally(reader)?.finish(settings(reader.settings()), false))
+/// Where the records of a crawl are read from.
+pub trait RecordSource {
+    /// Whether somebody is at work on it.
+    fn is_running(&self) -> bool;
+
+    /// The command that goes on with it.
+    fn resumed_by(&self) -> String;
+
+    /// What it remembers of its flags.
+    fn settings(&self) -> Option<&str>;
+
+    /// All sessions, by number.
+    fn sessions(&self) -> &[SessionRecord];
+
+    /// The totals, as seen at `now`.
+    fn counts(&self, now: Timestamp) -> Result<Counts, QueueError>;
+
+    /// All hosts, by id.
+    fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>>;
+
+    /// All requests, each session's in the order of its commits.
+    fn fetches(&self) -> impl Iterator<Item = Result<FetchRecord, QueueError>>;
+}
+
+impl RecordSource for CrawlReader {
+    fn is_running(&self) -> bool {
+        false
+    }
+
+    fn resumed_by(&self) -> String {
+        RESUME.to_owned()
+    }
+
+    fn settings(&self) -> Option<&str> {
+        self.settings()
+    }
+
+    fn sessions(&self) -> &[SessionRecord] {
+        self.sessions()
+    }
+
+    fn counts(&self, now: Timestamp) -> Result<Counts, QueueError> {
+        self.counts(now)
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
+        self.hosts()
+    }
+
+    fn fetches(&self) -> impl Iterator<Item = Result<FetchRecord, QueueError>> {
+        self.fetches()
+    }
+}
+
+/// Makes the report of a crawl. One pass over its requests; memory grows with its hosts.
+pub fn report(reader: &impl RecordSource) -> Result<Report, QueueError> {
+    Ok(tally(reader)?.finish(settings(reader.settings()), reader.is_running()))
 }
 
 /// The same with what was going on when. Two passes over the requests, since the first one finds the hosts that are
 /// shown in the second.
-pub fn report_with_timeline(reader: &CrawlReader) -> Result<(Report, Timeline), QueueError> {
+pub fn report_with_timeline(reader: &impl RecordSource) -> Result<(Report, Timeline), QueueError> {
     let tally = tally(reader)?;
     let mut timeline = TimelineTally::new(reader.sessions(), tally.slowest_hosts(LANES_MAX));
     for fetch in reader.fetches() {
         timeline.add_fetch(&fetch?);
     }
-    Ok((tally.finish(settings(reader.settings()), false), timeline.finish()))
+    Ok((tally.finish(settings(reader.settings()), reader.is_running()), timeline.finish()))
 }
 
-fn tally(reader: &CrawlReader) -> Result<Tally, QueueError> {
+fn tally(reader: &impl RecordSource) -> Result<Tally, QueueError> {
     let mut tally = Tally::new(reader.sessions().to_vec());
     for host in reader.hosts() {
         let (id, record) = host?;
@@ -35,13 +89,13 @@ fn tally(reader: &CrawlReader) -> Result<Tally, QueueError> {
     Ok(tally)
 }
 
-/// Tells how far a crawl is that nobody is at work on, as seen at `now`.
-pub fn status(reader: &CrawlReader, now: Timestamp) -> Result<Status, QueueError> {
+/// Tells how far a crawl is, as seen at `now`.
+pub fn status(reader: &impl RecordSource, now: Timestamp) -> Result<Status, QueueError> {
     let mut tally = StatusTally::default();
     for host in reader.hosts() {
         tally.add(&host?.1);
     }
-    Ok(tally.finish(&reader.counts(now)?, false))
+    Ok(tally.finish(&reader.counts(now)?, reader.is_running(), &reader.resumed_by()))
 }
 
 /// What the crawl remembers of its flags. Text that is no JSON is shown as it is rather than lost.

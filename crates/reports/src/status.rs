@@ -7,6 +7,9 @@ use serde::Serialize;
 use crate::report::{Entries, Sitemaps, State, rfc3339};
 use crate::units::counted;
 
+/// The command that goes on with the crawl of a data directory.
+pub const RESUME: &str = "crawl resume";
+
 /// How far a crawl is, as `crawl status --format json` writes it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -67,7 +70,7 @@ impl Status {
         for host in hosts {
             tally.add(host);
         }
-        tally.finish(counts, is_running)
+        tally.finish(counts, is_running, RESUME)
     }
 }
 
@@ -99,8 +102,8 @@ impl StatusTally {
         self.entries.add(&host.account);
     }
 
-    /// The status.
-    pub fn finish(self, counts: &Counts, is_running: bool) -> Status {
+    /// The status. `resumed_by` is the command that goes on with the crawl.
+    pub fn finish(self, counts: &Counts, is_running: bool, resumed_by: &str) -> Status {
         let state = match (is_running, self.hosts.pending) {
             (true, _) => State::Running,
             (false, 0) => State::Complete,
@@ -108,7 +111,7 @@ impl StatusTally {
         };
         Status {
             state,
-            remains: self.remains(state),
+            remains: self.remains(state, resumed_by),
             tasks: TaskStates {
                 known: counts.tasks,
                 done: counts.tasks.saturating_sub(self.pending),
@@ -122,12 +125,15 @@ impl StatusTally {
         }
     }
 
-    fn remains(&self, state: State) -> String {
+    fn remains(&self, state: State, resumed_by: &str) -> String {
         let mut parts = Vec::new();
         if self.hosts.pending > 0 {
             let tasks = counted(self.pending - self.pending_parked, "task");
             let hosts = counted(self.hosts.pending, "host");
-            let how = if state == State::Running { "being worked on" } else { "`crawl resume` goes on" };
+            let how = match state {
+                State::Running => "being worked on".to_owned(),
+                State::Interrupted | State::Complete => format!("`{resumed_by}` goes on"),
+            };
             parts.push(format!("{tasks} on {hosts}: {how}"));
         }
         if self.hosts.parked > 0 {
@@ -138,7 +144,7 @@ impl StatusTally {
                 .parked_until
                 .map_or_else(String::new, |until| format!(", the first until {until}"));
             parts.push(format!(
-                "{tasks} on {hosts} that asked to be left alone{when}: `crawl resume` asks again then"
+                "{tasks} on {hosts} that asked to be left alone{when}: `{resumed_by}` asks again then"
             ));
         }
         match (parts.is_empty(), self.hosts.known) {
@@ -190,6 +196,15 @@ Left      2 tasks on 1 host: `crawl resume` goes on; 5 tasks on 1 host that
           asked to be left alone, the first until 2026-09-21T15:13:20.000000Z:
           `crawl resume` asks again then
 "#);
+    }
+
+    #[test]
+    fn what_goes_on_with_a_shared_crawl_is_named_as_it_is() {
+        let mut tally = StatusTally::default();
+        hosts().iter().for_each(|host| tally.add(host));
+        let remains = tally.finish(&counts(), false, "crawl work").remains;
+        assert_eq!(remains.matches("`crawl work`").count(), 2, "{remains}");
+        assert!(!remains.contains("resume"), "{remains}");
     }
 
     #[test]
