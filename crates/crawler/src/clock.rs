@@ -13,6 +13,12 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
+    /// A clock that shows `now`.
+    #[cfg(feature = "shared")]
+    pub fn set_to(now: Timestamp) -> Self {
+        Self { set_at: Instant::now(), set_to: now }
+    }
+
     /// Reads the wall clock, for the first and only time.
     pub fn new() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

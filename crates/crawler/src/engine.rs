@@ -17,7 +17,7 @@ use frontier::{
 };
 use reqwest::header::HeaderMap;
 use storage::{FinishedRows, SegmentError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,7 @@ use crate::progress::{Progress, Shown};
 use crate::random::Jitter;
 use crate::record::{Durable, Item, RecordError};
 use crate::settings::Settings;
+use crate::tenure::Tenure;
 use crate::worker::{Finished, Job, Worker};
 
 /// Hosts held per request in flight: enough that one is due whenever a slot is free, and a bound for memory.
@@ -37,6 +38,14 @@ const LOADS_MAX: usize = 256;
 const TASKS_FIRST: usize = 16;
 /// After the first signal, what is in flight may take this long to come to its end.
 const WIND_DOWN: Duration = Duration::from_secs(8);
+/// Outcomes that may wait for their entries to be rolled while their hosts are asked on: bounds what a crash costs, and
+/// what waits on the disk while the place of the segments fails.
+const AHEAD_MAX: usize = 10_000;
+/// A worker with nothing to do looks for hosts that others made due, at first and at last so often.
+const POLL_FIRST: Duration = Duration::from_millis(100);
+const POLL_LAST: Duration = Duration::from_secs(5);
+/// A due host that nobody has taken for so long is wanted by nobody else.
+const LEFT_AFTER: Duration = Duration::from_secs(2);
 /// How old the totals that are shown may be.
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
 /// How often the progress is drawn.
@@ -76,11 +85,19 @@ pub struct Engine<Q> {
     pub(crate) queue: Arc<Q>,
     pub(crate) session: Session,
     pub(crate) clock: Arc<SystemClock>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) scope: Scope,
     pub(crate) clients: Clients,
     pub(crate) worker: Arc<Worker>,
     pub(crate) schedule: Schedule,
+    /// Up to when requests may leave: the session's hosts may be another's after that.
+    pub(crate) tenure: Tenure,
+    /// Whether entries gather before they are durable. Then a lane does not wait for them.
+    pub(crate) gathers: bool,
+    /// Items whose lanes were freed before they are durable.
+    pub(crate) ahead: usize,
+    /// Has what gathered made durable at once.
+    pub(crate) roll_now: Arc<Notify>,
     /// The hosts lent, with the rules that were fetched last.
     pub(crate) lent: HashMap<HostId, Option<RobotsRecord>>,
     /// Those of them whose robots.txt is at a private address.
@@ -120,6 +137,10 @@ impl<Q: WorkQueue> Engine<Q> {
             if self.is_done() {
                 return Ok(Ended::Complete);
             }
+            if self.ahead > 0 && permitted_at.is_none() && self.schedule.in_flight() == 0 {
+                // There is nothing to ask meanwhile.
+                self.roll_now.notify_one();
+            }
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.wind_down().await,
@@ -134,18 +155,21 @@ impl<Q: WorkQueue> Engine<Q> {
 
     /// The next request may leave at `permitted_at`, or before that a host may come due that is not lent yet.
     fn wake_at(&self, permitted_at: Option<Timestamp>) -> Option<Timestamp> {
-        let due_at = self.refill.next_due_at.filter(|_| self.room() > 0);
-        permitted_at.into_iter().chain(due_at).min()
+        let has_room = self.room() > 0;
+        let due_at = self.refill.next_due_at.filter(|_| has_room);
+        let poll_at = self.refill.poll_at.filter(|_| has_room);
+        permitted_at.into_iter().chain(due_at).chain(poll_at).min()
     }
 
     /// Hosts that may be lent besides those that are.
     fn room(&self) -> usize {
-        (self.settings.concurrency * HOSTS_PER_SLOT).saturating_sub(self.schedule.hosts())
+        let share = if self.refill.is_left { usize::MAX } else { self.refill.share };
+        (self.settings.concurrency * HOSTS_PER_SLOT).min(share).saturating_sub(self.schedule.hosts())
     }
 
     /// Starts every request that may leave now; gives the moment when the next one may.
     fn start(&mut self) -> Result<Option<Timestamp>, EngineError> {
-        while self.schedule.in_flight() < self.settings.concurrency {
+        while self.schedule.in_flight() < self.settings.concurrency && self.tenure.holds(self.clock.now()) {
             match self.schedule.next(self.clock.now()) {
                 Next::Start(request) => self.fetch(request)?,
                 Next::Skip(request, reason) => self.skip(request, reason)?,
@@ -237,6 +261,7 @@ impl<Q: WorkQueue> Engine<Q> {
         let item = Item {
             record: Some(record),
             read_at,
+            settled_at: None,
             // A robots.txt asked for anew is a task of no queue; a seed's task of the same URL may still be pending.
             outcome: conclusion.outcome.filter(|_| request.task.depth != REFRESH_DEPTH),
             found: conclusion.found,
@@ -323,15 +348,22 @@ impl<Q: WorkQueue> Engine<Q> {
         }
     }
 
-    fn record(&mut self, item: Item) -> Result<(), EngineError> {
+    fn record(&mut self, mut item: Item) -> Result<(), EngineError> {
+        if self.gathers && item.rows.is_some() && item.then == Then::Done && self.ahead < AHEAD_MAX {
+            let now = self.clock.now();
+            item.settled_at = Some(now);
+            self.schedule.settle_ahead(&item.request, now);
+            self.ahead += 1;
+        }
         self.items.send(item).map_err(|_| EngineError::Part("the recorder"))
     }
 
     /// What is durable goes on: first what it means for its host, then its place is free.
     fn settle(&mut self, durable: Vec<Durable>) {
         let now = self.clock.now();
-        for Durable { request, then, robots, read_as, woken } in durable {
+        for Durable { was_settled, request, then, robots, read_as, woken } in durable {
             let id = request.task.id.host;
+            self.ahead -= usize::from(was_settled);
             if let Some(robots) = robots {
                 self.schedule.rules(id, Rules::from_record(Some(&robots)), now);
                 self.lent.insert(id, Some(robots));
@@ -356,9 +388,15 @@ impl<Q: WorkQueue> Engine<Q> {
         if self.refill.is_running() {
             return;
         }
+        let excess = self.schedule.hosts().saturating_sub(self.refill.share);
+        if excess > 0 && !self.refill.is_left && self.schedule.spare(excess, now) > 0 {
+            self.roll_now.notify_one();
+        }
         let releases = self.schedule.idle();
         let hungry = self.schedule.hungry(LOADS_MAX);
-        let is_time = self.refill.wants_hosts || self.refill.next_due_at.is_some_and(|due| due <= now);
+        let is_due = |moment: Option<Timestamp>| moment.is_some_and(|due| due <= now);
+        let is_time =
+            self.refill.wants_hosts || is_due(self.refill.next_due_at) || is_due(self.refill.poll_at);
         let hosts = if is_time || !releases.is_empty() { self.room() } else { 0 };
         let is_outdated = now.since(self.refill.counted_at) >= COUNTS_EVERY;
         if releases.is_empty() && hungry.is_empty() && hosts == 0 && !is_outdated {
@@ -366,6 +404,7 @@ impl<Q: WorkQueue> Engine<Q> {
         }
         self.refill.wants_hosts &= hosts == 0;
         self.refill.next_due_at = None;
+        self.refill.poll_at = None;
         let wanted = Wanted { releases, hungry, hosts };
         self.refill.running = Some(tokio::spawn(refilled(self.queue.clone(), self.session.clone(), wanted)));
     }
@@ -377,6 +416,7 @@ impl<Q: WorkQueue> Engine<Q> {
             self.lent.remove(&release.host);
             self.blocked.remove(&release.host);
         }
+        let has_found_nothing = refilled.leased.is_empty();
         for mut leased in refilled.leased {
             let product_token = &self.settings.identity.product_token;
             leased.robots.take_if(|known| !known.speaks_to(product_token));
@@ -389,8 +429,16 @@ impl<Q: WorkQueue> Engine<Q> {
         if refilled.is_full {
             self.refill.wants_hosts = true;
         }
-        self.refill.next_due_at = refilled.counts.next_due_at;
-        self.refill.counts = refilled.counts;
+        let counts = refilled.counts;
+        self.refill.next_due_at = counts.next_due_at;
+        self.refill.is_left = counts.next_due_at.is_some_and(|due| now.since(due) > LEFT_AFTER);
+        self.refill.share = share(&counts, refilled.workers);
+        let others_have_hosts = counts.hosts_leased > self.lent.len() as u64;
+        self.refill.poll_every =
+            if has_found_nothing { (self.refill.poll_every * 2).min(POLL_LAST) } else { POLL_FIRST };
+        let jittered = self.refill.poll_every.mul_f64(0.5 + self.jitter.next() / 2.0);
+        self.refill.poll_at = others_have_hosts.then(|| now + jittered);
+        self.refill.counts = counts;
         self.refill.counted_at = now;
     }
 
@@ -401,6 +449,7 @@ impl<Q: WorkQueue> Engine<Q> {
             && !self.refill.is_running()
             && !self.refill.wants_hosts
             && self.refill.next_due_at.is_none()
+            && self.refill.poll_at.is_none()
     }
 
     /// Takes no new work; gives what is in flight some time, then drops it: it will be asked again.
@@ -453,6 +502,13 @@ pub(crate) struct Refill {
     wants_hosts: bool,
     /// When a host comes due that is neither lent nor parked.
     next_due_at: Option<Timestamp>,
+    /// When to look for hosts that other workers made due or let go; `None` while they have none.
+    poll_at: Option<Timestamp>,
+    poll_every: Duration,
+    /// The hosts that fall to this worker.
+    share: usize,
+    /// Due hosts lie about that nobody takes.
+    is_left: bool,
     /// The queue's totals, as of the last time.
     counts: Counts,
     counted_at: Timestamp,
@@ -473,6 +529,7 @@ struct Refilled {
     /// As many hosts as there was room for: there may be more.
     is_full: bool,
     counts: Counts,
+    workers: u64,
 }
 
 impl Refill {
@@ -482,6 +539,10 @@ impl Refill {
             running: None,
             wants_hosts: true,
             next_due_at: None,
+            poll_at: None,
+            poll_every: POLL_FIRST,
+            share: usize::MAX,
+            is_left: false,
             counts: Counts::default(),
             counted_at: Timestamp::default(),
         }
@@ -518,5 +579,26 @@ async fn refilled<Q: WorkQueue>(
     for (n, hosts) in by_number {
         loaded.extend(queue.load(&session, &hosts, n).await?);
     }
-    Ok(Refilled { offered: releases, stay, leased, loaded, is_full, counts: queue.counts().await? })
+    let (counts, workers) = (queue.counts().await?, queue.workers().await?);
+    Ok(Refilled { offered: releases, stay, leased, loaded, is_full, counts, workers })
+}
+
+/// The hosts that fall to one of so many workers.
+fn share(counts: &Counts, workers: u64) -> usize {
+    let busy = counts.hosts.saturating_sub(counts.hosts_done + counts.hosts_parked);
+    let share = if workers > 1 { busy.div_ceil(workers).max(1) } else { u64::MAX };
+    usize::try_from(share).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_with_something_to_do_are_shared_out_among_many_workers_only() {
+        let counts = Counts { hosts: 13, hosts_done: 2, hosts_parked: 1, ..Counts::default() };
+        assert_eq!(share(&counts, 1), usize::MAX);
+        assert_eq!(share(&counts, 3), 4);
+        assert_eq!(share(&Counts::default(), 3), 1, "whoever finds the first one takes it");
+    }
 }

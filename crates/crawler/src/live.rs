@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use frontier::Clock;
 use frontier::work_queue::QueueError;
-use reports::{StatusTally, Tally, TimelineTally, render};
+use reports::{RESUME, StatusTally, Tally, TimelineTally, render};
 use storage::{DataDir, Live, OpenError, QueueView, SledQueue, ViewMark};
 use tokio_util::sync::CancellationToken;
 
@@ -106,7 +106,7 @@ impl Show {
         if view.has_more {
             return Ok(());
         }
-        let status = status.finish(&view.counts, true);
+        let status = status.finish(&view.counts, true, RESUME);
         let report = self.tally.clone().finish(reports::settings(self.data_dir.settings()?.as_deref()), true);
         let mut outputs = BTreeMap::new();
         outputs.insert("status.text".to_owned(), render::status_text(&status));

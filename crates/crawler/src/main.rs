@@ -14,7 +14,10 @@ mod read;
 mod record;
 mod session;
 mod settings;
+#[cfg(feature = "shared")]
+mod shared;
 mod shutdown;
+mod tenure;
 mod usage;
 mod worker;
 

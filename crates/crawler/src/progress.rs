@@ -13,6 +13,7 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 const RATE_OVER: Duration = Duration::from_secs(2);
 
 /// Shows how far the crawl is.
+#[cfg_attr(feature = "shared", derive(Clone))]
 pub struct Progress {
     bar: Option<ProgressBar>,
     is_quiet: bool,

@@ -9,7 +9,7 @@ use sitemap::{
     Buffer, Child, Document, DocumentKind, DocumentReader, Ended, Entry, InflateError, Inflater, Limits,
     Problem, ProblemKind, Sink,
 };
-use storage::{DataDir, DocumentHead, EntryScope, Rows, SegmentError};
+use storage::{DocumentHead, EntryScope, Rows, Scratch, SegmentError};
 use url::Url;
 
 use crate::fetch::{Response, Stopwatch};
@@ -65,7 +65,7 @@ impl Meters<'_> {
 pub async fn document(
     response: &mut Response,
     reading: Reading<'_>,
-    data_dir: &DataDir,
+    scratch: &Scratch,
     watch: &Stopwatch,
     cpu: &CpuMeter,
 ) -> Body {
@@ -73,7 +73,7 @@ pub async fn document(
     let meters = Meters { watch, cpu };
     let mut inflater = Inflater::new(&limits);
     let mut reader = DocumentReader::new(reading.base, limits);
-    let mut taker = Taker::new(&reading, data_dir.rows(reading.head.clone()));
+    let mut taker = Taker::new(&reading, scratch.rows(reading.head.clone()));
     let coding = foreign_coding(response);
     let (mut is_begun, mut is_unreadable) = (false, false);
     let mut take = |slice: &[u8], step| {

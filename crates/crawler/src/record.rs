@@ -1,7 +1,8 @@
 //! The one commit point: entries reach the disk, then one transaction makes the outcomes true.
 //!
 //! Group commit clocks itself: whenever the committer is idle it takes all that is finished. Outcomes with entries
-//! wait for the segment to be written, which runs beside; outcomes without never wait for entries of others.
+//! wait for the segment to be written, which runs beside; outcomes without never wait for entries of others. Where a
+//! writer gathers entries for a while, their outcomes wait for the segment to be rolled.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use frontier::work_queue::{
 use frontier::{
     Clock, FetchRecord, HostId, NewTask, Outcome, Stage, TaskId, TaskOutcome, Then, Timestamp, WorkQueue,
 };
-use storage::{FinishedRows, SegmentError, SegmentWriter};
-use tokio::sync::mpsc;
+use storage::{EntryWriter, FinishedRows, SegmentError};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::clock::SystemClock;
 use crate::usage::{CpuMeter, Work, thread_cpu};
@@ -35,6 +37,8 @@ pub struct Item {
     pub record: Option<FetchRecord>,
     /// When it was read, from where on its time goes into `record`.
     pub read_at: Timestamp,
+    /// When its lane was freed, if that was before it is durable: its time ends there.
+    pub settled_at: Option<Timestamp>,
     /// How the task ended; `None` while a redirect is followed.
     pub outcome: Option<TaskOutcome>,
     /// What its document named.
@@ -56,6 +60,7 @@ impl Item {
             request,
             record: None,
             read_at: now,
+            settled_at: None,
             outcome: None,
             found: Vec::new(),
             robots: None,
@@ -68,6 +73,8 @@ impl Item {
 
 /// An item that is durable.
 pub struct Durable {
+    /// Whether its lane was freed before.
+    pub was_settled: bool,
     /// Its request.
     pub request: Request,
     /// What the schedule does next.
@@ -95,33 +102,37 @@ pub enum RecordError {
 }
 
 /// Takes items, gives back those that are durable.
-pub struct Recorder<Q> {
+pub struct Recorder<Q, W> {
     queue: Arc<Q>,
     session: Session,
     clock: Arc<SystemClock>,
     meter: Arc<CpuMeter>,
-    writer: Option<SegmentWriter>,
+    writer: Option<W>,
     /// The segment being written and what waits for it.
-    appending: Option<JoinHandle<Appended>>,
+    appending: Option<JoinHandle<Appended<W>>>,
+    /// Items whose entries the writer gathers, and when it is to roll them.
+    gathered: Vec<Item>,
+    roll_at: Option<Instant>,
+    roll_now: Arc<Notify>,
     durable: mpsc::UnboundedSender<Vec<Durable>>,
     seq: u64,
     previous_commit: Duration,
     usage: (Timestamp, Usage),
 }
 
-struct Appended {
-    writer: SegmentWriter,
+struct Appended<W> {
+    writer: W,
     items: Vec<Item>,
     segment: Result<Option<SegmentRef>, SegmentError>,
 }
 
-impl<Q: WorkQueue> Recorder<Q> {
+impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
     /// A recorder that carries on after commit `seq` of `session`.
     pub fn new(
         queue: Arc<Q>,
         session: Session,
         seq: u64,
-        writer: SegmentWriter,
+        writer: W,
         clock: Arc<SystemClock>,
         meter: Arc<CpuMeter>,
         durable: mpsc::UnboundedSender<Vec<Durable>>,
@@ -134,17 +145,25 @@ impl<Q: WorkQueue> Recorder<Q> {
             meter,
             writer: Some(writer),
             appending: None,
+            gathered: Vec::new(),
+            roll_at: None,
+            roll_now: Arc::default(),
             durable,
             seq,
             previous_commit: Duration::ZERO,
         }
     }
 
+    /// Notified, it has what gathered made durable at once.
+    pub fn roll_now(&self) -> Arc<Notify> {
+        self.roll_now.clone()
+    }
+
     /// Runs until `items` is closed and everything is durable.
     pub async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) -> Result<(), RecordError> {
         let (mut plain, mut with_rows) = (VecDeque::new(), Vec::new());
         let mut is_open = true;
-        while is_open || self.appending.is_some() || !plain.is_empty() || !with_rows.is_empty() {
+        while is_open || self.is_writing() || !plain.is_empty() || !with_rows.is_empty() {
             let mut appended = None;
             tokio::select! {
                 item = items.recv(), if is_open && plain.is_empty() => match item {
@@ -154,6 +173,8 @@ impl<Q: WorkQueue> Recorder<Q> {
                 done = written(&mut self.appending), if self.appending.is_some() => appended = Some(done?),
                 // More is finished than one transaction takes: go on at once.
                 () = std::future::ready(()), if !plain.is_empty() => {}
+                () = at(self.roll_at), if self.appending.is_none() => {}
+                () = self.roll_now.notified(), if self.roll_at.is_some() => self.roll_at = Some(Instant::now()),
             }
             while let Ok(item) = items.try_recv() {
                 sort(item, &mut plain, &mut with_rows);
@@ -161,10 +182,18 @@ impl<Q: WorkQueue> Recorder<Q> {
             if let Some(appended) = appended {
                 self.appending = None;
                 self.writer = Some(appended.writer);
-                self.commit(appended.items, appended.segment?).await?;
+                self.gathered.extend(appended.items);
+                if let Some(segment) = appended.segment? {
+                    self.roll_at = None;
+                    let items = std::mem::take(&mut self.gathered);
+                    self.commit(items, Some(segment)).await?;
+                }
             }
             if self.appending.is_none() && !with_rows.is_empty() {
                 self.append(std::mem::take(&mut with_rows), &mut plain).await?;
+            }
+            if self.appending.is_none() && (!is_open || self.roll_at.is_some_and(|at| at <= Instant::now())) {
+                self.roll();
             }
             let batch: Vec<Item> = plain.drain(..plain.len().min(COMMIT_ITEMS_MAX)).collect();
             if !batch.is_empty() {
@@ -178,20 +207,45 @@ impl<Q: WorkQueue> Recorder<Q> {
     /// Begins to write the entries of `items` beside the commits of others.
     async fn append(&mut self, items: Vec<Item>, plain: &mut VecDeque<Item>) -> Result<(), RecordError> {
         let mut items = self.without_repeats(items).await?;
-        let rows: Vec<FinishedRows> = items.iter_mut().filter_map(|item| item.rows.take()).collect();
+        let rows = items.iter_mut().filter_map(|item| item.rows.take()).filter(|rows| !rows.is_empty());
+        let rows: Vec<FinishedRows> = rows.collect();
         if rows.is_empty() {
             plain.extend(items);
             return Ok(());
         }
-        let Some(mut writer) = self.writer.take() else { return Err(RecordError::Writer) };
+        if self.writer.is_none() {
+            return Err(RecordError::Writer);
+        }
+        self.roll_at = self.roll_at.or_else(|| Some(Instant::now() + W::GATHERS_FOR));
+        self.write(items, |writer| writer.append(rows));
+        Ok(())
+    }
+
+    /// Begins to write the segment of what was gathered.
+    fn roll(&mut self) {
+        self.roll_at = None;
+        if !self.gathered.is_empty() {
+            self.write(Vec::new(), W::roll);
+        }
+    }
+
+    fn write(
+        &mut self,
+        items: Vec<Item>,
+        write: impl FnOnce(&mut W) -> Result<Option<SegmentRef>, SegmentError> + Send + 'static,
+    ) {
+        let Some(mut writer) = self.writer.take() else { return };
         let meter = self.meter.clone();
         self.appending = Some(tokio::task::spawn_blocking(move || {
             let before = thread_cpu();
-            let segment = writer.append(rows);
+            let segment = write(&mut writer);
             meter.add(Work::Record, thread_cpu().saturating_sub(before));
             Appended { writer, items, segment }
         }));
-        Ok(())
+    }
+
+    fn is_writing(&self) -> bool {
+        self.appending.is_some() || !self.gathered.is_empty()
     }
 
     /// A document whose URL, or the URL it was redirected to, was read already is a duplicate: its entries are
@@ -199,7 +253,7 @@ impl<Q: WorkQueue> Recorder<Q> {
     async fn without_repeats(&self, mut items: Vec<Item>) -> Result<Vec<Item>, RecordError> {
         let asked: Vec<TaskId> = items.iter().flat_map(identities).collect();
         let mut done = self.queue.are_done(&self.session, &asked).await?.into_iter();
-        let mut claimed = HashSet::new();
+        let mut claimed: HashSet<TaskId> = self.gathered.iter().flat_map(identities).collect();
         for item in &mut items {
             let mut is_repeat = false;
             for id in identities(item) {
@@ -258,7 +312,7 @@ impl<Q: WorkQueue> Recorder<Q> {
 
     fn add(&self, item: Item, now: Timestamp, commit: &mut Commit) -> Durable {
         if let Some(mut record) = item.record {
-            record.stages.add(Stage::Record, now.since(item.read_at));
+            record.stages.add(Stage::Record, item.settled_at.unwrap_or(now).since(item.read_at));
             commit.fetches.push(record);
         }
         let host = item.request.task.id.host;
@@ -266,11 +320,12 @@ impl<Q: WorkQueue> Recorder<Q> {
         commit.outcomes.extend(item.outcome);
         commit.rests.extend(item.rests);
         commit.hosts.extend(item.robots.clone().map(|robots| HostUpdate { host, robots }));
+        let was_settled = item.settled_at.is_some();
         let mut woken: Vec<HostId> = item.found.iter().map(|found| found.task.id.host).collect();
         woken.sort_unstable();
         woken.dedup();
         commit.found.extend(item.found);
-        Durable { request: item.request, then: item.then, robots: item.robots, read_as, woken }
+        Durable { was_settled, request: item.request, then: item.then, robots: item.robots, read_as, woken }
     }
 }
 
@@ -285,9 +340,16 @@ fn identities(item: &Item) -> impl Iterator<Item = TaskId> + use<> {
     ids.into_iter().flatten().flatten()
 }
 
-async fn written(appending: &mut Option<JoinHandle<Appended>>) -> Result<Appended, RecordError> {
+async fn written<W>(appending: &mut Option<JoinHandle<Appended<W>>>) -> Result<Appended<W>, RecordError> {
     match appending {
         Some(handle) => handle.await.map_err(|_| RecordError::Writer),
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

@@ -8,7 +8,7 @@ use frontier::schedule::{Pace, Schedule};
 use frontier::scope::Scope;
 use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
 use frontier::{HostId, Timestamp, Validator, WorkQueue};
-use storage::DataDir;
+use storage::{DataDir, EntryWriter, Scratch};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ use crate::progress::Progress;
 use crate::random::Jitter;
 use crate::record::Recorder;
 use crate::settings::Settings;
+use crate::tenure::Tenure;
 use crate::usage::CpuMeter;
 use crate::worker::Worker;
 
@@ -58,64 +59,19 @@ pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result
     queue.commit(&session, seeded).await?;
     let seq = if work.retry_failed { retry_failed(queue.as_ref(), &session, &meter).await? } else { 1 };
 
-    let (items, to_record) = mpsc::unbounded_channel();
-    let (made_durable, durable) = mpsc::unbounded_channel();
-    let recorder = Recorder::new(
-        queue.clone(),
-        session.clone(),
-        seq,
-        data_dir.segments(session.id),
-        clock.clone(),
-        meter.clone(),
-        made_durable,
-    );
-    let recording = tokio::spawn(recorder.run(to_record));
     let sealer = data_dir.sealer()?;
     let over = CancellationToken::new();
     let showing = Show::new(data_dir.clone(), queue.clone(), clock.clone()).run(over.clone());
     let showing = tokio::spawn(showing);
-    let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
-    let worker = Worker {
-        session: session.clone(),
-        clock: clock.clone(),
-        gate: Gate::new(settings.rate),
-        lanes: Lanes::new(settings.host_concurrency),
-        timeouts: Timeouts::new(settings.timeout),
-        meter,
-        data_dir: data_dir.clone(),
-        children_max: scope.max_children,
-        product_token: settings.identity.product_token.clone(),
-    };
-    let engine = Engine {
-        queue,
-        clients,
-        worker: Arc::new(worker),
-        schedule: Schedule::new(pace, session.started_at),
-        session,
-        clock,
-        scope,
-        settings,
-        lent: HashMap::new(),
-        blocked: HashSet::new(),
-        held: HashMap::new(),
-        workers: JoinSet::new(),
-        items,
-        durable,
-        refill: Refill::new(),
-        progress,
-        errors: 0,
-        jitter: Jitter::default(),
-    };
-    let ended = engine.run(shutdown).await;
-    // The recorder ends when the engine has dropped its end of the channel; its own failure says more than the
-    // engine's remark that it is gone.
-    let recorded = recording.await.map_err(|_| EngineError::Part("the recorder"))?;
-    let is_complete = recorded.is_ok() && matches!(ended, Ok(Ended::Complete));
+    let (writer, scratch) = (data_dir.segments(session.id), data_dir.scratch());
+    let tenure = Tenure::new(queue.renew(&session).await?);
+    let at_work = AtWork { queue, session, seq, writer, scratch, clients, clock, meter, tenure };
+    let ended = at_work.crawl(Arc::new(settings), scope, shutdown, progress).await;
+    let is_complete = matches!(ended, Ok(Ended::Complete));
     let seal = move || if is_complete { sealer.finish() } else { sealer.stop() };
     let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| EngineError::Part("the sealer"))?;
     over.cancel();
     let shown = showing.await.map_err(|_| EngineError::Part("the show"))?;
-    recorded?;
     let ended = ended?;
     sealed?;
     if let Err(error) = shown {
@@ -123,6 +79,95 @@ pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result
         tracing::warn!(%error, "the crawl could not be shown beside it");
     }
     Ok(ended)
+}
+
+/// A session that was opened, with all that is its own.
+pub struct AtWork<Q, W> {
+    /// Where its tasks come from.
+    pub queue: Arc<Q>,
+    /// The session.
+    pub session: Session,
+    /// Commits made so far.
+    pub seq: u64,
+    /// Where its entries go.
+    pub writer: W,
+    /// Where the entries of documents wait that are being read.
+    pub scratch: Scratch,
+    /// What asks.
+    pub clients: Clients,
+    /// The time.
+    pub clock: Arc<SystemClock>,
+    /// What it used so far.
+    pub meter: Arc<CpuMeter>,
+    /// Up to when it may send requests.
+    pub tenure: Tenure,
+}
+
+impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
+    /// Crawls until nothing is left to do or `shutdown` is asked for; what was done is durable when this returns.
+    pub async fn crawl(
+        self,
+        settings: Arc<Settings>,
+        scope: Scope,
+        shutdown: CancellationToken,
+        progress: Progress,
+    ) -> Result<Ended, EngineError> {
+        let Self { queue, session, seq, writer, scratch, clients, clock, meter, tenure } = self;
+        let (items, to_record) = mpsc::unbounded_channel();
+        let (made_durable, durable) = mpsc::unbounded_channel();
+        let recorder = Recorder::new(
+            queue.clone(),
+            session.clone(),
+            seq,
+            writer,
+            clock.clone(),
+            meter.clone(),
+            made_durable,
+        );
+        let roll_now = recorder.roll_now();
+        let recording = tokio::spawn(recorder.run(to_record));
+        let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
+        let worker = Worker {
+            session: session.clone(),
+            clock: clock.clone(),
+            gate: Gate::new(settings.rate),
+            lanes: Lanes::new(settings.host_concurrency),
+            timeouts: Timeouts::new(settings.timeout),
+            meter,
+            scratch,
+            children_max: scope.max_children,
+            product_token: settings.identity.product_token.clone(),
+        };
+        let engine = Engine {
+            queue,
+            clients,
+            worker: Arc::new(worker),
+            tenure,
+            gathers: !W::GATHERS_FOR.is_zero(),
+            ahead: 0,
+            roll_now,
+            schedule: Schedule::new(pace, session.started_at),
+            session,
+            clock,
+            scope,
+            settings,
+            lent: HashMap::new(),
+            blocked: HashSet::new(),
+            held: HashMap::new(),
+            workers: JoinSet::new(),
+            items,
+            durable,
+            refill: Refill::new(),
+            progress,
+            errors: 0,
+            jitter: Jitter::default(),
+        };
+        let ended = engine.run(shutdown).await;
+        // The recorder ends when the engine has dropped its end of the channel; its own failure says more than the
+        // engine's remark that it is gone.
+        recording.await.map_err(|_| EngineError::Part("the recorder"))??;
+        ended
+    }
 }
 
 /// Puts back what was given up; answers with the number of the last commit.
@@ -157,7 +202,8 @@ async fn retry_failed<Q: WorkQueue>(
     Ok(seq)
 }
 
-fn clients(settings: &Settings) -> anyhow::Result<Clients> {
+/// What asks, as the settings say.
+pub fn clients(settings: &Settings) -> anyhow::Result<Clients> {
     Ok(Clients::new(ClientSettings {
         user_agent: settings.identity.user_agent.clone(),
         tls: tls::config(settings.ca_cert.as_deref())?,
@@ -170,7 +216,8 @@ fn clients(settings: &Settings) -> anyhow::Result<Clients> {
     }))
 }
 
-fn worker_name() -> String {
+/// Who works, for people.
+pub fn worker_name() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{host}:{}", std::process::id())
 }

@@ -96,9 +96,27 @@ pub enum UsageError {
     },
     /// A scope flag other than the crawl was started with.
     #[error(
-        "the crawl in this data directory was started otherwise: {0}; leave the flag out, or use another --data-dir"
+        "the crawl was started otherwise: {0}; leave the flag out, or start another one in another --data-dir or of another name"
     )]
     ScopeChanged(String),
+    /// `--store` without `--output`.
+    #[cfg(feature = "shared")]
+    #[error(
+        "--store needs --output: the entries of a crawl that many machines share must lie where all of them reach \
+         them, in s3://bucket/prefix or in file:///folder on a shared mount, not in a data directory of one machine"
+    )]
+    NoOutput,
+    /// No `--store` where there must be one.
+    #[cfg(feature = "shared")]
+    #[error(
+        "--store is missing: the database that the machines of a shared crawl have in common (-o FILE writes a result \
+         to a file)"
+    )]
+    NoStore,
+    /// A store with several crawls, and none named.
+    #[cfg(feature = "shared")]
+    #[error("several crawls are in the store: name one with --crawl; there are: {0}")]
+    WhichCrawl(String),
     /// Seed files without a single site.
     #[error("no site in the seeds given")]
     NoSeeds,
@@ -126,6 +144,22 @@ impl Settings {
         })
     }
 
+    /// Takes over what all workers of a shared crawl have in common, from what [`Self::for_report`] gave where it was
+    /// started.
+    #[cfg(feature = "shared")]
+    pub fn take_over(&mut self, common: &serde_json::Value, takes_identity: bool) {
+        if let Some(rate) = common["rate"].as_f64() {
+            self.rate = rate;
+        }
+        if let Some(host_concurrency) = common["host_concurrency"].as_u64() {
+            self.host_concurrency = usize::try_from(host_concurrency).unwrap_or(usize::MAX);
+        }
+        let user_agent = common["user_agent"].as_str().and_then(|text| Identity::of(text).ok());
+        if let Some(identity) = user_agent.filter(|_| takes_identity) {
+            self.identity = identity;
+        }
+    }
+
     /// The time between two starts of a host; zero is no limit.
     pub fn spacing(&self) -> Duration {
         if self.rate > 0.0 { Duration::from_secs_f64(1.0 / self.rate.max(1e-6)) } else { Duration::ZERO }
@@ -148,13 +182,16 @@ impl Identity {
         let contact = args.contact.as_ref().map(|contact| format!(" (+{contact})")).unwrap_or_default();
         let name =
             args.user_agent.as_deref().unwrap_or(concat!("sitemap-crawler/", env!("CARGO_PKG_VERSION")));
-        let text = format!("{name}{contact}");
-        let product_token = robots::product_token(&text).to_owned();
-        match HeaderValue::from_str(&text) {
+        Self::of(&format!("{name}{contact}"))
+    }
+
+    fn of(text: &str) -> Result<Self, UsageError> {
+        let product_token = robots::product_token(text).to_owned();
+        match HeaderValue::from_str(text) {
             Ok(user_agent) if text.is_ascii() && !product_token.is_empty() => {
                 Ok(Self { user_agent, product_token })
             }
-            _ => Err(UsageError::UserAgent(text)),
+            _ => Err(UsageError::UserAgent(text.to_owned())),
         }
     }
 }

@@ -11,7 +11,7 @@ use frontier::{
     Clock, Connection, ErrorKind, FetchRecord, HostId, RequestKind, Stage, TaskKind, Timestamp, Validator,
 };
 use reqwest::header::HeaderMap;
-use storage::{DataDir, DocumentHead, FinishedRows, SegmentError};
+use storage::{DocumentHead, FinishedRows, Scratch, SegmentError};
 
 use url::Url;
 
@@ -38,7 +38,7 @@ pub struct Worker {
     /// What CPU time was spent on.
     pub meter: Arc<CpuMeter>,
     /// Where the rows of a document wait.
-    pub data_dir: Arc<DataDir>,
+    pub scratch: Scratch,
     /// `--max-children`.
     pub children_max: u64,
     /// What robots.txt files know us by.
@@ -189,7 +189,7 @@ impl Worker {
                     named_by: &request.task.named_by,
                     children_max: self.children_max,
                 };
-                read::document(&mut response, reading, &self.data_dir, watch, &self.meter).await
+                read::document(&mut response, reading, &self.scratch, watch, &self.meter).await
             }
             // Nothing of it is wanted; dropping it closes the connection unless its end has come already.
             _ => {

@@ -27,6 +27,9 @@ pub struct Cli {
     pub seeds: SeedArgs,
     #[command(flatten)]
     pub crawl: CrawlArgs,
+    #[cfg(feature = "shared")]
+    #[command(flatten)]
+    pub store: StoreArgs,
 }
 
 /// What `crawl` can do besides starting a crawl.
@@ -34,6 +37,9 @@ pub struct Cli {
 pub enum Command {
     /// Go on with the crawl in --data-dir.
     Resume(Box<ResumeArgs>),
+    /// Join the crawl in --store as one more worker.
+    #[cfg(feature = "shared")]
+    Work(Box<WorkArgs>),
     /// Show hosts, tasks by state, entries and what remains.
     Status(StatusArgs),
     /// Write the URLs.
@@ -97,6 +103,41 @@ pub struct SeedArgs {
     pub seed: Vec<String>,
 }
 
+/// A crawl that many machines share.
+#[cfg(feature = "shared")]
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Many machines")]
+pub struct StoreArgs {
+    /// The database that coordinates them: postgres://user@host/database.
+    #[arg(long, value_name = "URL", env = "CRAWL_STORE", hide_env_values = true)]
+    pub store: Option<String>,
+    /// Where the entries are kept: s3://bucket/prefix, or file:///folder on a mount that all of them have.
+    #[arg(long, value_name = "URL", env = "CRAWL_OUTPUT", hide_env_values = true)]
+    pub output: Option<String>,
+    /// Which crawl of the database [default: named after the seeds file, or the only one].
+    #[arg(long = "crawl", value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Flags of `work`. Scope, pace and identity are those the crawl was started with.
+#[cfg(feature = "shared")]
+#[derive(Args, Debug)]
+pub struct WorkArgs {
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Requests in flight in all.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub concurrency: u16,
+    /// Seconds for connect, TLS, first byte and every stall; the whole fetch gets 5 times that.
+    #[arg(short, long, value_name = "S", default_value_t = 30.0, value_parser = seconds, allow_negative_numbers = true)]
+    pub timeout: f64,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// Exit with 4 if any site is incomplete.
+    #[arg(long)]
+    pub strict: bool,
+}
+
 /// Flags of a running crawl.
 #[derive(Args, Debug)]
 pub struct CrawlArgs {
@@ -130,7 +171,7 @@ pub struct PaceArgs {
 }
 
 /// How far; remembered by the data dir.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Scope (remembered)")]
 pub struct ScopeArgs {
     /// Index levels below a root sitemap (root = 0).
@@ -207,6 +248,9 @@ pub struct ResumeArgs {
 /// Flags of `status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
+    #[cfg(feature = "shared")]
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// The form.
     #[arg(long, default_value = "text")]
     pub format: StatusFormat,
@@ -228,8 +272,11 @@ pub struct ExportArgs {
     #[arg(short, long, default_value = "txt")]
     pub format: ExportFormat,
     /// Write there instead of stdout.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[arg(short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[cfg(feature = "shared")]
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Each URL once: the first entry of it.
     #[arg(long)]
     pub unique: bool,
@@ -261,8 +308,11 @@ pub struct ReportArgs {
     #[arg(short, long, default_value = "text")]
     pub format: ReportFormat,
     /// Write there instead of stdout.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    #[arg(short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[cfg(feature = "shared")]
+    #[command(flatten)]
+    pub store: StoreArgs,
 }
 
 /// The forms of `report`.

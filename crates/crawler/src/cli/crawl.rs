@@ -68,13 +68,7 @@ fn crawl(common: &CommonArgs, mut parts: Parts, work: Work) -> anyhow::Result<u8
     let is_strict = parts.settings.strict;
     let progress = Progress::new(!common.no_progress, common.quiet);
     log::init(common, progress.bar());
-    if let Some(limit) = too_few_descriptors {
-        let concurrency = parts.settings.concurrency;
-        tracing::warn!(
-            concurrency,
-            "only {limit} files may be open at once (ulimit -n): fewer requests at a time"
-        );
-    }
+    warn_of_descriptors(too_few_descriptors, &parts.settings);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start")?;
     let ended = runtime.block_on(session::run(parts, progress, work))?;
@@ -86,6 +80,17 @@ fn crawl(common: &CommonArgs, mut parts: Parts, work: Work) -> anyhow::Result<u8
         Ended::Complete if is_strict && incomplete > 0 => exit_code::INCOMPLETE,
         Ended::Complete => exit_code::OK,
     })
+}
+
+/// `limit`: how many files may be open, where that is too few for what was asked.
+pub fn warn_of_descriptors(limit: Option<usize>, settings: &Settings) {
+    if let Some(limit) = limit {
+        let concurrency = settings.concurrency;
+        tracing::warn!(
+            concurrency,
+            "only {limit} files may be open at once (ulimit -n): fewer requests at a time"
+        );
+    }
 }
 
 /// The scope of the crawl: for a new one what is typed now, else the remembered one, from which nothing typed now may

@@ -21,18 +21,27 @@ pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
         unique: args.unique.then(|| common.data_dir.join("tmp")),
         since: args.since.as_deref().map(since).transpose()?,
     };
-    let source: Box<dyn EntrySource> = match Reading::open(&common.data_dir)? {
+    #[cfg(feature = "shared")]
+    if let Some(reading) = super::shared_reading::SharedReading::with_entries(&args.store)? {
+        let options = ExportOptions { unique: args.unique.then(std::env::temp_dir), ..options };
+        reports::check_host(reading.origins(), &options)?;
+        return write(args, &options, &reading);
+    }
+    match Reading::open(&common.data_dir)? {
         Reading::AtRest(reader) => {
             reports::check_host(reader.origins(), &options)?;
-            Box::new(reader.into_entries())
+            write(args, &options, &reader.into_entries())
         }
         Reading::Live(reader) => {
             reports::check_host(reader.live().origins.iter().cloned().map(Ok), &options)?;
-            Box::new(reader)
+            write(args, &options, &reader)
         }
-    };
-    let mut output = Output::open(args.output.as_deref())?;
-    match reports::export(source.as_ref(), &options, &mut output) {
+    }
+}
+
+fn write(args: &ExportArgs, options: &ExportOptions, source: &dyn EntrySource) -> anyhow::Result<u8> {
+    let mut output = Output::open(args.file.as_deref())?;
+    match reports::export(source, options, &mut output) {
         Ok(summary) => {
             if summary.undated > 0 {
                 let undated = summary.undated;
@@ -40,13 +49,13 @@ pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
                     "{undated} of the entries have no lastmod that is a date; they were kept"
                 ));
             }
-            output::end(output, Ok(()), args.output.as_deref())
+            output::end(output, Ok(()), args.file.as_deref())
         }
         Err(ExportError::BrokenPipe) => {
             output.abandon();
             Ok(exit_code::OK)
         }
-        Err(ExportError::Write(error)) => output::end(output, Err(error), args.output.as_deref()),
+        Err(ExportError::Write(error)) => output::end(output, Err(error), args.file.as_deref()),
         Err(error) => {
             output.abandon();
             Err(error.into())

@@ -11,6 +11,10 @@ mod reading;
 mod rebuild;
 mod report;
 mod robots;
+#[cfg(feature = "shared")]
+mod shared;
+#[cfg(feature = "shared")]
+mod shared_reading;
 mod status;
 
 use std::process::ExitCode;
@@ -45,8 +49,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Cli::command().print_help()?;
             Ok(exit_code::USAGE)
         }
+        #[cfg(feature = "shared")]
+        None if cli.store.store.is_some() || cli.store.output.is_some() => {
+            shared::start(common, &cli.seeds, &cli.crawl, &cli.store)
+        }
         None => crawl::start(common, &cli.seeds, &cli.crawl),
         Some(Command::Resume(args)) => crawl::resume(common, &args),
+        #[cfg(feature = "shared")]
+        Some(Command::Work(args)) => shared::work(common, *args),
         Some(Command::Status(args)) => status::run(common, &args),
         Some(Command::Export(args)) => export::run(common, &args),
         Some(Command::Report(args)) => report::run(common, &args),

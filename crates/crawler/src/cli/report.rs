@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use reports::render;
+use reports::{RecordSource, render};
 
 use super::args::{CommonArgs, ReportArgs, ReportFormat};
 use super::output;
@@ -10,6 +10,10 @@ use super::reading::Reading;
 
 /// Writes the report to stdout or a file.
 pub fn run(common: &CommonArgs, args: &ReportArgs) -> anyhow::Result<u8> {
+    #[cfg(feature = "shared")]
+    if let Some(reading) = super::shared_reading::SharedReading::records(&args.store)? {
+        return write(args, reading);
+    }
     let reader = match Reading::open(&common.data_dir)? {
         Reading::AtRest(reader) => reader,
         Reading::Live(reader) => {
@@ -18,10 +22,14 @@ pub fn run(common: &CommonArgs, args: &ReportArgs) -> anyhow::Result<u8> {
                 ReportFormat::Json => "report.json",
                 ReportFormat::Html => "report.html",
             };
-            return output::write_shown(args.output.as_deref(), &reader, name);
+            return output::write_shown(args.file.as_deref(), &reader, name);
         }
     };
-    let path = args.output.as_deref();
+    write(args, *reader)
+}
+
+fn write(args: &ReportArgs, reader: impl RecordSource) -> anyhow::Result<u8> {
+    let path = args.file.as_deref();
     // Whoever reads the output may be slow: the next reader is not to wait for that, so the crawl is let go before.
     match args.format {
         ReportFormat::Text => {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use frontier::Clock;
-use reports::render;
+use reports::{RecordSource, render};
 
 use super::args::{CommonArgs, StatusArgs, StatusFormat};
 use super::output;
@@ -12,6 +12,10 @@ use crate::clock::SystemClock;
 
 /// Prints the status.
 pub fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<u8> {
+    #[cfg(feature = "shared")]
+    if let Some(reading) = super::shared_reading::SharedReading::records(&args.store)? {
+        return write(args, reading);
+    }
     let reader = match Reading::open(&common.data_dir)? {
         Reading::AtRest(reader) => reader,
         Reading::Live(reader) => {
@@ -22,6 +26,10 @@ pub fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<u8> {
             return output::write_shown(None, &reader, name);
         }
     };
+    write(args, *reader)
+}
+
+fn write(args: &StatusArgs, reader: impl RecordSource) -> anyhow::Result<u8> {
     let status = reports::status(&reader, SystemClock::new().now())?;
     // Whoever reads the output may be slow; the next reader is not to wait for that.
     drop(reader);
