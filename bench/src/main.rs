@@ -11,6 +11,7 @@ mod measuring;
 mod parse;
 mod queue;
 mod schedule;
+mod store;
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +42,8 @@ enum What {
     Queue(queue::Args),
     /// A decision of the schedule with many hosts against one with few.
     Schedule,
+    /// The queue of many machines: leases and commits per second against bare transactions, and whether they stay so.
+    Store(store::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,7 +56,9 @@ fn main() -> anyhow::Result<()> {
             export::run(&export::Args::default())?;
             crawl::run(&crawl::Args::default())?;
             beside::run(&beside::Args::default())?;
-            measuring::run(&measuring::Args::default())
+            measuring::run(&measuring::Args::default())?;
+            // Last, since it alone needs a server installed.
+            store::run(&store::Args::default())
         }
         What::Beside(args) => beside::run(&args),
         What::Crawl(args) => crawl::run(&args),
@@ -63,5 +68,6 @@ fn main() -> anyhow::Result<()> {
         What::Parse(args) => parse::run(&args),
         What::Queue(args) => queue::run(&args),
         What::Schedule => schedule::run(),
+        What::Store(args) => store::run(&args),
     }
 }
