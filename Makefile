@@ -32,6 +32,6 @@ bench: deps
 	target/release/bench all
 
 # The long forms of the tests, and one table of them: everything hostile at once and each fuzz target for ten minutes, many
-# kills at every kind of moment. SOAK_MINUTES makes it shorter, SOAK_ONLY leaves some out.
-soak:
+# kills at every kind of moment, four workers on 2,000 hosts. SOAK_MINUTES makes it shorter, SOAK_ONLY leaves some out.
+soak: deps
 	bash tests/soak.sh

@@ -6,13 +6,14 @@ cd "$(dirname "$0")/.."
 missing=()
 command -v cargo >/dev/null || { echo "deps: cargo is missing: install Rust 1.95 or later (https://rustup.rs)" >&2; exit 1; }
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql) # the queue of many machines is tested on it
 command -v chromium >/dev/null || missing+=(chromium) # the report's page is tested in it
 
-# What reads sealed segments beside us, in a folder of ours.
+# What reads sealed segments beside us, and an S3 server for the tests of shared crawls, in a folder of ours.
 python=target/python/bin/python
-readers=(duckdb polars pandas pyarrow)
+readers=(duckdb polars pandas pyarrow "moto[server]")
 need_readers=
-"$python" -c "import duckdb, polars, pandas, pyarrow" 2>/dev/null || need_readers=yes
+"$python" -c "import boto3, duckdb, moto.server, polars, pandas, pyarrow" 2>/dev/null || need_readers=yes
 if [ -n "$need_readers" ] && ! python3 -c "import ensurepip, venv" 2>/dev/null; then
   missing+=(python3-venv)
 fi

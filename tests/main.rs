@@ -27,6 +27,8 @@ mod line {
     mod resume;
     mod robots_txt;
     pub mod run;
+    #[cfg(feature = "shared")]
+    mod shared;
     mod slow;
     mod timing;
     mod trees;

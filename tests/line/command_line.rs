@@ -180,7 +180,7 @@ fn an_export_into_a_closed_pipe_ends_quietly_and_to_an_unwritable_file_with_a_me
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
-    let output = expect(run.command(&["export", "--output", "/nowhere/out.txt"]), 1);
+    let output = expect(run.command(&["export", "-o", "/nowhere/out.txt"]), 1);
     assert!(stderr(&output).contains("/nowhere/out.txt"), "{}", stderr(&output));
 }
 

@@ -271,7 +271,7 @@ fn every_value_of_every_extension_comes_out_of_every_format_that_has_room_for_it
 
     let path = run.path("out.parquet");
     let mut export = run.command(&["export", "--format", "parquet"]);
-    export.arg("--output").arg(&path);
+    export.arg("-o").arg(&path);
     expect(export, 0);
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
     let parquet: Vec<Value> =

@@ -66,7 +66,7 @@ fn txt_is_one_loc_a_line_and_parquet_holds_as_many_rows() {
     assert_eq!(run.export("txt"), "https://a.example/1?a=1&b=2\nhttps://a.example/2\nhttps://a.example/2\n");
     let path = run.path("out.parquet");
     let mut export = run.command(&["export", "--format", "parquet"]);
-    export.arg("--output").arg(&path);
+    export.arg("-o").arg(&path);
     expect(export, 0);
     let bytes = std::fs::read(path).unwrap();
     assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
