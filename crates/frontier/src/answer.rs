@@ -34,6 +34,13 @@ pub struct Answer {
     pub validator: Validator,
 }
 
+impl Answer {
+    /// That of a host which asked to be left in peace until then, and is not asked: it would only say so again.
+    pub fn resting(until: Timestamp) -> Self {
+        Self { status: Some(429), retry_after: Some(until), ..Self::default() }
+    }
+}
+
 /// What a sitemap held, without its entries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DocumentSummary {

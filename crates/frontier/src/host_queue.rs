@@ -14,7 +14,7 @@ use crate::rules::{ROBOTS_AGE_MAX, Rules};
 use crate::schedule::{Pace, Request, Then};
 use crate::task::{REFRESH_DEPTH, Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
-use crate::work_queue::{LeasedHost, Loaded, Release};
+use crate::work_queue::{LeasedHost, Loaded, Release, RobotsRecord};
 
 /// Tasks wanted in memory beyond one for each lane: enough to bridge a load, few enough for thousands of hosts.
 const TASKS_WANTED: usize = 8;
@@ -27,6 +27,8 @@ pub(crate) struct HostQueue {
     id: HostId,
     host: Arc<Host>,
     is_seed: bool,
+    /// The rules as the queue keeps them, text and all.
+    robots: Option<RobotsRecord>,
     rules: Box<Rules>,
     /// When the rules were last asked for: an older copy may serve while they cannot be had.
     rules_asked_at: Option<Timestamp>,
@@ -106,6 +108,7 @@ impl HostQueue {
             id: leased.host.id(),
             is_seed: leased.is_seed,
             rules_asked_at: rules_asked_at.map(|asked_at| asked_at.min(now)),
+            robots: leased.robots,
             rules: Box::new(rules),
             asks_robots: false,
             due: DueTime::of_lent(leased.not_before, leased.asked_before || is_of_future, delay, now),
@@ -230,8 +233,12 @@ impl HostQueue {
 
     /// Whether it can be given back with what it has to do: the queue knows all of it, or will before long.
     pub(crate) fn can_be_spared(&self) -> bool {
-        let is_known =
-            |job: &Job| job.moved_to.is_none() && job.attempt == job.task.attempts.saturating_add(1);
+        let is_known = |job: &Job| {
+            let is_first = job.attempt == 1;
+            job.moved_to.is_none()
+                && job.attempt == job.task.attempts.saturating_add(1)
+                && (is_first || !is_refresh(&job.task))
+        };
         matches!(self.loading, Loading::Wanted | Loading::Complete)
             && self.in_flight() == 0
             && !self.jobs.is_empty()
@@ -242,8 +249,10 @@ impl HostQueue {
         self.is_spared
     }
 
-    /// Nothing more of it is started; it is idle as soon as the queue knows how its tasks ended.
-    pub(crate) fn spare(&mut self) {
+    /// Nothing more of it is started, here or elsewhere, before `until`; it is idle as soon as the queue knows how its tasks
+    /// ended.
+    pub(crate) fn spare(&mut self, until: Timestamp) {
+        self.due.rest(until);
         self.jobs.clear();
         self.loading = Loading::Complete;
         self.is_spared = true;
@@ -404,8 +413,9 @@ impl HostQueue {
                 self.jobs.push_front(job.judged(&self.rules));
             }
             Then::Retry(not_before) => {
-                let attempt = request.attempt.saturating_add(1);
-                let job = Job { not_before: Some(not_before), attempt, ..again() };
+                // The queue counts the tries too.
+                let task = Task { attempts: request.attempt, ..Task::clone(&request.task) };
+                let job = Job { not_before: Some(not_before), ..Job::new(&self.host, task, now) };
                 self.jobs.push_front(job.judged(&self.rules));
             }
         }
@@ -415,7 +425,8 @@ impl HostQueue {
     /// for grow no younger.
     fn robots_ended(&mut self, now: Timestamp) {
         let is_young = |fetched_at: Timestamp| fetched_at.distance(now) < ROBOTS_AGE_MAX;
-        if !matches!(*self.rules, Rules::Known { fetched_at, .. } if is_young(fetched_at)) {
+        let are_known = matches!(*self.rules, Rules::Known { .. } | Rules::Folded { .. });
+        if !are_known || !self.rules.asked_at().is_some_and(is_young) {
             self.rules_asked_at = Some(now);
         }
         if matches!(*self.rules, Rules::Unknown) {
@@ -423,7 +434,24 @@ impl HostQueue {
         }
     }
 
-    pub(crate) fn set_rules(&mut self, rules: Rules) {
+    /// The rules were fetched, or turned out to be unreachable.
+    pub(crate) fn set_robots(&mut self, robots: RobotsRecord) {
+        let rules = Rules::from_record(Some(&robots));
+        self.robots = Some(robots);
+        self.set_rules(rules);
+    }
+
+    /// What the queue keeps of its rules.
+    pub(crate) fn robots(&self) -> Option<&RobotsRecord> {
+        self.robots.as_ref()
+    }
+
+    /// Bytes of the rules' text.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.robots.as_ref().and_then(|robots| robots.rules.as_ref()).map_or(0, String::len)
+    }
+
+    fn set_rules(&mut self, rules: Rules) {
         self.due.set_delay(politeness::delay(self.spacing, rules.crawl_delay()));
         self.rules_asked_at = self.rules_asked_at.max(rules.asked_at());
         *self.rules = rules;
@@ -436,23 +464,21 @@ impl HostQueue {
 
     /// Reads the rules again, if they were given up and `are_wanted`.
     fn unfold_rules(&mut self, are_wanted: bool) {
-        if let (true, Rules::Known { robots, .. }) = (are_wanted, &mut *self.rules) {
-            robots.unfold();
+        if are_wanted && matches!(*self.rules, Rules::Folded { .. }) {
+            *self.rules = Rules::from_record(self.robots.as_ref());
         }
     }
 
     /// Gives the rules up but for their text.
     pub(crate) fn fold_rules(&mut self) {
-        if let Rules::Known { robots, .. } = &mut *self.rules {
-            robots.fold();
-        }
+        self.rules.fold();
     }
 
     /// What the rules take while they are at hand; 0 else.
     pub(crate) fn rules_bytes(&self) -> usize {
         match &*self.rules {
             Rules::Known { robots, .. } => robots.bytes(),
-            Rules::Unknown | Rules::Unreachable { .. } => 0,
+            Rules::Unknown | Rules::Folded { .. } | Rules::Unreachable { .. } => 0,
         }
     }
 

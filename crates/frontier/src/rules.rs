@@ -27,6 +27,13 @@ pub enum Rules {
         /// When they were fetched.
         fetched_at: Timestamp,
     },
+    /// They are known, but not at hand: to be read anew from their record before anything is judged.
+    Folded {
+        /// The pause they ask for.
+        crawl_delay: Option<Duration>,
+        /// When they were fetched.
+        fetched_at: Timestamp,
+    },
     /// They could not be had: nothing but robots.txt may be asked (RFC 9309 section 2.3.1.4).
     Unreachable {
         /// When that turned out.
@@ -46,11 +53,18 @@ impl Rules {
         }
     }
 
+    /// Gives up all but what the pace and their age follow from.
+    pub(crate) fn fold(&mut self) {
+        if let Self::Known { robots, fetched_at } = self {
+            *self = Self::Folded { crawl_delay: robots.crawl_delay(), fetched_at: *fetched_at };
+        }
+    }
+
     /// When they were last asked for; `None` if never.
     pub fn asked_at(&self) -> Option<Timestamp> {
         match self {
             Self::Unknown => None,
-            Self::Known { fetched_at, .. } => Some(*fetched_at),
+            Self::Known { fetched_at, .. } | Self::Folded { fetched_at, .. } => Some(*fetched_at),
             Self::Unreachable { since } => Some(*since),
         }
     }
@@ -59,6 +73,7 @@ impl Rules {
     pub fn crawl_delay(&self) -> Option<Duration> {
         match self {
             Self::Known { robots, .. } => robots.crawl_delay(),
+            Self::Folded { crawl_delay, .. } => *crawl_delay,
             Self::Unknown | Self::Unreachable { .. } => None,
         }
     }
@@ -69,7 +84,9 @@ impl Rules {
             return None;
         }
         match self {
-            Self::Unknown | Self::Unreachable { .. } => Some(SkipReason::RobotsUnreachable),
+            Self::Unknown | Self::Folded { .. } | Self::Unreachable { .. } => {
+                Some(SkipReason::RobotsUnreachable)
+            }
             Self::Known { robots, .. } if politeness::is_too_slow(robots.crawl_delay()) => {
                 Some(SkipReason::CrawlDelay)
             }

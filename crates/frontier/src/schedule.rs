@@ -5,6 +5,7 @@
 //! Hosts come in the order in which their next request became permitted, those that wait longest first, so every host
 //! makes progress.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +16,17 @@ use crate::due_times::DueTimes;
 use crate::host::{Host, HostId};
 use crate::host_queue::{Choice, HostQueue};
 use crate::outcome::SkipReason;
-use crate::rules::Rules;
 use crate::rules_at_hand::{self, RulesAtHand};
 use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
-use crate::work_queue::{LeasedHost, Loaded, Release};
+use crate::work_queue::{LeasedHost, Loaded, Release, RobotsRecord};
+
+/// Bytes that the texts of the rules of all hosts in work take together, besides those of hosts with something in flight. A
+/// host's own is at most about three times [`crate::robots::Robots::BYTES_MAX`].
+pub const TEXT_BYTES_MAX: usize = 64 << 20;
+
+/// Beyond so many, hosts that wait are given back and few others are lent.
+pub const TEXT_BYTES_WANTED: usize = TEXT_BYTES_MAX / 2;
 
 /// How fast hosts are asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,6 +127,8 @@ pub struct Schedule {
     places: HashMap<HostId, usize>,
     due: DueTimes,
     rules: RulesAtHand,
+    /// Bytes of the rules' texts of all hosts.
+    text_bytes: usize,
     in_flight: usize,
     /// Places that may want tasks, and places that may have nothing left; judged when their turn comes.
     hungry: VecDeque<usize>,
@@ -145,6 +154,7 @@ impl Schedule {
             places: HashMap::new(),
             due: DueTimes::default(),
             rules: RulesAtHand::default(),
+            text_bytes: 0,
             in_flight: 0,
             hungry: VecDeque::new(),
             idle: VecDeque::new(),
@@ -158,6 +168,7 @@ impl Schedule {
         if self.places.contains_key(&id) {
             return;
         }
+        self.text_bytes += queue.text_bytes();
         let place = self.hosts.insert(Placed {
             queue,
             choice: None,
@@ -269,9 +280,62 @@ impl Schedule {
     }
 
     /// The rules of a host were fetched, or turned out to be unreachable.
-    pub fn rules(&mut self, host: HostId, rules: Rules, now: Timestamp) {
-        self.change(host, now, |queue| queue.set_rules(rules));
+    pub fn rules(&mut self, host: HostId, robots: RobotsRecord, now: Timestamp) {
+        let (mut before, mut after) = (0, 0);
+        self.change(host, now, |queue| {
+            before = queue.text_bytes();
+            queue.set_robots(robots);
+            after = queue.text_bytes();
+        });
+        self.text_bytes = self.text_bytes + after - before;
         self.rules_used(host);
+    }
+
+    /// The rules of a host in work, as the queue keeps them; `None` where none were ever fetched.
+    pub fn robots(&self, host: HostId) -> Option<&RobotsRecord> {
+        self.hosts.get(*self.places.get(&host)?)?.queue.robots()
+    }
+
+    /// Whether `host` is in work.
+    pub fn has(&self, host: HostId) -> bool {
+        self.places.contains_key(&host)
+    }
+
+    /// Whether the texts of the hosts' rules leave room for those of many further hosts.
+    pub fn has_room_for_rules(&self) -> bool {
+        self.text_bytes < TEXT_BYTES_WANTED
+    }
+
+    /// Sees to it that hosts are given back with what they have to do where the texts of their rules take too much together:
+    /// beyond [`TEXT_BYTES_WANTED`] of those that wait for their pace, beyond [`TEXT_BYTES_MAX`] of those that wait for a
+    /// free worker too, the longest first. Gives the number of hosts chosen.
+    pub fn lighten(&mut self, now: Timestamp) -> usize {
+        if self.has_room_for_rules() {
+            return 0;
+        }
+        let spared = self.hosts.iter().filter(|(_, placed)| placed.queue.is_spared());
+        let mut bytes = self.text_bytes - spared.map(|(_, placed)| placed.queue.text_bytes()).sum::<usize>();
+        let free = self.hosts.iter().filter(|(_, placed)| placed.queue.can_be_spared());
+        let mut heavy: Vec<(bool, usize, usize)> =
+            free.map(|(place, placed)| (placed.waits(now), placed.queue.text_bytes(), place)).collect();
+        heavy.sort_unstable_by_key(|&heaviest| Reverse(heaviest));
+        let mut chosen = 0;
+        for (waits, text_bytes, place) in heavy {
+            if bytes < if waits { TEXT_BYTES_WANTED } else { TEXT_BYTES_MAX } {
+                continue;
+            }
+            bytes -= text_bytes;
+            chosen += 1;
+            self.give_back(place, now);
+        }
+        chosen
+    }
+
+    fn give_back(&mut self, place: usize, now: Timestamp) {
+        if let Some(placed) = self.hosts.get_mut(place) {
+            placed.queue.spare(placed.due_at().unwrap_or(now));
+            self.arrange(place, now);
+        }
     }
 
     /// A host asked for a rest: nothing of it starts before `until`.
@@ -300,18 +364,17 @@ impl Schedule {
     }
 
     /// Sees to it that about `n` hosts are given back with what they have to do, since others want them: of those that wait
-    /// for their pace so many that with those chosen before they are `n`; gives the number of these. They are
-    /// [idle](Self::idle) as soon as all that was settled ahead is settled.
-    pub fn spare(&mut self, n: usize, now: Timestamp) -> usize {
+    /// for their pace, and where no worker is free (`is_full`) of those that wait for one, so many that with those chosen
+    /// before they are `n`; gives the number of these. They are [idle](Self::idle) as soon as all that was settled ahead
+    /// is settled.
+    pub fn spare(&mut self, n: usize, is_full: bool, now: Timestamp) -> usize {
         let chosen = self.hosts.iter().filter(|(_, placed)| placed.queue.is_spared()).count();
-        let waits = |placed: &Placed| placed.due_at().is_some_and(|due_at| due_at > now);
-        let waiting = self.hosts.iter().filter(|(_, placed)| waits(placed) && placed.queue.can_be_spared());
+        let waits = |placed: &Placed| (is_full || placed.waits(now)) && placed.queue.can_be_spared();
+        let waiting = self.hosts.iter().filter(|(_, placed)| waits(placed));
         let more = n.saturating_sub(chosen);
         let places: Vec<usize> = waiting.map(|(place, _)| place).take(more).collect();
         for &place in &places {
-            let Some(placed) = self.hosts.get_mut(place) else { continue };
-            placed.queue.spare();
-            self.arrange(place, now);
+            self.give_back(place, now);
         }
         places.len()
     }
@@ -326,6 +389,7 @@ impl Schedule {
             if self.hosts.get(place).is_some_and(|placed| placed.queue.is_leaving()) {
                 self.places.remove(&release.host);
                 let placed = self.hosts.remove(place);
+                self.text_bytes -= placed.queue.text_bytes();
                 if let Some(rules_use) = placed.rules_use {
                     self.rules.forget(rules_use);
                 }
@@ -421,6 +485,11 @@ impl Placed {
     fn due_at(&self) -> Option<Timestamp> {
         self.choice.map(|choice| choice.permitted_at)
     }
+
+    /// Whether it waits for its pace, a rest or a backoff.
+    fn waits(&self, now: Timestamp) -> bool {
+        self.due_at().is_some_and(|due_at| due_at > now)
+    }
 }
 
 /// Whether that is the moment at which the host at `place` is due.
@@ -435,480 +504,4 @@ fn index(place: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::robots::Robots;
-    use crate::task::{REFRESH_DEPTH, TaskKind};
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn at(seconds: i64) -> Timestamp {
-        at_ms(seconds * 1_000)
-    }
-
-    fn at_ms(ms: i64) -> Timestamp {
-        Timestamp::from_micros(1_800_000_000_000_000 + ms * 1_000)
-    }
-
-    fn host(name: &str) -> Host {
-        Host::of(&url::Url::parse(&format!("https://{name}.example/")).unwrap()).unwrap()
-    }
-
-    fn leased(name: &str) -> LeasedHost {
-        LeasedHost {
-            host: host(name),
-            is_seed: true,
-            robots: None,
-            not_before: None,
-            busy_since: at(0),
-            asked_before: false,
-            inbox: 0,
-        }
-    }
-
-    fn task(name: &str, path: &str) -> Task {
-        let host = host(name);
-        let kind = if path == "/robots.txt" { TaskKind::Robots } else { TaskKind::Sitemap };
-        Task::new(&host, host.url(path), kind)
-    }
-
-    fn known(text: &str, fetched_at: Timestamp) -> Rules {
-        Rules::Known { robots: Robots::parse(text.as_bytes(), "crawler"), fetched_at }
-    }
-
-    fn load(schedule: &mut Schedule, name: &str, paths: &[&str], now: Timestamp) {
-        assert!(schedule.hungry(10).iter().any(|(id, _)| *id == host(name).id()), "{name} wants tasks");
-        let tasks = paths.iter().map(|path| task(name, path)).collect();
-        schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, now);
-    }
-
-    /// A schedule with one host whose rules are known and which has these tasks.
-    fn with_host(text: &str, lanes: usize, paths: &[&str]) -> Schedule {
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: lanes }, at(0));
-        schedule.admit(leased("a"), at(0));
-        load(&mut schedule, "a", paths, at(0));
-        schedule.rules(host("a").id(), known(text, at(0)), at(0));
-        schedule
-    }
-
-    fn started(next: Next) -> Request {
-        match next {
-            Next::Start(request) => request,
-            other => panic!("not started: {other:?}"),
-        }
-    }
-
-    fn path(request: &Request) -> &str {
-        request.url().strip_prefix(&request.host.to_string()).unwrap()
-    }
-
-    fn assert_waits(next: &Next, until: Option<Timestamp>) {
-        assert!(matches!(next, Next::Wait(moment) if *moment == until), "{next:?}, expected {until:?}");
-    }
-
-    #[test]
-    fn a_request_leaves_one_delay_after_the_start_before_it() {
-        let mut schedule = with_host("", 1, &["/1", "/2"]);
-        let first = started(schedule.next(at(5)));
-        assert_eq!(
-            (path(&first), first.attempt, first.begun_at, first.permitted_at),
-            ("/1", 1, at(0), at(0))
-        );
-        assert_waits(&schedule.next(at(5)), None);
-        schedule.settle(&first, Then::Done, at_ms(5_300));
-        assert_waits(&schedule.next(at_ms(5_300)), Some(at(6)));
-        let second = started(schedule.next(at(7)));
-        assert_eq!((path(&second), second.begun_at, second.permitted_at), ("/2", at_ms(5_300), at(6)));
-    }
-
-    #[test]
-    fn the_pace_counts_from_the_real_start() {
-        let mut schedule = with_host("", 1, &["/1", "/2"]);
-        let first = started(schedule.next(at(0)));
-        schedule.started(&first, at_ms(400));
-        schedule.settle(&first, Then::Done, at_ms(500));
-        assert_waits(&schedule.next(at_ms(500)), Some(at_ms(1_400)));
-    }
-
-    #[test]
-    fn lanes_bound_what_is_in_flight_and_do_not_hurry_the_pace() {
-        let mut schedule = with_host("", 2, &["/1", "/2", "/3"]);
-        let first = started(schedule.next(at(0)));
-        assert_waits(&schedule.next(at(0)), Some(at(1)));
-        let second = started(schedule.next(at(1)));
-        assert_ne!(first.lane, second.lane);
-        assert_waits(&schedule.next(at(9)), None);
-        schedule.settle(&first, Then::Done, at(9));
-        assert_eq!(started(schedule.next(at(9))).lane, first.lane);
-    }
-
-    #[test]
-    fn a_host_without_rules_is_asked_for_them_first_though_no_queue_says_so() {
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 2 }, at(0));
-        schedule.admit(leased("a"), at(0));
-        load(&mut schedule, "a", &["/1"], at(0));
-        let robots = started(schedule.next(at(0)));
-        assert_eq!((path(&robots), robots.task.depth), ("/robots.txt", REFRESH_DEPTH));
-        assert_waits(&schedule.next(at(5)), None);
-        schedule.settle(&robots, Then::Retry(at(10)), at(5));
-        let again = started(schedule.next(at(10)));
-        assert_eq!((path(&again), again.attempt), ("/robots.txt", 2));
-        schedule.rules(host("a").id(), known("User-agent: *\nCrawl-delay: 7", at(11)), at(11));
-        schedule.settle(&again, Then::Done, at(11));
-        assert_waits(&schedule.next(at(11)), Some(at(17)));
-        assert_eq!(path(&started(schedule.next(at(17)))), "/1");
-    }
-
-    #[test]
-    fn the_robots_task_of_a_seed_serves_for_its_rules() {
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-        schedule.admit(leased("a"), at(0));
-        load(&mut schedule, "a", &["/robots.txt", "/1"], at(0));
-        assert_eq!(*started(schedule.next(at(0))).task, task("a", "/robots.txt"));
-    }
-
-    #[test]
-    fn rules_are_asked_for_again_after_a_day_and_an_old_copy_may_serve() {
-        let mut schedule = with_host("", 1, &["/1", "/2", "/3"]);
-        let day = 24 * 60 * 60;
-        let robots = started(schedule.next(at(day)));
-        assert_eq!(path(&robots), "/robots.txt");
-        schedule.rules(host("a").id(), known("", at(0)), at(day));
-        schedule.settle(&robots, Then::Done, at(day));
-        assert_eq!(path(&started(schedule.next(at(day + 1)))), "/1");
-    }
-
-    #[test]
-    fn what_the_rules_forbid_is_skipped_without_pace() {
-        let mut schedule = with_host("User-agent: *\nDisallow: /x", 1, &["/1", "/x1", "/x2"]);
-        let first = started(schedule.next(at(0)));
-        schedule.settle(&first, Then::Done, at_ms(100));
-        for _ in 0..2 {
-            let Next::Skip(skipped, SkipReason::RobotsDisallowed) = schedule.next(at_ms(100)) else {
-                panic!()
-            };
-            assert_waits(&schedule.next(at_ms(100)), None);
-            schedule.settle(&skipped, Then::Done, at_ms(100));
-        }
-        assert_eq!(schedule.idle().len(), 1);
-    }
-
-    #[test]
-    fn a_host_that_wants_a_day_between_requests_is_skipped_at_once() {
-        let mut schedule = with_host("User-agent: *\nCrawl-delay: 86400", 1, &["/1"]);
-        assert!(matches!(schedule.next(at(0)), Next::Skip(_, SkipReason::CrawlDelay)));
-    }
-
-    #[test]
-    fn unreachable_rules_skip_all_but_robots_txt() {
-        let mut schedule = with_host("", 1, &["/1", "/robots.txt"]);
-        schedule.rules(host("a").id(), Rules::Unreachable { since: at(0) }, at(0));
-        let Next::Skip(skipped, SkipReason::RobotsUnreachable) = schedule.next(at(0)) else { panic!() };
-        schedule.settle(&skipped, Then::Done, at(0));
-        assert_eq!(path(&started(schedule.next(at(0)))), "/robots.txt");
-    }
-
-    #[test]
-    fn rules_that_nobody_told_are_unreachable() {
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-        schedule.admit(leased("a"), at(0));
-        load(&mut schedule, "a", &["/1"], at(0));
-        let robots = started(schedule.next(at(0)));
-        schedule.settle(&robots, Then::Done, at(1));
-        assert!(matches!(schedule.next(at(1)), Next::Skip(_, SkipReason::RobotsUnreachable)));
-    }
-
-    #[test]
-    fn hops_go_first_and_are_judged_too() {
-        let mut schedule = with_host("User-agent: *\nDisallow: /x", 1, &["/1", "/2"]);
-        let first = started(schedule.next(at(0)));
-        schedule.settle(&first, Then::Follow("https://a.example/moved".to_owned(), 1), at(0));
-        let hop = started(schedule.next(at(1)));
-        assert_eq!((path(&hop), hop.hop, hop.attempt, &hop.task), ("/moved", 1, 1, &first.task));
-        schedule.settle(&hop, Then::Follow("https://a.example/x".to_owned(), 2), at(1));
-        let Next::Skip(hop, SkipReason::RobotsDisallowed) = schedule.next(at(1)) else { panic!() };
-        assert_eq!((path(&hop), hop.hop), ("/x", 2));
-    }
-
-    #[test]
-    fn others_go_on_while_a_retry_waits() {
-        let mut schedule = with_host("", 1, &["/1", "/2"]);
-        let first = started(schedule.next(at(0)));
-        schedule.settle(&first, Then::Retry(at(30)), at(0));
-        let second = started(schedule.next(at(1)));
-        assert_eq!(path(&second), "/2");
-        schedule.settle(&second, Then::Done, at(2));
-        assert_eq!(schedule.waiting_for(at(3)).retry, 1);
-        let again = started(schedule.next(at(30)));
-        assert_eq!((path(&again), again.attempt, again.begun_at), ("/1", 2, at(2)));
-    }
-
-    #[test]
-    fn a_rest_holds_the_whole_host() {
-        let mut schedule = with_host("", 1, &["/1", "/2"]);
-        let first = started(schedule.next(at(0)));
-        schedule.rest(host("a").id(), at(50), at(0));
-        schedule.settle(&first, Then::Retry(at(50)), at(0));
-        assert_waits(&schedule.next(at(49)), Some(at(50)));
-        assert_eq!(schedule.waiting_for(at(49)), WaitingFor { rest: 1, ..WaitingFor::default() });
-        started(schedule.next(at(50)));
-    }
-
-    #[test]
-    fn a_parked_host_starts_nothing_and_is_given_back_with_its_date() {
-        let mut schedule = with_host("", 1, &["/1", "/2"]);
-        let first = started(schedule.next(at(0)));
-        schedule.park(host("a").id(), at(9_000), at(1));
-        assert!(schedule.idle().is_empty(), "a request is in flight");
-        schedule.settle(&first, Then::Retry(at(9_000)), at(1));
-        assert_waits(&schedule.next(at(9_000)), None);
-        let release = schedule.idle().remove(0);
-        assert_eq!((release.not_before, release.parked), (Some(at(9_000)), true));
-        schedule.released(&[release], &[], at(1));
-        assert!(schedule.is_empty());
-    }
-
-    #[test]
-    fn a_host_that_a_lost_session_may_have_asked_waits_one_delay() {
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-        let record = record("User-agent: *\nCrawl-delay: 5", at(-10));
-        schedule.admit(LeasedHost { robots: Some(record), asked_before: true, ..leased("a") }, at(0));
-        load(&mut schedule, "a", &["/1"], at(0));
-        assert_waits(&schedule.next(at(0)), Some(at(5)));
-    }
-
-    fn record(text: &str, fetched_at: Timestamp) -> crate::work_queue::RobotsRecord {
-        let rules = Some(Robots::parse(text.as_bytes(), "crawler").to_text());
-        crate::work_queue::RobotsRecord { fetched_at, rules, validator: crate::Validator::default() }
-    }
-
-    #[test]
-    fn rules_that_an_earlier_session_fetched_serve_until_they_are_a_day_old() {
-        const DAY_S: i64 = 24 * 60 * 60;
-        for (age_s, path_asked) in [(DAY_S - 1, "/1"), (DAY_S, "/robots.txt"), (0, "/1")] {
-            let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-            schedule.admit(LeasedHost { robots: Some(record("", at(-age_s))), ..leased("a") }, at(0));
-            load(&mut schedule, "a", &["/1"], at(0));
-            assert_eq!(path(&started(schedule.next(at(0)))), path_asked, "{age_s} s old");
-        }
-    }
-
-    #[test]
-    fn rules_of_an_unknown_age_are_asked_for_again_and_the_host_waits_one_delay() {
-        // The clock was set back by two days since they were fetched.
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-        let known = record("User-agent: *\nCrawl-delay: 5", at(2 * 24 * 60 * 60));
-        schedule.admit(LeasedHost { robots: Some(known), ..leased("a") }, at(0));
-        load(&mut schedule, "a", &["/1"], at(0));
-        assert_waits(&schedule.next(at(0)), Some(at(5)));
-        assert_eq!(path(&started(schedule.next(at(5)))), "/robots.txt");
-    }
-
-    #[test]
-    fn rules_of_ten_thousand_hosts_take_bounded_memory_and_go_on_being_obeyed() {
-        const HOSTS: usize = 10_000;
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-        let mut rules: String = (0..60).map(|n| format!("Disallow: /private/{n}\n")).collect();
-        rules.insert_str(0, "User-agent: *\nDisallow: /x\n");
-        let rules = record(&rules, at(-1));
-        let names: Vec<String> = (0..HOSTS).map(|n| format!("h{n}")).collect();
-        for name in &names {
-            schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(name) }, at(0));
-            assert!(schedule.rules.bytes() <= rules_at_hand::BYTES_MAX);
-        }
-        let at_hand = schedule.hosts.iter().filter(|(_, placed)| placed.queue.rules_bytes() > 0).count();
-        assert!(at_hand > 1_000 && at_hand < HOSTS / 2, "{at_hand} of {HOSTS}");
-        schedule.hungry(HOSTS);
-        // The first have given up their rules, the last have not.
-        for name in [&names[0], &names[HOSTS - 1]] {
-            let tasks = vec![task(name, "/x/1"), task(name, "/open")];
-            schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, at(0));
-            assert!(matches!(schedule.next(at(0)), Next::Skip(_, SkipReason::RobotsDisallowed)));
-        }
-    }
-
-    #[test]
-    fn a_clock_set_forward_saves_up_no_burst() {
-        // A year passed by the clock since the last request: each still waits for one delay.
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-        let known = record("", at(-10));
-        let lent = LeasedHost {
-            robots: Some(known),
-            asked_before: true,
-            not_before: Some(at(-31_536_000)),
-            ..leased("a")
-        };
-        schedule.admit(lent, at(0));
-        load(&mut schedule, "a", &["/1", "/2", "/3"], at(0));
-        for second in 1..=3 {
-            assert_waits(&schedule.next(at_ms(second * 1_000 - 1)), Some(at(second)));
-            let request = started(schedule.next(at(second)));
-            schedule.settle(&request, Then::Done, at(second));
-        }
-    }
-
-    #[test]
-    fn a_task_that_a_wrong_clock_put_off_waits_no_longer_than_a_rest_within_a_run() {
-        let mut schedule = with_host("", 1, &[]);
-        schedule.woken(host("a").id(), at(0));
-        let far = Task { not_before: Some(at(31_536_000)), attempts: 1, ..task("a", "/1") };
-        assert_eq!(schedule.hungry(1).len(), 1);
-        schedule.load(
-            Loaded { host: host("a").id(), inbox: 1, busy_since: Some(at(0)), tasks: vec![far] },
-            at(0),
-        );
-        assert_waits(&schedule.next(at(0)), Some(at(120)));
-    }
-
-    #[test]
-    fn hosts_permitted_longest_come_first() {
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-        for (name, not_before) in [("a", 3), ("b", 1), ("c", 2)] {
-            schedule.admit(LeasedHost { not_before: Some(at(not_before)), ..leased(name) }, at(0));
-        }
-        assert_eq!(schedule.hungry(10).len(), 3);
-        for name in ["a", "b", "c"] {
-            schedule.load(
-                Loaded { host: host(name).id(), inbox: 0, busy_since: None, tasks: vec![task(name, "/1")] },
-                at(0),
-            );
-        }
-        let order: Vec<String> =
-            (0..3).map(|_| started(schedule.next(at(10))).host.name().to_owned()).collect();
-        assert_eq!(order, ["b.example", "c.example", "a.example"]);
-        assert_eq!((schedule.in_flight(), schedule.waiting_for(at(10)).answer), (3, 3));
-    }
-
-    #[test]
-    fn few_tasks_are_held_and_more_are_asked_for_in_time() {
-        let mut schedule = Schedule::new(Pace { spacing: Duration::ZERO, host_concurrency: 1 }, at(0));
-        schedule.admit(leased("a"), at(0));
-        assert_eq!(schedule.hungry(10), [(host("a").id(), 9)]);
-        assert!(schedule.hungry(10).is_empty(), "asked already");
-        let tasks: Vec<Task> = (0..9).map(|n| task("a", &format!("/{n}"))).collect();
-        schedule
-            .load(Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks.clone() }, at(0));
-        schedule.rules(host("a").id(), known("", at(0)), at(0));
-        for _ in 0..7 {
-            assert!(schedule.hungry(10).is_empty());
-            let request = started(schedule.next(at(0)));
-            schedule.settle(&request, Then::Done, at(0));
-        }
-        let request = started(schedule.next(at(0)));
-        assert_eq!(schedule.hungry(10), [(host("a").id(), 2 + 9)], "what is held comes again");
-        // Its outcome is committed after the queue was read: it must not be done again.
-        schedule.settle(&request, Then::Done, at(0));
-        schedule.load(
-            Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks[7..].to_vec() },
-            at(0),
-        );
-        assert_eq!(*started(schedule.next(at(0))).task, tasks[8]);
-        assert!(schedule.hungry(10).is_empty(), "that was all");
-    }
-
-    #[test]
-    fn a_host_with_nothing_left_is_given_back_once_and_stays_if_it_has_new_tasks() {
-        let mut schedule = with_host("", 1, &["/1"]);
-        let request = started(schedule.next(at(0)));
-        schedule.settle(&request, Then::Done, at(2));
-        let offered = schedule.idle();
-        assert_eq!(
-            offered,
-            [Release { host: host("a").id(), inbox: 1, not_before: Some(at(1)), parked: false }]
-        );
-        assert!(schedule.idle().is_empty() && schedule.hungry(10).is_empty());
-        schedule.woken(host("a").id(), at(5));
-        schedule.released(&offered, &[host("a").id()], at(6));
-        load(&mut schedule, "a", &["/2"], at(7));
-        let request = started(schedule.next(at(7)));
-        assert_eq!(
-            (request.begun_at, request.permitted_at),
-            (at(5), at(5)),
-            "it had nothing to do from 2 to 5"
-        );
-    }
-
-    #[test]
-    fn a_host_that_was_done_while_it_was_asked_for_more_begins_anew() {
-        let mut schedule = with_host("", 1, &["/1"]);
-        let request = started(schedule.next(at(0)));
-        schedule.woken(host("a").id(), at(1));
-        assert_eq!(schedule.hungry(10).len(), 1);
-        schedule.settle(&request, Then::Done, at(2));
-        schedule.woken(host("a").id(), at(5));
-        let loaded = |busy_since, tasks| Loaded { host: host("a").id(), inbox: 2, busy_since, tasks };
-        // Read before the new task was committed.
-        schedule.load(loaded(None, Vec::new()), at(6));
-        assert_eq!(schedule.hungry(10).len(), 1);
-        schedule.load(loaded(Some(at(5)), vec![task("a", "/2")]), at(7));
-        assert_eq!(started(schedule.next(at(7))).begun_at, at(5), "it had nothing to do from 2 to 5");
-    }
-
-    #[test]
-    fn a_task_settled_ahead_frees_its_lane_and_keeps_its_host() {
-        let mut schedule = with_host("", 1, &["/1"]);
-        let request = started(schedule.next(at(0)));
-        schedule.settle_ahead(&request, at(1));
-        assert_eq!(schedule.in_flight(), 0);
-        assert!(schedule.idle().is_empty(), "the queue does not know of it yet");
-        schedule.woken(host("a").id(), at(2));
-        assert_eq!(
-            schedule.hungry(10),
-            [(host("a").id(), 1 + 9)],
-            "what the queue does not know comes again"
-        );
-        let tasks = vec![task("a", "/1"), task("a", "/2")];
-        schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
-        let second = started(schedule.next(at(2)));
-        assert_eq!(path(&second), "/2");
-        schedule.settle(&request, Then::Done, at(3));
-        assert_eq!(schedule.in_flight(), 1, "the lane is the second one's");
-        schedule.settle(&second, Then::Done, at(3));
-        assert_eq!(schedule.idle().len(), 1);
-    }
-
-    #[test]
-    fn a_task_recorded_while_more_are_loaded_is_not_asked_again() {
-        let mut schedule = with_host("", 1, &["/1"]);
-        let request = started(schedule.next(at(0)));
-        schedule.settle_ahead(&request, at(1));
-        schedule.woken(host("a").id(), at(1));
-        assert_eq!(schedule.hungry(10).len(), 1);
-        schedule.settle(&request, Then::Done, at(2));
-        // Read before it was recorded.
-        let tasks = vec![task("a", "/1")];
-        schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
-        assert_waits(&schedule.next(at(9)), None);
-        assert_eq!(schedule.idle().len(), 1);
-    }
-
-    #[test]
-    fn a_host_that_waits_for_its_pace_can_be_spared_with_its_tasks() {
-        let mut schedule = with_host("", 1, &["/1", "/2"]);
-        let request = started(schedule.next(at(0)));
-        schedule.spare(9, at(0));
-        assert_waits(&schedule.next(at(0)), None);
-        schedule.settle_ahead(&request, at(0));
-        schedule.spare(9, at(1));
-        assert_waits(&schedule.next(at(0)), Some(at(1)));
-        schedule.spare(9, at(0));
-        assert_waits(&schedule.next(at(9)), None);
-        assert!(schedule.idle().is_empty(), "what it brought is not recorded");
-        schedule.settle(&request, Then::Done, at(0));
-        let spared = schedule.idle();
-        assert_eq!(
-            spared,
-            [Release { host: host("a").id(), inbox: 1, not_before: Some(at(1)), parked: false }]
-        );
-        schedule.released(&spared, &[host("a").id()], at(1));
-        load(&mut schedule, "a", &["/2"], at(2));
-        assert_eq!(path(&started(schedule.next(at(2)))), "/2", "it stayed, since it had new tasks");
-    }
-
-    #[test]
-    fn a_task_read_under_another_url_is_not_asked() {
-        let mut schedule = with_host("", 1, &["/1", "/2"]);
-        schedule.forget(task("a", "/1").id, at(0));
-        assert_eq!(path(&started(schedule.next(at(0)))), "/2");
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
         return unreachable(context, answer, answer.error.unwrap_or(ErrorKind::Protocol));
     };
     match status {
-        200..=299 => match answer.error.filter(is_of_network) {
+        200..=299 => match answer.error.filter(is_unread) {
             Some(error) => unreachable(context, answer, error),
             None => read(context, answer),
         },
@@ -45,10 +45,10 @@ pub fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
     Some(ruled(context, &robots, known.clone(), Outcome::NotModified))
 }
 
-/// Whether the file did not come whole, so that a rule may be missing. A file over the ceiling has been read as
-/// far as RFC 9309 section 2.5 asks; one that cannot be understood holds no rules.
-fn is_of_network(error: &ErrorKind) -> bool {
-    !matches!(error, ErrorKind::TooLarge | ErrorKind::Decode | ErrorKind::Parse | ErrorKind::NotASitemap)
+/// Whether the file did not come whole or in a coding that is not undone, so that a rule may be missing. A file over the
+/// ceiling has been read as far as RFC 9309 section 2.5 asks; one that is no robots.txt holds no rules.
+fn is_unread(error: &ErrorKind) -> bool {
+    !matches!(error, ErrorKind::TooLarge | ErrorKind::Parse | ErrorKind::NotASitemap)
 }
 
 fn was_asked_with(cached: &RobotsRecord) -> bool {
@@ -170,11 +170,27 @@ mod tests {
 
     #[test]
     fn an_empty_answer_or_one_that_is_no_text_holds_no_rules() {
-        for answer in [status(204), status(200), Answer { error: Some(ErrorKind::Decode), ..status(200) }] {
+        for answer in [status(204), status(200), Answer { error: Some(ErrorKind::Parse), ..status(200) }] {
             let conclusion = Asked::robots().answered(&answer);
             assert!(matches!(conclusion.ended(), Outcome::Fetched(_)));
             assert!(allows(&conclusion, "/any"));
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_decoded_forbids_everything_at_once() {
+        let conclusion = Asked::robots().answered(&Answer { error: Some(ErrorKind::Decode), ..status(200) });
+        assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::Decode));
+        assert_eq!(conclusion.robots.map(|record| record.rules), Some(None));
+    }
+
+    #[test]
+    fn a_host_that_rests_costs_a_try_without_being_asked() {
+        let conclusion = Asked::robots().answered(&Answer::resting(after(100)));
+        assert_eq!(conclusion.ended(), &Outcome::Retry(after(100)));
+        assert_eq!(conclusion.rest_until, Some(after(100)));
+        let conclusion = Asked::robots().answered(&Answer::resting(after(1_000)));
+        assert_eq!(conclusion.park_until, Some(after(1_000)));
     }
 
     #[test]

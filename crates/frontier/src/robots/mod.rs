@@ -41,8 +41,6 @@ pub struct Robots {
     /// Whom the file was read for, in lower case; empty where the rules are anyone's.
     product_token: String,
     rules: Arc<RuleSet>,
-    /// The text of all this, while it is not at hand.
-    folded: Option<Box<str>>,
     sitemaps: Vec<String>,
     crawl_delay: Option<Duration>,
 }
@@ -78,7 +76,7 @@ impl Robots {
 
     fn new(rules: Vec<Rule>, sitemaps: Vec<String>, crawl_delay: Option<Duration>) -> Robots {
         let product_token = String::new();
-        Robots { product_token, rules: Arc::new(RuleSet::new(rules)), folded: None, sitemaps, crawl_delay }
+        Robots { product_token, rules: Arc::new(RuleSet::new(rules)), sitemaps, crawl_delay }
     }
 
     /// Whether `url` may be fetched: the longest rule that matches its path and query decides, Allow wins a tie, and
@@ -86,17 +84,13 @@ impl Robots {
     ///
     /// That `url` is on the host of these rules is the caller's to know.
     pub fn allows(&self, url: &Url) -> bool {
-        if let Some(text) = &self.folded {
-            return Robots::from_text(text).allows(url);
-        }
         let target = percent::target(url);
         target == "/robots.txt" || self.rules.allow(&target)
     }
 
     /// The values of the Sitemap lines in their order: trimmed, without fragment, each once, relative ones as written.
     ///
-    /// They hold for every crawler (sitemaps.org), whichever group they stand in. None of them is at hand while the rules
-    /// lie folded in the schedule.
+    /// They hold for every crawler (sitemaps.org), whichever group they stand in.
     pub fn sitemaps(&self) -> &[String] {
         &self.sitemaps
     }
@@ -112,31 +106,13 @@ impl Robots {
     ///
     /// At most about three times [`Robots::BYTES_MAX`], when every octet had to be percent-encoded.
     pub fn to_text(&self) -> String {
-        self.folded.as_ref().map_or_else(|| text::write(self), |text| text.to_string())
+        text::write(self)
     }
 
-    /// Gives up all but the text and the Crawl-delay; a question reads the text anew, for itself.
-    pub(crate) fn fold(&mut self) {
-        if self.folded.is_none() {
-            let folded = Some(self.to_text().into());
-            *self = Robots { folded, crawl_delay: self.crawl_delay, ..Robots::allow_all() };
-        }
-    }
-
-    /// Reads the text again, if that is all there is.
-    pub(crate) fn unfold(&mut self) {
-        if let Some(text) = self.folded.take() {
-            *self = Robots::from_text(&text);
-        }
-    }
-
-    /// About how much memory it takes, but for what a folded one does: 0 then.
+    /// About how much memory it takes.
     pub(crate) fn bytes(&self) -> usize {
         /// Of a rule besides its pattern: twice a text's head, a number, and what allocating costs.
         const RULE_BYTES: usize = 128;
-        if self.folded.is_some() {
-            return 0;
-        }
         // texting_robots holds each pattern once more.
         let rules = self.rules.rules().iter().map(|rule| RULE_BYTES + 2 * rule.pattern.len());
         let sitemaps = self.sitemaps.iter().map(|sitemap| size_of::<String>() + sitemap.len());

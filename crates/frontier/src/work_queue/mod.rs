@@ -1,5 +1,6 @@
 //! The durable queue of tasks: one narrow trait, the nouns of its calls, and its in-memory model.
 
+mod changes;
 mod model;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
@@ -9,6 +10,7 @@ use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
+pub use changes::{Change, Changes, Known, TaskState, TotalsChange, Touched};
 pub use model::{ModelQueue, REAPED_REST, RENEWAL_MARGIN};
 pub use wall_time::{busy_us, set_back_by, shared_busy_us};
 
@@ -117,7 +119,7 @@ pub struct Release {
     pub host: HostId,
     /// The mark of the last load: where it is no longer the queue's, the host has new tasks and stays lent.
     pub inbox: u64,
-    /// No request may leave before this.
+    /// No request may leave before this; a later moment that the queue knows stays.
     pub not_before: Option<Timestamp>,
     /// Whether it is put aside until `not_before`, which may be long after this crawl has ended.
     pub parked: bool,
@@ -142,7 +144,7 @@ pub struct HostRest {
     pub until: Timestamp,
 }
 
-/// The bytes that a commit adds to an open segment.
+/// The bytes that a commit adds to an open segment, or a whole one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SegmentRef {
     /// The file's name within `segments/`.
@@ -155,6 +157,9 @@ pub struct SegmentRef {
     pub rows: u64,
     /// CRC-32C of the added bytes.
     pub crc32c: u32,
+    /// Of a whole one that holds the rows of the last ones of its session too: the number of the first of those. From it on
+    /// they are registered no longer.
+    pub replaces_from: Option<u32>,
 }
 
 /// What a session used up so far: clocks of process and machine since its start.
@@ -369,7 +374,7 @@ pub trait WorkQueue: Send + Sync + 'static {
         commit: Commit,
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-    /// Takes hosts back, with `not_before` and `parked` as given; answers with those that stay lent, unchanged, because
+    /// Takes hosts back, see [`HostRecord::give_back`]; answers with those that stay lent, unchanged, because
     /// they have new tasks. Hosts not lent to this session are passed over.
     fn release(
         &self,

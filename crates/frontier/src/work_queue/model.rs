@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, SegmentRef,
-    Session, SessionRecord, Usage, WorkQueue, set_back_by,
+    Session, SessionRecord, TaskState, Usage, WorkQueue, set_back_by,
 };
 use crate::account::Account;
 use crate::fetch_record::{FetchRecord, SessionId};
@@ -46,14 +46,6 @@ struct State {
     /// Requests by number of session and of commit.
     fetches: BTreeMap<(u32, u64), Vec<FetchRecord>>,
     segments: Vec<SegmentRef>,
-}
-
-enum TaskState {
-    Pending(Task),
-    /// Came to an outcome.
-    Done(Task, Outcome),
-    /// Never a task: the URL under which another task was read.
-    ReadAs,
 }
 
 /// The session that calls, and when.
@@ -158,7 +150,8 @@ impl WorkQueue for ModelQueue {
     async fn are_done(&self, session: &Session, tasks: &[TaskId]) -> Result<Vec<bool>, QueueError> {
         let state = self.state();
         self.caller(&state, session)?;
-        let is_done = |task| matches!(state.tasks.get(task), Some(TaskState::Done(..) | TaskState::ReadAs));
+        let is_done =
+            |task| matches!(state.tasks.get(task), Some(TaskState::Done { .. } | TaskState::ReadAs));
         Ok(tasks.iter().map(is_done).collect())
     }
 
@@ -172,7 +165,7 @@ impl WorkQueue for ModelQueue {
         self.caller(&state, session)?;
         let later = state.tasks.iter().filter(|(id, _)| Some(**id) > after);
         let given_up = later.filter_map(|(&id, state)| match state {
-            TaskState::Done(task, outcome) => GivenUp::of(id, task.kind, outcome),
+            TaskState::Done { task, outcome } => GivenUp::of(id, task.kind, outcome),
             TaskState::Pending(_) | TaskState::ReadAs => None,
         });
         Ok(given_up.take(n).collect())
@@ -287,7 +280,7 @@ impl State {
         let tasks = self.tasks.range(TaskId { host, url: 0 }..=TaskId { host, url: u128::MAX });
         tasks.filter_map(|(_, state)| match state {
             TaskState::Pending(task) => Some(task),
-            TaskState::Done(..) | TaskState::ReadAs => None,
+            TaskState::Done { .. } | TaskState::ReadAs => None,
         })
     }
 
@@ -301,8 +294,7 @@ impl State {
             return false;
         }
         self.leases.remove(&release.host);
-        record.not_before = release.not_before;
-        record.parked = release.parked;
+        record.give_back(release, caller.now);
         caller.keep_time(record, &self.sessions);
         true
     }
@@ -393,7 +385,7 @@ impl State {
             task.not_before = Some(not_before);
         } else {
             let task = task.clone();
-            self.tasks.insert(outcome.task, TaskState::Done(task, outcome.outcome.clone()));
+            self.tasks.insert(outcome.task, TaskState::Done { task, outcome: outcome.outcome.clone() });
         }
         if let Some(account) = self.account(outcome.task.host, touched) {
             account.settle(kind, outcome);
@@ -419,13 +411,13 @@ impl State {
                 };
                 self.settle(&duplicate, touched);
             }
-            Some(TaskState::Done(..) | TaskState::ReadAs) => {}
+            Some(TaskState::Done { .. } | TaskState::ReadAs) => {}
         }
     }
 
     /// What was given up is pending again; anything else stays as it is.
     fn reopen(&mut self, id: TaskId, touched: &mut BTreeSet<HostId>) {
-        let Some(TaskState::Done(task, outcome)) = self.tasks.get(&id) else { return };
+        let Some(TaskState::Done { task, outcome }) = self.tasks.get(&id) else { return };
         if GivenUp::of(id, task.kind, outcome).is_none() {
             return;
         }
@@ -519,72 +511,4 @@ fn unite(named_by: &mut Vec<HostId>, more: &[HostId]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    use super::*;
-    use crate::work_queue::suite::{HandClock, Harness};
-
-    /// The model's futures never wait.
-    fn at_once<F: Future>(future: F) -> F::Output {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => output,
-            Poll::Pending => panic!("the model waits"),
-        }
-    }
-
-    struct Model<const SHARED: bool> {
-        queue: ModelQueue,
-        clock: Arc<HandClock>,
-    }
-
-    impl<const SHARED: bool> Harness for Model<SHARED> {
-        type Queue = ModelQueue;
-        const SESSION_TTL: Option<Duration> = if SHARED { Some(Duration::from_secs(60)) } else { None };
-
-        fn block_on<F: Future>(future: F) -> F::Output {
-            at_once(future)
-        }
-
-        async fn fresh(bounds: QueueBounds) -> Self {
-            let clock = HandClock::at(Timestamp::from_micros(1_000_000_000));
-            let queue = match Self::SESSION_TTL {
-                Some(ttl) => ModelQueue::shared(clock.clone(), bounds, ttl),
-                None => ModelQueue::new(clock.clone(), bounds),
-            };
-            Self { queue, clock }
-        }
-
-        fn queue(&self) -> &ModelQueue {
-            &self.queue
-        }
-
-        async fn reopen(&mut self) {}
-
-        fn now(&self) -> Timestamp {
-            self.clock.now()
-        }
-
-        fn advance(&self, span: Duration) {
-            self.clock.advance(span);
-        }
-
-        async fn hosts(&mut self) -> Vec<HostRecord> {
-            self.queue.hosts()
-        }
-
-        async fn fetches(&mut self) -> Vec<FetchRecord> {
-            self.queue.fetches()
-        }
-    }
-
-    mod on_one_machine {
-        crate::work_queue_suite!(super::Model<false>);
-    }
-
-    mod on_many_machines {
-        crate::work_queue_suite!(super::Model<true>);
-    }
-}
+mod tests;

@@ -9,8 +9,14 @@
     reason = "test code, built only with the feature `suite` or for tests"
 )]
 
-mod cases;
+mod commits;
 mod comparison;
+mod found;
+mod leases;
+mod outcomes;
+mod rests;
+mod sessions;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,8 +24,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-pub use cases::*;
+pub use commits::*;
 pub use comparison::it_behaves_as_the_model_under_random_commands;
+pub use found::*;
+pub use leases::*;
+pub use outcomes::*;
+pub use rests::*;
+pub use sessions::*;
+pub use totals::*;
 
 use super::{
     Commit, Counts, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, RobotsRecord, Session,
@@ -124,6 +136,7 @@ macro_rules! work_queue_suite {
             a_retry_stays_pending_with_its_time,
             a_parked_host_is_not_lent_before_its_date,
             a_rest_outlives_the_session_that_was_asked_for_it,
+            a_rest_of_which_the_borrower_does_not_know_outlives_its_giving_back,
             a_long_rest_puts_the_host_of_a_lost_session_aside,
             a_final_url_counts_as_read,
             an_outcome_of_a_task_that_is_not_pending_changes_nothing,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{HostRecord, Session, SessionRecord};
+use super::{HostRecord, Release, Session, SessionRecord};
 use crate::bounds::RETRY_AFTER_MAX;
 use crate::politeness::CRAWL_DELAY_MAX;
 use crate::timestamp::Timestamp;
@@ -62,8 +62,17 @@ impl HostRecord {
     }
 }
 
-/// What a new session makes of hosts that earlier ones left.
+/// What becomes of hosts that were lent.
 impl HostRecord {
+    /// It is given back as its borrower says. A longer rest, of which another's answer told meanwhile, stays; where that is
+    /// longer than is waited for within a run, it is put aside, as its borrower would have done. Its time is still to be
+    /// kept.
+    pub fn give_back(&mut self, release: &Release, now: Timestamp) {
+        self.not_before = self.not_before.max(release.not_before);
+        self.parked = release.parked;
+        self.put_aside(now);
+    }
+
     /// It is taken back from a session that left no word. Where it asked for a longer rest than is waited for within a
     /// run, it is put aside, as its borrower would have done.
     ///

@@ -11,7 +11,7 @@ use std::time::Duration;
 use frontier::schedule::Request;
 use frontier::work_queue::{Commit, HostUpdate, ModelQueue, QueueBounds, RobotsRecord, Session};
 use frontier::{
-    Answer, Clock, Conclusion, Context, DocumentSummary, Host, NewTask, Next, Outcome, Pace, Robots, Rules,
+    Answer, Clock, Conclusion, Context, DocumentSummary, Host, NewTask, Next, Outcome, Pace, Robots,
     Schedule, Scope, Task, TaskKind, TaskOutcome, Then, Timestamp, WorkQueue, conclude,
 };
 
@@ -159,7 +159,7 @@ impl Visits {
             ..Commit::default()
         });
         if let Some(robots) = conclusion.robots {
-            schedule.rules(id, Rules::from_record(Some(&robots)), now);
+            schedule.rules(id, robots.clone(), now);
             self.known = Some(robots);
         }
         if let Some(until) = conclusion.rest_until {

@@ -15,7 +15,7 @@ use frontier::work_queue::{
     Commit, HostRest, HostUpdate, Loaded, ModelQueue, QueueBounds, RobotsRecord, Session, WorkQueue,
 };
 use frontier::{
-    Account, Clock, ErrorKind, Fetched, Host, HostId, NewTask, Next, Outcome, Pace, Request, Robots, Rules,
+    Account, Clock, ErrorKind, Fetched, Host, HostId, NewTask, Next, Outcome, Pace, Request, Robots,
     Schedule, Task, TaskId, TaskKind, TaskOutcome, Then, Timestamp, Validator,
 };
 use proptest::prelude::*;
@@ -503,7 +503,7 @@ impl<'a> Crawl<'a> {
         commit.rests.extend(until.map(|until| HostRest { host, until }));
         self.commit(commit);
         if let Some(rules) = &conclusion.rules {
-            self.schedule.rules(host, Rules::from_record(Some(rules)), now);
+            self.schedule.rules(host, rules.clone(), now);
         }
         self.rest(request, conclusion.rest);
         for new in conclusion.found {

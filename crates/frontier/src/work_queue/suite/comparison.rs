@@ -40,6 +40,7 @@ enum Numbering {
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Ended { task: (usize, usize), outcome: Ending, read_as: Option<usize>, refused: u64 },
+    Again { task: (usize, usize) },
     Found { task: (usize, usize), found_on: Option<usize>, guess: bool, depth: u16, named_by: usize },
     Robots { host: usize, size: usize },
     Rested { host: usize, seconds: u64 },
@@ -114,6 +115,7 @@ fn change() -> impl Strategy<Value = Change> {
             .prop_map(|(task, outcome, read_as, refused)| Change::Ended { task, outcome, read_as, refused }),
         6 => (task(), proptest::option::of(0..HOSTS.len()), any::<bool>(), 0_u16..3, 0..HOSTS.len())
             .prop_map(|(task, found_on, guess, depth, named_by)| Change::Found { task, found_on, guess, depth, named_by }),
+        1 => task().prop_map(|task| Change::Again { task }),
         1 => (0..HOSTS.len(), 0_usize..200_000).prop_map(|(host, size)| Change::Robots { host, size }),
         1 => (0..HOSTS.len(), 0_u64..300).prop_map(|(host, seconds)| Change::Rested { host, seconds }),
         1 => (task(), 0_u64..50).prop_map(|(task, commit_us)| Change::Fetched { task, commit_us }),
@@ -246,6 +248,7 @@ impl<H: Harness> Pair<H> {
                     ..ended(&new, self.outcome(outcome))
                 });
             }
+            Change::Again { task: at } => commit.again.push(task(at).task.id),
             Change::Found { task: at, found_on, guess, depth, named_by } => {
                 let mut new = deeper(depth, task(at));
                 new.task.named_by = vec![site(HOSTS[named_by]).id()];

@@ -1,0 +1,94 @@
+//! Outcomes: how tasks end, and how they begin again.
+
+use super::*;
+use crate::outcome::{ErrorKind, SkipReason};
+
+/// Two URLs that lead to one document: it is read once, whichever comes first.
+pub async fn a_final_url_counts_as_read<H: Harness>() {
+    let mut worker = Worker::<H>::start().await;
+    let a = site("a");
+    let (from, known, unknown) = (sitemap(&a, "/from"), sitemap(&a, "/known"), sitemap(&a, "/unknown"));
+    worker.find(vec![from.clone(), known.clone(), sitemap(&a, "/again")]).await;
+    worker.end(vec![TaskOutcome { read_as: Some(known.task.id), ..read(&from) }]).await;
+    let account = worker.account(&a).await;
+    assert_eq!((account.fetched, account.duplicate, account.pending), (1, 1, 1));
+    assert!(worker.is_done(&known).await);
+
+    worker.end(vec![TaskOutcome { read_as: Some(unknown.task.id), ..read(&sitemap(&a, "/again")) }]).await;
+    assert!(worker.is_done(&unknown).await);
+    worker.find(vec![named_on(&a, unknown.clone())]).await;
+    let account = worker.account(&a).await;
+    assert_eq!((account.fetched, account.duplicate, account.pending), (2, 2, 0));
+    assert_eq!(worker.counts().await.tasks, 3, "a final URL is no task");
+}
+
+/// Late, repeated and made-up outcomes.
+pub async fn an_outcome_of_a_task_that_is_not_pending_changes_nothing<H: Harness>() {
+    let mut worker = Worker::<H>::start().await;
+    let a = site("a");
+    worker.find(vec![sitemap(&a, "/1")]).await;
+    worker.end(vec![read(&sitemap(&a, "/1"))]).await;
+    let before = (worker.counts().await, worker.record(&a).await);
+    let failed = |new| TaskOutcome {
+        refused: BTreeMap::from([(SkipReason::BadUrl, 3)]),
+        read_as: Some(sitemap(&a, "/2").task.id),
+        ..ended(new, Outcome::Failed(ErrorKind::Timeout))
+    };
+    worker
+        .end(vec![failed(&sitemap(&a, "/1")), failed(&robots(&a)), failed(&sitemap(&site("b"), "/"))])
+        .await;
+    assert_eq!((worker.counts().await, worker.record(&a).await), before);
+    assert!(!worker.is_done(&sitemap(&a, "/2")).await);
+}
+
+/// [`Outcome::Absent`] of a guessed path.
+pub async fn a_guess_that_finds_nothing_leaves_no_trace<H: Harness>() {
+    let mut worker = Worker::<H>::start().await;
+    let a = site("a");
+    let guess = |n| named_on(&a, new_task(&a, &format!("/guess{n}"), TaskKind::Probe(n)));
+    worker.find(vec![robots(&a), guess(0), guess(1)]).await;
+    worker.end(vec![ended(&robots(&a), Outcome::NotModified), ended(&guess(0), Outcome::Absent)]).await;
+    let account = worker.account(&a).await;
+    assert_eq!((account.found, account.unfinished()), (0, 1));
+    worker.end(vec![read(&guess(1))]).await;
+    let account = worker.account(&a).await;
+    assert_eq!((account.found, account.fetched, account.entries), (1, 1, 2));
+    assert!(account.is_complete());
+}
+
+/// [`Commit::again`] undoes what the account counted; all that came to another end stays as it is.
+pub async fn what_was_given_up_can_be_asked_again<H: Harness>() {
+    let mut worker = Worker::<H>::start().await;
+    let a = site("a");
+    let guess = new_task(&a, "/guess", TaskKind::Probe(0));
+    let all = vec![robots(&a), sitemap(&a, "/1"), sitemap(&a, "/2"), sitemap(&a, "/3"), guess.clone()];
+    worker.find(all.clone()).await;
+    let fresh = worker.account(&a).await;
+    let unruly = Outcome::Skipped(SkipReason::RobotsUnreachable);
+    let failed = |new: &NewTask| ended(new, Outcome::Failed(ErrorKind::Timeout));
+    worker
+        .end(vec![failed(&all[0]), failed(&all[1]), ended(&all[2], unruly), read(&all[3]), failed(&all[4])])
+        .await;
+
+    // One at a time, in the order of their ids.
+    let (mut given_up, mut after) = (Vec::new(), None);
+    while let Some(next) = worker.queue().given_up(&worker.session, after, 1).await.unwrap().pop() {
+        after = Some(next.task);
+        given_up.push(next);
+    }
+    let mut expected: Vec<_> = [0, 1, 2, 4].iter().map(|&n| (all[n].task.id, n == 0 || n == 2)).collect();
+    expected.sort();
+    let found: Vec<_> = given_up.iter().map(|given_up| (given_up.task, given_up.for_want_of_rules)).collect();
+    assert_eq!(found, expected);
+
+    let again = all.iter().map(|new| new.task.id).collect();
+    worker.commit(Commit { again, ..Commit::default() }).await;
+    worker.reopen().await;
+    let account = worker.account(&a).await;
+    assert_eq!((account.pending, account.probing, account.robots_pending), (2, 1, true));
+    assert_eq!((account.failed, account.errors, account.skipped), (0, fresh.errors, fresh.skipped));
+    assert_eq!((account.fetched, account.entries), (1, 2), "what was read stays read");
+    worker.lease(1).await;
+    assert_eq!(worker.load(&a, 10).await.tasks.len(), 4);
+    assert!(worker.load(&a, 10).await.tasks.iter().all(|task| task.attempts == 0));
+}
