@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord};
+use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord, TaskState};
 use frontier::{FetchRecord, HostId, TaskId, Timestamp};
 
 use crate::data_dir::{OpenError, ReadOnly, SharedLock, Turn};
@@ -11,7 +11,7 @@ use crate::recovery;
 use crate::segment::ReadError;
 use crate::segment::reader::SegmentReader;
 use crate::work_queue::sled::store::Store;
-use crate::work_queue::sled::{SegmentRecord, TaskState, read};
+use crate::work_queue::sled::{SegmentRecord, read};
 
 /// Reads a data directory that no process works on, and keeps one from beginning meanwhile.
 ///
@@ -91,7 +91,7 @@ impl CrawlReader {
         &self.entries.segments
     }
 
-    /// All hosts, by id.
+    /// All hosts, by id, without their rules: of thousands of hosts these would fill memory, and no report tells them.
     pub fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
         read::hosts(&self.store)
     }

@@ -25,6 +25,7 @@ mod work_queue;
 
 pub use crawl_reader::{CrawlReader, EntryReader};
 pub use data_dir::scratch::Scratch;
+pub use data_dir::seeds::Seeds;
 pub use data_dir::{DataDir, OpenError};
 pub use live::{Live, LiveReader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
@@ -35,9 +36,10 @@ pub use segment::{
 };
 #[cfg(feature = "shared")]
 pub use shared::{
-    GARBAGE_AGE_MIN, GarbageError, PlaceError, Registry, SegmentStore, SharedReader, SharedWriter,
+    GARBAGE_AGE_MIN, GarbageError, PlaceError, REPLACED_KEPT_FOR, Registry, SegmentStore, SharedReader,
+    SharedWriter,
 };
 pub use watchdog::{is_guarded, watch_for_stalls};
 #[cfg(feature = "postgres")]
 pub use work_queue::postgres::{Database, FetchMark, PostgresQueue, SESSION_TTL, SharedCrawl, StoreError};
-pub use work_queue::sled::{QueueView, SegmentPlace, SegmentRecord, SledQueue, TaskState, ViewMark};
+pub use work_queue::sled::{QueueView, SegmentPlace, SegmentRecord, SledQueue, ViewMark};

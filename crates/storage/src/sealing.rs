@@ -29,7 +29,7 @@ const SMALL_BYTES: u64 = BYTES_MAX / 8;
 const SMALL_ROWS: u64 = ROWS_MAX / 8;
 
 /// Small neighbours that are worth merging. Fewer would have the same rows written again and again.
-const MERGE_MIN: usize = 8;
+pub(crate) const MERGE_MIN: usize = 8;
 
 /// Under `tmp/`, the file that is being written.
 const SEALING_FILE: &str = "sealing";
@@ -202,9 +202,7 @@ fn next_sources(segments: &[SegmentRecord], growing: Option<SegmentPlace>) -> &[
     if let Some(begin) = segments.iter().position(is_ripe) {
         return fitting(&segments[begin..], is_ripe);
     }
-    let is_small = |segment: &SegmentRecord| {
-        segment.is_sealed() && segment.bytes < SMALL_BYTES && segment.rows < SMALL_ROWS
-    };
+    let is_small = |segment: &SegmentRecord| segment.is_sealed() && is_small(segment);
     let mut begin = 0;
     while begin < segments.len() {
         let run = segments[begin..].iter().take_while(|segment| is_small(segment)).count();
@@ -214,6 +212,11 @@ fn next_sources(segments: &[SegmentRecord], growing: Option<SegmentPlace>) -> &[
         begin += run + 1;
     }
     &[]
+}
+
+/// Whether a sealed segment is worth merging.
+pub(crate) fn is_small(segment: &SegmentRecord) -> bool {
+    segment.bytes < SMALL_BYTES && segment.rows < SMALL_ROWS
 }
 
 /// The first of `segments` and those that follow it, as long as they are wanted and one segment holds them all.

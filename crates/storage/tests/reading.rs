@@ -2,7 +2,8 @@
 
 use frontier::WorkQueue;
 use frontier::work_queue::Commit;
-use storage::{BatchView, CrawlReader, Live, LiveReader, TaskState};
+use frontier::work_queue::TaskState;
+use storage::{BatchView, CrawlReader, Live, LiveReader};
 
 use crate::support::{NOW, Place, Work, block_on, found};
 
@@ -54,7 +55,7 @@ fn what_is_sealed_while_it_is_read_comes_once_and_in_its_order() {
     Work::begin(&place).crawl(1, 3);
     let mut work = Work::begin(&place);
     work.crawl(2, 3);
-    let view = block_on(work.queue.view(storage::ViewMark::default(), 9)).unwrap();
+    let view = block_on(work.queue.view(storage::ViewMark::default(), 9, Vec::new())).unwrap();
     let shown = |revision, segments| Live {
         pid: 7,
         revision,
@@ -69,7 +70,7 @@ fn what_is_sealed_while_it_is_read_comes_once_and_in_its_order() {
 
     work.crawl(3, 3);
     work.data_dir.sealer().unwrap().finish().unwrap();
-    let view = block_on(work.queue.view(storage::ViewMark::default(), 9)).unwrap();
+    let view = block_on(work.queue.view(storage::ViewMark::default(), 9, Vec::new())).unwrap();
     assert!(view.segments.iter().all(storage::SegmentRecord::is_sealed));
     work.data_dir.show(&shown(2, view.segments)).unwrap();
     let batches = std::iter::once(first).chain(entries.map(Result::unwrap));

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use frontier::work_queue::SegmentRef;
+use frontier::work_queue::suite::HandClock;
 use frontier::{SessionId, Timestamp};
 use s3server::{BUCKET, Fault, Proxy, Server};
 use sitemap::Entry;
 use storage::{
-    BatchView, DocumentHead, EntryScope, EntryWriter, GARBAGE_AGE_MIN, PlaceError, ReadError, Registry,
-    Scratch, SegmentPlace, SegmentRecord, SegmentStore, SharedReader, SharedWriter,
+    BatchView, DocumentHead, EntryScope, EntryWriter, GARBAGE_AGE_MIN, PlaceError, REPLACED_KEPT_FOR,
+    ReadError, Registry, Scratch, SegmentPlace, SegmentRecord, SegmentStore, SharedReader, SharedWriter,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -63,7 +66,7 @@ impl Place {
     }
 
     fn writer(&self) -> SharedWriter {
-        SharedWriter::new(self.store.clone(), SESSION).unwrap()
+        SharedWriter::new(self.store.clone(), SESSION, HandClock::at(NOW)).unwrap()
     }
 
     fn write(&self, locs: &[&str]) -> SegmentRef {
@@ -273,7 +276,8 @@ fn only_old_files_of_dead_sessions_that_nobody_registered_are_garbage() {
     for place in Place::all() {
         let mut names = Vec::new();
         for (session, n) in [(1, 1), (2, 2), (2, 3)] {
-            let mut writer = SharedWriter::new(place.store.clone(), SessionId(session)).unwrap();
+            let mut writer =
+                SharedWriter::new(place.store.clone(), SessionId(session), HandClock::at(NOW)).unwrap();
             append(&mut writer, n, &[&format!("https://a.example/{n}")]);
             names.push(writer.roll().unwrap().unwrap());
         }
@@ -307,6 +311,173 @@ fn files_of_others_are_no_garbage() {
     let later = now() + GARBAGE_AGE_MIN * 2;
     assert_eq!(place.store.remove_garbage(&mut known, later).unwrap(), [""; 0]);
     assert!(odd.iter().all(|path| path.exists()));
+}
+
+/// What the queue has registered of one session.
+#[derive(Clone, Default)]
+struct Segments(Vec<SegmentRef>);
+
+impl Segments {
+    fn commit(&mut self, segment: SegmentRef) {
+        let seq = |segment: &SegmentRef| segment.name.split('-').nth(1).unwrap().parse::<u32>().unwrap();
+        self.0.retain(|known| segment.replaces_from.is_none_or(|from| seq(known) < from));
+        self.0.push(segment);
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        self.0.iter().map(|segment| segment.name.clone()).collect()
+    }
+}
+
+/// Rolls the document `n`, of one entry.
+fn roll(writer: &mut SharedWriter, n: u32) -> SegmentRef {
+    append(writer, n, &[&loc(n)]);
+    writer.roll().unwrap().unwrap()
+}
+
+fn loc(n: u32) -> String {
+    format!("https://a.example/{n}")
+}
+
+fn locs(count: u32) -> Vec<String> {
+    (0..count).map(loc).collect()
+}
+
+#[test]
+fn many_small_segments_become_few_and_readers_that_listed_them_before_go_on() {
+    const ROLLS: u32 = 70;
+    for place in Place::all() {
+        let clock = HandClock::at(NOW);
+        let mut writer = SharedWriter::new(place.store.clone(), SESSION, clock.clone()).unwrap();
+        let (mut registered, mut before) = (Segments::default(), Segments::default());
+        for n in 0..ROLLS {
+            registered.commit(roll(&mut writer, n));
+            if n == 62 {
+                before = registered.clone();
+            }
+            clock.advance(Duration::from_secs(10));
+        }
+        assert_eq!(place.read(&registered.0).unwrap(), locs(ROLLS), "{}", place.store);
+        assert_eq!(registered.0.len(), 7, "64 are one, and 6 are not yet enough");
+        assert_eq!(before.0.len(), 14);
+        assert_eq!(place.read(&before.0).unwrap(), locs(63), "what they list is still there");
+
+        clock.advance(REPLACED_KEPT_FOR);
+        registered.commit(roll(&mut writer, ROLLS));
+        assert!(matches!(place.read(&before.0).unwrap_err(), ReadError::Place(PlaceError::NotFound { .. })));
+        assert_eq!(place.read(&registered.0).unwrap(), locs(ROLLS + 1));
+        let mut known = Known { alive: BTreeSet::new(), registered: registered.names(), asked: Vec::new() };
+        let later = now() + GARBAGE_AGE_MIN * 2;
+        assert_eq!(place.store.remove_garbage(&mut known, later).unwrap(), [""; 0], "it tidied up by itself");
+    }
+}
+
+#[test]
+fn a_crash_between_a_merged_segment_and_its_commit_loses_and_doubles_nothing() {
+    for crash_at in [0, 6, 7, 8, 15, 63] {
+        let place = Place::mount();
+        let mut registered = Segments::default();
+        let mut writer = place.writer();
+        for n in 0..crash_at {
+            registered.commit(roll(&mut writer, n));
+        }
+        // It is in its place, and its commit never came.
+        let lost = roll(&mut writer, crash_at);
+        drop(writer);
+        assert_eq!(place.read(&registered.0).unwrap(), locs(crash_at), "crash at {crash_at}");
+
+        let mut known = Known { alive: BTreeSet::new(), registered: registered.names(), asked: Vec::new() };
+        let later = now() + GARBAGE_AGE_MIN * 2;
+        let removed = place.store.remove_garbage(&mut known, later).unwrap();
+        assert!(removed.contains(&lost.name), "crash at {crash_at}");
+        assert_eq!(place.read(&registered.0).unwrap(), locs(crash_at), "crash at {crash_at}");
+        let left = fs::read_dir(place.folder.path().join(format!("segments/{SESSION}"))).unwrap().count();
+        assert_eq!(left, registered.0.len(), "crash at {crash_at}");
+    }
+}
+
+#[test]
+fn what_a_dead_session_replaced_of_late_is_no_garbage_yet() {
+    let place = Place::mount();
+    let (mut writer, mut registered) = (place.writer(), Segments::default());
+    for n in 0..7 {
+        registered.commit(roll(&mut writer, n));
+    }
+    let before = registered.clone();
+    for segment in &before.0 {
+        let file = fs::File::options().write(true).open(place.folder.path().join(path_of(segment))).unwrap();
+        file.set_modified(SystemTime::now() - GARBAGE_AGE_MIN * 2).unwrap();
+    }
+    registered.commit(roll(&mut writer, 7));
+    drop(writer);
+    let mut known = Known { alive: BTreeSet::new(), registered: registered.names(), asked: Vec::new() };
+    assert_eq!(place.store.remove_garbage(&mut known, now()).unwrap(), [""; 0]);
+    assert_eq!(place.read(&before.0).unwrap(), locs(7), "a reader that listed them goes on");
+    let later = now() + GARBAGE_AGE_MIN + Duration::from_secs(60);
+    assert_eq!(place.store.remove_garbage(&mut known, later).unwrap().len(), 7);
+    assert_eq!(place.read(&registered.0).unwrap(), locs(8));
+}
+
+#[test]
+fn a_server_that_fails_for_good_is_given_up_and_named() {
+    let Some(mut place) = Place::bucket() else { return };
+    let segment = place.write(&["https://a.example/1"]);
+    place.store = place.store.clone().with_patience(Duration::from_secs(2));
+    for method in ["PUT", "GET"] {
+        place.proxy().spoil(method, Fault::Refuse(503), 1_000);
+    }
+    let mut writer = place.writer();
+    append(&mut writer, 2, &["https://a.example/2"]);
+    let written = writer.roll().unwrap_err().to_string();
+    let read = place.read(&[segment]).unwrap_err().to_string();
+    for said in [written, read] {
+        let object = format!("{}/segments/{SESSION}/000000-", place.prefix);
+        assert!(said.starts_with(&object) && said.contains(" was of no use for 2 s: "), "{said}");
+        assert!(said.contains("503"), "{said}");
+    }
+}
+
+#[test]
+fn a_key_that_may_not_list_is_told_at_once() {
+    let Some(place) = Place::bucket() else { return };
+    place.proxy().spoil("GET", Fault::Refuse(403), 1);
+    let mut known = Known { alive: BTreeSet::new(), registered: BTreeSet::new(), asked: Vec::new() };
+    let said = place.store.remove_garbage(&mut known, now()).unwrap_err().to_string();
+    assert_eq!(said, format!("{}/segments: access refused (no reason given)", place.prefix));
+}
+
+/// Answers one request, and then takes every connection without a word.
+fn server_that_falls_silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut silent = Vec::new();
+        for (n, client) in listener.incoming().map_while(Result::ok).enumerate() {
+            if n == 0 {
+                let _ = { &client }.read(&mut [0; 4_096]);
+                let body = "<Error><Code>NoSuchKey</Code></Error>";
+                let head = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n", body.len());
+                let _ = { &client }.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes());
+            } else {
+                silent.push(client);
+            }
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up_and_named() {
+    let runtime = runtime();
+    let variables = [
+        ("AWS_ENDPOINT_URL", server_that_falls_silent()),
+        ("AWS_ACCESS_KEY_ID", "a".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "b".to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let store = SegmentStore::open("s3://bucket/crawl", variables, runtime.handle().clone()).unwrap();
+    let said = store.with_patience(Duration::from_secs(1)).mark("one").unwrap_err().to_string();
+    assert_eq!(said, "s3://bucket/crawl/crawl was of no use for 1 s: no answer");
 }
 
 fn refusal(url: &str, variables: Vec<(String, String)>) -> String {

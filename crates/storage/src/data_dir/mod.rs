@@ -16,6 +16,7 @@ use frontier::{Clock, NewTask, SessionId};
 
 pub(crate) use self::lock::{Lock, SharedLock, Turn};
 use self::scratch::Scratch;
+use self::seeds::Seeds;
 use crate::disk::{self, DurableFile, sync_dir};
 use crate::live::Live;
 use crate::recovery;
@@ -187,10 +188,15 @@ impl DataDir {
         settings::write(&self.path, json)
     }
 
-    /// Remembers these seeds durably beside those remembered before: should the queue be lost, it can be built anew from
-    /// them and the segments. To be called before the queue takes them in.
+    /// Remembers these seeds durably beside those remembered before: should the process end before the queue has taken
+    /// them in, the next one does so, and should the queue be lost, it can be built anew from them and the segments.
     pub fn add_seeds(&self, seeds: &[NewTask]) -> Result<(), OpenError> {
         seeds::add(&self.path, seeds)
+    }
+
+    /// All that the crawl was ever started from, in the order in which it was remembered.
+    pub fn seeds(&self) -> Result<Seeds, OpenError> {
+        seeds::read(&self.path)
     }
 
     /// Shows `live` to those who read beside the crawl.

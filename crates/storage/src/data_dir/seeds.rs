@@ -1,4 +1,4 @@
-//! What a crawl was started from, told beside the queue, should that be lost.
+//! What a crawl was started from, told beside the queue, should that not know of it yet or be lost.
 //!
 //! A line is `crc32c url`, the checksum being that of the URL: `https://host` stands for a site, one with a path for a
 //! sitemap.
@@ -18,11 +18,11 @@ const SEEDS_FILE: &str = "seeds";
 
 /// The seeds that are remembered.
 #[derive(Default)]
-pub(crate) struct Seeds {
+pub struct Seeds {
     /// Their first tasks.
-    pub(crate) tasks: Vec<NewTask>,
+    pub tasks: Vec<NewTask>,
     /// Lines that are damaged.
-    pub(crate) damaged: u64,
+    pub damaged: u64,
 }
 
 /// Adds those of `seeds` to the file in `dir` that are not in it, durably.

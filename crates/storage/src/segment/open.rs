@@ -205,7 +205,14 @@ impl OpenSegment {
         let from_bytes = self.bytes;
         self.bytes += bytes;
         self.rows += rows;
-        Ok(SegmentRef { name: self.name.to_string(), from_bytes, to_bytes: self.bytes, rows, crc32c })
+        Ok(SegmentRef {
+            name: self.name.to_string(),
+            from_bytes,
+            to_bytes: self.bytes,
+            rows,
+            crc32c,
+            replaces_from: None,
+        })
     }
 }
 

@@ -20,19 +20,18 @@ use url::Url;
 use super::marker::MARKER;
 use super::store::{Listed, PlaceError};
 
-/// An upload of a whole segment may take so long.
-const REQUEST_TIMEOUT: &str = "180 seconds";
+/// How long a call is tried again while the server fails: a worker outlives short outages, and tells of a long one. A whole
+/// segment must get through meanwhile, so a connection of less than 5 Mbit/s will not do.
+const PATIENCE: Duration = Duration::from_secs(120);
+const REQUEST_TIMEOUT: &str = "120 seconds";
 const CONNECT_TIMEOUT: &str = "10 seconds";
 
-/// How long a request is tried again while the server fails: a worker must outlive its short outages.
-const OUTAGE_MAX: Duration = Duration::from_secs(180);
-const RETRIES_MAX: usize = 30;
+/// How often a request is sent again at once: for the first one, which a person waits for, there is no more than that.
+const RETRIES_MAX: usize = 2;
 
-/// The same for the first request, which a person waits for.
-const RETRIES_AT_START_MAX: usize = 2;
-
-/// Puts of one object whose answer was lost.
-const PUTS_MAX: u32 = 5;
+/// Between one try and the next: it doubles from the first to the last.
+const PAUSE_FIRST: Duration = Duration::from_millis(250);
+const PAUSE_LAST: Duration = Duration::from_secs(10);
 
 /// Bytes of an object that are held together in memory.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -46,6 +45,7 @@ pub(super) struct Bucket {
     /// For messages.
     endpoint: Arc<str>,
     prefix: Path,
+    patience: Duration,
 }
 
 impl Bucket {
@@ -63,54 +63,46 @@ impl Bucket {
         let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
         // Whoever set another one first uses it for the same end.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let build = |retries_max| {
-            let retry =
-                RetryConfig { max_retries: retries_max, retry_timeout: OUTAGE_MAX, ..RetryConfig::default() };
-            let built = builder.clone().with_retry(retry).build();
-            built
-                .map_err(|error| PlaceError::Setup { bucket: name.clone(), what: told(&error) })
-                .map(Arc::new)
-        };
+        let retry =
+            RetryConfig { max_retries: RETRIES_MAX, retry_timeout: PATIENCE, ..RetryConfig::default() };
+        let built = builder.with_retry(retry).build();
+        let store =
+            built.map_err(|error| PlaceError::Setup { bucket: name.clone(), what: told(&error) })?.into();
         let endpoint = endpoint.unwrap_or_else(|| "Amazon S3".to_owned()).into();
-        let at_start =
-            Self { store: build(RETRIES_AT_START_MAX)?, runtime, name: name.clone(), endpoint, prefix };
-        match at_start.runtime.block_on(at_start.store.get(&at_start.path(MARKER))) {
+        let bucket = Self { store, runtime, name, endpoint, prefix, patience: PATIENCE };
+        match bucket.runtime.block_on(bucket.store.get(&bucket.path(MARKER))) {
             Ok(_) => {}
-            Err(Error::NotFound { source, .. }) if !is_no_bucket(&source.to_string()) => {}
-            Err(error) => return Err(at_start.error(MARKER, &error)),
+            Err(error) if is_not_found(&error) => {}
+            Err(error) => return Err(bucket.error(MARKER, &error)),
         }
-        Ok(Self { store: build(RETRIES_MAX)?, ..at_start })
+        Ok(bucket)
+    }
+
+    /// The same bucket, given up sooner or later than after [`PATIENCE`].
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(super) fn create(&self, path: &str, content: &mut File) -> Result<(), PlaceError> {
         let read = content.rewind().and_then(|()| read_chunks(content));
         let chunks = read.map_err(|source| PlaceError::Scratch { source })?;
-        self.runtime.block_on(self.put(path, chunks))
+        let place = self.path(path);
+        match self.persist(path, async || self.put(&place, &chunks).await)? {
+            true => Ok(()),
+            false => Err(PlaceError::Taken { url: self.url(path) }),
+        }
     }
 
-    /// Puts an object that is not there. When the answer was lost or the server failed, looks whether it got there.
-    async fn put(&self, path: &str, chunks: Vec<Bytes>) -> Result<(), PlaceError> {
-        let place = self.path(path);
-        let mut pause = Duration::from_millis(250);
-        let mut puts = 1;
-        loop {
-            let payload: PutPayload = chunks.iter().cloned().collect();
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            let Err(error) = self.store.put_opts(&place, payload, options).await else { return Ok(()) };
-            if is_final(&error) {
-                return Err(self.error(path, &error));
-            }
-            match self.holds(&place, &chunks).await {
-                Ok(Some(true)) => return Ok(()),
-                Ok(Some(false)) => return Err(PlaceError::Taken { url: self.url(path) }),
-                Ok(None) if puts < PUTS_MAX => {}
-                Err(error) if puts < PUTS_MAX && !is_final(&error) => {}
-                Ok(None) | Err(_) => return Err(self.error(path, &error)),
-            }
-            puts += 1;
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+    /// Puts an object that is not there. When the answer was lost or the server failed, looks whether it got there; false
+    /// when it is something else.
+    async fn put(&self, place: &Path, chunks: &[Bytes]) -> Result<bool, Error> {
+        let payload: PutPayload = chunks.iter().cloned().collect();
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let Err(error) = self.store.put_opts(place, payload, options).await else { return Ok(true) };
+        if is_final(&error) {
+            return Err(error);
         }
+        self.holds(place, chunks).await?.ok_or(error)
     }
 
     /// Whether the object is what was to be written; `None` when it is not there. The length is compared first.
@@ -130,37 +122,69 @@ impl Bucket {
     }
 
     pub(super) fn fetch(&self, path: &str, into: &mut File) -> Result<(), PlaceError> {
-        self.runtime.block_on(async {
-            let failed = |error: Error| match error {
-                Error::NotFound { ref source, .. } if !is_no_bucket(&source.to_string()) => {
-                    PlaceError::NotFound { url: self.url(path) }
-                }
-                error => self.error(path, &error),
-            };
-            let mut chunks = self.store.get(&self.path(path)).await.map_err(failed)?.into_stream();
-            while let Some(chunk) = chunks.try_next().await.map_err(failed)? {
-                into.write_all(&chunk).map_err(|source| PlaceError::Scratch { source })?;
+        let place = self.path(path);
+        let copied = self.persist(path, async || {
+            let mut chunks = self.store.get(&place).await?.into_stream();
+            if let Err(error) = into.rewind().and_then(|()| into.set_len(0)) {
+                return Ok(Err(error));
             }
-            Ok(())
-        })
+            while let Some(chunk) = chunks.try_next().await? {
+                if let Err(error) = into.write_all(&chunk) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        })?;
+        copied.map_err(|source| PlaceError::Scratch { source })
     }
 
     pub(super) fn list(&self, dir: &str) -> Result<Vec<Listed>, PlaceError> {
-        let dir = self.path(dir);
-        let objects = self.store.list(Some(&dir)).map_ok(|object| {
-            let parts = object.location.prefix_match(&dir);
-            let path =
-                parts.map(|parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
-            let written_at = Timestamp::from_micros(object.last_modified.timestamp_micros());
-            Listed { path: path.unwrap_or_default(), written_at }
-        });
-        self.runtime.block_on(objects.try_collect()).map_err(|error| self.error(dir.as_ref(), &error))
+        let within = self.path(dir);
+        self.persist(dir, async || {
+            let objects = self.store.list(Some(&within)).map_ok(|object| {
+                let parts = object.location.prefix_match(&within);
+                let path = parts
+                    .map(|parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
+                let written_at = Timestamp::from_micros(object.last_modified.timestamp_micros());
+                Listed { path: path.unwrap_or_default(), written_at }
+            });
+            objects.try_collect().await
+        })
     }
 
     pub(super) fn remove(&self, path: &str) -> Result<(), PlaceError> {
-        match self.runtime.block_on(self.store.delete(&self.path(path))) {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.error(path, &error)),
+        let place = self.path(path);
+        self.persist(path, async || match self.store.delete(&place).await {
+            Err(error) if is_not_found(&error) => Ok(()),
+            removed => removed,
+        })
+    }
+
+    /// Tries until there is an answer, or what stands in the way does not pass, or the server has been of no use for too
+    /// long. `attempt` must come to the same however often it is made.
+    fn persist<T>(
+        &self,
+        path: &str,
+        mut attempt: impl AsyncFnMut() -> Result<T, Error>,
+    ) -> Result<T, PlaceError> {
+        let mut last = String::from("no answer");
+        let trying = async {
+            let mut pause = PAUSE_FIRST;
+            loop {
+                match attempt().await {
+                    Err(error) if !is_final(&error) => last = told(&error),
+                    answer => return answer,
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_LAST);
+            }
+        };
+        let answer = self.runtime.block_on(async { tokio::time::timeout(self.patience, trying).await });
+        match answer {
+            Ok(answer) => answer.map_err(|error| self.error(path, &error)),
+            Err(_) => {
+                Err(PlaceError::Away { url: self.url(path), waited_s: self.patience.as_secs(), what: last })
+            }
         }
     }
 
@@ -178,7 +202,8 @@ impl Bucket {
             _ if is_no_bucket(&text) => {
                 PlaceError::NoBucket { bucket: self.name.clone(), endpoint: self.endpoint.to_string() }
             }
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            Error::NotFound { .. } => PlaceError::NotFound { url: self.url(path) },
+            _ if is_refused(error) => {
                 let code = code(&text).unwrap_or("no reason given").to_owned();
                 PlaceError::Refused { url: self.url(path), code }
             }
@@ -209,8 +234,18 @@ fn builder(environment: impl IntoIterator<Item = (String, String)>) -> AmazonS3B
 
 /// Whether trying again changes nothing.
 fn is_final(error: &Error) -> bool {
-    is_no_bucket(&told(error))
-        || matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
+    is_no_bucket(&told(error)) || is_refused(error) || matches!(error, Error::NotFound { .. })
+}
+
+/// Whether the credentials are wrong or may not do this. Of a listing only the text tells.
+fn is_refused(error: &Error) -> bool {
+    matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
+        || told(error).contains("403 Forbidden")
+}
+
+/// Whether there is no such object, in a bucket that is there.
+fn is_not_found(error: &Error) -> bool {
+    matches!(error, Error::NotFound { .. }) && !is_no_bucket(&told(error))
 }
 
 fn is_no_bucket(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Files that nobody registered and nobody can register any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use frontier::{SessionId, Timestamp};
@@ -8,7 +8,8 @@ use frontier::{SessionId, Timestamp};
 use super::store::{PlaceError, SegmentStore, segment_path};
 use crate::segment::name::SegmentName;
 
-/// A file younger than this is left alone, whatever else is known of it.
+/// A session that wrote a file within this span has no garbage, whatever else is known of it: readers may still be at what it
+/// replaced.
 pub const GARBAGE_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// What the queue knows, asked in the order in which it is used.
@@ -37,9 +38,10 @@ pub enum GarbageError<E> {
 impl SegmentStore {
     /// Removes what is garbage at `now`, by the clock of the place or nearly so; gives the names.
     ///
-    /// A file is garbage when its session is gone, and it is not registered, and it is older than
-    /// [`GARBAGE_AGE_MIN`]. Asked in this order that is free of races: a session that is gone never comes back, so what it
-    /// has not registered by then it never will. Files whose names are not ours are left alone.
+    /// A file is garbage when its session is gone and wrote nothing for [`GARBAGE_AGE_MIN`], and it is not registered.
+    /// Asked in this order that is free of races: a session that is gone never comes back, so what it has not registered
+    /// by then it never will, and what it replaced was replaced before its last file was that old. Files whose names are not
+    /// ours are left alone.
     pub fn remove_garbage<R: Registry>(
         &self,
         registry: &mut R,
@@ -47,10 +49,18 @@ impl SegmentStore {
     ) -> Result<Vec<String>, GarbageError<R::Error>> {
         let listed = self.list()?;
         let alive = registry.sessions_alive().map_err(GarbageError::Registry)?;
-        let old = listed.into_iter().filter(|file| file.written_at + GARBAGE_AGE_MIN < now);
-        let ours = old.filter_map(|file| file.path.replacen('/', "-", 1).parse::<SegmentName>().ok());
-        let dead = ours.filter(|name| name.sealed.is_some() && !alive.contains(&name.session));
-        let mut garbage: Vec<String> = dead.map(|name| name.to_string()).collect();
+        let mut last_written = BTreeMap::<SessionId, Timestamp>::new();
+        let mut dead = Vec::new();
+        for file in listed {
+            let Ok(name) = file.path.replacen('/', "-", 1).parse::<SegmentName>() else { continue };
+            if name.sealed.is_some() && !alive.contains(&name.session) {
+                let last = last_written.entry(name.session).or_default();
+                *last = file.written_at.max(*last);
+                dead.push(name);
+            }
+        }
+        dead.retain(|name| last_written.get(&name.session).is_some_and(|last| *last + GARBAGE_AGE_MIN < now));
+        let mut garbage: Vec<String> = dead.iter().map(SegmentName::to_string).collect();
         if garbage.is_empty() {
             return Ok(garbage);
         }

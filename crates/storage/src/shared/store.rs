@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use frontier::Timestamp;
 use tokio::runtime::Handle;
@@ -70,7 +71,17 @@ pub enum PlaceError {
         /// The server's word for it.
         code: String,
     },
-    /// The server could not be reached, or failed, after several tries.
+    /// The server could not be reached, or failed, for too long.
+    #[error("{url} was of no use for {waited_s} s: {what}")]
+    Away {
+        /// The object.
+        url: String,
+        /// How long it was tried.
+        waited_s: u64,
+        /// What came last.
+        what: String,
+    },
+    /// The server could not be reached, or failed, when it was first asked.
     #[error("{url}: {what}")]
     Failed {
         /// The bucket or object.
@@ -152,6 +163,16 @@ impl SegmentStore {
             _ => return Err(no_place(url)),
         };
         Ok(Self { kind, url: url.trim_end_matches('/').into() })
+    }
+
+    /// The same place, given up after so long instead of two minutes when its server fails. A mount is never waited for.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        let kind = match self.kind {
+            Kind::Bucket(bucket) => Kind::Bucket(bucket.with_patience(patience)),
+            mount @ Kind::Mount(_) => mount,
+        };
+        Self { kind, ..self }
     }
 
     /// The URL of a segment.

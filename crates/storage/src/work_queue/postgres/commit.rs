@@ -1,13 +1,16 @@
 //! A commit: one trip that locks and reads, one that writes.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use frontier::work_queue::{Commit, GivenUp, HostRecord, QueueError, RobotsRecord, SegmentRef, Session};
+use frontier::work_queue::{
+    Changes, Commit, GivenUp, HostRecord, Known, QueueError, SegmentRef, Session, TaskState, TotalsChange,
+    Touched,
+};
 use frontier::{HostId, Task, TaskId};
 use tokio_postgres::Statement;
 use uuid::Uuid;
 
-use super::changes::{Changes, HostChange, TaskChange, Totals, Touched};
 use super::connection::{Connection, Fence, uuid};
 use super::error::Failure;
 use super::lend::due_at;
@@ -15,7 +18,6 @@ use super::rows::{self, HostRow, state};
 use super::{PostgresQueue, read};
 use crate::codec;
 use crate::segment::name::SegmentName;
-use crate::work_queue::sled::TaskState;
 
 impl PostgresQueue {
     /// However often it is tried it is applied once: whoever gets the session's lock sees whether an earlier try came through.
@@ -23,8 +25,8 @@ impl PostgresQueue {
         let mut connection = self.database.connection().await?;
         let statements = Statements::prepare(&connection).await?;
         connection.enter_transaction();
-        let changes = match self.decide(&connection, &statements, session, commit).await {
-            Ok(Some(changes)) => changes,
+        let (changes, lent) = match self.decide(&connection, &statements, session, commit).await {
+            Ok(Some(decided)) => decided,
             Ok(None) => return connection.roll_back().await,
             Err(Failure::Queue(error)) => {
                 connection.roll_back().await?;
@@ -32,20 +34,21 @@ impl PostgresQueue {
             }
             Err(failure) => return Err(failure),
         };
-        let writes = Writes::new(session, commit, &changes)?;
+        let writes = Writes::new(session, commit, changes, &lent)?;
         writes.write(self, &connection, &statements).await?;
         connection.leave_transaction();
         Ok(())
     }
 
-    /// Locks and reads what the commit touches, and what becomes of it; `None` when it was applied before.
-    async fn decide(
+    /// Locks and reads what the commit touches: what becomes of it, and which of the hosts sessions have. `None` when it was
+    /// applied before.
+    async fn decide<'a>(
         &self,
         connection: &Connection,
         statements: &Statements,
         session: &Session,
-        commit: &Commit,
-    ) -> Result<Option<Changes>, Failure> {
+        commit: &'a Commit,
+    ) -> Result<Option<(Changes<'a>, BTreeSet<HostId>)>, Failure> {
         let touched = Touched::by(commit);
         let host_keys: Vec<i64> = touched.hosts.iter().map(|&id| rows::host_key(id)).collect();
         let (task_hosts, task_urls) = rows::task_keys(touched.tasks);
@@ -66,10 +69,14 @@ impl PostgresQueue {
             return Err(QueueError::OutOfOrder { last, found: commit.seq }.into());
         }
         let hosts: Vec<HostRow> = hosts.iter().map(HostRow::of).collect::<Result<_, _>>()?;
-        let tasks: Vec<(TaskId, TaskState)> = tasks.iter().map(rows::task_state).collect::<Result<_, _>>()?;
-        let mut changes = Changes::new(self.bounds, hosts, tasks);
-        changes.apply(commit, session.number, now, &read::session_times(&times)?)?;
-        Ok(Some(changes))
+        let lent = hosts.iter().filter(|row| row.owner.is_some()).map(|row| row.id).collect();
+        let known = Known {
+            hosts: hosts.into_iter().map(|row| (row.id, row.record)).collect(),
+            tasks: tasks.iter().map(rows::task_state).collect::<Result<_, _>>()?,
+        };
+        let sessions = read::session_times(&times)?;
+        let keep_time = |record: &mut HostRecord| record.keep_shared_time(session.number, now, &sessions);
+        Ok(Some((Changes::of(commit, known, self.bounds, keep_time)?, lent)))
     }
 }
 
@@ -116,7 +123,7 @@ struct Writes {
     usage: Vec<u8>,
     requests: i64,
     fetches: Vec<u8>,
-    totals: Totals,
+    totals: TotalsChange,
     new_hosts: HostColumns,
     hosts: HostColumns,
     new_tasks: TaskColumns,
@@ -127,18 +134,27 @@ struct Writes {
 }
 
 impl Writes {
-    fn new(session: &Session, commit: &Commit, changes: &Changes) -> Result<Self, Failure> {
+    fn new(
+        session: &Session,
+        commit: &Commit,
+        changes: Changes<'_>,
+        lent: &BTreeSet<HostId>,
+    ) -> Result<Self, Failure> {
         let (mut new_hosts, mut hosts) = (HostColumns::default(), HostColumns::default());
-        for (&id, change) in &changes.hosts {
+        for (id, change) in changes.hosts {
             let columns = if change.before.is_none() { &mut new_hosts } else { &mut hosts };
-            columns.push(id, change)?;
+            columns.push(id, &change.after, lent.contains(&id))?;
         }
         let (mut new_tasks, mut tasks) = (TaskColumns::default(), TaskColumns::default());
-        for (&id, change) in &changes.tasks {
+        for (id, change) in changes.tasks {
             let columns = if change.before.is_none() { &mut new_tasks } else { &mut tasks };
-            columns.push(id, change)?;
+            columns.push(id, &change.after)?;
         }
-        let (robots, robots_records) = robots(commit, changes)?;
+        let (mut robots, mut robots_records) = (Vec::new(), Vec::new());
+        for (id, record) in changes.robots {
+            robots.push(rows::host_key(id));
+            robots_records.push(codec::encode(record)?);
+        }
         Ok(Self {
             session: uuid(session.id),
             number: rows::number_key(session.number),
@@ -204,7 +220,7 @@ impl Writes {
             ]),
             connection.execute_if(self.segment.is_some(), &statements.write_segment, [
                 &crawl, &self.number, &segment.seq, &segment.name, &segment.bytes, &segment.rows,
-                &segment.crc32c, &now,
+                &segment.crc32c, &segment.replaces_from, &now,
             ]),
             connection.execute(&statements.commit_session, [
                 &crawl, &self.session, &self.seq, &now, &ttl_s, &self.usage, &totals.hosts,
@@ -234,9 +250,8 @@ struct HostColumns {
 }
 
 impl HostColumns {
-    fn push(&mut self, id: HostId, change: &HostChange) -> Result<(), Failure> {
-        let Some(record): Option<&HostRecord> = change.after.as_ref() else { return Ok(()) };
-        let due_at = if change.is_lent { None } else { due_at(record) };
+    fn push(&mut self, id: HostId, record: &HostRecord, is_lent: bool) -> Result<(), Failure> {
+        let due_at = if is_lent { None } else { due_at(record) };
         self.ids.push(rows::host_key(id));
         self.origin.push(record.host.to_string());
         self.is_seed.push(record.is_seed);
@@ -272,12 +287,11 @@ struct TaskColumns {
 }
 
 impl TaskColumns {
-    fn push(&mut self, id: TaskId, change: &TaskChange) -> Result<(), Failure> {
-        let (state, task, outcome) = match &change.after {
-            None => return Ok(()),
-            Some(TaskState::Pending(task)) => (state::PENDING, Some(task), None),
-            Some(TaskState::ReadAs) => (state::READ_AS, None, None),
-            Some(TaskState::Done { task, outcome }) => {
+    fn push(&mut self, id: TaskId, state: &TaskState) -> Result<(), Failure> {
+        let (state, task, outcome) = match state {
+            TaskState::Pending(task) => (state::PENDING, Some(task), None),
+            TaskState::ReadAs => (state::READ_AS, None, None),
+            TaskState::Done { task, outcome } => {
                 let state = match GivenUp::of(id, task.kind, outcome) {
                     None => state::DONE,
                     Some(GivenUp { for_want_of_rules: false, .. }) => state::GIVEN_UP,
@@ -317,6 +331,8 @@ struct SegmentColumns {
     bytes: i64,
     rows: i64,
     crc32c: i64,
+    /// `None`: nothing.
+    replaces_from: Option<i32>,
 }
 
 impl SegmentColumns {
@@ -336,22 +352,7 @@ impl SegmentColumns {
             bytes: rows::signed(segment.to_bytes),
             rows: rows::signed(segment.rows),
             crc32c: segment.crc32c.into(),
+            replaces_from: segment.replaces_from.map(rows::number_key),
         })
     }
-}
-
-/// The rules of hosts that are known; of two for one host the later.
-fn robots(commit: &Commit, changes: &Changes) -> Result<(Vec<i64>, Vec<Vec<u8>>), Failure> {
-    let mut latest = std::collections::BTreeMap::<HostId, &RobotsRecord>::new();
-    for update in &commit.hosts {
-        if changes.known.contains(&update.host) {
-            latest.insert(update.host, &update.robots);
-        }
-    }
-    let mut columns = (Vec::with_capacity(latest.len()), Vec::with_capacity(latest.len()));
-    for (id, record) in latest {
-        columns.0.push(rows::host_key(id));
-        columns.1.push(codec::encode(record)?);
-    }
-    Ok(columns)
 }

@@ -126,7 +126,8 @@ pub(super) struct Fence {
 }
 
 impl Fence {
-    /// Of the rows of `session_fence.sql` or `session_lock.sql`; without one the session is dead.
+    /// Of the rows of `session_fence.sql` or `session_lock.sql`; without one the session is dead, or was opened before
+    /// another server was promoted.
     pub(super) fn of(rows: &[Row], session: &Session) -> Result<Self, Failure> {
         let Some(row) = rows.first() else { return Err(QueueError::Fenced(session.id).into()) };
         let now: SystemTime = row.try_get(1)?;

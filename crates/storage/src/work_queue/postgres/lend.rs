@@ -184,8 +184,7 @@ impl PostgresQueue {
                 Some(record) if record.inbox != release.inbox => kept.push(release.host),
                 Some(_) => {
                     let Some(mut record) = lent.remove(&release.host) else { continue };
-                    record.not_before = release.not_before;
-                    record.parked = release.parked;
+                    record.give_back(release, fence.now);
                     record.keep_shared_time(session.number, fence.now, &sessions);
                     freed.push(release.host, &record);
                 }

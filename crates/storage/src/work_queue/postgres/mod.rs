@@ -1,12 +1,11 @@
 //! The work queue of many machines, on PostgreSQL.
 //!
 //! A [`Database`] holds crawls by their names; a [`SharedCrawl`] gives its [`PostgresQueue`] and what readers need. Every
-//! change of a session is one transaction that begins by locking the session's row: whoever finds it dead does nothing. A
-//! commit then locks the hosts it touches in the order of their ids, reads, decides as the model does
-//! ([`frontier::work_queue::ModelQueue`]) and writes. The statements lie under `sql/`, each in a file of its name.
+//! change of a session is one transaction that begins by locking the session's row: whoever finds it dead, or opened on
+//! another timeline of the server, does nothing. A commit then locks the hosts it touches in the order of their ids, reads, has it decided
+//! ([`frontier::work_queue::Changes`]) and writes. The statements lie under `sql/`, each in a file of its name.
 
 mod address;
-mod changes;
 mod commit;
 mod connection;
 mod database;

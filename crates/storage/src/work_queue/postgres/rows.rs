@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use frontier::work_queue::{HostRecord, LeasedHost, Session};
+use frontier::work_queue::{HostRecord, LeasedHost, Session, TaskState};
 use frontier::{Host, HostId, Outcome, Task, TaskId, TaskKind, Timestamp};
 use tokio_postgres::Row;
 use url::Url;
@@ -11,7 +11,6 @@ use uuid::Uuid;
 use super::connection::value;
 use super::error::Failure;
 use crate::codec;
-use crate::work_queue::sled::TaskState;
 
 /// The first and the last year that have four digits: what PostgreSQL holds and every reader understands.
 const MOMENT_MIN_US: i64 = -62_135_596_800_000_000;

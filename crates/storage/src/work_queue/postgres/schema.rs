@@ -10,7 +10,8 @@ use super::error::{Failure, StoreError};
 const SERVER_VERSION_MIN: i32 = 15;
 
 /// What brings the tables from each version to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("sql/migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("sql/migrations/0001.sql"), include_str!("sql/migrations/0002.sql")];
 
 /// The version of the tables that this release reads and writes.
 pub(super) const SCHEMA_VERSION: i32 = MIGRATIONS.len() as i32;

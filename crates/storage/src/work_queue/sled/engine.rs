@@ -5,11 +5,11 @@ use std::sync::{Arc, mpsc};
 
 use frontier::work_queue::{
     Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session,
-    SessionRecord, Usage, set_back_by,
+    SessionRecord, TaskState, TotalsChange, Usage, set_back_by,
 };
 use frontier::{Clock, HostId, SessionId, Task, TaskId, Timestamp};
 
-use super::records::{Counters, Place, QueueView, SegmentPlace, SegmentRecord, TaskState, ViewMark};
+use super::records::{Counters, Place, QueueView, SegmentPlace, SegmentRecord, ViewMark};
 use super::store::{Durability, Store, Writes};
 use super::stored::StoredState;
 use super::witness::{self, Extent, Witness};
@@ -86,13 +86,13 @@ impl Engine {
     /// Frees all hosts that are lent, together with `writes`. Where the clock was set back since the last commit, what is
     /// known of any host is corrected.
     fn take_back(&mut self, mut writes: Writes, durability: Durability) -> Result<(), QueueError> {
-        let (now, mut counters) = (self.clock.now(), self.counters);
+        let (now, mut totals) = (self.clock.now(), TotalsChange::default());
         let set_back = set_back_by(now, &self.sessions);
         let number = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         let hosts: Vec<HostId> = if set_back.is_zero() {
             self.lent.iter().copied().collect()
         } else {
-            let known = read::hosts_alone(&self.store).map(|host| host.map(|(id, _)| id));
+            let known = read::hosts(&self.store).map(|host| host.map(|(id, _)| id));
             known.collect::<Result<_, _>>()?
         };
         for id in hosts {
@@ -107,11 +107,12 @@ impl Engine {
             }
             move_host(&mut writes, id, Place::of(&before, is_lent), Place::of(&after, false))?;
             if after != before {
-                counters.remove(&before);
-                counters.add(&after);
+                totals.remove(&before);
+                totals.add(&after);
                 writes.put(&keys::host(id), &after)?;
             }
         }
+        let counters = self.counters.changed(totals);
         if counters != self.counters {
             writes.put(keys::COUNTERS, &counters)?;
         }
@@ -159,20 +160,21 @@ impl Engine {
         now: Timestamp,
         hosts: &[(Timestamp, HostId)],
     ) -> Result<Vec<LeasedHost>, QueueError> {
-        let (mut writes, mut counters) = (Writes::default(), self.counters);
+        let (mut writes, mut totals) = (Writes::default(), TotalsChange::default());
         let mut leased = Vec::with_capacity(hosts.len());
         for &(_, id) in hosts {
             let mut record: HostRecord = self.required(&keys::host(id))?;
             let place = Place::of(&record, false);
-            counters.remove(&record);
+            totals.remove(&record);
             record.parked = false;
             record.keep_time(session.number, now, &self.sessions);
-            counters.add(&record);
+            totals.add(&record);
             move_host(&mut writes, id, place, Place::Lent)?;
             writes.put(&keys::host(id), &record)?;
             record.robots = self.store.get(&keys::robots(id))?;
             leased.push(leased_host(record, session, now));
         }
+        let counters = self.counters.changed(totals);
         writes.put(keys::COUNTERS, &counters)?;
         self.apply(writes, Durability::None)?;
         self.counters = counters;
@@ -247,7 +249,7 @@ impl Engine {
     ) -> Result<Vec<HostId>, QueueError> {
         self.fence(session)?;
         let now = self.clock.now();
-        let (mut writes, mut counters) = (Writes::default(), self.counters);
+        let (mut writes, mut totals) = (Writes::default(), TotalsChange::default());
         let (mut freed, mut kept) = (HashSet::new(), Vec::new());
         for release in hosts {
             let id = release.host;
@@ -259,11 +261,10 @@ impl Engine {
                 kept.push(id);
                 continue;
             }
-            counters.remove(&record);
-            record.not_before = release.not_before;
-            record.parked = release.parked;
+            totals.remove(&record);
+            record.give_back(release, now);
             record.keep_time(session.number, now, &self.sessions);
-            counters.add(&record);
+            totals.add(&record);
             move_host(&mut writes, id, Place::Lent, Place::of(&record, false))?;
             writes.put(&keys::host(id), &record)?;
             freed.insert(id);
@@ -271,6 +272,7 @@ impl Engine {
         if freed.is_empty() {
             return Ok(kept);
         }
+        let counters = self.counters.changed(totals);
         writes.put(keys::COUNTERS, &counters)?;
         self.apply(writes, Durability::Process)?;
         self.counters = counters;
@@ -294,9 +296,16 @@ impl Engine {
         Ok((segments, growing))
     }
 
-    /// The state of the queue with up to about `n` requests after `mark`.
-    pub(super) fn view(&self, mark: ViewMark, n: usize) -> Result<QueueView, QueueError> {
-        let hosts = read::hosts_alone(&self.store).collect::<Result<_, _>>()?;
+    /// The state of the queue with up to about `n` requests after `mark`; its hosts are added to `hosts`.
+    pub(super) fn view<H: Extend<(HostId, HostRecord)>>(
+        &self,
+        mark: ViewMark,
+        n: usize,
+        mut hosts: H,
+    ) -> Result<QueueView<H>, QueueError> {
+        for host in read::hosts(&self.store) {
+            hosts.extend([host?]);
+        }
         let (fetches, mark) = read::fetches_after(&self.store, &self.sessions, mark, n)?;
         Ok(QueueView {
             segments: read::segments(&self.store)?,

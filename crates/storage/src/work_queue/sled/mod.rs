@@ -16,13 +16,14 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use frontier::work_queue::{
-    Commit, Counts, GivenUp, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session, WorkQueue,
+    Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session,
+    WorkQueue,
 };
 use frontier::{Clock, HostId, TaskId, Timestamp};
 use tokio::sync::oneshot;
 
 use self::engine::Engine;
-pub use self::records::{QueueView, SegmentPlace, SegmentRecord, TaskState, ViewMark};
+pub use self::records::{QueueView, SegmentPlace, SegmentRecord, ViewMark};
 use self::store::Store;
 use self::witness::Witness;
 use crate::data_dir::{Lock, OpenError};
@@ -112,9 +113,15 @@ impl SledQueue {
         Ok(answered)
     }
 
-    /// The state of the queue now, with up to about `n` requests after `mark`. Takes as long as looking at every host.
-    pub async fn view(&self, mark: ViewMark, n: usize) -> Result<QueueView, QueueError> {
-        self.call(move |engine| engine.view(mark, n)).await
+    /// The state of the queue now, with up to about `n` requests after `mark`; its hosts are added to `hosts`. Takes as
+    /// long as looking at every host.
+    pub async fn view<H: Extend<(HostId, HostRecord)> + Send + 'static>(
+        &self,
+        mark: ViewMark,
+        n: usize,
+        hosts: H,
+    ) -> Result<QueueView<H>, QueueError> {
+        self.call(move |engine| engine.view(mark, n, hosts)).await
     }
 
     /// Opens a session.

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord};
+use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord, TaskState};
 use frontier::{FetchRecord, HostId, Stage, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::keys;
-use super::records::{Counters, SegmentRecord, TaskState, ViewMark};
+use super::records::{Counters, SegmentRecord, ViewMark};
 use super::store::{Scan, Store};
 use super::stored::{StoredFetch, StoredState};
 use crate::recovery::Registered;
@@ -92,17 +92,8 @@ pub(super) fn counts(store: &Store, counters: &Counters, now: Timestamp) -> Resu
     })
 }
 
-/// All hosts with their rules, by id.
+/// All hosts without their rules, by id.
 pub(crate) fn hosts(store: &Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
-    hosts_alone(store).map(|host| {
-        let (id, mut record) = host?;
-        record.robots = store.get(&keys::robots(id))?;
-        Ok((id, record))
-    })
-}
-
-/// The same without their rules.
-pub(super) fn hosts_alone(store: &Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
     store.scan(keys::HOSTS).map(|entry| {
         let (key, bytes) = entry?;
         let id = keys::host_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))?;

@@ -1,27 +1,11 @@
 //! The records of the queue that are not nouns of the trait.
 
-use frontier::work_queue::{Counts, HostRecord, SessionRecord};
-use frontier::{FetchRecord, HostId, Outcome, Task, Timestamp};
+use frontier::work_queue::{Counts, HostRecord, SessionRecord, TotalsChange};
+use frontier::{FetchRecord, HostId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::keys;
 use crate::segment::name::SegmentName;
-
-/// What the queue knows of a URL.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum TaskState {
-    /// To be fetched.
-    Pending(Task),
-    /// Came to an outcome.
-    Done {
-        /// The task as it was taken on, with its attempts.
-        task: Task,
-        /// How it ended.
-        outcome: Outcome,
-    },
-    /// Never a task: the URL under which another task was read.
-    ReadAs,
-}
 
 /// A segment and what of it counts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -63,15 +47,15 @@ pub struct SegmentPlace {
 
 /// The state of the queue at one moment, but for its tasks, and the requests committed since another.
 #[derive(Clone, Debug)]
-pub struct QueueView {
+pub struct QueueView<H> {
     /// All registered segments, in the order of their rows.
     pub segments: Vec<SegmentRecord>,
     /// All sessions, by number.
     pub sessions: Vec<SessionRecord>,
     /// The totals.
     pub counts: Counts,
-    /// All hosts, without their rules.
-    pub hosts: Vec<(HostId, HostRecord)>,
+    /// What all hosts, without their rules, were added to one by one: there may be too many to hold them all.
+    pub hosts: H,
     /// Requests in the order of their commits. The `record` stage of those in the last commit lacks the time of that commit.
     pub fetches: Vec<FetchRecord>,
     /// For the next view: those requests are seen.
@@ -98,22 +82,17 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Takes `record` out of the totals of hosts.
-    pub(super) fn remove(&mut self, record: &HostRecord) {
-        self.hosts = self.hosts.saturating_sub(1);
-        self.hosts_done = self.hosts_done.saturating_sub(u64::from(record.account.unfinished() == 0));
-        self.hosts_parked = self.hosts_parked.saturating_sub(u64::from(record.parked));
-        self.tasks_pending = self.tasks_pending.saturating_sub(record.account.unfinished());
-        self.entries = self.entries.saturating_sub(record.account.entries);
-    }
-
-    /// Takes `record` into the totals of hosts.
-    pub(super) fn add(&mut self, record: &HostRecord) {
-        self.hosts += 1;
-        self.hosts_done += u64::from(record.account.unfinished() == 0);
-        self.hosts_parked += u64::from(record.parked);
-        self.tasks_pending += record.account.unfinished();
-        self.entries += record.account.entries;
+    /// After that change.
+    pub(super) fn changed(self, by: TotalsChange) -> Self {
+        Self {
+            hosts: self.hosts.saturating_add_signed(by.hosts),
+            hosts_done: self.hosts_done.saturating_add_signed(by.hosts_done),
+            hosts_parked: self.hosts_parked.saturating_add_signed(by.hosts_parked),
+            tasks: self.tasks.saturating_add_signed(by.tasks),
+            tasks_pending: self.tasks_pending.saturating_add_signed(by.tasks_pending),
+            entries: self.entries.saturating_add_signed(by.entries),
+            requests: self.requests,
+        }
     }
 }
 

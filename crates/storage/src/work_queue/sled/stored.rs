@@ -3,13 +3,12 @@
 
 use std::borrow::Cow;
 
+use frontier::work_queue::TaskState;
 use frontier::{
     Connection, ErrorKind, FetchRecord, HostId, Outcome, RequestKind, SessionId, Stages, Task, TaskId,
     TaskKind, Timestamp,
 };
 use serde::{Deserialize, Serialize};
-
-use super::records::TaskState;
 
 /// A task as seen from a host: `None` stands for that host. The hash is 16 bytes, big-endian, since a number that is
 /// random is longer as a variable one.

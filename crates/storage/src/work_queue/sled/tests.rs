@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::work_queue::suite::{HandClock, Harness};
-use frontier::work_queue::{Commit, HostRecord, HostRest, QueueBounds};
+use frontier::work_queue::{Commit, HostRecord, HostRest, QueueBounds, QueueError};
 use frontier::{Clock, FetchRecord, Host, NewTask, Task, TaskKind, Timestamp, WorkQueue};
 use tempfile::TempDir;
 
-use super::{SledQueue, read};
+use super::engine::Engine;
+use super::{SledQueue, keys, read};
 use crate::data_dir::DataDir;
 
 struct SledHarness {
@@ -58,9 +59,13 @@ impl Harness for SledHarness {
     }
 
     async fn hosts(&mut self) -> Vec<HostRecord> {
-        let hosts =
-            self.queue().call(|engine| read::hosts(&engine.store).collect::<Result<Vec<_>, _>>()).await;
-        hosts.unwrap().into_iter().map(|(_, record)| record).collect()
+        let with_rules = |engine: &mut Engine| -> Result<Vec<HostRecord>, QueueError> {
+            let rules = |id| engine.store.get(&keys::robots(id));
+            read::hosts(&engine.store)
+                .map(|host| host.and_then(|(id, host)| Ok(HostRecord { robots: rules(id)?, ..host })))
+                .collect()
+        };
+        self.queue().call(with_rules).await.unwrap()
     }
 
     async fn fetches(&mut self) -> Vec<FetchRecord> {

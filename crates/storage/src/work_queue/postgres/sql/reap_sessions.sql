@@ -1,6 +1,8 @@
--- A session with a call in flight is locked and left alone.
+-- A session with a call in flight is locked and left alone. One of another timeline makes no call any more.
 UPDATE session SET expires_at = NULL
 WHERE crawl = $1 AND number IN (
-    SELECT number FROM session WHERE crawl = $1 AND expires_at < COALESCE($2, now()) ORDER BY number
-    FOR UPDATE SKIP LOCKED)
+    SELECT number FROM session
+    WHERE crawl = $1 AND expires_at IS NOT NULL
+        AND (expires_at < COALESCE($2, now()) OR timeline <> current_timeline())
+    ORDER BY number FOR UPDATE SKIP LOCKED)
 RETURNING number

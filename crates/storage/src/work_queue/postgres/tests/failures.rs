@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use frontier::work_queue::{Commit, QueueError, SegmentRef, WorkQueue};
+use frontier::work_queue::suite::HandClock;
+use frontier::work_queue::{Commit, QueueError, REAPED_REST, Release, SegmentRef, Session, WorkQueue};
 use frontier::{Host, NewTask, Task, TaskKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 use url::Url;
 
 use super::super::{Database, PostgresQueue};
-use super::support::{BOUNDS, block_on, connect, fresh_crawl, fresh_database};
+use super::support::{BOUNDS, block_on, connect, fresh_crawl, fresh_database, queue as queue_of};
 
 fn task(n: u64) -> NewTask {
     let host = Host::of(&Url::parse(&format!("https://h{}.example/", n % 7)).unwrap()).unwrap();
@@ -166,6 +167,47 @@ fn a_worker_goes_on_when_the_server_crashed_and_came_back() {
 }
 
 #[test]
+fn sessions_of_before_the_promotion_of_a_standby_are_dead_and_their_hosts_are_lent_again() {
+    let Some(primary) = pgserver::own_server() else { return };
+    block_on(async {
+        let url = fresh_database(&primary.url("postgres")).await;
+        let crawl = Database::open(&url).await.unwrap().crawl_or_new("test").await.unwrap();
+        let queue = crawl.queue(BOUNDS);
+        let session = queue.open_session("before").await.unwrap();
+        queue.commit(&session, bringing(1)).await.unwrap();
+        let lent = queue.lease(&session, 1).await.unwrap().remove(0).host.id();
+        // It begins with all of this.
+        let standby = tokio::task::block_in_place(|| primary.standby()).unwrap();
+        tokio::task::block_in_place(|| primary.crash().and_then(|()| standby.promote())).unwrap();
+
+        let (_, name) = url.rsplit_once('/').unwrap();
+        let promoted = Database::open(&standby.url(name)).await.unwrap().crawl("test").await.unwrap();
+        let clock = HandClock::at(promoted.now().await.unwrap());
+        let queue = queue_of(&promoted, BOUNDS, clock.clone());
+        assert_eq!(queue.workers().await.unwrap(), 0);
+        let release = Release { host: lent, inbox: 0, not_before: None, parked: false };
+        for refused in [
+            queue.renew(&session).await.err(),
+            queue.lease(&session, 1).await.err(),
+            queue.load(&session, &[lent], 1).await.err(),
+            queue.are_done(&session, &[task(1).task.id]).await.err(),
+            queue.given_up(&session, None, 1).await.err(),
+            queue.commit(&session, bringing(2)).await.err(),
+            queue.release(&session, &[release]).await.err(),
+        ] {
+            assert!(matches!(refused, Some(QueueError::Fenced(id)) if id == session.id), "{refused:?}");
+        }
+        let after = queue.open_session("after").await.unwrap();
+        queue.renew(&after).await.unwrap();
+        assert_eq!(queue.lease(&after, 1).await.unwrap(), [], "the host is not free yet");
+        assert_eq!(queue.reap().await.unwrap(), 1, "long before its life is over");
+        clock.advance(REAPED_REST);
+        assert_eq!(queue.lease(&after, 1).await.unwrap()[0].host.id(), lent);
+        assert_eq!((queue.reap().await.unwrap(), queue.workers().await.unwrap()), (0, 1));
+    });
+}
+
+#[test]
 fn connections_that_the_server_ends_are_made_anew() {
     block_on(async {
         let Some((crawl, url)) = fresh_crawl().await else { return };
@@ -232,6 +274,7 @@ fn only_whole_segments_of_the_session_are_registered() {
             to_bytes: 1_000,
             rows: 10,
             crc32c: 0x2a,
+            replaces_from: None,
         };
         let foreign = SegmentRef { name: format!("{:032x}-000000-0000002a.parquet", 1), ..whole.clone() };
         let growing = SegmentRef { name: format!("{}-000000.arrow", session.id), ..whole.clone() };
@@ -250,5 +293,39 @@ fn only_whole_segments_of_the_session_are_registered() {
             segments.iter().map(|one| (one.name.clone(), one.bytes, one.rows, one.crc32c)).collect();
         assert_eq!(facts, [(whole.name, 1_000, 10, 0x2a)]);
         assert!(segments[0].is_sealed());
+    });
+}
+
+#[test]
+fn a_segment_that_holds_the_rows_of_others_is_registered_instead_of_them() {
+    block_on(async {
+        let Some((crawl, _)) = fresh_crawl().await else { return };
+        let queue = crawl.queue(BOUNDS);
+        let (session, other) =
+            (queue.open_session("a").await.unwrap(), queue.open_session("b").await.unwrap());
+        let segment = |session: &Session, seq: u32, rows, replaces_from| SegmentRef {
+            name: format!("{}-{seq:06}-{seq:08x}.parquet", session.id),
+            from_bytes: 0,
+            to_bytes: 1_000,
+            rows,
+            crc32c: seq,
+            replaces_from,
+        };
+        let commit = async |session: &Session, seq, segment| {
+            let commit = Commit { seq, segment: Some(segment), ..Commit::default() };
+            queue.commit(session, commit).await.unwrap();
+        };
+        for seq in 0..4 {
+            commit(&session, u64::from(seq) + 1, segment(&session, seq, 10, None)).await;
+            commit(&other, u64::from(seq) + 1, segment(&other, seq, 10, None)).await;
+        }
+        let whole = segment(&session, 4, 40, Some(1));
+        commit(&session, 5, whole.clone()).await;
+        // Its answer was lost.
+        commit(&session, 5, whole).await;
+        let segments = crawl.segments().await.unwrap();
+        let places: Vec<_> = segments.iter().map(|one| (one.first.session, one.first.seq)).collect();
+        assert_eq!(places, [(0, 0), (0, 4), (1, 0), (1, 1), (1, 2), (1, 3)]);
+        assert_eq!(segments.iter().map(|segment| segment.rows).sum::<u64>(), 90);
     });
 }

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use frontier::WorkQueue;
+use frontier::work_queue::Commit;
 use pgserver::Server;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::super::{Database, StoreError};
-use super::support::{at, block_on, connect, fresh_database};
+use super::support::{BOUNDS, at, block_on, connect, fresh_database};
 
 async fn refusal(url: &str) -> String {
     match Database::open(url).await {
@@ -136,6 +138,43 @@ fn missing_rights_are_named_and_nothing_is_half_made() {
 }
 
 #[test]
+fn a_user_who_may_read_and_write_the_tables_needs_no_other_right_to_work() {
+    let Some(url) = pgserver::shared_url() else { return };
+    block_on(async {
+        let fresh = fresh_database(url).await;
+        Database::open(&fresh).await.unwrap().crawl_or_new("test").await.unwrap();
+        let user = "DO $$ BEGIN CREATE ROLE worker LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+            GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO worker";
+        connect(&fresh).await.batch_execute(user).await.unwrap();
+        let (_, server) = fresh.split_once('@').unwrap();
+        let database = Database::open(&format!("postgres://worker@{server}")).await.unwrap();
+        let queue = database.crawl("test").await.unwrap().queue(BOUNDS);
+        let session = queue.open_session("worker").await.unwrap();
+        queue.renew(&session).await.unwrap();
+        queue.commit(&session, Commit { seq: 1, ..Commit::default() }).await.unwrap();
+        assert_eq!(queue.lease(&session, 1).await.unwrap(), []);
+        assert_eq!((queue.workers().await.unwrap(), queue.reap().await.unwrap()), (1, 0));
+    });
+}
+
+#[test]
+fn tables_of_an_older_release_are_brought_up_to_date_and_its_sessions_go_on() {
+    let Some(url) = pgserver::shared_url() else { return };
+    block_on(async {
+        let fresh = fresh_database(url).await;
+        let crawl = Database::open(&fresh).await.unwrap().crawl_or_new("test").await.unwrap();
+        let queue = crawl.queue(BOUNDS);
+        let session = queue.open_session("worker").await.unwrap();
+        let back = "ALTER TABLE session DROP COLUMN timeline; DROP FUNCTION current_timeline;
+            UPDATE schema_version SET version = 1";
+        connect(&fresh).await.batch_execute(back).await.unwrap();
+        Database::open(&fresh).await.unwrap();
+        queue.renew(&session).await.unwrap();
+        assert_eq!((queue.workers().await.unwrap(), queue.reap().await.unwrap()), (1, 0));
+    });
+}
+
+#[test]
 fn tables_of_a_newer_release_are_left_alone() {
     let Some(url) = pgserver::shared_url() else { return };
     block_on(async {
@@ -143,7 +182,7 @@ fn tables_of_a_newer_release_are_left_alone() {
         Database::open(&fresh).await.unwrap();
         connect(&fresh).await.batch_execute("UPDATE schema_version SET version = 99").await.unwrap();
         let text = refusal(&fresh).await;
-        assert!(text.contains("has tables of version 99, this release knows up to 1"), "{text}");
+        assert!(text.contains("has tables of version 99, this release knows up to 2"), "{text}");
     });
 }
 
