@@ -19,7 +19,9 @@ pub use report::{
     Totals,
 };
 pub use status::{HostStates, RESUME, Status, StatusTally, TaskStates};
-pub use timing::{BUCKETS, Bound, Evidence, Held, LANES_MAX, Tally, Timeline, TimelineTally, Verdict};
+pub use timing::{
+    BUCKETS, Bound, Evidence, Held, HostReports, LANES_MAX, Sessions, Tally, Timeline, TimelineTally, Verdict,
+};
 
 #[cfg(test)]
 mod made_up;

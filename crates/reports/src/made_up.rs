@@ -14,7 +14,7 @@ use sitemap::Entry;
 use storage::{DataDir, DocumentHead, EntryScope};
 use url::Url;
 
-use crate::Tally;
+use crate::{HostReport, Report, Sessions, Tally};
 
 /// The moment `ms` milliseconds after the made-up crawls begin.
 pub(crate) fn at(ms: i64) -> Timestamp {
@@ -54,9 +54,20 @@ pub(crate) fn session(
 
 /// A tally with these hosts.
 pub(crate) fn tally(sessions: Vec<SessionRecord>, hosts: impl IntoIterator<Item = HostRecord>) -> Tally {
-    let mut tally = Tally::new(sessions);
+    let mut tally = Tally::new(Sessions::in_turn(sessions));
     hosts.into_iter().for_each(|record| tally.add_host(record.host.id(), record));
     tally
+}
+
+/// A host of a report.
+pub(crate) fn host_of(report: &Report, origin: &str) -> HostReport {
+    report.hosts.get(origin).unwrap()
+}
+
+/// A host with a name that no URL can have.
+pub(crate) fn unheard_of(name: &str) -> HostRecord {
+    let host = serde_json::json!({"scheme": "Https", "name": name, "port": 443});
+    HostRecord { is_seed: true, ..HostRecord::new(serde_json::from_value(host).unwrap()) }
 }
 
 /// What `write` writes, as JSON.

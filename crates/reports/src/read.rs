@@ -1,11 +1,11 @@
 //! The way from a crawl's records to a report or a status.
 
-use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord};
+use frontier::work_queue::{Counts, HostRecord, QueueError};
 use frontier::{FetchRecord, HostId, Timestamp};
 use storage::CrawlReader;
 
 use crate::status::{RESUME, StatusTally};
-use crate::{LANES_MAX, Report, Status, Tally, Timeline, TimelineTally};
+use crate::{LANES_MAX, Report, Sessions, Status, Tally, Timeline, TimelineTally};
 
 /// Where the records of a crawl are read from.
 pub trait RecordSource {
@@ -18,8 +18,8 @@ pub trait RecordSource {
     /// What it remembers of its flags.
     fn settings(&self) -> Option<&str>;
 
-    /// All sessions, by number.
-    fn sessions(&self) -> &[SessionRecord];
+    /// All sessions.
+    fn sessions(&self) -> Sessions;
 
     /// The totals, as seen at `now`.
     fn counts(&self, now: Timestamp) -> Result<Counts, QueueError>;
@@ -27,7 +27,7 @@ pub trait RecordSource {
     /// All hosts, by id.
     fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>>;
 
-    /// All requests, each session's in the order of its commits.
+    /// All requests, by session, and each session's in the order of its commits.
     fn fetches(&self) -> impl Iterator<Item = Result<FetchRecord, QueueError>>;
 }
 
@@ -44,8 +44,8 @@ impl RecordSource for CrawlReader {
         self.settings()
     }
 
-    fn sessions(&self) -> &[SessionRecord] {
-        self.sessions()
+    fn sessions(&self) -> Sessions {
+        Sessions::in_turn(self.sessions().to_vec())
     }
 
     fn counts(&self, now: Timestamp) -> Result<Counts, QueueError> {
@@ -63,7 +63,7 @@ impl RecordSource for CrawlReader {
 
 /// Makes the report of a crawl. One pass over its requests; memory grows with its hosts.
 pub fn report(reader: &impl RecordSource) -> Result<Report, QueueError> {
-    Ok(tally(reader)?.finish(settings(reader.settings()), reader.is_running()))
+    Ok(finish(&tally(reader)?, reader))
 }
 
 /// The same with what was going on when. Two passes over the requests, since the first one finds the hosts that are
@@ -74,11 +74,16 @@ pub fn report_with_timeline(reader: &impl RecordSource) -> Result<(Report, Timel
     for fetch in reader.fetches() {
         timeline.add_fetch(&fetch?);
     }
-    Ok((tally.finish(settings(reader.settings()), reader.is_running()), timeline.finish()))
+    Ok((finish(&tally, reader), timeline.finish()))
+}
+
+fn finish(tally: &Tally, reader: &impl RecordSource) -> Report {
+    let report = tally.finish(settings(reader.settings()), reader.is_running());
+    Report { resumed_by: reader.resumed_by(), ..report }
 }
 
 fn tally(reader: &impl RecordSource) -> Result<Tally, QueueError> {
-    let mut tally = Tally::new(reader.sessions().to_vec());
+    let mut tally = Tally::new(reader.sessions());
     for host in reader.hosts() {
         let (id, record) = host?;
         tally.add_host(id, record);

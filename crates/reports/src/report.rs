@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use frontier::work_queue::HostRecord;
 use frontier::{Account, ErrorKind, Stage, Timestamp};
 use serde::{Serialize, Serializer};
 
-use crate::timing::{Bound, Verdict};
+use crate::timing::{Bound, HostReports, Verdict};
 
 /// Where a crawl stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -24,9 +23,9 @@ pub enum State {
 }
 
 impl State {
-    /// The state of a crawl with these hosts, somebody being at work or not.
-    pub fn of<'a>(hosts: impl IntoIterator<Item = &'a HostRecord>, is_running: bool) -> Self {
-        match (is_running, hosts.into_iter().any(HostRecord::is_busy)) {
+    /// The state of a crawl, any of its hosts being busy or not, and somebody being at work or not.
+    pub(crate) fn of(is_any_busy: bool, is_running: bool) -> Self {
+        match (is_running, is_any_busy) {
             (true, _) => Self::Running,
             (false, true) => Self::Interrupted,
             (false, false) => Self::Complete,
@@ -64,8 +63,22 @@ pub struct Report {
     pub errors: BTreeMap<&'static str, u64>,
     /// One error of each kind, in words.
     pub examples: BTreeMap<&'static str, String>,
+    /// Hosts that are not below: none, but of a large crawl that still runs the quickest ones.
+    pub hosts_left_out: u64,
     /// Each host by its origin.
-    pub hosts: BTreeMap<String, HostReport>,
+    pub hosts: HostReports,
+    /// The command that goes on with the crawl.
+    #[serde(skip)]
+    pub resumed_by: String,
+}
+
+impl Report {
+    /// The same with the slowest `count` hosts alone; the totals stay those of all.
+    pub fn with_slowest_hosts(mut self, count: usize) -> Self {
+        self.hosts.shorten(count);
+        self.hosts_left_out = self.totals.hosts.saturating_sub(self.hosts.len() as u64);
+        self
+    }
 }
 
 /// The requests by what came of them. Their time is that under way, from `dns` to `record`; what withheld them before
@@ -107,10 +120,13 @@ pub struct Crawl {
     /// When its last session made its last commit.
     #[serde(serialize_with = "rfc3339")]
     pub ended_at: Option<Timestamp>,
-    /// Sum over its sessions of start to last commit, in seconds: pauses between them do not count.
+    /// Time from the start of a session to its last commit, of all of them, in seconds: pauses between them do not count,
+    /// and where several workers were at it together, the time counts once.
     pub wall_s: f64,
     /// Its sessions.
     pub sessions: u64,
+    /// The most of them that were at work at a time: one, but in a crawl of many machines.
+    pub workers: u64,
     /// Where it stands.
     pub state: State,
     /// Tasks still to do, those of parked hosts included.
@@ -258,6 +274,22 @@ pub struct Times {
     pub max_ms: f64,
 }
 
+impl Times {
+    /// Spans in microseconds: their sum, their maximum, the sum of all requests, and the span that a share of them do not
+    /// exceed.
+    pub(crate) fn of(total_us: u64, max_us: u64, whole_us: u64, quantile_us: impl Fn(f64) -> u64) -> Self {
+        let ms = |us: u64| us as f64 / 1e3;
+        Self {
+            total_s: seconds(total_us),
+            share: share(total_us, whole_us),
+            p50_ms: ms(quantile_us(0.5)),
+            p90_ms: ms(quantile_us(0.9)),
+            p99_ms: ms(quantile_us(0.99)),
+            max_ms: ms(max_us),
+        }
+    }
+}
+
 /// The time of a host's requests in one stage.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct StageTotal {
@@ -270,7 +302,7 @@ pub struct StageTotal {
 /// What the processor did, by the clocks of process and machine.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct Cpu {
-    /// CPU time of the process, user and system.
+    /// CPU time of the process, or of all workers: user and system.
     pub process_s: f64,
     /// Of that, inflating.
     pub inflate_s: f64,
@@ -280,13 +312,13 @@ pub struct Cpu {
     pub record_s: f64,
     /// Of that, all else.
     pub other_s: f64,
-    /// Cores the process may use.
+    /// Cores the process may use; of several workers the most that they had together at a time.
     pub cores: u32,
-    /// The process's share of what these cores could have done in the crawl's wall time.
+    /// The process's share of what the cores could have done while it was at work.
     pub utilisation: f64,
     /// The whole machine's share of it; that of the process where the machine's could not be read.
     pub machine_utilisation: f64,
-    /// The most memory the process had resident.
+    /// The most memory the process, or one of the workers, had resident.
     pub peak_rss_bytes: u64,
 }
 

@@ -104,11 +104,7 @@ impl StatusTally {
 
     /// The status. `resumed_by` is the command that goes on with the crawl.
     pub fn finish(self, counts: &Counts, is_running: bool, resumed_by: &str) -> Status {
-        let state = match (is_running, self.hosts.pending) {
-            (true, _) => State::Running,
-            (false, 0) => State::Complete,
-            (false, _) => State::Interrupted,
-        };
+        let state = State::of(self.hosts.pending > 0, is_running);
         Status {
             state,
             remains: self.remains(state, resumed_by),

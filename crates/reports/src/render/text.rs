@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::advice::{self, by_frequency};
 use super::table::{bar, fitted, paragraph};
 use crate::escape::Printable;
-use crate::report::{HostReport, Report, Sitemaps, Times};
+use crate::report::{Crawl, HostReport, Report, Sitemaps, Times};
 use crate::units::{count, counted, per_second, percent, size, span};
 
 /// Hosts shown, those that took longest first. The JSON report has all.
@@ -47,10 +47,7 @@ fn headline(report: &Report) -> String {
     let mut line = |head: &str, body: &str| text.push_str(&paragraph(&format!("{head:<10}"), body));
     let began = crawl.started_at.map_or_else(|| "never begun".to_owned(), |moment| format!("begun {moment}"));
     let took = span((crawl.wall_s * 1e6) as u64);
-    line(
-        "Crawl",
-        &format!("{}, {began}, took {took} in {}", crawl.state.as_str(), counted(crawl.sessions, "session")),
-    );
+    line("Crawl", &format!("{}, {began}, took {took} in {}", crawl.state.as_str(), sessions(crawl)));
     let incomplete = totals.hosts - totals.hosts_complete;
     line(
         "Hosts",
@@ -101,6 +98,15 @@ fn headline(report: &Report) -> String {
     );
     line("Memory", &format!("{} at its peak", size(cpu.peak_rss_bytes)));
     text
+}
+
+/// `3 sessions`, and of a shared crawl how many were at work together: `3 sessions, up to 2 workers at a time`.
+pub(super) fn sessions(crawl: &Crawl) -> String {
+    let sessions = counted(crawl.sessions, "session");
+    match crawl.workers {
+        0 | 1 => sessions,
+        workers => format!("{sessions}, up to {} at a time", counted(workers, "worker")),
+    }
 }
 
 fn counted_retries(retries: u64) -> String {
@@ -182,18 +188,17 @@ fn stages(report: &Report) -> String {
 }
 
 fn hosts(report: &Report) -> String {
-    let mut hosts: Vec<(&String, &HostReport)> = report.hosts.iter().collect();
+    let hosts: Vec<(String, HostReport)> = report.hosts.slowest(HOSTS_SHOWN).collect();
     if hosts.is_empty() {
         return String::new();
     }
-    hosts.sort_by(|(a_name, a), (b_name, b)| b.wall_s.total_cmp(&a.wall_s).then_with(|| a_name.cmp(b_name)));
     let mut text = String::from("\nSlowest hosts\n");
     let _ = writeln!(
         text,
         "{:<HOST_COLUMNS$} {:>11} {:>9} {:>11}  bound by",
         "host", "took", "requests", "entries"
     );
-    for (name, host) in hosts.iter().take(HOSTS_SHOWN) {
+    for (name, host) in &hosts {
         let bound = host.bound.map_or("-", |bound| bound.as_str());
         let mark = if host.complete { "" } else { " !" };
         let mut name = Printable(name).to_string();
@@ -209,11 +214,11 @@ fn hosts(report: &Report) -> String {
         );
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    let hidden = hosts.len().saturating_sub(HOSTS_SHOWN) as u64;
+    let hidden = report.totals.hosts.saturating_sub(hosts.len() as u64);
     if hidden > 0 {
         let _ = writeln!(text, "and {} more", counted(hidden, "host"));
     }
-    if hosts.iter().take(HOSTS_SHOWN).any(|(_, host)| !host.complete) {
+    if hosts.iter().any(|(_, host)| !host.complete) {
         text.push_str("! incomplete\n");
     }
     text
@@ -237,17 +242,17 @@ fn suggestions(report: &Report) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let list: String = lines.into_iter().map(|line| paragraph("- ", line)).collect();
+    let list: String = lines.iter().map(|line| paragraph("- ", line)).collect();
     format!("\nWhat to try next\n{list}")
 }
 
 #[cfg(test)]
 mod tests {
-    use frontier::{Account, ErrorKind, FetchRecord, SkipReason, Stage};
+    use frontier::{Account, ErrorKind, FetchRecord, SkipReason, Stage, TaskId};
 
     use super::super::table::COLUMNS;
     use super::*;
-    use crate::made_up::{at, fetch, host, session, tally};
+    use crate::made_up::{at, fetch, host, session, tally, unheard_of};
 
     fn report() -> Report {
         let origins =
@@ -349,11 +354,16 @@ What to try next
 
     #[test]
     fn no_line_is_wider_than_the_page_whatever_is_in_it_and_nothing_moves_the_cursor() {
-        let mut report = report();
-        let long = format!("https://{}.example", "a-label-of-a-name.".repeat(13));
-        let host = report.hosts["https://news.example"].clone();
-        let wide = HostReport { requests: 9_999_999, wall_s: 35_999_000.0, complete: false, ..host };
-        report.hosts.insert(long.clone(), HostReport { bound: Some(crate::Bound::Concurrency), ..wide });
+        let name = format!("{}.example", "a-label-of-a-name.".repeat(13));
+        let long = format!("https://{name}");
+        let mut record = unheard_of(&name);
+        record.wall_us = 35_999_000_000_000;
+        record.account = Account { found: 1, failed: 1, entries: 999_999_999, ..Account::default() };
+        let mut tally = tally(vec![session(0, 0, 64_000, 9_000, 12_000)], [record.clone()]);
+        let task = TaskId { host: record.host.id(), url: 1 };
+        let request = FetchRecord { task, ..fetch("https://news.example", 0, &[(Stage::Slot, 9)]) };
+        (0..1_000_000).for_each(|_| tally.add_fetch(&request));
+        let mut report = tally.finish(serde_json::Value::Null, false);
         report.errors.insert("robots_unreachable", 123_456_789);
         report.examples.insert("robots_unreachable", format!("{long}/{}", "path/".repeat(100)));
         report.verdict.sentence = format!("{long} ended last");

@@ -48,24 +48,16 @@ impl BreakdownTally {
         self.under_way_us
     }
 
-    pub(crate) fn finish(self) -> Breakdown {
+    pub(crate) fn finish(&self) -> Breakdown {
         let whole_us = self.under_way_us;
         Breakdown {
             documents: self
                 .documents
-                .into_iter()
-                .map(|(kind, tally)| (kind.into(), tally.finish(whole_us)))
+                .iter()
+                .map(|(kind, tally)| (kind.to_string(), tally.finish(whole_us)))
                 .collect(),
-            statuses: self
-                .statuses
-                .into_iter()
-                .map(|(status, tally)| (status, tally.finish(whole_us)))
-                .collect(),
-            errors: self
-                .errors
-                .into_iter()
-                .map(|(kind, tally)| (kind.as_str(), tally.finish(whole_us)))
-                .collect(),
+            statuses: self.statuses.iter().map(|(status, tally)| (*status, tally.finish(whole_us))).collect(),
+            errors: self.errors.iter().map(|(kind, tally)| (kind.as_str(), tally.finish(whole_us))).collect(),
         }
     }
 }
@@ -80,7 +72,7 @@ impl GroupTally {
         self.spans.add(under_way_us(fetch));
     }
 
-    fn finish(self, whole_us: u64) -> Group {
+    fn finish(&self, whole_us: u64) -> Group {
         Group { times: self.spans.times(whole_us), ..self.group }
     }
 }

@@ -1,17 +1,14 @@
-//! Spans of time, as a histogram of bounded size.
+//! Spans of time of a whole crawl, in a histogram of bounded size.
 
 use hdrhistogram::Histogram;
 
-use crate::report::{Times, seconds, share};
+use crate::report::Times;
 
 /// Longest span told apart from longer ones: a week, in microseconds. The exact maximum is kept beside.
 const SPAN_US_MAX: u64 = 7 * 24 * 3600 * 1_000_000;
 
-/// Significant digits for a crawl as a whole: a quantile is off by at most 0.1 %, for about 120 KB.
+/// Significant digits: a quantile is off by at most 0.1 %, for about 120 KB.
 const DIGITS: u8 = 3;
-
-/// Significant digits where there is one histogram a host: a quantile is off by at most 7 %, for about 2 KB.
-const DIGITS_OF_HOST: u8 = 1;
 
 /// Spans: their sum, maximum and quantiles.
 #[derive(Clone, Debug)]
@@ -23,19 +20,10 @@ pub(crate) struct Spans {
 
 impl Spans {
     /// No span yet; quantiles will be within 0.1 %.
+    #[expect(clippy::expect_used, reason = "the bound is a constant, and a valid one")]
     pub(crate) fn new() -> Self {
-        Self::with_digits(DIGITS)
-    }
-
-    /// No span yet; quantiles will be within 7 %.
-    pub(crate) fn of_host() -> Self {
-        Self::with_digits(DIGITS_OF_HOST)
-    }
-
-    #[expect(clippy::expect_used, reason = "the bounds are constants, and valid ones")]
-    fn with_digits(digits: u8) -> Self {
         // Grows with the longest span up to the bound below, since most hosts answer within a second.
-        let mut histogram = Histogram::new(digits).expect("valid bounds");
+        let mut histogram = Histogram::new(DIGITS).expect("valid bounds");
         histogram.auto(true);
         Self { histogram, total_us: 0, max_us: 0 }
     }
@@ -51,15 +39,7 @@ impl Spans {
 
     /// Sum, share of `whole_us`, quantiles and maximum.
     pub(crate) fn times(&self, whole_us: u64) -> Times {
-        let ms = |us: u64| us as f64 / 1e3;
-        Times {
-            total_s: seconds(self.total_us),
-            share: share(self.total_us, whole_us),
-            p50_ms: ms(self.quantile_us(0.5)),
-            p90_ms: ms(self.quantile_us(0.9)),
-            p99_ms: ms(self.quantile_us(0.99)),
-            max_ms: ms(self.max_us),
-        }
+        Times::of(self.total_us, self.max_us, whole_us, |share| self.quantile_us(share))
     }
 
     /// The span that `share` (0 to 1) of all spans do not exceed, in microseconds; 0 without spans.
@@ -82,15 +62,6 @@ mod tests {
         }
         assert_eq!(spans.max_us, 1_000_000);
         assert_eq!(spans.total_us, 500_500_000);
-    }
-
-    #[test]
-    fn the_coarse_one_is_within_seven_per_cent_and_small() {
-        let mut spans = Spans::of_host();
-        (1..=30_000).for_each(|ms| spans.add(ms * 1000));
-        let found_us = spans.quantile_us(0.9);
-        assert!(found_us.abs_diff(27_000_000) <= 27_000_000 * 7 / 100, "{found_us}");
-        assert!(spans.histogram.distinct_values() * size_of::<u32>() <= 2_048);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What is kept of each host while the fetch records pass by.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use frontier::work_queue::{HostRecord, SessionRecord};
-use frontier::{ErrorKind, FetchRecord, HostId, Stage, Stages};
+use frontier::work_queue::HostRecord;
+use frontier::{Account, ErrorKind, FetchRecord, Host, HostId, Stage, Stages, Timestamp};
 
 use super::breakdown::under_way_us;
-use super::histogram::Spans;
+use super::critical_line::HostLine;
+use super::few::Few;
+use super::host_spans::HostSpans;
 
 /// The requests of one host, or of all, added up.
 #[derive(Clone, Debug, Default)]
@@ -16,24 +18,31 @@ pub(crate) struct Requests {
     pub(crate) retries: u64,
     pub(crate) bytes_wire: u64,
     pub(crate) bytes_decoded: u64,
-    pub(crate) statuses: BTreeMap<u16, u64>,
-    pub(crate) documents: BTreeMap<Cow<'static, str>, u64>,
+    pub(crate) statuses: Few<u16>,
+    pub(crate) documents: Few<Arc<str>>,
     pub(crate) stages: Stages,
 }
 
 impl Requests {
-    pub(crate) fn add(&mut self, fetch: &FetchRecord) {
+    /// Adds a request that brought a document of this kind.
+    pub(crate) fn add(&mut self, fetch: &FetchRecord, document: Option<Arc<str>>) {
         self.count += 1;
         self.retries += u64::from(is_retry(fetch));
         self.bytes_wire = self.bytes_wire.saturating_add(fetch.bytes_wire);
         self.bytes_decoded = self.bytes_decoded.saturating_add(fetch.bytes_decoded);
-        if let Some(status) = fetch.status {
-            *self.statuses.entry(status).or_default() += 1;
-        }
-        if let Some(document) = &fetch.document {
-            *self.documents.entry(document.clone()).or_default() += 1;
-        }
+        fetch.status.into_iter().for_each(|status| self.statuses.add(status));
+        document.into_iter().for_each(|document| self.documents.add(document));
         add_stages(&mut self.stages, &fetch.stages);
+    }
+
+    /// Answers by status.
+    pub(crate) fn statuses(&self) -> BTreeMap<u16, u64> {
+        self.statuses.iter().map(|(status, count)| (*status, count)).collect()
+    }
+
+    /// Documents by kind.
+    pub(crate) fn documents(&self) -> BTreeMap<String, u64> {
+        self.documents.iter().map(|(kind, count)| (kind.to_string(), count)).collect()
     }
 }
 
@@ -88,33 +97,37 @@ pub(crate) fn add_stages(sum: &mut Stages, part: &Stages) {
     }
 }
 
-/// A host with its requests added up.
+/// What a report shows of a host's record.
+///
+/// Its rules are left out, which can be half a megabyte a host.
 #[derive(Clone, Debug)]
-pub(crate) struct HostTally {
-    pub(crate) record: HostRecord,
-    pub(crate) requests: Requests,
-    /// What of its time was the network's for certain.
-    pub(crate) network_floor: NetworkFloor,
-    /// Its requests under way, from the first one on: hosts that were never asked need none.
-    pub(crate) under_way: Option<Spans>,
+pub(crate) struct Known {
+    pub(crate) host: Host,
+    pub(crate) is_seed: bool,
+    pub(crate) parked: bool,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) account: Account,
+    pub(crate) wall_us: u64,
+    pub(crate) busy_since: Option<(u32, Timestamp)>,
 }
 
-impl HostTally {
-    pub(crate) fn new(record: HostRecord) -> Self {
-        let (requests, network_floor) = (Requests::default(), NetworkFloor::default());
-        Self { record, requests, network_floor, under_way: None }
+impl From<HostRecord> for Known {
+    fn from(record: HostRecord) -> Self {
+        let HostRecord { host, is_seed, not_before, parked, account, wall_us, busy_since, .. } = record;
+        Self { host, is_seed, parked, not_before, account, wall_us, busy_since }
     }
+}
 
-    pub(crate) fn add(&mut self, fetch: &FetchRecord) {
-        self.requests.add(fetch);
-        self.network_floor.add(fetch);
-        self.under_way.get_or_insert_with(Spans::of_host).add(under_way_us(fetch));
+impl Known {
+    /// Whether it has something to do: a task unfinished, and not put aside.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.account.unfinished() > 0 && !self.parked
     }
 
     /// Final errors by kind: those of its account, and its being parked.
     pub(crate) fn errors(&self) -> BTreeMap<ErrorKind, u64> {
-        let mut errors = self.record.account.errors.clone();
-        if self.record.parked {
+        let mut errors = self.account.errors.clone();
+        if self.parked {
             *errors.entry(ErrorKind::RateLimited).or_default() += 1;
         }
         errors
@@ -122,20 +135,47 @@ impl HostTally {
 
     /// Whether nothing of it is pending, parked, failed, skipped by a limit or truncated.
     pub(crate) fn is_complete(&self) -> bool {
-        self.record.account.is_complete() && !self.record.parked
+        self.account.is_complete() && !self.parked
+    }
+}
+
+/// A host with its requests added up: some 800 bytes where they were few.
+#[derive(Clone, Debug)]
+pub(crate) struct HostTally {
+    pub(crate) known: Known,
+    pub(crate) requests: Requests,
+    /// What of its time was the network's for certain.
+    pub(crate) network_floor: NetworkFloor,
+    /// The time of its requests under way.
+    pub(crate) under_way: HostSpans,
+    /// What the host that ends last of its run is judged by.
+    pub(crate) line: HostLine,
+}
+
+impl HostTally {
+    pub(crate) fn new(known: Known) -> Self {
+        Self {
+            known,
+            requests: Requests::default(),
+            network_floor: NetworkFloor::default(),
+            under_way: HostSpans::default(),
+            line: HostLine::default(),
+        }
     }
 
-    /// Time in which it had a task known and unfinished, up to the last commit of the last session, in microseconds.
-    pub(crate) fn wall_us(&self, sessions: &[SessionRecord]) -> u64 {
-        let last = sessions.iter().max_by_key(|record| record.session.number);
-        last.map_or(self.record.wall_us, |last| {
-            self.record.wall_us_at((last.session.number, last.last_commit_at), sessions)
-        })
+    /// Adds a request of this run that brought a document of this kind.
+    pub(crate) fn add(&mut self, fetch: &FetchRecord, run: usize, document: Option<Arc<str>>) {
+        self.line.add(fetch, run, &self.requests);
+        self.requests.add(fetch, document);
+        self.network_floor.add(fetch);
+        self.under_way.add(under_way_us(fetch));
     }
 }
 
 /// The hosts by their identity.
-pub(crate) type HostTable = HashMap<HostId, HostTally>;
+///
+/// Each in a place of its own: the table itself has room for many more than it holds.
+pub(crate) type HostTable = HashMap<HostId, Box<HostTally>>;
 
 /// A span in whole microseconds.
 pub(crate) fn micros(span: std::time::Duration) -> u64 {

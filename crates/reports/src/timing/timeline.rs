@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use frontier::work_queue::SessionRecord;
-use frontier::{FetchRecord, HostId, SessionId, Stage};
+use frontier::{FetchRecord, HostId, Stage};
 
-use super::critical_line::session_us;
+use super::Sessions;
 use super::host_table::micros;
 use crate::report::{PerStage, seconds};
 
@@ -18,7 +17,7 @@ pub const LANES_MAX: usize = 1_000;
 /// Stages in which a request is in flight; before, it waits.
 const IN_FLIGHT: std::ops::RangeInclusive<Stage> = Stage::Dns..=Stage::Record;
 
-/// A crawl over its wall time, the pauses between its sessions left out.
+/// A crawl over its wall time, the pauses between its runs left out (see [`Sessions`]).
 #[derive(Clone, Debug)]
 pub struct Timeline {
     /// The whole, in seconds.
@@ -45,10 +44,7 @@ pub struct Timeline {
 /// ([`Self::growing`], [`Self::grow`]): when it is full, two buckets become one.
 #[derive(Debug)]
 pub struct TimelineTally {
-    /// Start of each session, its place on the axis and its length, in microseconds.
-    sessions: HashMap<SessionId, (frontier::Timestamp, u64, u64)>,
-    sessions_at_s: Vec<f64>,
-    wall_us: u64,
+    sessions: Sessions,
     bucket_us: u64,
     busy_us: Box<[[u64; BUCKETS]; 10]>,
     entries: Vec<u64>,
@@ -66,10 +62,10 @@ struct Lane {
 
 impl TimelineTally {
     /// An axis of these sessions, with lanes for the first [`LANES_MAX`] of `hosts`.
-    pub fn new(sessions: &[SessionRecord], hosts: impl IntoIterator<Item = (HostId, String)>) -> Self {
+    pub fn new(sessions: Sessions, hosts: impl IntoIterator<Item = (HostId, String)>) -> Self {
         let mut tally = Self::growing();
-        tally.place(sessions);
-        tally.bucket_us = tally.wall_us.div_ceil(BUCKETS as u64).max(1);
+        tally.bucket_us = sessions.wall_us().div_ceil(BUCKETS as u64).max(1);
+        tally.sessions = sessions;
         for (id, origin) in hosts {
             tally.add_lane(id, || Some(origin));
         }
@@ -79,9 +75,7 @@ impl TimelineTally {
     /// An axis without length.
     pub fn growing() -> Self {
         Self {
-            sessions: HashMap::new(),
-            sessions_at_s: Vec::new(),
-            wall_us: 0,
+            sessions: Sessions::default(),
             bucket_us: 1,
             busy_us: Box::new([[0; BUCKETS]; 10]),
             entries: vec![0; BUCKETS],
@@ -92,9 +86,9 @@ impl TimelineTally {
     }
 
     /// Says how the sessions are now; none is shorter than it was. Call it before adding requests that they made since.
-    pub fn grow(&mut self, sessions: &[SessionRecord]) {
-        self.place(sessions);
-        while self.bucket_us.saturating_mul(BUCKETS as u64) < self.wall_us {
+    pub fn grow(&mut self, sessions: Sessions) {
+        self.sessions = sessions;
+        while self.bucket_us.saturating_mul(BUCKETS as u64) < self.sessions.wall_us() {
             self.fold();
         }
     }
@@ -104,16 +98,6 @@ impl TimelineTally {
         if self.lanes.len() < LANES_MAX && !self.lanes.contains_key(&id) {
             let lane = origin().map(|origin| (id, Lane { origin, busy_s: vec![[0.0; 10]; BUCKETS] }));
             self.lanes.extend(lane);
-        }
-    }
-
-    fn place(&mut self, sessions: &[SessionRecord]) {
-        (self.wall_us, self.sessions_at_s) = (0, Vec::with_capacity(sessions.len()));
-        for record in sessions {
-            let length_us = session_us(record);
-            self.sessions.insert(record.session.id, (record.session.started_at, self.wall_us, length_us));
-            self.sessions_at_s.push(seconds(self.wall_us));
-            self.wall_us = self.wall_us.saturating_add(length_us);
         }
     }
 
@@ -131,9 +115,10 @@ impl TimelineTally {
 
     /// Adds one request.
     pub fn add_fetch(&mut self, fetch: &FetchRecord) {
-        let Some(&(started_at, session_at_us, length_us)) = self.sessions.get(&fetch.session) else { return };
-        let end_us = session_at_us + length_us;
-        let mut from_us = session_at_us.saturating_add(micros(fetch.begun_at.since(started_at))).min(end_us);
+        let Some(session) = self.sessions.place(fetch.session) else { return };
+        let end_us = session.at_us.saturating_add(session.length_us);
+        let waited_us = micros(fetch.begun_at.since(session.started_at));
+        let mut from_us = session.at_us.saturating_add(waited_us).min(end_us);
         for (stage, span_us) in fetch.stages.iter() {
             let to_us = from_us.saturating_add(span_us).min(end_us);
             self.add_span(fetch.task.host, stage, from_us, to_us);
@@ -166,7 +151,8 @@ impl TimelineTally {
 
     /// The timeline so far.
     pub fn finish(&self) -> Timeline {
-        let used = (self.wall_us.div_ceil(self.bucket_us) as usize).clamp(1, BUCKETS);
+        let wall_us = self.sessions.wall_us();
+        let used = (wall_us.div_ceil(self.bucket_us) as usize).clamp(1, BUCKETS);
         let in_flight = PerStage::new(|stage| {
             let mean = |busy_us: &u64| *busy_us as f64 / self.bucket_us as f64;
             let busy_us = &self.busy_us[stage as usize][..used];
@@ -174,9 +160,9 @@ impl TimelineTally {
         });
         let lane = |lane: &Lane| (lane.origin.clone(), stages_of(&lane.busy_s[..used]));
         Timeline {
-            wall_s: seconds(self.wall_us),
+            wall_s: seconds(wall_us),
             bucket_s: seconds(self.bucket_us),
-            sessions_at_s: self.sessions_at_s.clone(),
+            sessions_at_s: self.sessions.begins_us().map(seconds).collect(),
             in_flight,
             entries: self.entries[..used].to_vec(),
             requests: self.requests[..used].to_vec(),
@@ -217,8 +203,8 @@ mod tests {
     #[test]
     fn a_request_is_in_flight_where_it_was_and_waits_before() {
         // Ten seconds, so that a bucket is 50 ms.
-        let sessions = [session(0, 0, 10_000, 0, 0)];
-        let mut tally = TimelineTally::new(&sessions, [(id(A), A.to_owned())]);
+        let sessions = Sessions::in_turn(vec![session(0, 0, 10_000, 0, 0)]);
+        let mut tally = TimelineTally::new(sessions, [(id(A), A.to_owned())]);
         tally.add_fetch(&fetch(
             A,
             1_000,
@@ -246,14 +232,27 @@ mod tests {
 
     #[test]
     fn a_resumed_crawl_is_one_axis_without_the_pause() {
-        let sessions = [session(0, 0, 4_000, 0, 0), session(1, 900_000, 904_000, 0, 0)];
-        let mut tally = TimelineTally::new(&sessions, []);
+        let sessions = vec![session(0, 0, 4_000, 0, 0), session(1, 900_000, 904_000, 0, 0)];
+        let mut tally = TimelineTally::new(Sessions::in_turn(sessions), []);
         let failed =
             FetchRecord { error: Some(ErrorKind::Timeout), ..fetch(A, 901_000, &[(Stage::Body, 1_000)]) };
         tally.add_fetch(&FetchRecord { session: SessionId(2), ..failed });
         let timeline = tally.finish();
         assert_eq!((timeline.wall_s, timeline.sessions_at_s.as_slice()), (8.0, &[0.0, 4.0][..]));
         assert_eq!(timeline.errors.iter().position(|count| *count == 1), Some(149), "it ended at 6 s of 8");
+    }
+
+    #[test]
+    fn workers_beside_each_other_are_on_one_axis() {
+        let sessions = vec![session(0, 0, 4_000, 0, 0), session(1, 2_000, 8_000, 0, 0)];
+        let mut tally = TimelineTally::new(Sessions::beside_each_other(sessions), []);
+        tally.add_fetch(&fetch(A, 2_000, &[(Stage::Body, 1_000)]));
+        let of_second = FetchRecord { session: SessionId(2), ..fetch(B, 2_000, &[(Stage::Body, 2_000)]) };
+        tally.add_fetch(&of_second);
+        let timeline = tally.finish();
+        assert_eq!((timeline.wall_s, timeline.sessions_at_s.as_slice()), (8.0, &[0.0, 2.0][..]));
+        let receiving = timeline.in_flight.get(Stage::Body);
+        assert_eq!((receiving[49], receiving[50], receiving[75], receiving[100]), (0.0, 2.0, 1.0, 0.0));
     }
 
     #[test]
@@ -267,7 +266,8 @@ mod tests {
         let mut growing = TimelineTally::growing();
         growing.add_lane(id(A), || Some(A.to_owned()));
         for (place, fetch) in fetches.iter().enumerate() {
-            growing.grow(&[session(0, 0, place as i64 * 1_000 + 800, 0, 0)]);
+            let session = session(0, 0, place as i64 * 1_000 + 800, 0, 0);
+            growing.grow(Sessions::in_turn(vec![session]));
             growing.add_fetch(fetch);
         }
         let grown = growing.finish();
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!((grown.wall_s, grown.entries.len()), (15.8, (15.8 / grown.bucket_s).ceil() as usize));
         // A crawl at rest that is exactly as long as all buckets of the grown axis has the same buckets.
         let session = session(0, 0, (length_us / 1e3) as i64, 0, 0);
-        let mut whole = TimelineTally::new(&[session], [(id(A), A.to_owned())]);
+        let mut whole = TimelineTally::new(Sessions::in_turn(vec![session]), [(id(A), A.to_owned())]);
         fetches.iter().for_each(|fetch| whole.add_fetch(fetch));
         let (whole, used) = (whole.finish(), grown.entries.len());
         assert!((whole.bucket_s - grown.bucket_s).abs() < 1e-5, "{} {}", whole.bucket_s, grown.bucket_s);
@@ -291,9 +291,10 @@ mod tests {
 
     #[test]
     fn without_time_or_sessions_everything_is_zero() {
-        let timeline = TimelineTally::new(&[], []).finish();
+        let timeline = TimelineTally::new(Sessions::default(), []).finish();
         assert_eq!(timeline.wall_s, 0.0);
-        let mut tally = TimelineTally::new(&[session(0, 0, 0, 0, 0)], [(id(A), A.to_owned())]);
+        let sessions = Sessions::in_turn(vec![session(0, 0, 0, 0, 0)]);
+        let mut tally = TimelineTally::new(sessions, [(id(A), A.to_owned())]);
         tally.add_fetch(&fetch(A, 0, &[(Stage::Body, 1_000)]));
         let timeline = tally.finish();
         assert_eq!(timeline.requests[0], 1);

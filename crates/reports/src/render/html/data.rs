@@ -15,7 +15,7 @@ const HOSTS_MAX: usize = 10_000;
 struct PageData<'a> {
     stages: [&'static str; 10],
     /// Hosts of the crawl, of which `hosts` may hold a part.
-    hosts_known: usize,
+    hosts_known: u64,
     timeline: TimelineData<'a>,
     hosts: Vec<HostRow<'a>>,
 }
@@ -52,12 +52,10 @@ struct HostRow<'a> {
 
 /// The data as JSON that may stand in a script element: `<` is escaped, so that nothing in it looks like a tag.
 pub(super) fn page_json(report: &Report, timeline: &Timeline) -> io::Result<String> {
-    let mut slowest: Vec<(&String, &HostReport)> = report.hosts.iter().collect();
-    slowest
-        .sort_by(|(a_name, a), (b_name, b)| b.wall_s.total_cmp(&a.wall_s).then_with(|| a_name.cmp(b_name)));
+    let slowest: Vec<(String, HostReport)> = report.hosts.slowest(HOSTS_MAX).collect();
     let data = PageData {
         stages: Stage::ALL.map(Stage::as_str),
-        hosts_known: report.hosts.len(),
+        hosts_known: report.totals.hosts,
         timeline: TimelineData {
             wall_s: timeline.wall_s,
             bucket_s: timeline.bucket_s,
@@ -71,11 +69,7 @@ pub(super) fn page_json(report: &Report, timeline: &Timeline) -> io::Result<Stri
             requests: &timeline.requests,
             errors: &timeline.errors,
         },
-        hosts: slowest
-            .into_iter()
-            .take(HOSTS_MAX)
-            .map(|(origin, host)| row(origin, host, timeline))
-            .collect(),
+        hosts: slowest.iter().map(|(origin, host)| row(origin, host, timeline)).collect(),
     };
     Ok(serde_json::to_string(&data)?.replace('<', "\\u003c"))
 }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use self::bar::Bar;
 use self::data::page_json;
 use super::advice::{by_frequency, suggestions};
-use super::text::{fates, reasons};
+use super::text::{fates, reasons, sessions};
 use crate::escape::Printable;
 use crate::units::{count, counted, per_second, percent, size, span};
 use crate::{Breakdown, Group, Report, State, Timeline, Totals};
@@ -57,7 +57,7 @@ struct Page<'a> {
     counts: Vec<(&'static str, String)>,
     groups: Vec<(&'static str, Vec<GroupRow>)>,
     errors: Vec<ErrorRow>,
-    suggestions: Vec<&'static str>,
+    suggestions: Vec<String>,
 }
 
 /// A headline number.
@@ -128,7 +128,7 @@ fn figures(report: &Report) -> Vec<Figure> {
     let (crawl, totals, cpu) = (&report.crawl, &report.totals, &report.cpu);
     let figure = |label, value, aside| Figure { label, value, aside };
     vec![
-        figure("Wall time", micros(crawl.wall_s), format!("in {}", counted(crawl.sessions, "session"))),
+        figure("Wall time", micros(crawl.wall_s), format!("in {}", sessions(crawl))),
         figure(
             "Entries kept",
             count(totals.entries.kept),
@@ -251,12 +251,12 @@ fn micros(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TimelineTally;
-    use crate::made_up::{fetch, host, session, tally};
+    use crate::made_up::{fetch, host, session, tally, unheard_of};
+    use crate::{Sessions, TimelineTally};
 
     fn page(report: &Report) -> String {
         let mut out = Vec::new();
-        report_html(report, &TimelineTally::new(&[], []).finish(), &mut out).unwrap();
+        report_html(report, &TimelineTally::new(Sessions::default(), []).finish(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -280,12 +280,11 @@ mod tests {
 
     #[test]
     fn text_of_strangers_stays_text() {
-        let mut tally = tally(vec![session(0, 0, 1_000, 10, 10)], [host("https://a.example")]);
+        let hostile = unheard_of("</script><script>alert(1)</script>.example");
+        let hosts = [host("https://a.example"), hostile];
+        let mut tally = tally(vec![session(0, 0, 1_000, 10, 10)], hosts);
         tally.add_fetch(&fetch("https://a.example", 0, &[(frontier::Stage::Body, 900)]));
         let mut report = tally.finish(serde_json::json!({"include": "</script><i>"}), false);
-        let hostile = "https://</script><script>alert(1)</script>.example";
-        let account = report.hosts["https://a.example"].clone();
-        report.hosts.insert(hostile.to_owned(), account);
         report.errors.insert("timeout", 1);
         report.examples.insert("timeout", "<img src=x onerror=alert(1)>\u{202e}".to_owned());
         report.verdict.sentence = "<script>alert(1)</script> ended last".to_owned();

@@ -230,7 +230,7 @@
       return text.includes(wanted) && !(by("incomplete").checked && host.complete);
     });
     const lost = data.hosts_known - hosts.length;
-    const beyond = lost > 0 ? `; the ${count(lost)} quickest are in the JSON report only` : "";
+    const beyond = lost > 0 ? `; the ${count(lost)} quickest are not here: the JSON report of a crawl at rest has them` : "";
     by("found").textContent = `${count(found.length)} of ${count(data.hosts_known)} hosts${beyond}`;
     showLanes(found.filter((host) => host.lane !== undefined));
     const { column, isUp } = order;

@@ -1,0 +1,230 @@
+//! Adds up a crawl in one pass.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use frontier::work_queue::{HostRecord, SessionRecord};
+use frontier::{ErrorKind, FetchRecord, Host, HostId};
+
+use super::Sessions;
+use super::breakdown::BreakdownTally;
+use super::critical_line::CriticalLine;
+use super::histogram::Spans;
+use super::host_table::{HostTable, HostTally, Known, Requests};
+use super::hosts::{HostReports, Whole, slowest};
+use super::verdict::{Facts, Verdict};
+use crate::report::{Cpu, Crawl, PerStage, Report, State, Times, Totals, named, seconds, share};
+use crate::status::RESUME;
+
+/// Adds up the fetch records of a crawl, one by one, and makes the report of them.
+///
+/// Some 800 bytes for each host that was asked a few times.
+#[derive(Debug)]
+pub struct Tally {
+    sessions: Sessions,
+    /// Shared with the reports made of it; copied only if one of them is still there when more is added.
+    hosts: Arc<HostTable>,
+    /// The kinds of documents that came, each kept once for all hosts.
+    kinds: BTreeSet<Arc<str>>,
+    requests: Requests,
+    spans: [Spans; 10],
+    breakdown: BreakdownTally,
+    line: CriticalLine,
+    examples: BTreeMap<ErrorKind, String>,
+}
+
+impl Tally {
+    /// Begins with the crawl's sessions.
+    pub fn new(sessions: Sessions) -> Self {
+        Self {
+            sessions,
+            hosts: Arc::default(),
+            kinds: BTreeSet::new(),
+            requests: Requests::default(),
+            spans: std::array::from_fn(|_| Spans::new()),
+            breakdown: BreakdownTally::default(),
+            line: CriticalLine::default(),
+            examples: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a host, before any of its requests; or says how it is now.
+    pub fn add_host(&mut self, id: HostId, record: HostRecord) {
+        let hosts = Arc::make_mut(&mut self.hosts);
+        match hosts.get_mut(&id) {
+            Some(host) => host.known = record.into(),
+            None => {
+                hosts.insert(id, Box::new(HostTally::new(record.into())));
+            }
+        }
+    }
+
+    /// Says how the sessions are now.
+    pub fn set_sessions(&mut self, sessions: Sessions) {
+        self.sessions = sessions;
+    }
+
+    /// Adds one request. Requests come in the order of the runs of their sessions; one of a host that was not added is
+    /// passed over, so that the hosts add up to the whole.
+    pub fn add_fetch(&mut self, fetch: &FetchRecord) {
+        let run = self.sessions.place(fetch.session).map_or(0, |place| place.run);
+        let hosts = Arc::make_mut(&mut self.hosts);
+        if !hosts.contains_key(&fetch.task.host) {
+            return;
+        }
+        self.line.add(fetch, run, hosts);
+        let Some(host) = hosts.get_mut(&fetch.task.host) else { return };
+        let document = fetch.document.as_deref().map(|kind| kept_once(&mut self.kinds, kind));
+        host.add(fetch, run, document.clone());
+        self.requests.add(fetch, document);
+        self.breakdown.add(fetch);
+        for (spans, (_, span_us)) in self.spans.iter_mut().zip(fetch.stages.iter()) {
+            spans.add(span_us);
+        }
+        // An error that a retry made good is no example of those that stayed.
+        let stayed = fetch.error.filter(|kind| host.known.account.errors.contains_key(kind));
+        if let Some(kind) = stayed.filter(|_| !fetch.detail.is_empty()) {
+            self.examples.entry(kind).or_insert_with(|| fetch.detail.clone());
+        }
+    }
+
+    /// The origin of a host that was added.
+    pub fn origin(&self, id: HostId) -> Option<String> {
+        self.hosts.get(&id).map(|host| host.known.host.to_string())
+    }
+
+    /// At most `count` hosts with their origins, those with the longest wall time first.
+    pub fn slowest_hosts(&self, count: usize) -> Vec<(HostId, String)> {
+        let ids = slowest(&self.hosts, self.hosts.keys().copied(), &self.sessions, count);
+        ids.into_iter().filter_map(|id| Some((id, self.origin(id)?))).collect()
+    }
+
+    /// The report so far. `settings` is what the crawl remembers of its flags.
+    pub fn finish(&self, settings: serde_json::Value, is_running: bool) -> Report {
+        let cpu = self.cpu();
+        let crawl = self.crawl(settings, is_running);
+        let facts = Facts {
+            state: crawl.state,
+            tasks_pending: crawl.tasks_pending,
+            wall_us: self.sessions.wall_us(),
+            worked_us: self.sessions.worked_us(),
+            is_shared: self.sessions.is_shared(),
+            workers: crawl.workers,
+            cpu,
+            all_hosts: self.requests.stages,
+            hosts: self.hosts.len() as u64,
+            line: self.line.finish(&self.hosts),
+        };
+        let verdict = Verdict::of(&facts, |id| self.origin(id));
+        let (totals, errors) = self.totals();
+        let whole = Whole { under_way_us: self.breakdown.under_way_us(), shortage: facts.shortage() };
+        Report {
+            crawl,
+            verdict,
+            totals,
+            stages: self.stages(),
+            breakdown: self.breakdown.finish(),
+            cpu,
+            statuses: self.requests.statuses(),
+            errors: named(&errors),
+            examples: self.examples().into_iter().map(|(kind, text)| (kind.as_str(), text)).collect(),
+            hosts_left_out: 0,
+            hosts: HostReports::new(self.hosts.clone(), self.sessions.clone(), whole),
+            resumed_by: RESUME.to_owned(),
+        }
+    }
+
+    fn crawl(&self, settings: serde_json::Value, is_running: bool) -> Crawl {
+        let sessions = self.sessions.records();
+        let known = || self.hosts.values().map(|host| &host.known);
+        Crawl {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: sessions.iter().map(|record| record.session.started_at).min(),
+            ended_at: sessions.iter().map(|record| record.last_commit_at).max(),
+            wall_s: seconds(self.sessions.wall_us()),
+            sessions: sessions.len() as u64,
+            workers: self.sessions.workers(),
+            state: State::of(known().any(Known::is_busy), is_running),
+            tasks_pending: known().map(|known| known.account.unfinished()).sum(),
+            settings,
+        }
+    }
+
+    fn cpu(&self) -> Cpu {
+        let records = self.sessions.records();
+        let sum = |of: fn(&SessionRecord) -> u64| records.iter().map(of).fold(0, u64::saturating_add);
+        let process_us = sum(|record| record.usage.process_us);
+        let inflate_us = sum(|record| record.usage.inflate_us);
+        let parse_us = sum(|record| record.usage.parse_us);
+        let record_us = sum(|record| record.usage.record_us);
+        let named_us = inflate_us.saturating_add(parse_us).saturating_add(record_us);
+        let capacity_us = self.sessions.capacity_us();
+        let machine_us = sum(|record| record.usage.machine_busy_us).max(process_us).min(capacity_us);
+        Cpu {
+            process_s: seconds(process_us),
+            inflate_s: seconds(inflate_us),
+            parse_s: seconds(parse_us),
+            record_s: seconds(record_us),
+            other_s: seconds(process_us.saturating_sub(named_us)),
+            cores: self.sessions.cores(),
+            utilisation: share(process_us, capacity_us),
+            machine_utilisation: share(machine_us, capacity_us),
+            peak_rss_bytes: records.iter().map(|record| record.usage.peak_rss_bytes).max().unwrap_or(0),
+        }
+    }
+
+    fn totals(&self) -> (Totals, BTreeMap<ErrorKind, u64>) {
+        let mut errors = BTreeMap::new();
+        let mut totals = Totals {
+            hosts: self.hosts.len() as u64,
+            requests: self.requests.count,
+            bytes_wire: self.requests.bytes_wire,
+            bytes_decoded: self.requests.bytes_decoded,
+            documents: self.requests.documents(),
+            retries: self.requests.retries,
+            ..Totals::default()
+        };
+        for Known { account, parked, .. } in self.hosts.values().map(|host| &host.known) {
+            totals.hosts_complete += u64::from(account.is_complete() && !parked);
+            totals.hosts_parked += u64::from(*parked);
+            totals.sitemaps.add(account);
+            totals.entries.add(account);
+        }
+        for (kind, count) in self.hosts.values().flat_map(|host| host.known.errors()) {
+            *errors.entry(kind).or_default() += count;
+        }
+        (totals, errors)
+    }
+
+    /// An error of each kind in words. Those that no request shows (limits, rules) have a host for an example.
+    fn examples(&self) -> BTreeMap<ErrorKind, String> {
+        let mut first: HashMap<ErrorKind, &Host> = HashMap::new();
+        for known in self.hosts.values().map(|host| &host.known) {
+            for kind in known.errors().into_keys().filter(|kind| !self.examples.contains_key(kind)) {
+                // The least one, whatever the order of the table, so that reports of one crawl are equal.
+                let example = first.entry(kind).or_insert(&known.host);
+                *example = (*example).min(&known.host);
+            }
+        }
+        let first = first.into_iter().map(|(kind, host)| (kind, host.to_string()));
+        self.examples.clone().into_iter().chain(first).collect()
+    }
+
+    fn stages(&self) -> PerStage<Times> {
+        let whole_us = self.requests.stages.total_us();
+        PerStage::new(|stage| self.spans[stage as usize].times(whole_us))
+    }
+}
+
+/// The text out of those that are kept.
+fn kept_once(kinds: &mut BTreeSet<Arc<str>>, kind: &str) -> Arc<str> {
+    if let Some(known) = kinds.get(kind) {
+        return known.clone();
+    }
+    let kind: Arc<str> = kind.into();
+    kinds.insert(kind.clone());
+    kind
+}

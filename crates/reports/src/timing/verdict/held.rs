@@ -1,0 +1,99 @@
+//! Time by what held it.
+
+use frontier::{Stage, Stages};
+use serde::{Serialize, Serializer};
+
+use super::super::host_table::{NETWORK, NetworkFloor};
+use crate::report::seconds;
+
+/// What held a crawl or a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// Names, connections, servers and lines.
+    Network,
+    /// The pace each host is owed.
+    Politeness,
+    /// Inflating, reading and recording.
+    Cpu,
+    /// The number of requests allowed in flight.
+    Concurrency,
+}
+
+impl Bound {
+    /// The name in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Politeness => "politeness",
+            Self::Cpu => "cpu",
+            Self::Concurrency => "concurrency",
+        }
+    }
+}
+
+/// Time by what held it, in microseconds; serialised in seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    /// Stages `dns` to `body`.
+    pub network_us: u64,
+    /// Stage `politeness`.
+    pub politeness_us: u64,
+    /// Stages `inflate`, `parse` and `record`.
+    pub cpu_us: u64,
+    /// Stage `slot`.
+    pub concurrency_us: u64,
+}
+
+impl Held {
+    /// The stages in their four groups.
+    pub fn of(stages: &Stages) -> Self {
+        let sum = |group: &[Stage]| group.iter().fold(0_u64, |sum, stage| sum.saturating_add(stages[*stage]));
+        Self {
+            network_us: sum(&NETWORK),
+            politeness_us: sum(&[Stage::Politeness]),
+            cpu_us: sum(&[Stage::Inflate, Stage::Parse, Stage::Record]),
+            concurrency_us: sum(&[Stage::Slot]),
+        }
+    }
+
+    /// The time that `bound` held.
+    pub fn by(&self, bound: Bound) -> u64 {
+        match bound {
+            Bound::Network => self.network_us,
+            Bound::Politeness => self.politeness_us,
+            Bound::Cpu => self.cpu_us,
+            Bound::Concurrency => self.concurrency_us,
+        }
+    }
+
+    /// All of it.
+    pub fn total_us(&self) -> u64 {
+        let parts = [self.network_us, self.politeness_us, self.cpu_us, self.concurrency_us];
+        parts.into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// The same, waiting for a place counted as waiting for the processor.
+    pub(super) fn with_slot_as_cpu(self) -> Self {
+        Self { cpu_us: self.cpu_us.saturating_add(self.concurrency_us), concurrency_us: 0, ..self }
+    }
+
+    /// The same, the network's time beyond `floor` counted as waiting for the processor.
+    pub(super) fn with_late_bytes_as_cpu(self, floor: NetworkFloor) -> Self {
+        let network_us = self.network_us.min(floor.us());
+        Self { cpu_us: self.cpu_us.saturating_add(self.network_us - network_us), network_us, ..self }
+    }
+
+    /// What held most of it; `None` of nothing. Of equals the first of network, politeness, cpu, concurrency.
+    pub(super) fn most(&self) -> Option<Bound> {
+        let bounds = [Bound::Concurrency, Bound::Cpu, Bound::Politeness, Bound::Network];
+        bounds.into_iter().max_by_key(|bound| self.by(*bound)).filter(|bound| self.by(*bound) > 0)
+    }
+}
+
+impl Serialize for Held {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bounds = [Bound::Network, Bound::Politeness, Bound::Cpu, Bound::Concurrency];
+        serializer.collect_map(bounds.map(|bound| (bound.as_str(), seconds(self.by(bound)))))
+    }
+}
