@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::conclude::conclude_known;
-use frontier::rules::Rules;
 use frontier::schedule::{Next, Request, Schedule};
 use frontier::task::REFRESH_DEPTH;
 use frontier::work_queue::{
     Counts, HostRest, LeasedHost, Loaded, QueueError, Release, RobotsRecord, Session,
 };
 use frontier::{
-    Answer, Clock, Conclusion, Context, ErrorKind, HostId, Outcome, Rows, Scope, SkipReason, TaskId,
-    TaskKind, TaskOutcome, Then, Timestamp, WorkQueue, conclude,
+    Answer, Clock, Conclusion, Context, ErrorKind, FetchRecord, HostId, Outcome, Rows, Scope, SkipReason,
+    TaskId, TaskKind, TaskOutcome, Then, Timestamp, WorkQueue, conclude,
 };
 use reqwest::header::HeaderMap;
 use storage::{FinishedRows, SegmentError};
@@ -26,12 +25,17 @@ use crate::fetch::Clients;
 use crate::progress::{Progress, Shown};
 use crate::random::Jitter;
 use crate::record::{Durable, Item, RecordError};
+use crate::rests::Rests;
 use crate::settings::Settings;
 use crate::tenure::Tenure;
-use crate::worker::{Finished, Job, Worker};
+use crate::worker::{Finished, Job, Made, Worker};
 
 /// Hosts held per request in flight: enough that one is due whenever a slot is free, and a bound for memory.
 const HOSTS_PER_SLOT: usize = 8;
+/// Hosts lent at once: they may bring the largest rules there can be.
+const LEASES_MAX: usize = 64;
+/// Hosts lent at once where the rules of those lent take much already, and workers are free.
+const LEASES_LADEN_MAX: usize = 4;
 /// Hosts whose tasks are loaded at once.
 const LOADS_MAX: usize = 256;
 /// Tasks loaded of a host when it is lent.
@@ -92,15 +96,15 @@ pub struct Engine<Q> {
     pub(crate) schedule: Schedule,
     /// Up to when requests may leave: the session's hosts may be another's after that.
     pub(crate) tenure: Tenure,
+    /// Hosts to be left in peace.
+    pub(crate) rests: Arc<Rests>,
     /// Whether entries gather before they are durable. Then a lane does not wait for them.
     pub(crate) gathers: bool,
     /// Items whose lanes were freed before they are durable.
     pub(crate) ahead: usize,
     /// Has what gathered made durable at once.
     pub(crate) roll_now: Arc<Notify>,
-    /// The hosts lent, with the rules that were fetched last.
-    pub(crate) lent: HashMap<HostId, Option<RobotsRecord>>,
-    /// Those of them whose robots.txt is at a private address.
+    /// The hosts in work whose robots.txt is at a private address.
     pub(crate) blocked: HashSet<HostId>,
     /// The best partial readings of documents that are still to be tried again.
     pub(crate) held: HashMap<TaskId, Held>,
@@ -163,8 +167,17 @@ impl<Q: WorkQueue> Engine<Q> {
 
     /// Hosts that may be lent besides those that are.
     fn room(&self) -> usize {
+        let has_slot = self.schedule.in_flight() < self.settings.concurrency;
+        let most = match self.schedule.has_room_for_rules() {
+            true => LEASES_MAX,
+            false if has_slot => LEASES_LADEN_MAX,
+            false => 0,
+        };
         let share = if self.refill.is_left { usize::MAX } else { self.refill.share };
-        (self.settings.concurrency * HOSTS_PER_SLOT).min(share).saturating_sub(self.schedule.hosts())
+        (self.settings.concurrency * HOSTS_PER_SLOT)
+            .min(share)
+            .saturating_sub(self.schedule.hosts())
+            .min(most)
     }
 
     /// Starts every request that may leave now; gives the moment when the next one may.
@@ -205,7 +218,7 @@ impl<Q: WorkQueue> Engine<Q> {
     }
 
     fn rules_of(&self, request: &Request) -> Option<&RobotsRecord> {
-        self.lent.get(&request.task.id.host).and_then(Option::as_ref)
+        self.schedule.robots(request.task.id.host)
     }
 
     /// A task that a rule forbids ends without a request.
@@ -232,7 +245,8 @@ impl<Q: WorkQueue> Engine<Q> {
     /// What came back goes on to be recorded with what it means.
     fn conclude(&mut self, finished: Result<Finished, tokio::task::JoinError>) -> Result<(), EngineError> {
         let finished = finished.map_err(|_| EngineError::Part("a worker"))?;
-        let Finished { request, answer, mut record, rows, left_at, read_at, failure } = finished;
+        let Finished { request, result, lane } = finished;
+        let Made { answer, mut record, rows, left_at, read_at, failure } = result;
         if let Some(failure) = failure {
             return Err(failure.into());
         }
@@ -240,26 +254,18 @@ impl<Q: WorkQueue> Engine<Q> {
             self.schedule.started(&request, left_at);
         }
         let conclusion = self.conclusion(&request, &answer, read_at);
-        record.error = conclusion.error;
-        if let Some(error) = conclusion.error {
-            self.errors += 1;
-            record.detail = detail(&request, &answer, error.as_str(), &record.detail);
-            tracing::debug!(
-                url = request.url(),
-                error = error.as_str(),
-                detail = record.detail,
-                "request failed"
-            );
-        } else {
-            record.detail.clear();
+        match &mut record {
+            Some(record) => self.tell(&request, &answer, conclusion.error, record),
+            None => tracing::debug!(url = request.url(), "not asked: its host rests"),
         }
         if request.task.kind == TaskKind::Robots && conclusion.error == Some(ErrorKind::BlockedAddress) {
             self.blocked.insert(request.task.id.host);
         }
         let rests = self.rest(&request, &conclusion, read_at);
+        drop(lane);
         let rows = self.keep_rows(&request, conclusion.rows, answer, rows, &conclusion.next);
         let item = Item {
-            record: Some(record),
+            record,
             read_at,
             settled_at: None,
             // A robots.txt asked for anew is a task of no queue; a seed's task of the same URL may still be pending.
@@ -274,24 +280,47 @@ impl<Q: WorkQueue> Engine<Q> {
         self.record(item)
     }
 
+    /// Completes the record of a request by what was wrong with it.
+    fn tell(
+        &mut self,
+        request: &Request,
+        answer: &Answer,
+        error: Option<ErrorKind>,
+        record: &mut FetchRecord,
+    ) {
+        record.error = error;
+        let Some(error) = error else {
+            record.detail.clear();
+            return;
+        };
+        self.errors += 1;
+        record.detail = detail(request, answer, error.as_str(), &record.detail);
+        let (url, detail) = (request.url(), &record.detail);
+        tracing::debug!(url, error = error.as_str(), detail, "request failed");
+    }
+
     /// The task's host rests or is put aside as the conclusion says, and so is the host that was asked, should a robots.txt
     /// have led to another one.
     fn rest(&mut self, request: &Request, conclusion: &Conclusion, now: Timestamp) -> Vec<HostRest> {
         let host = request.task.id.host;
         let asked = request.asked().map_or(host, |asked| asked.id());
+        let both = if asked == host { vec![host] } else { vec![host, asked] };
         let mut rests = Vec::new();
-        if let Some(until) = conclusion.rest_until {
-            rests.push(HostRest { host, until });
-            self.schedule.rest(host, until, now);
-            if asked != host {
-                rests.push(HostRest { host: asked, until });
-                self.schedule.rest(asked, until, now);
+        for host in both {
+            if let Some(until) = conclusion.rest_until {
+                self.schedule.rest(host, until, now);
+                rests.push(HostRest { host, until });
+            }
+            if let Some(until) = conclusion.park_until {
+                self.schedule.park(host, until, now);
+                rests.push(HostRest { host, until });
             }
         }
         if let Some(until) = conclusion.park_until {
             tracing::warn!(host = %request.host, %until, "host asked for a long rest and is put aside");
-            rests.push(HostRest { host, until });
-            self.schedule.park(host, until, now);
+        }
+        for rest in &rests {
+            self.rests.add(rest.host, rest.until, now);
         }
         rests
     }
@@ -310,7 +339,7 @@ impl<Q: WorkQueue> Engine<Q> {
             hop: request.hop,
             attempt: request.attempt,
             scope: &self.scope,
-            cached_rules: self.lent.get(&id.host).and_then(Option::as_ref),
+            cached_rules: self.schedule.robots(id.host),
             best: self.held.get(&id).map(|held| &held.answer),
             now,
             jitter,
@@ -365,14 +394,13 @@ impl<Q: WorkQueue> Engine<Q> {
             let id = request.task.id.host;
             self.ahead -= usize::from(was_settled);
             if let Some(robots) = robots {
-                self.schedule.rules(id, Rules::from_record(Some(&robots)), now);
-                self.lent.insert(id, Some(robots));
+                self.schedule.rules(id, robots, now);
             }
             if let Some(read_as) = read_as {
                 self.schedule.forget(read_as, now);
             }
             for host in woken {
-                if self.lent.contains_key(&host) {
+                if self.schedule.has(host) {
                     self.schedule.woken(host, now);
                 } else {
                     self.refill.wants_hosts = true;
@@ -389,7 +417,11 @@ impl<Q: WorkQueue> Engine<Q> {
             return;
         }
         let excess = self.schedule.hosts().saturating_sub(self.refill.share);
-        if excess > 0 && !self.refill.is_left && self.schedule.spare(excess, now) > 0 {
+        let is_full = self.schedule.in_flight() >= self.settings.concurrency;
+        if excess > 0 && !self.refill.is_left && self.schedule.spare(excess, is_full, now) > 0 {
+            self.roll_now.notify_one();
+        }
+        if self.schedule.lighten(now) > 0 {
             self.roll_now.notify_one();
         }
         let releases = self.schedule.idle();
@@ -413,14 +445,12 @@ impl<Q: WorkQueue> Engine<Q> {
         let now = self.clock.now();
         self.schedule.released(&refilled.offered, &refilled.stay, now);
         for release in refilled.offered.iter().filter(|release| !refilled.stay.contains(&release.host)) {
-            self.lent.remove(&release.host);
             self.blocked.remove(&release.host);
         }
         let has_found_nothing = refilled.leased.is_empty();
         for mut leased in refilled.leased {
             let product_token = &self.settings.identity.product_token;
             leased.robots.take_if(|known| !known.speaks_to(product_token));
-            self.lent.insert(leased.host.id(), leased.robots.clone());
             self.schedule.admit(leased, now);
         }
         for loaded in refilled.loaded {
@@ -433,7 +463,7 @@ impl<Q: WorkQueue> Engine<Q> {
         self.refill.next_due_at = counts.next_due_at;
         self.refill.is_left = counts.next_due_at.is_some_and(|due| now.since(due) > LEFT_AFTER);
         self.refill.share = share(&counts, refilled.workers);
-        let others_have_hosts = counts.hosts_leased > self.lent.len() as u64;
+        let others_have_hosts = counts.hosts_leased > self.schedule.hosts() as u64;
         self.refill.poll_every =
             if has_found_nothing { (self.refill.poll_every * 2).min(POLL_LAST) } else { POLL_FIRST };
         let jittered = self.refill.poll_every.mul_f64(0.5 + self.jitter.next() / 2.0);

@@ -1,7 +1,7 @@
 //! How many requests of a host are in flight, whichever task they belong to.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use frontier::HostId;
 use tokio::sync::Notify;
@@ -16,8 +16,8 @@ pub struct Lanes {
 }
 
 /// A request in flight; dropping it ends it.
-pub struct Lane<'a> {
-    lanes: &'a Lanes,
+pub struct Lane {
+    lanes: Arc<Lanes>,
     host: HostId,
 }
 
@@ -28,7 +28,7 @@ impl Lanes {
     }
 
     /// Waits until one request more may be in flight.
-    pub async fn enter(&self, host: HostId) -> Lane<'_> {
+    pub async fn enter(self: &Arc<Self>, host: HostId) -> Lane {
         while !self.take(host) {
             let freed = self.freed.notified();
             let mut freed = std::pin::pin!(freed);
@@ -39,7 +39,7 @@ impl Lanes {
             }
             freed.await;
         }
-        Lane { lanes: self, host }
+        Lane { lanes: self.clone(), host }
     }
 
     fn take(&self, host: HostId) -> bool {
@@ -56,7 +56,7 @@ impl Lanes {
     }
 }
 
-impl Drop for Lane<'_> {
+impl Drop for Lane {
     fn drop(&mut self) {
         let mut taken = self.lanes.taken();
         let left = taken.get(&self.host).map_or(0, |number| number.saturating_sub(1));
@@ -78,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_request_more_waits_until_one_has_ended_and_other_hosts_do_not() {
-        let lanes = Lanes::new(2);
+        let lanes = Arc::new(Lanes::new(2));
         let (first, _second) = (lanes.enter(HostId(1)).await, lanes.enter(HostId(1)).await);
         let _other = lanes.enter(HostId(2)).await;
         let mut third = std::pin::pin!(lanes.enter(HostId(1)));

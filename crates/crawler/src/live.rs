@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::Clock;
-use frontier::work_queue::QueueError;
-use reports::{RESUME, StatusTally, Tally, TimelineTally, render};
+use frontier::work_queue::{HostRecord, QueueError};
+use frontier::{Clock, HostId};
+use reports::{RESUME, Sessions, StatusTally, Tally, TimelineTally, render};
 use storage::{DataDir, Live, OpenError, QueueView, SledQueue, ViewMark};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,10 @@ const PAUSE_FACTOR: u32 = 20;
 
 /// Requests taken over at a time.
 const FETCHES_MAX: usize = 20_000;
+
+/// Hosts in the reports beside the crawl, the slowest: all of them would take kilobytes each, again and again. The totals are
+/// those of all, and so are the reports of a crawl at rest.
+const HOSTS_SHOWN_MAX: usize = 1_000;
 
 /// Why the crawl could not be shown.
 #[derive(Debug, thiserror::Error)]
@@ -45,16 +49,40 @@ pub struct Show {
     clock: Arc<SystemClock>,
     revision: u64,
     mark: ViewMark,
-    tally: Tally,
+    shown: Shown,
     timeline: TimelineTally,
+}
+
+/// What is kept of hosts and their requests.
+struct Shown {
+    tally: Tally,
+    /// Of the view at hand.
+    status: StatusTally,
+    origins: Vec<String>,
+}
+
+impl Extend<(HostId, HostRecord)> for Shown {
+    fn extend<I: IntoIterator<Item = (HostId, HostRecord)>>(&mut self, hosts: I) {
+        for (id, record) in hosts {
+            self.status.add(&record);
+            self.origins.push(record.host.to_string());
+            self.tally.add_host(id, record);
+        }
+    }
+}
+
+impl Shown {
+    fn new(tally: Tally) -> Self {
+        Self { tally, status: StatusTally::default(), origins: Vec::new() }
+    }
 }
 
 impl Show {
     /// Nothing is shown yet.
     pub fn new(data_dir: Arc<DataDir>, queue: Arc<SledQueue>, clock: Arc<SystemClock>) -> Self {
         let (revision, mark) = (0, ViewMark::default());
-        let (tally, timeline) = (Tally::new(Vec::new()), TimelineTally::growing());
-        Self { data_dir, queue, clock, revision, mark, tally, timeline }
+        let (shown, timeline) = (Shown::new(Tally::new(Sessions::default())), TimelineTally::growing());
+        Self { data_dir, queue, clock, revision, mark, shown, timeline }
     }
 
     /// Shows the crawl until `over`, and once more then.
@@ -74,51 +102,63 @@ impl Show {
         }
     }
 
-    async fn show(mut self) -> Result<Self, ShowError> {
+    async fn show(self) -> Result<Self, ShowError> {
+        let Self { data_dir, queue, clock, revision, mut mark, mut shown, mut timeline } = self;
         loop {
-            let mut view = self.queue.view(std::mem::take(&mut self.mark), FETCHES_MAX).await?;
-            self.mark = std::mem::take(&mut view.mark);
-            let has_more = view.has_more;
-            let shown = tokio::task::spawn_blocking(move || self.take(view).map(|()| self));
-            self = shown.await.map_err(|_| ShowError::Thread)??;
+            shown = Shown::new(shown.tally);
+            let view = queue.view(mark, FETCHES_MAX, shown).await?;
+            let (has_more, dir) = (view.has_more, data_dir.clone());
+            let taken = tokio::task::spawn_blocking(move || take(view, timeline, &dir, revision + 1));
+            (mark, shown, timeline) = taken.await.map_err(|_| ShowError::Thread)??;
             if !has_more {
-                return Ok(self);
+                return Ok(Self { data_dir, queue, clock, revision: revision + 1, mark, shown, timeline });
             }
         }
     }
+}
 
-    fn take(&mut self, view: QueueView) -> Result<(), ShowError> {
-        let mut status = StatusTally::default();
-        let mut origins = Vec::with_capacity(view.hosts.len());
-        for (id, record) in view.hosts {
-            status.add(&record);
-            origins.push(record.host.to_string());
-            self.tally.add_host(id, record);
-        }
-        self.timeline.grow(&view.sessions);
-        self.tally.set_sessions(view.sessions);
-        for fetch in &view.fetches {
-            self.tally.add_fetch(fetch);
-            // Nobody knows yet which hosts will be the slowest: those that are asked first have been at it for longest.
-            self.timeline.add_lane(fetch.task.host, || self.tally.origin(fetch.task.host));
-            self.timeline.add_fetch(fetch);
-        }
-        if view.has_more {
-            return Ok(());
-        }
-        let status = status.finish(&view.counts, true, RESUME);
-        let report = self.tally.clone().finish(reports::settings(self.data_dir.settings()?.as_deref()), true);
-        let mut outputs = BTreeMap::new();
-        outputs.insert("status.text".to_owned(), render::status_text(&status));
-        outputs.insert("status.json".to_owned(), text(|out| render::status_json(&status, out))?);
-        outputs.insert("report.text".to_owned(), render::report_text(&report));
-        outputs.insert("report.json".to_owned(), text(|out| render::report_json(&report, out))?);
-        let page = text(|out| render::report_html(&report, &self.timeline.finish(), out))?;
-        outputs.insert("report.html".to_owned(), page);
-        self.revision += 1;
-        let (pid, revision, segments) = (std::process::id(), self.revision, view.segments);
-        Ok(self.data_dir.show(&Live { pid, revision, segments, origins, outputs })?)
+/// Takes a view over, and shows it if it is the last one for now.
+fn take(
+    mut view: QueueView<Shown>,
+    mut timeline: TimelineTally,
+    data_dir: &DataDir,
+    revision: u64,
+) -> Result<(ViewMark, Shown, TimelineTally), ShowError> {
+    let tally = &mut view.hosts.tally;
+    let sessions = Sessions::in_turn(std::mem::take(&mut view.sessions));
+    timeline.grow(sessions.clone());
+    tally.set_sessions(sessions);
+    for fetch in &view.fetches {
+        tally.add_fetch(fetch);
+        // Nobody knows yet which hosts will be the slowest: those that are asked first have been at it for longest.
+        timeline.add_lane(fetch.task.host, || tally.origin(fetch.task.host));
+        timeline.add_fetch(fetch);
     }
+    if !view.has_more {
+        let outputs = outputs(&view, &timeline, data_dir)?;
+        let (segments, origins) = (view.segments, std::mem::take(&mut view.hosts.origins));
+        data_dir.show(&Live { pid: std::process::id(), revision, segments, origins, outputs })?;
+    }
+    Ok((view.mark, view.hosts, timeline))
+}
+
+/// What commands write that want no entries, by command and format.
+fn outputs(
+    view: &QueueView<Shown>,
+    timeline: &TimelineTally,
+    data_dir: &DataDir,
+) -> Result<BTreeMap<String, String>, ShowError> {
+    let status = view.hosts.status.clone().finish(&view.counts, true, RESUME);
+    let settings = reports::settings(data_dir.settings()?.as_deref());
+    let report = view.hosts.tally.finish(settings, true).with_slowest_hosts(HOSTS_SHOWN_MAX);
+    let mut outputs = BTreeMap::new();
+    outputs.insert("status.text".to_owned(), render::status_text(&status));
+    outputs.insert("status.json".to_owned(), text(|out| render::status_json(&status, out))?);
+    outputs.insert("report.text".to_owned(), render::report_text(&report));
+    outputs.insert("report.json".to_owned(), text(|out| render::report_json(&report, out))?);
+    let page = text(|out| render::report_html(&report, &timeline.finish(), out))?;
+    outputs.insert("report.html".to_owned(), page);
+    Ok(outputs)
 }
 
 fn text(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> std::io::Result<String> {

@@ -1,5 +1,6 @@
 //! The binary `crawl`.
 
+mod allocator;
 mod cli;
 mod clock;
 mod defect;
@@ -12,6 +13,7 @@ mod progress;
 mod random;
 mod read;
 mod record;
+mod rests;
 mod session;
 mod settings;
 #[cfg(feature = "shared")]
@@ -22,5 +24,6 @@ mod usage;
 mod worker;
 
 fn main() -> std::process::ExitCode {
+    allocator::bound_arenas();
     cli::main()
 }

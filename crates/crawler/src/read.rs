@@ -125,9 +125,11 @@ fn undecodable(coding: &str, bytes_decoded: u64) -> Body {
 pub async fn robots(response: &mut Response, product_token: &str, watch: &Stopwatch, cpu: &CpuMeter) -> Body {
     let meters = Meters { watch, cpu };
     let mut inflater = Inflater::new(&Limits::default());
-    let mut text = Vec::new();
-    let mut take = |slice: &[u8], _| {
+    let coding = foreign_coding(response);
+    let (mut text, mut is_endless) = (Vec::new(), false);
+    let mut take = |slice: &[u8], step: Result<(), InflateError>| {
         text.extend_from_slice(slice);
+        is_endless |= step.is_err();
         // One byte more tells that the last line was cut.
         text.len() <= Robots::BYTES_MAX
     };
@@ -141,13 +143,37 @@ pub async fn robots(response: &mut Response, product_token: &str, watch: &Stopwa
             }
             None => {
                 let mut rest = Buffer::new();
-                inflater.finish(&mut rest);
+                let problem = inflater.finish(&mut rest);
                 text.extend_from_slice(&rest);
-                body.answer.robots = Some(Robots::parse(&text, product_token));
+                // Beyond the ceiling nobody looked, so nothing is missing.
+                let is_cut = text.len() <= Robots::BYTES_MAX
+                    && (is_endless || problem.as_ref().is_some_and(|problem| is_damage(problem.kind)));
+                match coding.filter(|_| !is_text(&text)) {
+                    Some(coding) => return undecodable(&coding, body.bytes_decoded),
+                    None if is_cut => {
+                        body.answer.error = Some(ErrorKind::Decode);
+                        body.detail = problem.map_or_else(
+                            || "the gzip stream has no end".to_owned(),
+                            |problem| problem.to_string(),
+                        );
+                    }
+                    None => body.answer.robots = Some(Robots::parse(&text, product_token)),
+                }
             }
         }
         body
     })
+}
+
+/// Whether a gzip stream with this problem gave less than was packed into it.
+fn is_damage(kind: ProblemKind) -> bool {
+    matches!(kind, ProblemKind::GzipCutShort | ProblemKind::GzipDamaged)
+}
+
+/// Whether the bytes read as text: UTF-8, perhaps cut at the end, without control characters. What is packed does not.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_utf8 = std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true);
+    is_utf8 && !bytes.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace())
 }
 
 /// Reads what is left of a body that nobody wants, so far as that is cheap.

@@ -7,7 +7,7 @@ use frontier::gate::Gate;
 use frontier::schedule::{Pace, Schedule};
 use frontier::scope::Scope;
 use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
-use frontier::{HostId, Timestamp, Validator, WorkQueue};
+use frontier::{HostId, NewTask, Timestamp, Validator, WorkQueue};
 use storage::{DataDir, EntryWriter, Scratch};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -25,10 +25,14 @@ use crate::live::Show;
 use crate::progress::Progress;
 use crate::random::Jitter;
 use crate::record::Recorder;
+use crate::rests::Rests;
 use crate::settings::Settings;
 use crate::tenure::Tenure;
 use crate::usage::CpuMeter;
 use crate::worker::Worker;
+
+/// Seeds taken in by one commit: until it is durable each takes some 18 KB of memory.
+const SEEDS_PER_COMMIT: usize = 1_000;
 
 /// Tasks put back in one commit.
 const RETRIES_PER_COMMIT: usize = 1_000;
@@ -55,9 +59,11 @@ pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result
     let data_dir = Arc::new(data_dir);
     let queue = Arc::new(data_dir.queue());
     let session = queue.open_session(&worker_name()).await?;
-    let seeded = Commit { seq: 1, found: work.seeds, usage: meter.read(), ..Commit::default() };
-    queue.commit(&session, seeded).await?;
-    let seq = if work.retry_failed { retry_failed(queue.as_ref(), &session, &meter).await? } else { 1 };
+    let mut seq = take_in(queue.as_ref(), &session, &work.seeds, &meter).await?;
+    drop(work.seeds);
+    if work.retry_failed {
+        seq = retry_failed(queue.as_ref(), &session, seq, &meter).await?;
+    }
 
     let sealer = data_dir.sealer()?;
     let over = CancellationToken::new();
@@ -127,11 +133,14 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
         let roll_now = recorder.roll_now();
         let recording = tokio::spawn(recorder.run(to_record));
         let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
+        let rests = Arc::new(Rests::default());
         let worker = Worker {
             session: session.clone(),
             clock: clock.clone(),
+            tenure: tenure.clone(),
+            rests: rests.clone(),
             gate: Gate::new(settings.rate),
-            lanes: Lanes::new(settings.host_concurrency),
+            lanes: Arc::new(Lanes::new(settings.host_concurrency)),
             timeouts: Timeouts::new(settings.timeout),
             meter,
             scratch,
@@ -143,6 +152,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
             clients,
             worker: Arc::new(worker),
             tenure,
+            rests,
             gathers: !W::GATHERS_FOR.is_zero(),
             ahead: 0,
             roll_now,
@@ -151,7 +161,6 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
             clock,
             scope,
             settings,
-            lent: HashMap::new(),
             blocked: HashSet::new(),
             held: HashMap::new(),
             workers: JoinSet::new(),
@@ -170,13 +179,33 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
     }
 }
 
-/// Puts back what was given up; answers with the number of the last commit.
-async fn retry_failed<Q: WorkQueue>(
+/// Takes in the seeds, in the first commits of the session; answers with the number of the last one.
+///
+/// Those that the queue knows are passed over, so that every session may begin with all seeds of the crawl: one that
+/// ended in between leaves none behind.
+pub async fn take_in<Q: WorkQueue>(
     queue: &Q,
     session: &Session,
+    seeds: &[NewTask],
     meter: &CpuMeter,
 ) -> Result<u64, QueueError> {
-    let (mut seq, mut tasks, mut after) = (1, 0, None);
+    let mut seq = 0;
+    for found in seeds.chunks(SEEDS_PER_COMMIT) {
+        seq += 1;
+        let commit = Commit { seq, found: found.to_vec(), usage: meter.read(), ..Commit::default() };
+        queue.commit(session, commit).await?;
+    }
+    Ok(seq)
+}
+
+/// Puts back what was given up, in commits after `seq`; answers with the number of the last one.
+pub async fn retry_failed<Q: WorkQueue>(
+    queue: &Q,
+    session: &Session,
+    mut seq: u64,
+    meter: &CpuMeter,
+) -> Result<u64, QueueError> {
+    let (mut tasks, mut after) = (0, None);
     loop {
         let given_up = queue.given_up(session, after, RETRIES_PER_COMMIT).await?;
         let Some(last) = given_up.last() else { break };

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::work_queue::{Commit, QueueBounds, QueueError, RENEWAL_MARGIN, Session};
-use frontier::{Clock, NewTask, Scope, Timestamp, WorkQueue};
+use frontier::work_queue::{QueueBounds, QueueError, RENEWAL_MARGIN, Session};
+use frontier::{Clock, Scope, Timestamp, WorkQueue};
 use storage::{PostgresQueue, SegmentStore, SharedCrawl, SharedWriter, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::crawl::Work;
 use crate::clock::SystemClock;
 use crate::engine::{Ended, EngineError};
 use crate::progress::Progress;
@@ -25,9 +26,6 @@ use steady::Steady;
 /// How often a session is renewed, and dead ones are looked for.
 const RENEW_EVERY: Duration = Duration::from_secs(15);
 
-/// Seeds that are added at once: a transaction should not be long.
-const SEEDS_PER_COMMIT: usize = 5_000;
-
 /// What all sessions of a worker are made of.
 pub struct SharedParts {
     /// How to crawl.
@@ -44,13 +42,14 @@ pub struct SharedParts {
     pub shutdown: CancellationToken,
 }
 
-/// Crawls until the crawl has ended on all machines, or a signal comes. `seeds` are added first.
+/// Crawls until the crawl has ended on all machines, or a signal comes. What `first` says is added before that.
 ///
 /// A session that fell silent for too long has lost its hosts to others, and one whose lending was not answered may have
-/// hosts that it does not know of: then another one is opened.
-pub async fn run(parts: SharedParts, progress: Progress, seeds: Vec<NewTask>) -> anyhow::Result<Ended> {
+/// hosts that it does not know of. Where another server was promoted, or a backup restored, what a session knows may not
+/// be so any more. Then another one is opened.
+pub async fn run(parts: SharedParts, progress: Progress, mut first: Work) -> anyhow::Result<Ended> {
     loop {
-        let ended = work(&parts, progress.clone(), &seeds).await;
+        let ended = work(&parts, progress.clone(), &mut first).await;
         match ended {
             Err(error) if is_lost(&error) && parts.shutdown.is_cancelled() => {
                 // What it had is free for others before long.
@@ -66,7 +65,7 @@ pub async fn run(parts: SharedParts, progress: Progress, seeds: Vec<NewTask>) ->
 }
 
 /// One session.
-async fn work(parts: &SharedParts, progress: Progress, seeds: &[NewTask]) -> anyhow::Result<Ended> {
+async fn work(parts: &SharedParts, progress: Progress, first: &mut Work) -> anyhow::Result<Ended> {
     let bounds = QueueBounds { sitemaps_max: parts.scope.max_sitemaps };
     let queue = parts.crawl.queue(bounds).with_session_life(parts.session_life);
     let (clock, lead) = clock(&parts.crawl, &parts.shutdown).await?;
@@ -75,13 +74,13 @@ async fn work(parts: &SharedParts, progress: Progress, seeds: &[NewTask]) -> any
     let clients = session::clients(&parts.settings)?;
     let opened_at = clock.now();
     let session = queue.open_session(&session::worker_name()).await?;
-    let mut seq = 0;
-    for found in seeds.chunks(SEEDS_PER_COMMIT) {
-        seq += 1;
-        let seeded = Commit { seq, found: found.to_vec(), usage: meter.read(), ..Commit::default() };
-        queue.commit(&session, seeded).await?;
+    let mut seq = session::take_in(queue.as_ref(), &session, &first.seeds, &meter).await?;
+    if first.retry_failed {
+        seq = session::retry_failed(queue.as_ref(), &session, seq, &meter).await?;
+        // What is given up from now on stays so, should there be another session.
+        first.retry_failed = false;
     }
-    let writer = SharedWriter::new(parts.segments.clone(), session.id)?;
+    let writer = SharedWriter::new(parts.segments.clone(), session.id, clock.clone())?;
     let keeper = Keeper {
         queue: queue.clone(),
         session: session.clone(),
@@ -115,7 +114,7 @@ async fn work(parts: &SharedParts, progress: Progress, seeds: &[NewTask]) -> any
 /// The clock of the server, as far as this machine can tell: ahead of it by no more than the span that is given, behind it
 /// never. Of a few tries the quickest answer tells most.
 ///
-/// Waits for a server that is away.
+/// Waits for a server that is away, or a standby that is not promoted yet.
 async fn clock(
     crawl: &SharedCrawl,
     shutdown: &CancellationToken,
@@ -130,8 +129,10 @@ async fn clock(
                 let lead = own.now().since(asked_at);
                 answers.push((lead, SystemClock::set_to(now + lead)));
             }
-            Err(StoreError::Unreachable { reason, .. }) if !shutdown.is_cancelled() => {
-                tracing::warn!(reason, "waiting for the store");
+            Err(error @ (StoreError::Unreachable { .. } | StoreError::ReadOnly { .. }))
+                if !shutdown.is_cancelled() =>
+            {
+                tracing::warn!(%error, "waiting for the store");
                 tokio::time::sleep(steady::PAUSE).await;
             }
             Err(error) => return Err(error.into()),
@@ -205,5 +206,5 @@ fn is_lost(error: &anyhow::Error) -> bool {
         Some(_) => None,
         None => error.downcast_ref(),
     };
-    matches!(error, Some(QueueError::Fenced(_) | QueueError::Away(_)))
+    matches!(error, Some(QueueError::Fenced(_) | QueueError::OutOfOrder { .. } | QueueError::Away(_)))
 }

@@ -19,8 +19,10 @@ use crate::clock::SystemClock;
 use crate::fetch::client::HostClient;
 use crate::fetch::get::Timeouts;
 use crate::fetch::{FetchError, Response, Stopwatch, get};
-use crate::lanes::Lanes;
+use crate::lanes::{Lane, Lanes};
 use crate::read::{self, Reading};
+use crate::rests::Rests;
+use crate::tenure::Tenure;
 use crate::usage::CpuMeter;
 
 /// What all workers of a session share.
@@ -29,10 +31,14 @@ pub struct Worker {
     pub session: Session,
     /// The time.
     pub clock: Arc<SystemClock>,
+    /// Up to when requests may leave: the session's hosts may be another's after that.
+    pub tenure: Tenure,
+    /// Hosts to be left in peace.
+    pub rests: Arc<Rests>,
     /// The last gate for the rate.
     pub gate: Gate,
     /// The requests in flight of each host.
-    pub lanes: Lanes,
+    pub lanes: Arc<Lanes>,
     /// How long a request may take.
     pub timeouts: Timeouts,
     /// What CPU time was spent on.
@@ -57,14 +63,22 @@ pub struct Job {
     pub validator: Option<Validator>,
 }
 
-/// A request made.
+/// A request that a worker is done with.
 pub struct Finished {
     /// The request.
     pub request: Request,
     /// What came of it.
+    pub result: Made,
+    /// It is in flight until it is known what the answer means for its host.
+    pub lane: Lane,
+}
+
+/// What came of a request that was made, or withheld since the host that is asked rests.
+pub struct Made {
+    /// What was answered, or would be.
     pub answer: Answer,
-    /// Where its time went, but for the stage `record`.
-    pub record: FetchRecord,
+    /// Where its time went, but for the stage `record`; `None` where it was withheld.
+    pub record: Option<FetchRecord>,
     /// Its entries.
     pub rows: Option<FinishedRows>,
     /// When it left, where that was later than it was let go: it may have waited for its turn or for a connection.
@@ -91,16 +105,28 @@ pub struct Body {
 }
 
 impl Worker {
-    /// Waits for the gate, asks, reads.
+    /// Waits until it may leave, asks, reads.
     pub async fn run(self: Arc<Self>, job: Job) -> Finished {
         let asked = job.request.asked().map_or(job.request.task.id.host, |asked| asked.id());
         let came_at = self.clock.now();
-        let _lane = self.lanes.enter(asked).await;
-        let started_at = self.pass_gate(asked).await;
-        let gate_wait = started_at.since(came_at);
+        let lane = self.lanes.enter(asked).await;
+        let result = loop {
+            let started_at = match self.pass(asked).await {
+                Ok(started_at) => started_at,
+                Err(rests_until) => break self.withheld(rests_until),
+            };
+            if let Some(made) = self.make(&job, started_at, started_at.since(came_at)).await {
+                break made;
+            }
+        };
+        Finished { request: job.request, result, lane }
+    }
+
+    /// Makes the request that may leave at `started_at`; `None` where the session's tenure ended before it could.
+    async fn make(&self, job: &Job, started_at: Timestamp, gate_wait: Duration) -> Option<Made> {
         let mut record = self.record(&job.request, started_at, gate_wait);
         let watch = Stopwatch::start();
-        let body = self.ask(&job, &watch, &mut record).await;
+        let body = self.ask(job, &watch, &mut record).await?;
         let (measured, read_at) = (watch.stop(), self.clock.now());
         // The server counts from the request, not from the handshake before it.
         let connecting_us = measured[Stage::Dns] + measured[Stage::Connect] + measured[Stage::Tls];
@@ -112,30 +138,46 @@ impl Worker {
         record.bytes_decoded = body.bytes_decoded;
         record.detail = body.detail;
         let (answer, rows, failure) = (body.answer, body.rows, body.failure);
-        Finished { request: job.request, answer, record, rows, left_at, read_at, failure }
+        Some(Made { answer, record: Some(record), rows, left_at, read_at, failure })
     }
 
-    /// Waits until the rate of the host that is asked lets this request pass; gives the moment, which is the present nearly
-    /// always, since the schedule keeps the rate already. Redirects of a robots.txt to another host are the exception.
-    async fn pass_gate(&self, asked: HostId) -> Timestamp {
-        let mut now = self.clock.now();
-        while let Some(wait) = self.gate.wait(asked, now) {
-            tokio::time::sleep(wait).await;
-            now = self.clock.now();
+    /// Waits until a request may leave: the session has its hosts, and the rate of the host that is asked lets it pass. Gives
+    /// the moment, which is the present nearly always, since the schedule keeps the rate already; redirects of a robots.txt
+    /// to another host are the exception. Fails with the end of the rest where that host rests.
+    async fn pass(&self, asked: HostId) -> Result<Timestamp, Timestamp> {
+        loop {
+            self.tenure.held(&*self.clock).await;
+            let now = self.clock.now();
+            if let Some(until) = self.rests.of(asked, now) {
+                return Err(until);
+            }
+            match self.gate.wait(asked, now) {
+                None => return Ok(now),
+                Some(wait) => tokio::time::sleep(wait).await,
+            }
         }
-        now
     }
 
-    async fn ask(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Body {
+    fn withheld(&self, rests_until: Timestamp) -> Made {
+        let (answer, read_at) = (Answer::resting(rests_until), self.clock.now());
+        Made { answer, record: None, rows: None, left_at: None, read_at, failure: None }
+    }
+
+    /// `None` where the session's tenure ended before the request could leave.
+    async fn ask(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Option<Body> {
         let Job { request, client, headers, validator } = job;
         let url = match Url::parse(request.url()) {
             Ok(url) => url,
-            Err(error) => return failed(&FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() }),
+            Err(error) => {
+                return Some(failed(&FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() }));
+            }
         };
-        match get(client, &url, headers, validator.as_ref(), self.timeouts, watch).await {
+        let asking = get(client, &url, headers, validator.as_ref(), self.timeouts, watch);
+        let is_here = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
+        Some(match self.tenure.within(&*self.clock, is_here, asking).await? {
             Ok(response) => self.read(request, &url, response, watch, record).await,
             Err(error) => failed(&error),
-        }
+        })
     }
 
     fn record(&self, request: &Request, started_at: Timestamp, gate_wait: Duration) -> FetchRecord {

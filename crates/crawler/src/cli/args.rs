@@ -119,12 +119,24 @@ pub struct StoreArgs {
     pub name: Option<String>,
 }
 
+/// Which crawl is to be read, where it is not that of the data dir.
+#[derive(Args, Debug)]
+pub struct SourceArgs {
+    /// A shared one.
+    #[cfg(feature = "shared")]
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
 /// Flags of `work`. Scope, pace and identity are those the crawl was started with.
 #[cfg(feature = "shared")]
 #[derive(Args, Debug)]
 pub struct WorkArgs {
     #[command(flatten)]
     pub store: StoreArgs,
+    /// Ask again for what was given up, on all machines.
+    #[arg(long)]
+    pub retry_failed: bool,
     /// Requests in flight in all.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub concurrency: u16,
@@ -248,9 +260,8 @@ pub struct ResumeArgs {
 /// Flags of `status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
-    #[cfg(feature = "shared")]
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub source: SourceArgs,
     /// The form.
     #[arg(long, default_value = "text")]
     pub format: StatusFormat,
@@ -274,9 +285,8 @@ pub struct ExportArgs {
     /// Write there instead of stdout.
     #[arg(short = 'o', value_name = "FILE")]
     pub file: Option<PathBuf>,
-    #[cfg(feature = "shared")]
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub source: SourceArgs,
     /// Each URL once: the first entry of it.
     #[arg(long)]
     pub unique: bool,
@@ -310,9 +320,8 @@ pub struct ReportArgs {
     /// Write there instead of stdout.
     #[arg(short = 'o', value_name = "FILE")]
     pub file: Option<PathBuf>,
-    #[cfg(feature = "shared")]
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub source: SourceArgs,
 }
 
 /// The forms of `report`.

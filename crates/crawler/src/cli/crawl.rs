@@ -35,7 +35,7 @@ pub fn start(common: &CommonArgs, seeds: &SeedArgs, args: &CrawlArgs) -> anyhow:
     let (scope, clock) = (scope(&common.data_dir, &args.scope)?, Arc::new(SystemClock::new()));
     let shutdown = shutdown::watch().context("failed to start")?;
     let data_dir = DataDir::open(&common.data_dir, clock.clone(), bounds(&scope))?;
-    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, Work { seeds, retry_failed: false })
+    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, &seeds, false)
 }
 
 /// Goes on with the crawl in the data dir.
@@ -44,8 +44,7 @@ pub fn resume(common: &CommonArgs, args: &ResumeArgs) -> anyhow::Result<u8> {
     let (scope, clock) = (scope(&common.data_dir, &args.crawl.scope)?, Arc::new(SystemClock::new()));
     let shutdown = shutdown::watch().context("failed to start")?;
     let data_dir = DataDir::open_existing(&common.data_dir, clock.clone(), bounds(&scope))?;
-    let work = Work { seeds: Vec::new(), retry_failed: args.retry_failed };
-    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, work)
+    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, &[], args.retry_failed)
 }
 
 fn bounds(scope: &Scope) -> QueueBounds {
@@ -54,21 +53,35 @@ fn bounds(scope: &Scope) -> QueueBounds {
 
 /// What a session adds to the queue before it starts.
 pub struct Work {
-    /// Sites to start from.
+    /// All that the crawl was ever started from.
     pub seeds: Vec<NewTask>,
     /// Ask again for what was given up.
     pub retry_failed: bool,
 }
 
-fn crawl(common: &CommonArgs, mut parts: Parts, work: Work) -> anyhow::Result<u8> {
+fn crawl(
+    common: &CommonArgs,
+    mut parts: Parts,
+    new_seeds: &[NewTask],
+    retry_failed: bool,
+) -> anyhow::Result<u8> {
     let too_few_descriptors = descriptors::fit(&mut parts.settings);
     let remembered = Remembered { scope: parts.scope.clone(), last_session: parts.settings.for_report() };
     parts.data_dir.set_settings(&serde_json::to_string(&remembered)?)?;
-    parts.data_dir.add_seeds(&work.seeds)?;
+    parts.data_dir.add_seeds(new_seeds)?;
+    let seeds = parts.data_dir.seeds()?;
     let is_strict = parts.settings.strict;
     let progress = Progress::new(!common.no_progress, common.quiet);
     log::init(common, progress.bar());
     warn_of_descriptors(too_few_descriptors, &parts.settings);
+    if seeds.damaged > 0 {
+        let (lines, data_dir) = (seeds.damaged, common.data_dir.display());
+        tracing::warn!(
+            lines,
+            "the file of seeds in {data_dir} is damaged: name them again if they are missing"
+        );
+    }
+    let work = Work { seeds: seeds.tasks, retry_failed };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start")?;
     let ended = runtime.block_on(session::run(parts, progress, work))?;

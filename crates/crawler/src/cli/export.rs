@@ -21,13 +21,13 @@ pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
         unique: args.unique.then(|| common.data_dir.join("tmp")),
         since: args.since.as_deref().map(since).transpose()?,
     };
-    #[cfg(feature = "shared")]
-    if let Some(reading) = super::shared_reading::SharedReading::with_entries(&args.store)? {
-        let options = ExportOptions { unique: args.unique.then(std::env::temp_dir), ..options };
-        reports::check_host(reading.origins(), &options)?;
-        return write(args, &options, &reading);
-    }
-    match Reading::open(&common.data_dir)? {
+    match Reading::entries(common, &args.source)? {
+        #[cfg(feature = "shared")]
+        Reading::Shared(reading) => {
+            let options = ExportOptions { unique: args.unique.then(std::env::temp_dir), ..options };
+            reports::check_host(reading.origins(), &options)?;
+            write(args, &options, &*reading)
+        }
         Reading::AtRest(reader) => {
             reports::check_host(reader.origins(), &options)?;
             write(args, &options, &reader.into_entries())

@@ -10,22 +10,19 @@ use super::reading::Reading;
 
 /// Writes the report to stdout or a file.
 pub fn run(common: &CommonArgs, args: &ReportArgs) -> anyhow::Result<u8> {
-    #[cfg(feature = "shared")]
-    if let Some(reading) = super::shared_reading::SharedReading::records(&args.store)? {
-        return write(args, reading);
-    }
-    let reader = match Reading::open(&common.data_dir)? {
-        Reading::AtRest(reader) => reader,
+    match Reading::records(common, &args.source)? {
+        Reading::AtRest(reader) => write(args, *reader),
+        #[cfg(feature = "shared")]
+        Reading::Shared(reading) => write(args, *reading),
         Reading::Live(reader) => {
             let name = match args.format {
                 ReportFormat::Text => "report.text",
                 ReportFormat::Json => "report.json",
                 ReportFormat::Html => "report.html",
             };
-            return output::write_shown(args.file.as_deref(), &reader, name);
+            output::write_shown(args.file.as_deref(), &reader, name)
         }
-    };
-    write(args, *reader)
+    }
 }
 
 fn write(args: &ReportArgs, reader: impl RecordSource) -> anyhow::Result<u8> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use frontier::{NewTask, Scope, SessionId};
+use frontier::{Scope, SessionId};
 use serde::{Deserialize, Serialize};
 use storage::{
     Database, GARBAGE_AGE_MIN, PlaceError, Registry, SESSION_TTL, SegmentStore, SharedCrawl, StoreError,
@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{CommonArgs, CrawlArgs, PaceArgs, ScopeArgs, SeedArgs, StoreArgs, WorkArgs};
+use super::crawl::Work;
 use super::{crawl, exit_code, log};
 use crate::descriptors;
 use crate::engine::Ended;
@@ -66,12 +67,12 @@ pub fn start(
     let scope = opened.runtime.block_on(scope(&shared, &args.scope, &settings))?;
     mark(&opened, &shared)?;
     opened.runtime.block_on(shared.add_seeds(&tasks))?;
-    run(common, opened, &shared, scope, settings, tasks)
+    run(common, opened, &shared, scope, settings, false)
 }
 
 /// Joins the crawl in the store.
 pub fn work(common: &CommonArgs, args: WorkArgs) -> anyhow::Result<u8> {
-    let WorkArgs { store, concurrency, timeout, connection, strict } = args;
+    let WorkArgs { store, retry_failed, concurrency, timeout, connection, strict } = args;
     let has_identity = connection.user_agent.is_some() || connection.contact.is_some();
     let pace = PaceArgs { rate: 1.0, concurrency, host_concurrency: 1, timeout };
     let args = CrawlArgs { pace, scope: ScopeArgs::default(), connection, strict };
@@ -83,7 +84,7 @@ pub fn work(common: &CommonArgs, args: WorkArgs) -> anyhow::Result<u8> {
     };
     settings.take_over(&known.last_session, !has_identity);
     opened.segments.check_mark(&opened.runtime.block_on(shared.identity())?)?;
-    run(common, opened, &shared, known.scope, settings, Vec::new())
+    run(common, opened, &shared, known.scope, settings, retry_failed)
 }
 
 fn run(
@@ -92,7 +93,7 @@ fn run(
     crawl: &SharedCrawl,
     scope: Scope,
     mut settings: Settings,
-    seeds: Vec<NewTask>,
+    retry_failed: bool,
 ) -> anyhow::Result<u8> {
     let shutdown = shutdown::watch().context("failed to start")?;
     let too_few_descriptors = descriptors::fit(&mut settings);
@@ -114,10 +115,12 @@ fn run(
         shutdown: shutdown.clone(),
     };
     let ended = runtime.block_on(async {
+        // Those of all who started it: one may have ended before it had taken in its own.
+        let seeds = crawl.seeds().await?;
         if seeds.is_empty() && !has_begun(crawl, &shutdown).await? {
             return Ok(Ended::Interrupted);
         }
-        shared::run(parts, progress, seeds).await
+        shared::run(parts, progress, Work { seeds, retry_failed }).await
     })?;
     let (totals, incomplete) = runtime.block_on(totals(crawl))?;
     let (hosts, entries, requests) = (totals.hosts, totals.entries, totals.requests);
@@ -282,7 +285,8 @@ async fn has_begun(crawl: &SharedCrawl, shutdown: &CancellationToken) -> anyhow:
 
 /// The totals, and the number of hosts that are not complete.
 async fn totals(crawl: &SharedCrawl) -> anyhow::Result<(frontier::work_queue::Counts, u64)> {
-    const HOSTS_AT_ONCE: usize = 1_000;
+    // Each brings its rules along, which may be 500 KB.
+    const HOSTS_AT_ONCE: usize = 100;
     let (counts, mut incomplete, mut after) = (crawl.counts().await?, 0, None);
     loop {
         let hosts = crawl.hosts_after(after, HOSTS_AT_ONCE).await?;

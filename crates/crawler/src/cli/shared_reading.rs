@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use anyhow::Context;
 use arrow_array::RecordBatch;
-use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord};
+use frontier::work_queue::{Counts, HostRecord, QueueError};
 use frontier::{FetchRecord, HostId, Timestamp};
-use reports::{EntrySource, RecordSource};
+use reports::{EntrySource, RecordSource, Sessions};
 use storage::{Database, FetchMark, ReadError, SharedCrawl, SharedReader, StoreError};
 use tokio::runtime::Runtime;
 
@@ -14,8 +14,9 @@ use super::args::StoreArgs;
 use super::shared::{find, open_segments};
 use crate::settings::UsageError;
 
-/// Hosts, and commits with their requests, that are asked for at once.
-const PAGE_HOSTS: usize = 1_000;
+/// Hosts that are asked for at once; each brings its rules along, which may be 500 KB.
+const PAGE_HOSTS: usize = 100;
+/// Commits with their requests that are asked for at once.
 const PAGE_COMMITS: usize = 200;
 
 /// A shared crawl that was found in its store.
@@ -23,7 +24,7 @@ pub struct SharedReading {
     runtime: Runtime,
     crawl: SharedCrawl,
     settings: Option<String>,
-    sessions: Vec<SessionRecord>,
+    sessions: Sessions,
     is_running: bool,
     resumed_by: String,
     /// The entries, where they were asked for.
@@ -41,6 +42,7 @@ impl SharedReading {
         let (crawl, settings, sessions, workers) = runtime.block_on(async {
             let crawl = find(&Database::open(store).await?, args.name.as_deref()).await?;
             let (settings, sessions) = (crawl.settings().await?, crawl.sessions().await?);
+            let sessions = Sessions::beside_each_other(sessions);
             let workers = crawl.workers().await?;
             anyhow::Ok((crawl, settings, sessions, workers))
         })?;
@@ -106,8 +108,8 @@ impl RecordSource for SharedReading {
         self.settings.as_deref()
     }
 
-    fn sessions(&self) -> &[SessionRecord] {
-        &self.sessions
+    fn sessions(&self) -> Sessions {
+        self.sessions.clone()
     }
 
     /// By the server's clock.

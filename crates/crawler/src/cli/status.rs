@@ -12,21 +12,18 @@ use crate::clock::SystemClock;
 
 /// Prints the status.
 pub fn run(common: &CommonArgs, args: &StatusArgs) -> anyhow::Result<u8> {
-    #[cfg(feature = "shared")]
-    if let Some(reading) = super::shared_reading::SharedReading::records(&args.store)? {
-        return write(args, reading);
-    }
-    let reader = match Reading::open(&common.data_dir)? {
-        Reading::AtRest(reader) => reader,
+    match Reading::records(common, &args.source)? {
+        Reading::AtRest(reader) => write(args, *reader),
+        #[cfg(feature = "shared")]
+        Reading::Shared(reading) => write(args, *reading),
         Reading::Live(reader) => {
             let name = match args.format {
                 StatusFormat::Text => "status.text",
                 StatusFormat::Json => "status.json",
             };
-            return output::write_shown(None, &reader, name);
+            output::write_shown(None, &reader, name)
         }
-    };
-    write(args, *reader)
+    }
 }
 
 fn write(args: &StatusArgs, reader: impl RecordSource) -> anyhow::Result<u8> {
