@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long forms of the tests: everything hostile at once for SOAK_MINUTES (10), each fuzz target for as long, many kills at
-# every kind of moment, many flipped bytes, four workers on 2,000 hosts. Prints one table at the end: what, how long, how often, with what result.
+# every kind of moment, many flipped bytes, four workers on 2,000 hosts, thirty shared crawls that are struck. Prints one table at the end: what, how long, how often, with what result.
 # SOAK_ONLY names the rows to run, as in SOAK_ONLY="hostile fuzz".
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -45,11 +45,13 @@ tests=()
 if [ "${#tests[@]}" -gt 0 ]; then
   for test in "${tests[@]}"; do
     started=$SECONDS
-    KILL_ROUNDS=${KILL_ROUNDS:-200} FLIPS=${FLIPS:-700} SHARED_HOSTS=${SHARED_HOSTS:-2000} cargo test --release -p crawler --test main -- \
+    KILL_ROUNDS=${KILL_ROUNDS:-200} FLIPS=${FLIPS:-700} SHARED_HOSTS=${SHARED_HOSTS:-2000} \
+      SHARED_ROUNDS=${SHARED_ROUNDS:-30} cargo test --release -p crawler --test main -- \
       --nocapture --test-threads=1 "line::$test" > "$logs/$test.log" 2>&1 &&
       result=clean || result="failed, see $logs/$test.log"
-    row "$test" $((SECONDS - started)) "$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/\1/p' \
-      "$logs/$test.log" | tail -n 1)" "$result"
+    passed=$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/\1/p' "$logs/$test.log" | tail -n 1)
+    rounds=$(figure rounds "$logs/$test.log")
+    row "$test" $((SECONDS - started)) "$passed${rounds:+; $rounds rounds}" "$result"
   done
 fi
 

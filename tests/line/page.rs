@@ -9,7 +9,7 @@ use frontier::{
     Account, Connection, ErrorKind, FetchRecord, Host, RequestKind, SessionId, Stage, Stages, TaskId,
     Timestamp,
 };
-use reports::{Report, Tally, Timeline, TimelineTally};
+use reports::{Report, Sessions, Tally, Timeline, TimelineTally};
 
 use super::browser::Browser;
 use super::reports::{WEB, crawl_that_does_not_end, kept};
@@ -152,8 +152,8 @@ fn the_page_fits_a_narrow_screen_in_both_schemes() {
 #[test]
 fn a_crawl_without_seeds_or_time_has_a_page_too() {
     let dir = tempfile::tempdir().unwrap();
-    let report = Tally::new(Vec::new()).finish(serde_json::Value::Null, false);
-    let path = write_page(dir.path(), &report, &TimelineTally::new(&[], []).finish());
+    let report = Tally::new(Sessions::default()).finish(serde_json::Value::Null, false);
+    let path = write_page(dir.path(), &report, &TimelineTally::new(Sessions::default(), []).finish());
     let mut browser = Browser::start(1200, 900);
     browser.open(&path);
     assert_eq!(browser.complaints(), Vec::<String>::new());
@@ -192,7 +192,8 @@ fn made_up() -> (Report, Timeline) {
         commit_seq: 1,
         usage: Usage { process_us: 9_000_000, cores: 2, ..Usage::default() },
     };
-    let mut tally = Tally::new(vec![session.clone()]);
+    let sessions = Sessions::in_turn(vec![session]);
+    let mut tally = Tally::new(sessions.clone());
     let mut fetches = Vec::new();
     for n in 0..HOSTS {
         let name = if n == 0 { HOSTILE.to_owned() } else { format!("host{n:04}.example") };
@@ -208,7 +209,7 @@ fn made_up() -> (Report, Timeline) {
         tally.add_host(id, HostRecord { is_seed: true, wall_us, account, ..HostRecord::new(host) });
         fetches.push(fetch(id, n, is_late));
     }
-    let mut timeline = TimelineTally::new(&[session], tally.slowest_hosts(reports::LANES_MAX));
+    let mut timeline = TimelineTally::new(sessions, tally.slowest_hosts(reports::LANES_MAX));
     for fetch in &fetches {
         tally.add_fetch(fetch);
         timeline.add_fetch(fetch);

@@ -133,6 +133,23 @@ fn a_signal_ends_a_crawl_with_its_own_code_and_resume_needs_no_seeds() {
     assert!(run.asked().values().all(|&times| times == 1), "nothing is asked twice after an orderly end");
 }
 
+#[test]
+fn seeds_that_were_named_just_before_the_end_of_the_process_are_crawled_by_resume() {
+    let of_hosts = |hosts: u32| {
+        let seeds: Vec<String> = (0..hosts).map(plain::host_name).collect();
+        let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+        let run = Run::on(plain::web(WEB).serve(ServeOptions::default()).unwrap(), &seeds);
+        run.crawl();
+        run
+    };
+    let (whole, run) = (of_hosts(2), of_hosts(1));
+    // The second seed is remembered, and the process ends before the queue has taken it in.
+    std::fs::copy(whole.data_dir().join("seeds"), run.data_dir().join("seeds")).unwrap();
+    expect(run.resume_command(&[]), 0);
+    assert_eq!(comparable(&run), comparable(&whole));
+    assert!(run.asked().values().all(|&times| times == 1), "what was done is not asked again");
+}
+
 /// How long nobody is at work between two sessions.
 const PAUSE: Duration = Duration::from_secs(2);
 

@@ -1,9 +1,14 @@
 //! robots.txt over the wire (RFC 9309 section 2.3), as the server saw it.
 
+use std::io::Write as _;
 use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
 
 use fakesite::{Latency, Misbehaviour, Page, Site, Web};
 
+use super::bodies::brotli;
 use super::run::{Run, crawl_with, expect, stdout, urlset};
 
 /// A site whose robots.txt is `page`, with one sitemap where a guess finds it.
@@ -107,6 +112,99 @@ fn rules_that_redirects_led_to_hold_for_the_first_host_and_the_last_is_asked_by_
     let hub: Vec<_> = log.iter().filter(|request| request.host == "hub.example").collect();
     assert_eq!(hub.len(), 8, "robots.txt for each of seven, and a sitemap");
     assert_eq!(hub.iter().map(|request| request.in_flight).max(), Some(1));
+}
+
+/// A web of spokes whose robots.txt is that of a hub, which asks for a rest so many times.
+fn spokes_and_a_hub_that_rests(retry_after: &str, times: u32) -> (Web, Vec<String>) {
+    let busy = Misbehaviour::RetryAfter { status: 429, value: retry_after.to_owned(), times };
+    let hub = site_with(Page::text("User-agent: *\nDisallow: /never\n").misbehaves(busy));
+    let names: Vec<String> = (0..5).map(|n| format!("spoke{n}.example")).collect();
+    let target = || Misbehaviour::RedirectsTo("http://hub.example/robots.txt".to_owned());
+    let web = names.iter().fold(Web::new().host("hub.example", hub), |web, name| {
+        web.host(name, site_with(Page::status(301).misbehaves(target())))
+    });
+    (web, names)
+}
+
+#[test]
+fn a_host_that_rests_is_left_in_peace_by_robots_txt_files_that_redirect_to_it() {
+    for hub_is_seed in [false, true] {
+        let (web, names) = spokes_and_a_hub_that_rests("2", 1);
+        let mut seeds: Vec<String> = names.iter().map(|name| format!("http://{name}")).collect();
+        seeds.extend(hub_is_seed.then(|| "http://hub.example".to_owned()));
+        let run = Run::of(web, &seeds.iter().map(String::as_str).collect::<Vec<_>>());
+        run.crawl();
+        let log = run.server.log();
+        let hub: Vec<_> = log.iter().filter(|request| request.host == "hub.example").collect();
+        assert_eq!(hub[0].status, 429);
+        for request in &hub[1..] {
+            let pause = request.at_us - hub[0].at_us;
+            assert!(pause >= 2_000_000, "{} was asked after {pause} us", request.url());
+        }
+        for name in &names {
+            assert_eq!(times(&run, name, "/sitemap.xml"), 1, "{name} has rules in the end");
+        }
+    }
+}
+
+#[test]
+fn robots_txt_files_that_redirect_to_a_host_that_rests_for_long_put_their_hosts_aside() {
+    let (web, names) = spokes_and_a_hub_that_rests("3600", 99);
+    let seeds: Vec<String> = names.iter().map(|name| format!("http://{name}")).collect();
+    let run = Run::of(web, &seeds.iter().map(String::as_str).collect::<Vec<_>>());
+    run.crawl();
+    assert_eq!(times(&run, "hub.example", "/robots.txt"), 1);
+    let asked = run.server.log().len();
+    expect(run.resume_command(&[]), 0);
+    assert_eq!(run.server.log().len(), asked, "their date has not come");
+    let report = run.report();
+    for seed in &seeds {
+        assert_eq!(report["hosts"][seed]["complete"], false, "{seed}");
+    }
+}
+
+#[test]
+fn a_robots_txt_that_cannot_be_decoded_forbids_everything_and_a_wrong_label_does_not() {
+    // An allowing line would be all that is understood of it, were it taken for text.
+    let forbids = "User-agent: *\nDisallow: /\n";
+    let allows = "User-agent: *\nAllow: /\n";
+    let packed = |text: &str| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(text.as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    };
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+    zlib.write_all(forbids.as_bytes()).unwrap();
+    let cut = packed(&format!("{allows}{}", forbids.repeat(9)));
+    let cases = [
+        ("brotli", "br", brotli(&format!("{allows}\n{forbids}")), false),
+        ("zlib", "deflate", zlib.finish().unwrap(), false),
+        ("cut", "gzip", cut[..cut.len() - 12].to_vec(), false),
+        ("gzip-as-brotli", "br", packed(allows), true),
+        ("plain-as-brotli", "br", allows.into(), true),
+        ("charset", "utf-8", allows.into(), true),
+        ("gzip", "gzip", packed(allows), true),
+        ("gzip-that-forbids", "gzip", packed(forbids), false),
+    ];
+    let web = cases.iter().fold(Web::new(), |web, (name, coding, body, _)| {
+        let page = Page::text("").header("content-encoding", *coding).with_body(body.clone());
+        web.host(&format!("{name}.example"), site_with(page))
+    });
+    let origins = cases.iter().map(|(name, ..)| format!("http://{name}.example"));
+    let seeds: Vec<String> = origins.flat_map(|origin| [origin.clone(), origin + "/sitemap.xml"]).collect();
+    let run = Run::of(web, &seeds.iter().map(String::as_str).collect::<Vec<_>>());
+    run.crawl();
+    let report = run.report();
+    for (name, .., is_allowed) in cases {
+        let asked = paths_of(&run, &format!("{name}.example"));
+        let allowed: &[&str] = &["/robots.txt", "/sitemap.xml"];
+        assert_eq!(asked, if is_allowed { allowed } else { &allowed[..1] }, "{name}");
+        if ["brotli", "zlib", "cut"].contains(&name) {
+            let errors = &report["hosts"][format!("http://{name}.example")]["errors"];
+            assert_eq!(errors["decode"], 1, "{name}: {errors}");
+            assert!(errors["robots_unreachable"].as_u64() >= Some(1), "{name}: {errors}");
+        }
+    }
 }
 
 #[test]

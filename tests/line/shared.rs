@@ -6,11 +6,14 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fakesite::{Latency, ServeOptions, plain};
+use fakesite::{Latency, Page, ServeOptions, Site, TlsMisbehaviour, Web, plain};
+use pgserver::Cut;
 use s3server::{BUCKET, Fault, Proxy};
 use serde_json::Value;
 
-use super::run::{Run, comparable, comparable_lines, expect, start, stderr, stdout, wait_until};
+use super::run::{
+    Dice, Run, comparable, comparable_lines, expect, start, stderr, stdout, urlset, wait_until,
+};
 
 /// The web of a crawl by many; `make soak` asks for more hosts.
 const WEB: plain::Options = plain::Options { hosts: 200, sitemaps: 8, entries: 10 };
@@ -127,11 +130,16 @@ impl Many {
     }
 
     /// Ends all workers, who must have seen the end of the crawl, and checks what they brought.
-    fn check(&self, mut children: Workers) {
+    fn check(&self, children: Workers) {
+        self.check_against(children, &self.expected());
+    }
+
+    /// The same for who knows what one machine would export.
+    fn check_against(&self, mut children: Workers, expected: &[String]) {
         for child in &mut children.0 {
             assert_eq!(child.wait().unwrap().code(), Some(0));
         }
-        let (export, expected) = (self.export(), self.expected());
+        let export = self.export();
         assert_eq!(export.len(), expected.len());
         assert!(export == expected, "the export differs from that of one machine");
         assert_eq!(self.json("status")["state"], "complete");
@@ -185,16 +193,22 @@ fn hosts_of(web: plain::Options) -> plain::Options {
 #[test]
 fn four_workers_share_a_crawl_and_no_host_is_asked_too_soon() {
     let Some(many) = Many::of(hosts_of(WEB)) else { return };
+    let begun = std::time::Instant::now();
     let children = many.start(4);
     assert_eq!(many.json("status")["state"], "running");
     many.check(children);
+    let took = begun.elapsed();
 
     check_pace(&many.run);
     assert!(many.run.asked().values().all(|&times| times == 1), "nothing is asked twice");
     let requests = many.requests_by_worker();
     assert_eq!(requests.len(), 4, "{requests:?}");
     let report = many.json("report");
-    assert_eq!(report["crawl"]["sessions"], 4);
+    assert_eq!((&report["crawl"]["sessions"], &report["crawl"]["workers"]), (&4.into(), &4.into()));
+    let wall = Duration::from_secs_f64(report["crawl"]["wall_s"].as_f64().unwrap());
+    assert!(wall <= took, "{wall:?} of {took:?}: what four do at a time counts once");
+    let sentence = report["verdict"]["sentence"].as_str().unwrap();
+    assert!(!sentence.contains("sessions"), "one host ended last, whoever asked it: {sentence}");
     assert_eq!(report["totals"]["hosts_complete"], many.web.hosts);
     assert_eq!(report["totals"]["requests"], many.run.server.log().len());
 }
@@ -232,17 +246,69 @@ fn a_worker_that_was_stopped_for_longer_than_its_session_lives_begins_anew() {
     let Some(many) = Many::of(SMALL_WEB).map(Many::short_lived) else { return };
     let children = many.start(3);
     wait_until("all are at work", || many.requests_by_worker().len() == 3);
-    signal(&children.0[1], "STOP");
+    stop_for_longer_than_a_session_lives(&many, &children, 1);
+    many.check(children);
+}
+
+fn stop_for_longer_than_a_session_lives(many: &Many, children: &Workers, n: usize) {
+    signal(&children.0[n], "STOP");
     // Its hosts are asked by others once its session is over.
-    let had: BTreeSet<String> = asked_by(&many.run, "1");
+    let name = n.to_string();
+    let had: BTreeSet<String> = asked_by(&many.run, &name);
     wait_until("others have its hosts", || {
         let log = many.run.server.log();
-        let others = log.iter().filter(|request| request.header("x-worker") != Some("1"));
+        let others = log.iter().filter(|request| request.header("x-worker") != Some(&name));
         others.filter(|request| had.contains(&request.host)).count() > 0
     });
     std::thread::sleep(Duration::from_secs(SHORT_LIFE_S));
-    signal(&children.0[1], "CONT");
+    signal(&children.0[n], "CONT");
+}
+
+#[test]
+fn hosts_that_wait_for_a_free_place_go_to_a_worker_that_has_some() {
+    let web = plain::Options { hosts: 100, sitemaps: 4, entries: 2 };
+    let Some(mut many) = Many::of(web) else { return };
+    let latency = Latency::between(Duration::from_millis(100), Duration::from_millis(100));
+    let server = plain::web(web).serve(ServeOptions { latency, ..ServeOptions::default() }).unwrap();
+    many.run = Run::on(server, &[]);
+    let seeds = many.run.path(&format!("{}.txt", many.name()));
+    std::fs::write(&seeds, plain::seeds(web)).unwrap();
+    let mut first = many.worker(0, &["--rate", "0"]);
+    first.arg("--seeds").arg(seeds);
+
+    let mut children = Workers(vec![start(first)]);
+    wait_until("the first worker has hosts", || !many.run.server.log().is_empty());
+    children.0.push(start(many.work_command(1)));
     many.check(children);
+    let requests = many.requests_by_worker();
+    assert!(requests.get("1").is_some_and(|&times| times > web.hosts as usize), "{requests:?}");
+}
+
+#[test]
+fn a_worker_that_was_stopped_while_it_connected_sends_no_request_to_a_host_that_is_another_s_by_then() {
+    const SITEMAPS: usize = 10;
+    let Some(mut many) = Many::of(SMALL_WEB).map(Many::short_lived) else { return };
+    let mut site = Site::new().tls_misbehaves(TlsMisbehaviour::SlowTls(Duration::from_secs(2)));
+    let mut robots = String::new();
+    for n in 0..SITEMAPS {
+        robots += &format!("Sitemap: /{n}.xml\n");
+        site = site.page(&format!("/{n}.xml"), Page::xml(urlset(&[])));
+    }
+    let web = Web::new().host("slow.example", site.robots(robots));
+    many.run = Run::on(web.serve(ServeOptions::default()).unwrap(), &[]);
+    std::fs::write(many.run.path(&format!("{}.txt", many.name())), "https://slow.example\n").unwrap();
+
+    let mut children = Workers(vec![start(many.start_command())]);
+    wait_until("the first worker connects", || !many.run.server.connections().is_empty());
+    signal(&children.0[0], "STOP");
+    children.0.push(start(many.work_command(1)));
+    wait_until("another one asks the host", || !many.run.server.log().is_empty());
+    // By now its own connection is ready, and all that is missing is the request.
+    signal(&children.0[0], "CONT");
+    for child in &mut children.0 {
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    assert_eq!(many.requests_by_worker(), BTreeMap::from([("1".to_owned(), 1 + SITEMAPS)]));
 }
 
 #[test]
@@ -256,6 +322,148 @@ fn workers_go_on_when_the_database_comes_back() {
         server.resume().unwrap();
     }
     many.check(children);
+}
+
+#[test]
+fn workers_go_on_when_connections_are_cut_in_commit() {
+    let Some(url) = pgserver::shared_url() else { return };
+    let database = pgserver::Proxy::before(url).unwrap();
+    let Some(many) = Many::on(SMALL_WEB, database.url().to_owned()) else { return };
+    database.cut_every(5, &[Cut::BeforeCommit, Cut::AfterCommit]);
+    let children = many.start(3);
+    many.check(children);
+    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
+        assert!(database.count(cut) > 1, "{cut:?}: only {}", database.count(cut));
+    }
+    assert!(many.run.asked().values().all(|&times| times == 1), "nothing is asked twice");
+}
+
+/// What strikes a crawl.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Strike {
+    Kill,
+    Zombie,
+    DatabaseCrash,
+    CutInCommit,
+    Bucket,
+}
+
+const STRIKES: [Strike; 5] =
+    [Strike::CutInCommit, Strike::Kill, Strike::Zombie, Strike::DatabaseCrash, Strike::Bucket];
+
+const FAULTS: [Fault; 4] = [Fault::LoseAnswer, Fault::DoneBut(500), Fault::Refuse(503), Fault::LoseRequest];
+
+#[test]
+fn whatever_strikes_at_whatever_moment_the_export_is_exact() {
+    let rounds = std::env::var("SHARED_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let Some(server) = pgserver::own_server() else { return };
+    let mut expected = Vec::new();
+    let mut struck: BTreeMap<String, usize> = BTreeMap::new();
+    for round in 0..rounds {
+        let database = pgserver::Proxy::before(&server.url("postgres")).unwrap();
+        let Some(many) = Many::on(SMALL_WEB, database.url().to_owned()).map(Many::short_lived) else {
+            return;
+        };
+        if round == 0 {
+            expected = many.expected();
+        }
+        let (strike, mut dice) = (STRIKES[round % STRIKES.len()], Dice(0x5eed + round as u64));
+        // The first numbers of seeds that are alike are alike.
+        (0..9).for_each(|_| {
+            dice.below(2);
+        });
+        let children = strike_at_random(strike, &mut dice, &server, &database, &many);
+        many.check_against(children, &expected);
+        let mut count = |what: &str, times| *struck.entry(what.to_owned()).or_default() += times;
+        count(&format!("{strike:?}"), 1);
+        count("commits unheard", database.count(Cut::BeforeCommit));
+        count("commits unanswered", database.count(Cut::AfterCommit));
+        count(
+            "puts spoilt",
+            if strike == Strike::Bucket { FAULTS.len() * 2 - many.proxy.left_to_spoil() } else { 0 },
+        );
+    }
+    println!("rounds={rounds} {struck:?}");
+}
+
+/// Starts a crawl and strikes it; gives the workers that live.
+fn strike_at_random(
+    strike: Strike,
+    dice: &mut Dice,
+    server: &pgserver::Server,
+    database: &pgserver::Proxy,
+    many: &Many,
+) -> Workers {
+    match strike {
+        Strike::CutInCommit => {
+            database.cut_every(2 + dice.below(6) as usize, &[Cut::BeforeCommit, Cut::AfterCommit]);
+        }
+        Strike::Bucket => {
+            for fault in FAULTS.into_iter().chain(FAULTS) {
+                many.proxy.spoil("PUT /crawls/crawl-", fault, 1);
+            }
+        }
+        Strike::Kill | Strike::Zombie | Strike::DatabaseCrash => {}
+    }
+    let mut children = many.start(3);
+    let moment = 10 + dice.below(250) as usize;
+    let victim = dice.below(3) as usize;
+    wait_until("the moment has come", || {
+        many.run.server.log().len() > moment && many.requests_by_worker().len() == 3
+    });
+    match strike {
+        Strike::Kill => {
+            let mut killed = children.0.remove(victim);
+            killed.kill().unwrap();
+            killed.wait().unwrap();
+        }
+        Strike::Zombie => stop_for_longer_than_a_session_lives(many, &children, victim),
+        Strike::DatabaseCrash => {
+            server.crash().unwrap();
+            server.resume().unwrap();
+        }
+        Strike::CutInCommit | Strike::Bucket => {}
+    }
+    children
+}
+
+/// A primary with `settings`, its standby, and a crawl of `web` that knows both.
+fn replicated(settings: &[&str], web: plain::Options) -> Option<(pgserver::Server, pgserver::Server, Many)> {
+    let primary = pgserver::or_say_so(pgserver::Server::start_with(settings, |_| Ok(())))?;
+    let standby = primary.standby().unwrap();
+    let (user, database) = (pgserver::SUPERUSER, "postgres");
+    let hosts = format!("127.0.0.1:{},127.0.0.1:{}", primary.port(), standby.port());
+    let url = format!("postgres://{user}@{hosts}/{database}?target_session_attrs=read-write");
+    let many = Many::on(web, url)?;
+    Some((primary, standby, many))
+}
+
+#[test]
+fn workers_go_on_with_a_synchronous_standby_and_nothing_is_lost() {
+    let settings = ["synchronous_standby_names=walreceiver"];
+    let Some((primary, standby, many)) = replicated(&settings, SMALL_WEB) else { return };
+    let many = many.short_lived();
+    let children = many.start(3);
+    wait_until("some requests were made", || many.run.server.log().len() > 150);
+    primary.crash().unwrap();
+    standby.promote().unwrap();
+    many.check(children);
+    check_pace(&many.run);
+}
+
+#[test]
+fn what_a_promoted_standby_did_not_get_is_done_again_and_counted_once() {
+    let web = plain::Options { sitemaps: 40, ..SMALL_WEB };
+    let Some((primary, standby, many)) = replicated(&[], web) else { return };
+    let children = many.start(3);
+    wait_until("all are at work", || many.requests_by_worker().len() == 3);
+    standby.stop_following().unwrap();
+    let before = many.run.server.log().len();
+    wait_until("much is committed", || many.run.server.log().len() > before + 1_200);
+    primary.crash().unwrap();
+    standby.promote().unwrap();
+    many.check(children);
+    assert!(many.run.asked().values().any(|&times| times > 1), "what was lost is asked again");
 }
 
 #[test]
@@ -294,6 +502,26 @@ fn the_status_of_a_crawl_that_nobody_is_at_work_on_names_the_command_that_joins_
     let remains = status["remains"].as_str().unwrap();
     let command = format!("`crawl work --store … --output … --crawl {}`", many.name());
     assert!(remains.contains(&command) && !remains.contains("resume"), "{remains}");
+}
+
+#[test]
+fn what_was_given_up_is_asked_again_by_a_worker_that_is_told_to() {
+    let Some(many) = Many::of(plain::Options { hosts: 6, sitemaps: 2, entries: 3 }) else { return };
+    // Without the authority of the web's certificates no handshake succeeds.
+    let mut strangers = many.command(&["--rate", "0"]);
+    strangers.args(["--connect-to", &format!("::{}", many.run.server.address())]);
+    strangers.arg("--seeds").arg(many.run.path(&format!("{}.txt", many.name())));
+    expect(strangers, 0);
+    let report = expect(many.command(&["report", "--crawl", many.name()]), 0);
+    let words = stdout(&report).split_whitespace().collect::<Vec<_>>().join(" ");
+    let advice = format!("crawl work --store … --output … --crawl {} --retry-failed", many.name());
+    assert!(words.contains(&advice) && !words.contains("crawl resume"), "{words}");
+
+    expect(many.work_command(1), 0);
+    assert_eq!(many.export().len(), 0, "it was not told to");
+    let mut again = many.work_command(1);
+    again.arg("--retry-failed");
+    many.check(Workers(vec![start(again)]));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! A PostgreSQL server of a test's own: from the system's package, in a temporary folder, on a free port of loopback.
 //!
 //! It ends with the process that started it, however that ends. The system's own clusters are not touched. Nothing is
-//! synced to the disk: it is gone after the test anyway.
+//! synced to the disk: it is gone after the test anyway. A [`Proxy`] in front of it cuts connections in COMMIT.
+
+mod proxy;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,6 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
+
+pub use proxy::{Cut, Proxy};
 
 /// Names a server to use instead of one of our own: `postgres://user@127.0.0.1:5432/database`, with a literal address and
 /// no parameters. Its user is a superuser; the databases that the tests make stay there.
@@ -73,9 +77,7 @@ impl Server {
         prepare: impl FnOnce(&Path) -> io::Result<()>,
     ) -> Result<Self, StartError> {
         let programs = programs().ok_or(StartError::Missing)?;
-        let folder = tempfile::Builder::new().prefix("pgserver-").tempdir();
-        let folder = folder.map_err(|error| StartError::Io("make a folder", error))?;
-        own(folder.path())?;
+        let folder = new_folder()?;
         let data = folder.path().join("data");
         let mut initdb = as_owner(&programs.join("initdb"));
         initdb.arg("-D").arg(&data).args(["-A", "trust", "-U", SUPERUSER, "--no-sync", "-E", "UTF8"]);
@@ -84,6 +86,34 @@ impl Server {
             .and_then(|()| prepare(&data))
             .map_err(|error| StartError::Io("write the server's files", error))?;
         own(folder.path())?;
+        Self::start_in(programs, folder, settings)
+    }
+
+    /// Starts a standby that follows this server, and can be read (hot standby).
+    pub fn standby(&self) -> Result<Self, StartError> {
+        let folder = new_folder()?;
+        let mut backup = as_owner(&self.programs.join("pg_basebackup"));
+        backup.arg("-D").arg(folder.path().join("data")).arg("-d").arg(self.url("postgres"));
+        run("pg_basebackup", backup.args(["-R", "-X", "stream", "-c", "fast", "--no-sync"]))?;
+        Self::start_in(self.programs.clone(), folder, &[])
+    }
+
+    /// Has a standby follow its primary no longer: what is committed there from now on is not here.
+    pub fn stop_following(&self) -> Result<(), StartError> {
+        let settings = self.folder.path().join("data/postgresql.auto.conf");
+        let file = fs::OpenOptions::new().append(true).open(settings);
+        file.and_then(|mut file| file.write_all(b"primary_conninfo = ''\n"))
+            .map_err(|error| StartError::Io("write the standby's settings", error))?;
+        run("pg_ctl reload", self.pg_ctl().arg("reload"))
+    }
+
+    /// Makes a primary of a standby; waits until it takes writes.
+    pub fn promote(&self) -> Result<(), StartError> {
+        run("pg_ctl promote", self.pg_ctl().arg("promote"))
+    }
+
+    /// Starts the server whose data lies in `folder`.
+    fn start_in(programs: PathBuf, folder: TempDir, settings: &[&str]) -> Result<Self, StartError> {
         let port = free_port().map_err(|error| StartError::Io("find a free port", error))?;
         let mut options = format!(
             "-F -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c max_connections=300",
@@ -212,6 +242,14 @@ fn as_owner(program: &Path) -> Command {
     // A folder that every user can enter.
     command.current_dir("/");
     command
+}
+
+/// A folder that the server's user may write to.
+fn new_folder() -> Result<TempDir, StartError> {
+    let folder = tempfile::Builder::new().prefix("pgserver-").tempdir();
+    let folder = folder.map_err(|error| StartError::Io("make a folder", error))?;
+    own(folder.path())?;
+    Ok(folder)
 }
 
 fn own(folder: &Path) -> Result<(), StartError> {

@@ -64,6 +64,11 @@ impl Proxy {
         lock(&self.state).faults.extend((0..times).map(|_| (method.to_owned(), fault)));
     }
 
+    /// How many requests are still to be spoilt.
+    pub fn left_to_spoil(&self) -> usize {
+        lock(&self.state).faults.len()
+    }
+
     /// How many requests of `method` came.
     pub fn count(&self, method: &str) -> usize {
         lock(&self.state).seen.iter().filter(|line| line.starts_with(method)).count()
