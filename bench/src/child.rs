@@ -51,7 +51,7 @@ pub fn peak_rss_bytes(pid: Option<u32>) -> anyhow::Result<u64> {
 }
 
 /// CPU time of all children that ended and were waited for.
-fn children_cpu() -> anyhow::Result<Duration> {
+pub fn children_cpu() -> anyhow::Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let times = [usage.user_time(), usage.system_time()];
     Ok(times

@@ -11,6 +11,7 @@ mod measuring;
 mod parse;
 mod queue;
 mod schedule;
+mod shared;
 mod store;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +43,8 @@ enum What {
     Queue(queue::Args),
     /// A decision of the schedule with many hosts against one with few.
     Schedule,
+    /// 2, 4 and 8 workers of a shared crawl against one.
+    Shared(shared::Args),
     /// The queue of many machines: leases and commits per second against bare transactions, and whether they stay so.
     Store(store::Args),
 }
@@ -57,7 +60,8 @@ fn main() -> anyhow::Result<()> {
             crawl::run(&crawl::Args::default())?;
             beside::run(&beside::Args::default())?;
             measuring::run(&measuring::Args::default())?;
-            // Last, since it alone needs a server installed.
+            // Last, since they alone need a server installed.
+            shared::run(&shared::Args::default())?;
             store::run(&store::Args::default())
         }
         What::Beside(args) => beside::run(&args),
@@ -68,6 +72,7 @@ fn main() -> anyhow::Result<()> {
         What::Parse(args) => parse::run(&args),
         What::Queue(args) => queue::run(&args),
         What::Schedule => schedule::run(),
+        What::Shared(args) => shared::run(&args),
         What::Store(args) => store::run(&args),
     }
 }

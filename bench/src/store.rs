@@ -20,7 +20,7 @@ const LEASE: usize = 100;
 /// Tasks brought by a commit while the queue is filled.
 const FILL: u64 = 5_000;
 /// Parts of the run whose figures are told apart: they should not get worse.
-const PARTS: u64 = 5;
+const PARTS: u64 = 10;
 /// How long the bare transactions run.
 const FLOOR: Duration = Duration::from_secs(5);
 
