@@ -28,7 +28,7 @@ for folder in crates/sitemap/tests/fixtures "$corpus"; do
   find "$folder" -type f -size -16k -path '*robots*' -print0 | seed robots ''
 done
 
-# Without a sanitizer: no room has unsafe code, and twice as many inputs are tried.
+# Without a sanitizer: the rooms under test have no unsafe code, and twice as many inputs are tried.
 cargo +nightly fuzz build --sanitizer none
 run() {
   local dict=()
