@@ -35,7 +35,7 @@ pub fn start(common: &CommonArgs, seeds: &SeedArgs, args: &CrawlArgs) -> anyhow:
     let (scope, clock) = (scope(&common.data_dir, &args.scope)?, Arc::new(SystemClock::new()));
     let shutdown = shutdown::watch().context("failed to start")?;
     let data_dir = DataDir::open(&common.data_dir, clock.clone(), bounds(&scope))?;
-    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, &seeds, false)
+    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, seeds, false)
 }
 
 /// Goes on with the crawl in the data dir.
@@ -44,7 +44,7 @@ pub fn resume(common: &CommonArgs, args: &ResumeArgs) -> anyhow::Result<u8> {
     let (scope, clock) = (scope(&common.data_dir, &args.crawl.scope)?, Arc::new(SystemClock::new()));
     let shutdown = shutdown::watch().context("failed to start")?;
     let data_dir = DataDir::open_existing(&common.data_dir, clock.clone(), bounds(&scope))?;
-    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, &[], args.retry_failed)
+    crawl(common, Parts { settings, scope, data_dir, clock, shutdown }, Vec::new(), args.retry_failed)
 }
 
 fn bounds(scope: &Scope) -> QueueBounds {
@@ -62,13 +62,14 @@ pub struct Work {
 fn crawl(
     common: &CommonArgs,
     mut parts: Parts,
-    new_seeds: &[NewTask],
+    new_seeds: Vec<NewTask>,
     retry_failed: bool,
 ) -> anyhow::Result<u8> {
     let too_few_descriptors = descriptors::fit(&mut parts.settings);
     let remembered = Remembered { scope: parts.scope.clone(), last_session: parts.settings.for_report() };
     parts.data_dir.set_settings(&serde_json::to_string(&remembered)?)?;
-    parts.data_dir.add_seeds(new_seeds)?;
+    parts.data_dir.add_seeds(&new_seeds)?;
+    drop(new_seeds);
     let seeds = parts.data_dir.seeds()?;
     let is_strict = parts.settings.strict;
     let progress = Progress::new(!common.no_progress, common.quiet);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use frontier::{Scope, SessionId};
+use frontier::{NewTask, Scope, SessionId};
 use serde::{Deserialize, Serialize};
 use storage::{
     Database, GARBAGE_AGE_MIN, PlaceError, Registry, SESSION_TTL, SegmentStore, SharedCrawl, StoreError,
@@ -30,7 +30,7 @@ const DEFAULT_NAME: &str = "crawl";
 /// For tests: how many seconds a session lives without a sign of life.
 const SESSION_LIFE_VARIABLE: &str = "CRAWL_TEST_SESSION_LIFE_S";
 
-/// How often a worker looks whether the crawl that it joined has hosts already.
+/// How often a worker looks whether the crawl that it joined has seeds already.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a shared crawl remembers of the flags it was started with.
@@ -67,6 +67,7 @@ pub fn start(
     let scope = opened.runtime.block_on(scope(&shared, &args.scope, &settings))?;
     mark(&opened, &shared)?;
     opened.runtime.block_on(shared.add_seeds(&tasks))?;
+    drop(tasks);
     run(common, opened, &shared, scope, settings, false)
 }
 
@@ -115,11 +116,7 @@ fn run(
         shutdown: shutdown.clone(),
     };
     let ended = runtime.block_on(async {
-        // Those of all who started it: one may have ended before it had taken in its own.
-        let seeds = crawl.seeds().await?;
-        if seeds.is_empty() && !has_begun(crawl, &shutdown).await? {
-            return Ok(Ended::Interrupted);
-        }
+        let Some(seeds) = seeds_of(crawl, &shutdown).await? else { return Ok(Ended::Interrupted) };
         shared::run(parts, progress, Work { seeds, retry_failed }).await
     })?;
     let (totals, incomplete) = runtime.block_on(totals(crawl))?;
@@ -271,16 +268,20 @@ fn mark(opened: &Opened, crawl: &SharedCrawl) -> anyhow::Result<()> {
     }
 }
 
-/// Waits until the worker that started the crawl has added its seeds; false when this one is told to stop.
-async fn has_begun(crawl: &SharedCrawl, shutdown: &CancellationToken) -> anyhow::Result<bool> {
-    while crawl.counts().await?.hosts == 0 {
-        tracing::info!("waiting for the crawl to be given its first host");
+/// The seeds of all who started the crawl, as soon as there are any: one of them may have ended before it had taken in its
+/// own. `None` when this worker is told to stop.
+async fn seeds_of(crawl: &SharedCrawl, shutdown: &CancellationToken) -> anyhow::Result<Option<Vec<NewTask>>> {
+    loop {
+        let seeds = crawl.seeds().await?;
+        if !seeds.is_empty() {
+            return Ok(Some(seeds));
+        }
+        tracing::info!("waiting for the crawl to be given its first seeds");
         tokio::select! {
-            () = shutdown.cancelled() => return Ok(false),
+            () = shutdown.cancelled() => return Ok(None),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
-    Ok(true)
 }
 
 /// The totals, and the number of hosts that are not complete.
