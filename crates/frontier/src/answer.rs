@@ -24,8 +24,9 @@ pub struct Answer {
     pub robots: Option<Robots>,
     /// What a sitemap held, as far as it was read; `None` where the body is none or there was none.
     pub document: Option<DocumentSummary>,
-    /// The URLs of an index in its order, absolute, at most `--max-children`.
-    pub children: Vec<String>,
+    /// How many URLs of an index were kept, at most `--max-children`. They lie where its entries would, and are followed
+    /// ([`Leads::add_child`](crate::discovery::Leads::add_child)) where those would be committed.
+    pub children: u64,
     /// Further URLs of the index, beyond `--max-children`.
     pub children_over: u64,
     /// Children without a URL that could be fetched.

@@ -40,6 +40,14 @@ pub struct Leads {
 }
 
 impl Leads {
+    /// Takes on a child of the index at `task`, where `scope` admits it; repeats too.
+    pub fn add_child(&mut self, task: &Task, child: &str, scope: &Scope) {
+        match admitted(task, child, scope) {
+            Ok(child) => self.found.push(child),
+            Err(reason) => self.refuse(reason, 1),
+        }
+    }
+
     /// The same leads when none of them may be followed.
     pub fn refuse_all(mut self, reason: SkipReason) -> Self {
         self.refuse(reason, self.found.len() as u64);
@@ -113,19 +121,11 @@ fn guess(host: &Host, task: &Task, from: u8, named: &[Url]) -> Option<NewTask> {
     })
 }
 
-/// The children of the index at `task` as far as `scope` admits them, repeats included.
-pub fn from_index(task: &Task, answer: &Answer, scope: &Scope) -> Leads {
-    let taken = usize::try_from(scope.max_children).unwrap_or(usize::MAX).min(answer.children.len());
-    let over = (answer.children.len() - taken) as u64;
+/// Of the children of the index in `answer` those that were not kept.
+pub fn not_kept(answer: &Answer) -> Leads {
     let mut leads = Leads::default();
     leads.refuse(SkipReason::BadUrl, answer.children_bad);
-    leads.refuse(SkipReason::CountLimit, answer.children_over.saturating_add(over));
-    for child in &answer.children[..taken] {
-        match admitted(task, child, scope) {
-            Ok(child) => leads.found.push(child),
-            Err(reason) => leads.refuse(reason, 1),
-        }
-    }
+    leads.refuse(SkipReason::CountLimit, answer.children_over);
     leads
 }
 
@@ -174,6 +174,7 @@ fn lead(task: &Task, url: &Url, kind: TaskKind) -> Option<NewTask> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::patterns;
     use crate::task::TaskId;
 
     fn host() -> Host {
@@ -230,6 +231,49 @@ mod tests {
         let guess = &leads.found[0];
         assert_eq!((guess.task.kind, guess.task.named_by.len()), (TaskKind::Probe(0), 0));
         assert_eq!(guess.found_on, Some(guess.host.id()));
+    }
+
+    fn children(task: &Task, urls: &[&str], scope: &Scope) -> Leads {
+        let mut leads = Leads::default();
+        urls.iter().for_each(|url| leads.add_child(task, url, scope));
+        leads
+    }
+
+    #[test]
+    fn children_lie_one_level_deeper_and_inherit_who_named_them() {
+        let mut index = Task::new(&host(), "https://a.example/sitemap.xml", TaskKind::Sitemap);
+        index.depth = 2;
+        index.named_by = vec![host().id()];
+        let scope = Scope::default();
+        let leads = children(&index, &["https://a.example/1.xml", "http://b.example/2.xml#x"], &scope);
+        assert_eq!(urls(&leads), ["https://a.example/1.xml", "http://b.example/2.xml"]);
+        for child in &leads.found {
+            assert_eq!((child.task.kind, child.task.depth, child.task.hops), (TaskKind::Sitemap, 3, 0));
+            assert_eq!(child.task.named_by, index.named_by);
+            assert_eq!((child.task.parent, child.found_on), (Some(index.id), Some(host().id())));
+            assert_eq!(child.host.id(), child.task.id.host);
+        }
+    }
+
+    #[test]
+    fn children_that_are_not_taken_on_are_counted_by_reason() {
+        let named = [
+            "https://a.example/news-1.xml",
+            "https://a.example/tags.xml",
+            "https://a.example/news-2.xml",
+            "ftp://a.example/news.xml",
+        ];
+        let include = patterns(&["news".to_owned()]).unwrap();
+        let scope = Scope { max_depth: 1, include, ..Scope::default() };
+        let mut index = Task::new(&host(), "https://a.example/sitemap.xml", TaskKind::Sitemap);
+        let leads = children(&index, &named, &scope);
+        assert_eq!(urls(&leads), [named[0], named[2]]);
+        assert_eq!(leads.refused, [(SkipReason::BadUrl, 1), (SkipReason::Excluded, 1)].into());
+
+        index.depth = 1;
+        let too_deep = children(&index, &named, &scope);
+        assert_eq!(too_deep.found, []);
+        assert_eq!(too_deep.refused.get(&SkipReason::DepthLimit), Some(&2));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(crate) struct HostQueue {
     ahead: Vec<TaskId>,
     /// It is to be given back with what it has to do.
     is_spared: bool,
+    /// Its rules were left to the queue: nothing of it is asked before it was given back and lent again.
+    is_bare: bool,
     loading: Loading,
     inbox: u64,
 }
@@ -119,6 +121,7 @@ impl HostQueue {
             parked_until: None,
             ahead: Vec::new(),
             is_spared: false,
+            is_bare: false,
             loading: Loading::Wanted,
             inbox: leased.inbox,
             host: Arc::new(leased.host),
@@ -185,10 +188,11 @@ impl HostQueue {
         };
         self.inbox = loaded.inbox;
         self.busy_since = self.busy_since.max(loaded.busy_since.unwrap_or(self.busy_since));
-        if loaded.tasks.len() < n || self.parked_until.is_some() {
+        let is_leaving = self.parked_until.is_some() || self.is_bare;
+        if loaded.tasks.len() < n || is_leaving {
             self.loading = Loading::Complete;
         }
-        if self.parked_until.is_some() {
+        if is_leaving {
             return;
         }
         self.unfold_rules(!loaded.tasks.is_empty());
@@ -233,16 +237,24 @@ impl HostQueue {
 
     /// Whether it can be given back with what it has to do: the queue knows all of it, or will before long.
     pub(crate) fn can_be_spared(&self) -> bool {
+        matches!(self.loading, Loading::Wanted | Loading::Complete)
+            && !self.jobs.is_empty()
+            && self.is_known_to_queue()
+    }
+
+    /// Whether it can be given back without its rules, loaded or not.
+    pub(crate) fn can_leave_rules(&self) -> bool {
+        self.text_bytes() > 0 && self.is_known_to_queue()
+    }
+
+    fn is_known_to_queue(&self) -> bool {
         let is_known = |job: &Job| {
             let is_first = job.attempt == 1;
             job.moved_to.is_none()
                 && job.attempt == job.task.attempts.saturating_add(1)
                 && (is_first || !is_refresh(&job.task))
         };
-        matches!(self.loading, Loading::Wanted | Loading::Complete)
-            && self.in_flight() == 0
-            && !self.jobs.is_empty()
-            && self.jobs.iter().all(is_known)
+        self.in_flight() == 0 && self.jobs.iter().all(is_known)
     }
 
     pub(crate) fn is_spared(&self) -> bool {
@@ -256,6 +268,17 @@ impl HostQueue {
         self.jobs.clear();
         self.loading = Loading::Complete;
         self.is_spared = true;
+    }
+
+    /// The same, and its rules are the queue's alone from now on. Where tasks are asked for or wanted, the answer tells its
+    /// mark of new work, without which it would not be taken back.
+    pub(crate) fn leave_rules(&mut self, until: Timestamp) {
+        self.due.rest(until);
+        self.jobs.clear();
+        self.robots = None;
+        self.rules.fold();
+        self.is_spared = true;
+        self.is_bare = true;
     }
 
     pub(crate) fn leave(&mut self) -> Release {
@@ -438,6 +461,7 @@ impl HostQueue {
     pub(crate) fn set_robots(&mut self, robots: RobotsRecord) {
         let rules = Rules::from_record(Some(&robots));
         self.robots = Some(robots);
+        self.is_bare = false;
         self.set_rules(rules);
     }
 

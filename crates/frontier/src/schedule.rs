@@ -307,28 +307,35 @@ impl Schedule {
     }
 
     /// Sees to it that hosts are given back with what they have to do where the texts of their rules take too much together:
-    /// beyond [`TEXT_BYTES_WANTED`] of those that wait for their pace, beyond [`TEXT_BYTES_MAX`] of those that wait for a
-    /// free worker too, the longest first. Gives the number of hosts chosen.
+    /// beyond [`TEXT_BYTES_WANTED`] of those that wait for their pace, beyond [`TEXT_BYTES_MAX`] of all with nothing in flight,
+    /// the longest first. The texts are given up at once: the queue knows them. Gives the number of hosts chosen.
     pub fn lighten(&mut self, now: Timestamp) -> usize {
         if self.has_room_for_rules() {
             return 0;
         }
-        let spared = self.hosts.iter().filter(|(_, placed)| placed.queue.is_spared());
-        let mut bytes = self.text_bytes - spared.map(|(_, placed)| placed.queue.text_bytes()).sum::<usize>();
-        let free = self.hosts.iter().filter(|(_, placed)| placed.queue.can_be_spared());
+        let free = self.hosts.iter().filter(|(_, placed)| placed.queue.can_leave_rules());
         let mut heavy: Vec<(bool, usize, usize)> =
             free.map(|(place, placed)| (placed.waits(now), placed.queue.text_bytes(), place)).collect();
         heavy.sort_unstable_by_key(|&heaviest| Reverse(heaviest));
         let mut chosen = 0;
-        for (waits, text_bytes, place) in heavy {
-            if bytes < if waits { TEXT_BYTES_WANTED } else { TEXT_BYTES_MAX } {
-                continue;
+        for (waits, _, place) in heavy {
+            if self.text_bytes >= if waits { TEXT_BYTES_WANTED } else { TEXT_BYTES_MAX } {
+                chosen += 1;
+                self.give_back_bare(place, now);
             }
-            bytes -= text_bytes;
-            chosen += 1;
-            self.give_back(place, now);
         }
         chosen
+    }
+
+    fn give_back_bare(&mut self, place: usize, now: Timestamp) {
+        if let Some(placed) = self.hosts.get_mut(place) {
+            self.text_bytes -= placed.queue.text_bytes();
+            if let Some(rules_use) = placed.rules_use.take() {
+                self.rules.forget(rules_use);
+            }
+            placed.queue.leave_rules(placed.due_at().unwrap_or(now));
+            self.arrange(place, now);
+        }
     }
 
     fn give_back(&mut self, place: usize, now: Timestamp) {

@@ -133,10 +133,9 @@ pub(super) fn part(entries: u64, error: ErrorKind) -> Answer {
     Answer { error: Some(error), ..answer }
 }
 
-pub(super) fn index(children: &[&str]) -> Answer {
+pub(super) fn index(children: u64) -> Answer {
     let document =
         DocumentSummary { kind: "sitemapindex".into(), is_index: true, ..DocumentSummary::default() };
-    let children = children.iter().map(|child| (*child).to_owned()).collect();
     Answer { document: Some(document), children, ..status(200) }
 }
 

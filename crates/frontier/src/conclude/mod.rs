@@ -40,7 +40,7 @@ pub struct Context<'a> {
     pub scope: &'a Scope,
     /// The last rules of the host, however old.
     pub cached_rules: Option<&'a RobotsRecord>,
-    /// The partial reading of an earlier try whose rows are held, see [`Rows::HoldAsBest`].
+    /// The partial reading of an earlier try whose rows, or children, are held, see [`Rows::HoldAsBest`].
     pub best: Option<&'a Answer>,
     /// When the answer had ended.
     pub now: Timestamp,
@@ -48,7 +48,7 @@ pub struct Context<'a> {
     pub jitter: f64,
 }
 
-/// What becomes of the rows that were read.
+/// What becomes of the rows that were read, or of the children that an index named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rows {
     /// They are committed with the outcome; rows held before are dropped.
@@ -78,7 +78,7 @@ pub struct Conclusion {
     pub park_until: Option<Timestamp>,
     /// What was wrong with this request.
     pub error: Option<ErrorKind>,
-    /// What becomes of the rows.
+    /// What becomes of the rows, and of the children of an index.
     pub rows: Rows,
 }
 
@@ -155,12 +155,7 @@ mod tests {
             Just(Answer::default()),
             (0..3_u64).prop_map(urlset),
             (0..3_u64, select(ErrorKind::ALL)).prop_map(|(entries, error)| part(entries, error)),
-            Just(index(&[
-                "https://a.example/1.xml",
-                "http://b.example/2.xml",
-                "junk",
-                "https://a.example/1.xml"
-            ])),
+            (0..3_u64).prop_map(index),
             Just(rules("Sitemap: /s.xml\nSitemap: ftp://a.example/")),
             Just(rules("User-agent: *\nCrawl-delay: 99")),
         ];

@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::bounds::REDIRECTS_MAX;
-use crate::discovery::{from_index, from_redirect, named_sitemaps, next_guess};
+use crate::discovery::{from_redirect, named_sitemaps, next_guess, not_kept};
 use crate::host::Host;
 use crate::outcome::{ErrorKind, Fetched, Outcome};
 use crate::robots::Robots;
@@ -62,10 +62,7 @@ fn fell_short(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Concl
 
 /// What a reading is worth: entries, or the children of an index.
 fn yield_of(answer: &Answer) -> u64 {
-    answer
-        .document
-        .as_ref()
-        .map_or(0, |document| document.entries.saturating_add(answer.children.len() as u64))
+    answer.document.as_ref().map_or(0, |document| document.entries.saturating_add(answer.children))
 }
 
 /// Whether the answer says that nothing is at a guessed path, in a status or by a page that is no sitemap.
@@ -84,7 +81,7 @@ fn absent(context: &Context<'_>) -> Conclusion {
     conclusion
 }
 
-/// The document of `answer`, with the children of an index.
+/// The document of `answer`, with what an index names and is not followed.
 fn fetched(context: &Context<'_>, answer: &Answer, rows: Rows) -> Conclusion {
     let document = answer.document.clone().unwrap_or_default();
     let is_index = document.is_index;
@@ -98,7 +95,7 @@ fn fetched(context: &Context<'_>, answer: &Answer, rows: Rows) -> Conclusion {
     });
     let mut conclusion = Conclusion { rows, ..Conclusion::of(context, outcome) };
     if is_index {
-        conclusion.lead_to(from_index(context.task, answer, context.scope));
+        conclusion.lead_to(not_kept(answer));
     }
     if let Some(ended) = conclusion.outcome.as_mut().filter(|_| context.url != context.task.url) {
         ended.read_as = Some(TaskId::of(context.host.id(), context.url));
@@ -132,7 +129,6 @@ mod tests {
     use crate::conclude::fixture::{Asked, after, cached, days_ago, index, no_answer, part, status, urlset};
     use crate::outcome::SkipReason;
     use crate::schedule::Then;
-    use crate::scope::{Scope, patterns};
 
     fn entries(conclusion: &Conclusion) -> (u64, Option<ErrorKind>) {
         match conclusion.ended() {
@@ -233,63 +229,24 @@ mod tests {
 
     #[test]
     fn a_partial_index_brings_its_children_when_its_outcome_is_final() {
-        let mut cut = index(&["https://a.example/1.xml"]);
-        cut.error = Some(ErrorKind::Incomplete);
-        let held = Asked::sitemap().answered(&cut);
-        assert_eq!((held.leads(), held.rows), (vec![], Rows::HoldAsBest));
+        let cut = Answer { error: Some(ErrorKind::Incomplete), ..index(1) };
+        assert_eq!(Asked::sitemap().answered(&cut).rows, Rows::HoldAsBest);
         let asked = Asked { attempt: 3, best: Some(cut), ..Asked::sitemap() };
-        let conclusion = asked.answered(&status(500));
-        assert_eq!(conclusion.leads(), [("https://a.example/1.xml", TaskKind::Sitemap)]);
+        assert_eq!(asked.answered(&status(500)).rows, Rows::CommitHeld);
     }
 
     #[test]
-    fn children_lie_one_level_deeper_and_inherit_who_named_them() {
-        let mut asked = Asked::sitemap();
-        asked.task.depth = 2;
-        asked.task.named_by = vec![asked.host.id()];
-        let conclusion = asked.answered(&index(&["https://a.example/1.xml", "http://b.example/2.xml#x"]));
-        let urls =
-            [("https://a.example/1.xml", TaskKind::Sitemap), ("http://b.example/2.xml", TaskKind::Sitemap)];
-        assert_eq!(conclusion.leads(), urls);
-        for child in &conclusion.found {
-            assert_eq!((child.task.depth, child.task.hops), (3, 0));
-            assert_eq!(child.task.named_by, asked.task.named_by);
-            assert_eq!((child.task.parent, child.found_on), (Some(asked.task.id), Some(asked.host.id())));
-            assert_eq!(child.host.id(), child.task.id.host);
-        }
-    }
-
-    #[test]
-    fn children_that_are_not_taken_on_are_counted_by_reason() {
-        let mut answer = index(&[
-            "https://a.example/news-1.xml",
-            "https://a.example/tags.xml",
-            "https://a.example/news-2.xml",
-            "ftp://a.example/news.xml",
-            "https://a.example/news-3.xml",
-        ]);
-        answer.children_over = 10;
-        answer.children_bad = 1;
-        let include = patterns(&["news".to_owned()]).unwrap();
-        let scope = Scope { max_children: 4, max_depth: 1, include, ..Scope::default() };
-        let mut asked = Asked { scope, ..Asked::sitemap() };
-        let conclusion = asked.answered(&answer);
-        assert_eq!(conclusion.found.len(), 2);
-        let refused = [(SkipReason::BadUrl, 2), (SkipReason::CountLimit, 11), (SkipReason::Excluded, 1)];
-        assert_eq!(conclusion.outcome.unwrap().refused, refused.into());
-
-        asked.task.depth = 1;
-        let too_deep = asked.answered(&answer);
-        assert_eq!(too_deep.found, []);
-        assert_eq!(too_deep.outcome.unwrap().refused.get(&SkipReason::DepthLimit), Some(&2));
+    fn children_that_were_not_kept_are_counted_by_reason() {
+        let answer = Answer { children_over: 10, children_bad: 1, ..index(4) };
+        let conclusion = Asked::sitemap().answered(&answer);
+        let refused = [(SkipReason::BadUrl, 1), (SkipReason::CountLimit, 10)];
+        assert_eq!((conclusion.rows, conclusion.outcome.unwrap().refused), (Rows::Commit, refused.into()));
     }
 
     #[test]
     fn only_an_index_has_children() {
-        let answer =
-            Answer { children: vec!["https://a.example/1.xml".to_owned()], children_bad: 1, ..urlset(1) };
+        let answer = Answer { children_over: 1, children_bad: 1, ..urlset(1) };
         let conclusion = Asked::sitemap().answered(&answer);
-        assert_eq!(conclusion.found, []);
         assert!(conclusion.outcome.unwrap().refused.is_empty());
     }
 

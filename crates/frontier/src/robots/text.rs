@@ -29,6 +29,8 @@ pub(super) fn write(robots: &Robots) -> String {
     for sitemap in &robots.sitemaps {
         line("sitemap", sitemap);
     }
+    // It is kept, and grew by doubling.
+    text.shrink_to_fit();
     text
 }
 

@@ -315,6 +315,44 @@ fn rules_of_two_thousand_hosts_of_500_000_bytes_each_send_hosts_back_until_they_
     assert_eq!(schedule.text_bytes, texts, "the sum is kept up to date");
 }
 
+/// Of hosts in work whose rules are fetched only now, as at the beginning of a crawl.
+#[test]
+fn rules_fetched_by_two_thousand_hosts_in_work_are_left_to_the_queue_where_they_do_not_fit() {
+    const HOSTS: usize = 2_000;
+    let line = "Disallow: /".to_owned() + &"x".repeat(989);
+    let rules = known(
+        &format!("User-agent: *\n{}", (0..500).map(|n| format!("{line}{n}\n")).collect::<String>()),
+        at(0),
+    );
+    let mut schedule = Schedule::new(Pace { spacing: Duration::ZERO, host_concurrency: 1 }, at(0));
+    let names: Vec<String> = (0..HOSTS).map(|n| format!("h{n}")).collect();
+    for name in &names {
+        schedule.admit(leased(name), at(0));
+        load(&mut schedule, name, &["/robots.txt"], at(0));
+    }
+    for _ in 0..HOSTS {
+        let request = started(schedule.next(at(0)));
+        let host = request.host.id();
+        schedule.rules(host, rules.clone(), at(0));
+        schedule.settle(&request, Then::Done, at(0));
+        schedule.woken(host, at(0));
+        schedule.lighten(at(0));
+        assert!(schedule.text_bytes <= TEXT_BYTES_MAX, "{} bytes of text", schedule.text_bytes);
+    }
+    assert!(schedule.idle().is_empty(), "their marks of new work are not known yet");
+    schedule.hungry(HOSTS);
+    for name in &names {
+        let tasks = vec![task(name, "/1")];
+        schedule.load(Loaded { host: host(name).id(), inbox: 7, busy_since: None, tasks }, at(0));
+    }
+    let idle = schedule.idle();
+    assert!(idle.iter().all(|release| release.inbox == 7));
+    schedule.released(&idle, &[], at(0));
+    let asked = std::iter::from_fn(|| matches!(schedule.next(at(0)), Next::Start(_)).then_some(())).count();
+    assert_eq!((idle.len() + asked, schedule.hosts()), (HOSTS, asked));
+    assert!(asked > 100, "{asked} kept their rules");
+}
+
 #[test]
 fn a_clock_set_forward_saves_up_no_burst() {
     // A year passed by the clock since the last request: each still waits for one delay.
