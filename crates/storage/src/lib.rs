@@ -7,6 +7,7 @@
 //!
 //! With the feature `postgres` many machines share one crawl: its queue lies in a PostgreSQL database (`Database`).
 
+mod children;
 mod codec;
 mod crawl_reader;
 mod data_dir;
@@ -23,6 +24,7 @@ mod shared;
 mod watchdog;
 mod work_queue;
 
+pub use children::{Children, FinishedChildren};
 pub use crawl_reader::{CrawlReader, EntryReader};
 pub use data_dir::scratch::Scratch;
 pub use data_dir::seeds::Seeds;

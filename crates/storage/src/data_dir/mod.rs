@@ -5,6 +5,7 @@ mod lock;
 pub(crate) mod scratch;
 pub(crate) mod seeds;
 pub(crate) mod settings;
+pub(crate) mod spill;
 
 use std::fs;
 use std::io::{self, Write};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::children::Children;
 use crate::segment::{DocumentHead, Rows, SegmentError};
 
 /// Makes files under `tmp/` for what is not to be held in memory; clones share the numbering and the count of what is
@@ -26,6 +27,11 @@ impl Scratch {
     /// Gathers the rows of a document.
     pub fn rows(&self, head: DocumentHead) -> Rows {
         Rows::new(head, self.clone())
+    }
+
+    /// Gathers the children of an index.
+    pub fn children(&self) -> Children {
+        Children::new(self.clone())
     }
 
     /// A new, empty file.

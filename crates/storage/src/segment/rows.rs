@@ -10,16 +10,11 @@ use super::extensions::Extensions;
 use super::message::{self, DocumentBatch};
 use super::open::SegmentError;
 use crate::codec;
-use crate::data_dir::scratch::{Held, Scratch, ScratchFile};
+use crate::data_dir::scratch::Scratch;
+use crate::data_dir::spill::{Spill, Spilled};
 
 /// Column bytes at which a batch is encoded.
 const BATCH_BYTES: usize = 64 << 10;
-
-/// Encoded bytes that a document may keep in memory; what is beyond goes to a file under `tmp/`.
-const MEMORY_BYTES_MAX: usize = 1 << 20;
-
-/// Encoded bytes that all documents together may keep in memory: a hundred of them are read at once.
-const ALL_MEMORY_BYTES_MAX: usize = 8 << 20;
 
 /// The largest entry taken. The reader of documents stops far below; this keeps a batch within Arrow's 32-bit
 /// offsets.
@@ -70,17 +65,12 @@ pub struct Rows {
     /// Batches encoded.
     batches: u32,
     rows: u64,
-    /// Encoded batches that are not in `spill`.
-    encoded: Vec<u8>,
-    held: Held,
-    spill: Option<ScratchFile>,
-    scratch: Scratch,
+    encoded: Spill,
 }
 
 impl Rows {
     pub(crate) fn new(head: DocumentHead, scratch: Scratch) -> Self {
-        let (columns, encoded, held) = (OpenColumns::new(), Vec::new(), scratch.hold());
-        Self { head, columns, batches: 0, rows: 0, encoded, held, spill: None, scratch }
+        Self { head, columns: OpenColumns::new(), batches: 0, rows: 0, encoded: Spill::new(scratch) }
     }
 
     /// Adds an entry. Instants are kept to the microsecond.
@@ -117,40 +107,22 @@ impl Rows {
         if self.columns.len() > 0 {
             self.encode_batch(true)?;
         }
-        Ok(FinishedRows { rows: self.rows, spill: self.spill, tail: self.encoded, _held: self.held })
+        Ok(FinishedRows { rows: self.rows, encoded: self.encoded.finish() })
     }
 
     fn encode_batch(&mut self, is_last: bool) -> Result<(), SegmentError> {
         let columns = self.columns.finish()?;
         let batch = DocumentBatch { head: self.head.clone(), number: self.batches, is_last, columns };
-        message::encode(&batch, &mut self.encoded)?;
+        message::encode(&batch, self.encoded.tail())?;
         self.batches += 1;
-        let all = self.held.set(self.encoded.len());
-        let is_too_much = self.encoded.len() > MEMORY_BYTES_MAX || all > ALL_MEMORY_BYTES_MAX;
-        if is_too_much { self.spill() } else { Ok(()) }
-    }
-
-    fn spill(&mut self) -> Result<(), SegmentError> {
-        let spill = match self.spill.take() {
-            Some(spill) => spill,
-            None => self.scratch.create().map_err(|error| self.scratch.error(error))?,
-        };
-        spill.append(&self.encoded).map_err(|error| self.scratch.error(error))?;
-        // Its room is given back too: after a spill there may be nothing more to keep.
-        self.encoded = Vec::new();
-        self.held.set(0);
-        self.spill = Some(spill);
-        Ok(())
+        self.encoded.fit()
     }
 }
 
 /// The rows of one document, encoded; dropping them removes their spilled part.
 pub struct FinishedRows {
     rows: u64,
-    spill: Option<ScratchFile>,
-    /// What comes after the spilled part.
-    tail: Vec<u8>,
-    _held: Held,
+    encoded: Spilled,
 }
 
 impl FinishedRows {
@@ -166,9 +138,6 @@ impl FinishedRows {
 
     /// Writes them to `out`.
     pub(crate) fn copy_to(&self, out: &mut impl Write) -> io::Result<()> {
-        if let Some(spill) = &self.spill {
-            io::copy(&mut spill.open()?, out)?;
-        }
-        out.write_all(&self.tail)
+        self.encoded.copy_to(out)
     }
 }

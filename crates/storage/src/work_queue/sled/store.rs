@@ -1,7 +1,7 @@
 //! The database beneath: one sled tree of records, each with a checksum, long ones in pieces.
 //!
 //! A value is `crc32c(4) pieces(2) bytes`; the checksum covers key, pieces and bytes of all pieces. Piece `n`, from
-//! 1, lies under the key with `n` as two more bytes.
+//! 1, lies under the key with `n` as two more bytes. Where a value is cut is the writer's business.
 
 use std::fs;
 use std::io;
@@ -22,14 +22,21 @@ use crate::data_dir::OpenError;
 use crate::disk::{DurableFile, sync_dir};
 use crate::watchdog::Watched;
 
-/// sled keeps up to three times this much resident.
+/// sled keeps up to three times this much resident of small values; for others see [`PIECE_BYTES`].
 const CACHE_BYTES: u64 = 16 << 20;
 
 /// How often sled writes on its own, which is also when it collects garbage.
 const FLUSH_EVERY_MS: u64 = 500;
 
-/// sled slows down with larger values.
-const PIECE_BYTES: usize = 60 << 10;
+/// The longest value that is kept in one piece.
+const WHOLE_BYTES_MAX: usize = 10 << 10;
+
+/// Length of the pieces of a longer one.
+///
+/// sled notes 64 uses of pages in each of 256 shards of its cache before it looks how full the cache is, so that beside
+/// [`CACHE_BYTES`] 16,384 times what is written or read at once stay resident: 64 MiB with this, 1 GB with the 60 KiB that
+/// a value of sled may have.
+const PIECE_BYTES: usize = 4 << 10;
 
 /// How often, and how far apart, a database is looked at that is still being closed: 5 s in all.
 const CLOSING_LOOKS_MAX: u32 = 1_000;
@@ -284,7 +291,8 @@ impl Writes {
     /// Of a longer record there before, pieces may stay behind: use [`Store::replace`] where records can shrink.
     pub(super) fn put(&mut self, key: &[u8], record: &impl Serialize) -> Result<u16, QueueError> {
         let bytes = codec::encode(record).map_err(|error| QueueError::Storage(error.to_string()))?;
-        let (first, rest) = bytes.split_at(bytes.len().min(PIECE_BYTES));
+        let first_bytes = if bytes.len() > WHOLE_BYTES_MAX { PIECE_BYTES } else { bytes.len() };
+        let (first, rest) = bytes.split_at(first_bytes);
         let pieces = u16::try_from(rest.len().div_ceil(PIECE_BYTES))
             .map_err(|_| QueueError::Storage(format!("a record of {} bytes is too large", bytes.len())))?;
         let mut value = Vec::with_capacity(HEADER_BYTES + first.len());
