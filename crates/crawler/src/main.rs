@@ -24,6 +24,6 @@ mod usage;
 mod worker;
 
 fn main() -> std::process::ExitCode {
-    allocator::bound_arenas();
+    allocator::keep_little();
     cli::main()
 }

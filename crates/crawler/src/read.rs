@@ -1,6 +1,7 @@
 //! Inflates and parses a body in place, a slice at a time, as its bytes come.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use frontier::{DocumentSummary, ErrorKind, Host, HostId, Robots, Stage, normal_url};
 use reqwest::header::CONTENT_ENCODING;
@@ -9,18 +10,21 @@ use sitemap::{
     Buffer, Child, Document, DocumentKind, DocumentReader, Ended, Entry, InflateError, Inflater, Limits,
     Problem, ProblemKind, Sink,
 };
-use storage::{DocumentHead, EntryScope, Rows, Scratch, SegmentError};
+use storage::{
+    Children, DocumentHead, EntryScope, FinishedChildren, FinishedRows, Rows, Scratch, SegmentError,
+};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::fetch::{Response, Stopwatch};
 use crate::usage::{CpuMeter, Work, thread_cpu};
-use crate::worker::Body;
+use crate::worker::{Body, LARGE_ROBOTS_BYTES};
 
 /// A body that nobody wants is read up to here, so that its connection can be used again.
 const DISCARD_BYTES_MAX: u64 = 64 << 10;
 
-/// Bytes of the children's URLs of one index, which are held in memory until they are durable: room for the 50,000 that
-/// sitemaps.org allows, at over 300 bytes each. Further ones are counted like those beyond `--max-children`.
+/// Bytes of the children's URLs of one index, which become durable at once and are all in memory then: room for the 50,000
+/// that sitemaps.org allows, at over 300 bytes each. Further ones are counted like those beyond `--max-children`.
 const CHILDREN_BYTES_MAX: usize = 16 << 20;
 
 /// Content codings that are undone, told by the body's first bytes, or that are none.
@@ -73,7 +77,7 @@ pub async fn document(
     let meters = Meters { watch, cpu };
     let mut inflater = Inflater::new(&limits);
     let mut reader = DocumentReader::new(reading.base, limits);
-    let mut taker = Taker::new(&reading, scratch.rows(reading.head.clone()));
+    let mut taker = Taker::new(&reading, scratch);
     let coding = foreign_coding(response);
     let (mut is_begun, mut is_unreadable) = (false, false);
     let mut take = |slice: &[u8], step| {
@@ -121,8 +125,15 @@ fn undecodable(coding: &str, bytes_decoded: u64) -> Body {
     body
 }
 
-/// Reads the body of `response` as a robots.txt: its first [`Robots::BYTES_MAX`] bytes (RFC 9309 section 2.5).
-pub async fn robots(response: &mut Response, product_token: &str, watch: &Stopwatch, cpu: &CpuMeter) -> Body {
+/// Reads the body of `response` as a robots.txt: its first [`Robots::BYTES_MAX`] bytes (RFC 9309 section 2.5). A large one
+/// waits for one of `turns` before it is understood.
+pub async fn robots(
+    response: &mut Response,
+    product_token: &str,
+    turns: &Arc<Semaphore>,
+    watch: &Stopwatch,
+    cpu: &CpuMeter,
+) -> Body {
     let meters = Meters { watch, cpu };
     let mut inflater = Inflater::new(&Limits::default());
     let coding = foreign_coding(response);
@@ -134,8 +145,16 @@ pub async fn robots(response: &mut Response, product_token: &str, watch: &Stopwa
         text.len() <= Robots::BYTES_MAX
     };
     let broken_off = pump(response, &mut inflater, &meters, &mut take).await;
+    let turn = match text.len() > LARGE_ROBOTS_BYTES {
+        true => {
+            // The bytes are there: to wait for a turn is no waiting for them.
+            watch.enter(Stage::Parse);
+            turns.clone().acquire_owned().await.ok()
+        }
+        false => None,
+    };
     meters.measure(Stage::Parse, Work::Parse, text.len(), || {
-        let mut body = Body { bytes_decoded: inflater.bytes_decoded(), ..Body::default() };
+        let mut body = Body { bytes_decoded: inflater.bytes_decoded(), turn, ..Body::default() };
         match broken_off {
             Some(error) => {
                 body.answer.error = Some(error.kind);
@@ -236,12 +255,20 @@ async fn pump(
     }
 }
 
-/// Takes what a document gives: entries to the rows, children to the answer.
+/// What a document holds, ready to be recorded.
+#[derive(Default)]
+pub struct Contents {
+    /// Its entries, where it has any.
+    pub rows: Option<FinishedRows>,
+    /// The sitemaps that it names, where it is an index.
+    pub children: Option<FinishedChildren>,
+}
+
+/// Takes what a document gives.
 struct Taker<'a> {
     rows: Rows,
     scopes: Scopes<'a>,
-    children: Vec<String>,
-    children_bytes: usize,
+    children: Children,
     children_max: u64,
     children_over: u64,
     failure: Option<SegmentError>,
@@ -249,12 +276,11 @@ struct Taker<'a> {
 }
 
 impl<'a> Taker<'a> {
-    fn new(reading: &Reading<'a>, rows: Rows) -> Self {
+    fn new(reading: &Reading<'a>, scratch: &Scratch) -> Self {
         Self {
-            rows,
+            rows: scratch.rows(reading.head.clone()),
             scopes: Scopes::new(reading.head.host.clone(), reading.named_by),
-            children: Vec::new(),
-            children_bytes: 0,
+            children: scratch.children(),
             children_max: reading.children_max,
             children_over: 0,
             failure: None,
@@ -268,7 +294,7 @@ impl<'a> Taker<'a> {
         bytes_decoded: u64,
         broken_off: Option<crate::fetch::FetchError>,
     ) -> Body {
-        let mut body = Body { bytes_decoded, failure: self.failure, ..Body::default() };
+        let mut body = Body { bytes_decoded, ..Body::default() };
         body.detail = detail(document, self.problem.as_ref(), broken_off.as_ref());
         let is_index = document.kind == Some(DocumentKind::Index);
         let bad: u64 = document.dropped().map(|(_, count)| count).sum();
@@ -289,12 +315,12 @@ impl<'a> Taker<'a> {
             truncated: body.answer.error.or_else(|| cut_short(document)),
             is_index,
         });
-        body.answer.children = self.children;
+        body.answer.children = self.children.len();
         body.answer.children_over = self.children_over;
         body.answer.children_bad = if is_index { bad } else { 0 };
-        match self.rows.finish() {
-            Ok(rows) => body.rows = Some(rows),
-            Err(error) => body.failure = body.failure.or(Some(error)),
+        match self.failure.map_or_else(|| contents(self.rows, self.children), Err) {
+            Ok(contents) => body.contents = contents,
+            Err(error) => body.failure = Some(error),
         }
         body
     }
@@ -309,18 +335,23 @@ impl Sink for Taker<'_> {
     }
 
     fn child(&mut self, child: &Child<'_>) {
-        let bytes = self.children_bytes + child.loc.len();
-        if self.children.len() as u64 >= self.children_max || bytes > CHILDREN_BYTES_MAX {
+        let bytes = self.children.bytes() + child.loc.len();
+        if self.children.len() >= self.children_max || bytes > CHILDREN_BYTES_MAX {
             self.children_over += 1;
-        } else {
-            self.children_bytes = bytes;
-            self.children.push(child.loc.to_owned());
+        } else if self.failure.is_none() {
+            self.failure = self.children.push(child.loc).err();
         }
     }
 
     fn problem(&mut self, problem: Problem) {
         self.problem.get_or_insert(problem);
     }
+}
+
+fn contents(rows: Rows, children: Children) -> Result<Contents, SegmentError> {
+    let rows = if rows.is_empty() { None } else { Some(rows.finish()?) };
+    let children = if children.is_empty() { None } else { Some(children.finish()?) };
+    Ok(Contents { rows, children })
 }
 
 /// Why the document was not read to its end, where it was not.

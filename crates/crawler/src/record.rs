@@ -8,23 +8,34 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use frontier::discovery::Leads;
 use frontier::schedule::Request;
 use frontier::work_queue::{
     Commit, HostRest, HostUpdate, QueueError, RobotsRecord, SegmentRef, Session, Usage,
 };
 use frontier::{
-    Clock, FetchRecord, HostId, NewTask, Outcome, Stage, TaskId, TaskOutcome, Then, Timestamp, WorkQueue,
+    Clock, FetchRecord, HostId, NewTask, Outcome, Scope, Stage, TaskId, TaskOutcome, Then, Timestamp,
+    WorkQueue,
 };
-use storage::{EntryWriter, FinishedRows, SegmentError};
-use tokio::sync::{Notify, mpsc};
+use storage::{EntryWriter, FinishedChildren, FinishedRows, SegmentError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::clock::SystemClock;
+use crate::read::Contents;
 use crate::usage::{CpuMeter, Work, thread_cpu};
 
 /// Outcomes made durable at once: bounds the size of a transaction.
 const COMMIT_ITEMS_MAX: usize = 1_000;
+
+/// Tasks found that are made durable at once, unless a single document names more: the children of an index wait in files
+/// and take memory from here on.
+const COMMIT_TASKS_MAX: u64 = 20_000;
+
+/// Bytes of rules that are made durable at once, unless a single file has more: on their way to the disk there are several
+/// copies of each.
+const COMMIT_RULES_BYTES_MAX: usize = 2 << 20;
 
 /// What the session used is read anew no more often than this: it costs a look at two files.
 const USAGE_EVERY: Duration = Duration::from_millis(100);
@@ -41,14 +52,16 @@ pub struct Item {
     pub settled_at: Option<Timestamp>,
     /// How the task ended; `None` while a redirect is followed.
     pub outcome: Option<TaskOutcome>,
-    /// What its document named.
+    /// What it leads to, but for the children of an index.
     pub found: Vec<NewTask>,
     /// The rules it brought.
     pub robots: Option<RobotsRecord>,
+    /// Where they are large, held until they are durable.
+    pub turn: Option<OwnedSemaphorePermit>,
     /// Hosts that asked for a rest by it.
     pub rests: Vec<HostRest>,
-    /// The entries it brought.
-    pub rows: Option<FinishedRows>,
+    /// What its document held.
+    pub contents: Contents,
     /// What the schedule does next.
     pub then: Then,
 }
@@ -64,10 +77,21 @@ impl Item {
             outcome: None,
             found: Vec::new(),
             robots: None,
+            turn: None,
             rests: Vec::new(),
-            rows: None,
+            contents: Contents::default(),
             then: Then::Done,
         }
+    }
+
+    /// How many tasks it leads to.
+    fn tasks(&self) -> u64 {
+        self.found.len() as u64 + self.contents.children.as_ref().map_or(0, FinishedChildren::len)
+    }
+
+    /// Bytes of the rules that it brought.
+    fn rules_bytes(&self) -> usize {
+        self.robots.as_ref().and_then(|robots| robots.rules.as_ref()).map_or(0, String::len)
     }
 }
 
@@ -107,6 +131,7 @@ pub struct Recorder<Q, W> {
     session: Session,
     clock: Arc<SystemClock>,
     meter: Arc<CpuMeter>,
+    scope: Scope,
     writer: Option<W>,
     /// The segment being written and what waits for it.
     appending: Option<JoinHandle<Appended<W>>>,
@@ -127,7 +152,7 @@ struct Appended<W> {
 }
 
 impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
-    /// A recorder that carries on after commit `seq` of `session`.
+    /// A recorder that carries on after commit `seq` of `session`, and what tells of items that are durable.
     pub fn new(
         queue: Arc<Q>,
         session: Session,
@@ -135,14 +160,16 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         writer: W,
         clock: Arc<SystemClock>,
         meter: Arc<CpuMeter>,
-        durable: mpsc::UnboundedSender<Vec<Durable>>,
-    ) -> Self {
-        Self {
+        scope: Scope,
+    ) -> (Self, mpsc::UnboundedReceiver<Vec<Durable>>) {
+        let (durable, made_durable) = mpsc::unbounded_channel();
+        let recorder = Self {
             usage: (clock.now(), meter.read()),
             queue,
             session,
             clock,
             meter,
+            scope,
             writer: Some(writer),
             appending: None,
             gathered: Vec::new(),
@@ -151,7 +178,8 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             durable,
             seq,
             previous_commit: Duration::ZERO,
-        }
+        };
+        (recorder, made_durable)
     }
 
     /// Notified, it has what gathered made durable at once.
@@ -195,7 +223,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             if self.appending.is_none() && (!is_open || self.roll_at.is_some_and(|at| at <= Instant::now())) {
                 self.roll();
             }
-            let batch: Vec<Item> = plain.drain(..plain.len().min(COMMIT_ITEMS_MAX)).collect();
+            let batch: Vec<Item> = plain.drain(..fitting(&plain)).collect();
             if !batch.is_empty() {
                 self.commit(batch, None).await?;
             }
@@ -207,7 +235,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
     /// Begins to write the entries of `items` beside the commits of others.
     async fn append(&mut self, items: Vec<Item>, plain: &mut VecDeque<Item>) -> Result<(), RecordError> {
         let mut items = self.without_repeats(items).await?;
-        let rows = items.iter_mut().filter_map(|item| item.rows.take()).filter(|rows| !rows.is_empty());
+        let rows = items.iter_mut().filter_map(|item| item.contents.rows.take());
         let rows: Vec<FinishedRows> = rows.collect();
         if rows.is_empty() {
             plain.extend(items);
@@ -260,7 +288,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
                 is_repeat |= done.next().unwrap_or(false) || !claimed.insert(id);
             }
             if is_repeat {
-                item.rows = None;
+                item.contents = Contents::default();
                 item.found.clear();
                 if let Some(outcome) = &mut item.outcome {
                     outcome.outcome = Outcome::Duplicate;
@@ -285,11 +313,13 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             ..Commit::default()
         };
         let now = self.clock.now();
-        let mut durable = Vec::with_capacity(items.len());
-        for item in items {
-            durable.push(self.add(item, now, &mut commit));
+        let (mut durable, mut turns) = (Vec::with_capacity(items.len()), Vec::new());
+        for mut item in items {
+            turns.extend(item.turn.take());
+            durable.push(self.add(item, now, &mut commit)?);
         }
         self.queue.commit(&self.session, commit).await?;
+        drop(turns);
         self.previous_commit = self.clock.now().since(now);
         // The engine may have gone already, as after a second failure; what is durable stays so.
         let _ = self.durable.send(durable);
@@ -310,7 +340,8 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         if items.iter().any(is_redirected) { self.without_repeats(items).await } else { Ok(items) }
     }
 
-    fn add(&self, item: Item, now: Timestamp, commit: &mut Commit) -> Durable {
+    fn add(&self, mut item: Item, now: Timestamp, commit: &mut Commit) -> Result<Durable, RecordError> {
+        self.follow(&mut item)?;
         if let Some(mut record) = item.record {
             record.stages.add(Stage::Record, item.settled_at.unwrap_or(now).since(item.read_at));
             commit.fetches.push(record);
@@ -325,12 +356,45 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         woken.sort_unstable();
         woken.dedup();
         commit.found.extend(item.found);
-        Durable { was_settled, request: item.request, then: item.then, robots: item.robots, read_as, woken }
+        Ok(Durable {
+            was_settled,
+            request: item.request,
+            then: item.then,
+            robots: item.robots,
+            read_as,
+            woken,
+        })
+    }
+
+    /// The children of an index become tasks that it leads to.
+    fn follow(&self, item: &mut Item) -> Result<(), SegmentError> {
+        let Some(children) = item.contents.children.take() else { return Ok(()) };
+        let mut leads = Leads::default();
+        children.each(|child| leads.add_child(&item.request.task, child, &self.scope))?;
+        item.found.extend(leads.found);
+        if let Some(outcome) = &mut item.outcome {
+            for (reason, count) in leads.refused {
+                *outcome.refused.entry(reason).or_default() += count;
+            }
+        }
+        Ok(())
     }
 }
 
 fn sort(item: Item, plain: &mut VecDeque<Item>, with_rows: &mut Vec<Item>) {
-    if item.rows.is_some() { with_rows.push(item) } else { plain.push_back(item) }
+    if item.contents.rows.is_some() { with_rows.push(item) } else { plain.push_back(item) }
+}
+
+/// How many of the items are made durable at once.
+fn fitting(items: &VecDeque<Item>) -> usize {
+    let (mut tasks, mut rules_bytes) = (0, 0);
+    let fits = |item: &&Item| {
+        tasks += item.tasks();
+        rules_bytes += item.rules_bytes();
+        tasks <= COMMIT_TASKS_MAX && rules_bytes <= COMMIT_RULES_BYTES_MAX
+    };
+    let number = items.iter().take(COMMIT_ITEMS_MAX).take_while(fits).count();
+    number.max(1).min(items.len())
 }
 
 /// The URLs that a read document counts for: its task's, and the one it was redirected to.

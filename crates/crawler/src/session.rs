@@ -9,7 +9,7 @@ use frontier::scope::Scope;
 use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
 use frontier::{HostId, NewTask, Timestamp, Validator, WorkQueue};
 use storage::{DataDir, EntryWriter, Scratch};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ use crate::rests::Rests;
 use crate::settings::Settings;
 use crate::tenure::Tenure;
 use crate::usage::CpuMeter;
-use crate::worker::Worker;
+use crate::worker::{LARGE_ROBOTS_AT_ONCE, Worker};
 
 /// Seeds taken in by one commit: until it is durable each takes some 18 KB of memory.
 const SEEDS_PER_COMMIT: usize = 1_000;
@@ -120,15 +120,14 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
     ) -> Result<Ended, EngineError> {
         let Self { queue, session, seq, writer, scratch, clients, clock, meter, tenure } = self;
         let (items, to_record) = mpsc::unbounded_channel();
-        let (made_durable, durable) = mpsc::unbounded_channel();
-        let recorder = Recorder::new(
+        let (recorder, durable) = Recorder::new(
             queue.clone(),
             session.clone(),
             seq,
             writer,
             clock.clone(),
             meter.clone(),
-            made_durable,
+            scope.clone(),
         );
         let roll_now = recorder.roll_now();
         let recording = tokio::spawn(recorder.run(to_record));
@@ -144,6 +143,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
             timeouts: Timeouts::new(settings.timeout),
             meter,
             scratch,
+            large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_AT_ONCE)),
             children_max: scope.max_children,
             product_token: settings.identity.product_token.clone(),
         };

@@ -11,8 +11,8 @@ use frontier::{
     Clock, Connection, ErrorKind, FetchRecord, HostId, RequestKind, Stage, TaskKind, Timestamp, Validator,
 };
 use reqwest::header::HeaderMap;
-use storage::{DocumentHead, FinishedRows, Scratch, SegmentError};
-
+use storage::{DocumentHead, Scratch, SegmentError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::clock::SystemClock;
@@ -20,10 +20,17 @@ use crate::fetch::client::HostClient;
 use crate::fetch::get::Timeouts;
 use crate::fetch::{FetchError, Response, Stopwatch, get};
 use crate::lanes::{Lane, Lanes};
-use crate::read::{self, Reading};
+use crate::read::{self, Contents, Reading};
 use crate::rests::Rests;
 use crate::tenure::Tenure;
 use crate::usage::CpuMeter;
+
+/// A robots.txt with more bytes waits for its turn before it is understood: of 512,000, rules and the tasks of its Sitemap
+/// lines take up to forty times as much until they are durable, and a hundred may come at once.
+pub const LARGE_ROBOTS_BYTES: usize = 32 << 10;
+
+/// Large robots.txt files that are understood and not durable at any time.
+pub const LARGE_ROBOTS_AT_ONCE: usize = 4;
 
 /// What all workers of a session share.
 pub struct Worker {
@@ -45,6 +52,8 @@ pub struct Worker {
     pub meter: Arc<CpuMeter>,
     /// Where the rows of a document wait.
     pub scratch: Scratch,
+    /// Turns of large robots.txt files: see [`LARGE_ROBOTS_BYTES`].
+    pub large_robots: Arc<Semaphore>,
     /// `--max-children`.
     pub children_max: u64,
     /// What robots.txt files know us by.
@@ -79,8 +88,10 @@ pub struct Made {
     pub answer: Answer,
     /// Where its time went, but for the stage `record`; `None` where it was withheld.
     pub record: Option<FetchRecord>,
-    /// Its entries.
-    pub rows: Option<FinishedRows>,
+    /// What it held.
+    pub contents: Contents,
+    /// Of a large robots.txt, its turn.
+    pub turn: Option<OwnedSemaphorePermit>,
     /// When it left, where that was later than it was let go: it may have waited for its turn or for a connection.
     pub left_at: Option<Timestamp>,
     /// When it was read.
@@ -92,10 +103,12 @@ pub struct Made {
 /// What a body brought besides the head of its answer.
 #[derive(Default)]
 pub struct Body {
-    /// What it held.
+    /// What came of it.
     pub answer: Answer,
-    /// Its entries.
-    pub rows: Option<FinishedRows>,
+    /// What it held.
+    pub contents: Contents,
+    /// Of a large robots.txt, its turn.
+    pub turn: Option<OwnedSemaphorePermit>,
     /// Bytes after inflating.
     pub bytes_decoded: u64,
     /// What went wrong, for people.
@@ -137,8 +150,8 @@ impl Worker {
         }
         record.bytes_decoded = body.bytes_decoded;
         record.detail = body.detail;
-        let (answer, rows, failure) = (body.answer, body.rows, body.failure);
-        Some(Made { answer, record: Some(record), rows, left_at, read_at, failure })
+        let Body { answer, contents, turn, failure, .. } = body;
+        Some(Made { answer, record: Some(record), contents, turn, left_at, read_at, failure })
     }
 
     /// Waits until a request may leave: the session has its hosts, and the rate of the host that is asked lets it pass. Gives
@@ -160,7 +173,15 @@ impl Worker {
 
     fn withheld(&self, rests_until: Timestamp) -> Made {
         let (answer, read_at) = (Answer::resting(rests_until), self.clock.now());
-        Made { answer, record: None, rows: None, left_at: None, read_at, failure: None }
+        Made {
+            answer,
+            record: None,
+            contents: Contents::default(),
+            turn: None,
+            left_at: None,
+            read_at,
+            failure: None,
+        }
     }
 
     /// `None` where the session's tenure ended before the request could leave.
@@ -222,7 +243,8 @@ impl Worker {
         record.connection = response.connection;
         let mut body = match (response.status, request.task.kind) {
             (200..=299, TaskKind::Robots) => {
-                read::robots(&mut response, &self.product_token, watch, &self.meter).await
+                let turns = &self.large_robots;
+                read::robots(&mut response, &self.product_token, turns, watch, &self.meter).await
             }
             (200..=203 | 207..=299, _) => {
                 let reading = Reading {
