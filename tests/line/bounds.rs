@@ -5,17 +5,20 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fakesite::{LoggedRequest, Misbehaviour, Page, ServeOptions, Web, hostile};
+use fakesite::{LoggedRequest, Misbehaviour, Page, ServeOptions, Site, Web, hostile};
 use serde_json::json;
 
 use super::hosts::{announcing, host, hostile_hosts, one_host_each, tell};
-use super::run::{Run, turn_to_measure, urlset};
+use super::run::{Dice, Run, turn_to_measure, urlset};
 
 /// The most that may be resident while any single document is read.
 const DOCUMENT_PEAK_BYTES_MAX: u64 = 256 << 20;
 
 /// The most that may be resident with everything hostile at once, or with many hosts queued.
 const CRAWL_PEAK_BYTES_MAX: u64 = 512 << 20;
+
+/// The most that may be resident while hosts with large rules are crawled, however many they are.
+const RULES_PEAK_BYTES_MAX: u64 = 350 << 20;
 
 /// Descriptors besides those of the requests in flight.
 const DESCRIPTORS_BESIDES: usize = 32;
@@ -93,6 +96,63 @@ fn no_single_document_takes_more_than_256_mib() {
     }
 }
 
+/// Large indexes at once, half of which break off and are held until they are asked for again.
+const LARGE_INDEXES: usize = 60;
+
+/// An index of 40,000 long names, 12 MiB, each by its path alone: one body serves many hosts.
+fn index_of_long_names() -> Page {
+    Page::written("application/xml", |out| {
+        out.write_all(b"<sitemapindex>\n")?;
+        (0..40_000).try_for_each(|n| writeln!(out, "<sitemap><loc>/{n:0270}.xml</loc></sitemap>"))?;
+        out.write_all(b"</sitemapindex>")
+    })
+}
+
+#[test]
+fn large_robots_txt_files_of_many_hosts_at_once_stay_within_512_mib() {
+    const HOSTS: usize = 150;
+    const LINES: u64 = 33_333;
+    let _turn = turn_to_measure();
+    let mut text = String::new();
+    (0..LINES).for_each(|n| writeln!(text, "sitemap:/{n:05}").unwrap());
+    let names: Vec<String> = (0..HOSTS).map(|n| format!("robots-{n}.example")).collect();
+    let web = names.iter().fold(Web::new(), |web, name| web.host(name, Site::new().robots(text.clone())));
+    let seeds: Vec<String> = names.iter().map(|name| format!("http://{name}")).collect();
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    let run = Run::of(web, &seeds).flags(&["--max-sitemaps", "3"]);
+    let peaks = watch(run.crawl_command());
+    tell(&format!("{HOSTS} robots.txt files of 500 KB: {} MiB", peaks.resident_bytes >> 20));
+    assert!(peaks.resident_bytes <= CRAWL_PEAK_BYTES_MAX, "{peaks:?}");
+    let report = run.report();
+    for name in &names {
+        assert_eq!(host(&report, name)["sitemaps"]["skipped"]["count_limit"], LINES - 3, "{name}");
+    }
+}
+
+#[test]
+fn large_indexes_of_many_hosts_at_once_stay_within_256_mib() {
+    let _turn = turn_to_measure();
+    let (whole, mut web) = (index_of_long_names(), Web::new());
+    let broken_off = whole.clone().misbehaves(Misbehaviour::DropsAfter(11 << 20));
+    let names: Vec<String> = (0..LARGE_INDEXES).map(|n| format!("index-{n}.example")).collect();
+    for (n, name) in names.iter().enumerate() {
+        let page = if n % 2 == 0 { &whole } else { &broken_off };
+        web = web.host(name, announcing(name, page.clone()));
+    }
+    let seeds: Vec<String> = names.iter().map(|name| format!("http://{name}")).collect();
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    let run = Run::of(web, &seeds).flags(&["--max-sitemaps", "3"]);
+    let peaks = watch(run.crawl_command());
+    tell(&format!("{LARGE_INDEXES} large indexes: {} MiB", peaks.resident_bytes >> 20));
+    assert!(peaks.resident_bytes <= DOCUMENT_PEAK_BYTES_MAX, "{peaks:?}");
+    let report = run.report();
+    for (n, name) in names.iter().enumerate() {
+        let refused = &host(&report, name)["sitemaps"]["skipped"]["count_limit"];
+        let named = if n % 2 == 0 { 40_000 } else { 36_000 };
+        assert!(refused.as_u64().unwrap() >= named - 3, "{name}: {refused}");
+    }
+}
+
 /// Hosts that hold their connections for long, and many others that come and go beside them.
 #[test]
 fn descriptors_stay_within_the_concurrency_and_32_more() {
@@ -145,6 +205,39 @@ fn ten_thousand_hosts_are_crawled_on_256_descriptors_in_512_mib() {
     assert!(run.asked().values().all(|&times| times == 1), "no request failed for want of a descriptor");
     assert_state_is_small(&run, 2 * HOSTS);
     tell(&format!("{HOSTS} hosts: {} MiB, {} descriptors", peaks.resident_bytes >> 20, peaks.descriptors));
+}
+
+/// A robots.txt of nearly as many bytes as are read of one, all of it rules for everyone, and no line like another.
+fn large_rules(seed: u64) -> Page {
+    const LINES: usize = 8_000;
+    Page::streamed("text/plain", None, move || {
+        let mut dice = Dice(seed);
+        let mut path = move || dice.below(u64::MAX);
+        let mut line = move |_| format!("Disallow: /{:016x}{:016x}{:016x}\n", path(), path(), path());
+        let first = "User-agent: *\nAllow: /sitemap.xml\n".to_owned();
+        let lines = (0..LINES / 100).map(move |_| (0..100).map(&mut line).collect::<String>());
+        std::iter::once(first).chain(lines).map(Into::into)
+    })
+}
+
+/// Each of these hosts is asked twice, and its rules outlive the first answer.
+#[test]
+fn hosts_with_500_kb_of_rules_each_are_crawled_in_350_mib() {
+    const HOSTS: usize = 500;
+    let mut web = Web::new();
+    let names: Vec<String> = (0..HOSTS).map(|n| format!("http://ruled-{n}.example")).collect();
+    for (n, name) in names.iter().enumerate() {
+        let page = Page::xml(urlset(&[&format!("{name}/1")]));
+        let site = Site::new().page("/robots.txt", large_rules(n as u64 + 1)).page("/sitemap.xml", page);
+        web = web.host(name.trim_start_matches("http://"), site);
+    }
+    let seeds: Vec<&str> = names.iter().map(String::as_str).collect();
+    let run = Run::of(web, &seeds);
+    let peaks = watch(run.crawl_command());
+    tell(&format!("{HOSTS} hosts of 500 KB of rules: {} MiB", peaks.resident_bytes >> 20));
+    assert_eq!(run.locs().len(), HOSTS);
+    assert!(run.asked().values().all(|&times| times == 1), "nothing is asked twice");
+    assert!(peaks.resident_bytes <= RULES_PEAK_BYTES_MAX, "{peaks:?}");
 }
 
 const BESIDE: hostile::Options =
