@@ -89,6 +89,7 @@ async fn relay(listener: TcpListener, server: SocketAddr) -> io::Result<()> {
     // A queue of length zero holds one.
     let filling = TcpStream::connect(address).await?;
     while !somebody_waits_for(address)? {
+        // Between two looks: nothing tells when somebody has joined the queue.
         tokio::time::sleep(LOOK_EVERY).await;
     }
     listener.accept().await?;

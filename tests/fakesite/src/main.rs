@@ -160,6 +160,7 @@ async fn announce_and_wait(server: &Server, time: Duration) -> io::Result<()> {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        // `--seconds`: a server that was forgotten ends by itself.
         () = tokio::time::sleep(time) => {}
     }
     Ok(())

@@ -156,6 +156,7 @@ fn a_worker_goes_on_when_the_server_crashed_and_came_back() {
         for at in [30, 90, 150] {
             while committed.load(Ordering::SeqCst) < at {
                 assert!(!working.is_finished(), "it failed");
+                // Between two looks: the loop ends with the commits, not with the time.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             tokio::task::block_in_place(|| server.crash().and_then(|()| server.resume())).unwrap();

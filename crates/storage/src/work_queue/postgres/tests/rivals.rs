@@ -29,6 +29,7 @@ async fn work(queue: PostgresQueue, hosts: usize) -> Vec<HostId> {
             if queue.counts().await.unwrap().tasks_pending == 0 {
                 return lent;
             }
+            // Between two looks: the others hold the hosts that are left, and give them back when they like.
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         }
