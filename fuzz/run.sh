@@ -21,7 +21,7 @@ seed() {
     { cat "$file"; printf '%b' "$tail"; } > "$work/$target/$name"
   done
 }
-for folder in crates/sitemap/tests/fixtures "$corpus"; do
+for folder in sitemap/tests/fixtures "$corpus"; do
   [ -d "$folder" ] || continue
   find "$folder" -type f -size -16k ! -name '*.md' ! -name '*.json*' -print0 | seed document '\x00\x40'
   find "$folder" -type f -size -16k -name '*gz*' -print0 | seed inflate '\x40'

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod line {
+mod end_to_end {
     mod addresses;
     mod answers;
     mod attacks;

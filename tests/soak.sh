@@ -23,7 +23,7 @@ figure() { sed -n "s/.*$1=\([0-9]*\).*/\1/p" "$2" | tail -n 1; }
 if [[ " $only " = *" hostile "* ]]; then
   started=$SECONDS
   SOAK_MINUTES=$minutes cargo test --release -p crawler --test main -- --nocapture --exact \
-    line::bounds::everything_hostile_again_and_again_changes_nothing > "$logs/hostile.log" 2>&1 &&
+    end_to_end::bounds::everything_hostile_again_and_again_changes_nothing > "$logs/hostile.log" 2>&1 &&
     result=clean || result="failed, see $logs/hostile.log"
   log=$logs/hostile.log
   row "everything hostile at once" $((SECONDS - started)) \
@@ -47,7 +47,7 @@ if [ "${#tests[@]}" -gt 0 ]; then
     started=$SECONDS
     KILL_ROUNDS=${KILL_ROUNDS:-200} FLIPS=${FLIPS:-700} SHARED_HOSTS=${SHARED_HOSTS:-2000} \
       SHARED_ROUNDS=${SHARED_ROUNDS:-30} cargo test --release -p crawler --test main -- \
-      --nocapture --test-threads=1 "line::$test" > "$logs/$test.log" 2>&1 &&
+      --nocapture --test-threads=1 "end_to_end::$test" > "$logs/$test.log" 2>&1 &&
       result=clean || result="failed, see $logs/$test.log"
     passed=$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/\1/p' "$logs/$test.log" | tail -n 1)
     rounds=$(figure rounds "$logs/$test.log")

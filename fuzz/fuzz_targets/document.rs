@@ -4,7 +4,7 @@
 #![no_main]
 
 #[allow(dead_code)]
-#[path = "../../crates/sitemap/tests/reading.rs"]
+#[path = "../../sitemap/tests/reading.rs"]
 mod reading;
 
 use libfuzzer_sys::fuzz_target;

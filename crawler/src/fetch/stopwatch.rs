@@ -1,0 +1,142 @@
+//! Where the time of one request goes, from the resolver to the last byte.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use frontier::{Connection, Stage, Stages};
+
+use crate::cpu_meter::IS_MEASURED;
+
+tokio::task_local! {
+    /// The stopwatch of the request that the present task makes; the resolver, the connector and the TLS session
+    /// store find it here, since nothing can be handed to them.
+    pub static STOPWATCH: Arc<Stopwatch>;
+}
+
+/// One request's clock: at each moment exactly one stage is running.
+///
+/// A lock, because resolver and connector may outlive the request in a task of the connection pool; it is never
+/// held across an await and never contended for longer than an addition.
+#[derive(Debug)]
+pub struct Stopwatch(Mutex<Laps>);
+
+#[derive(Debug)]
+struct Laps {
+    stages: Stages,
+    running: Stage,
+    since: Instant,
+    connected: bool,
+}
+
+impl Stopwatch {
+    /// A clock that starts now in `first_byte`: so it remains where a connection is at hand.
+    pub fn start() -> Arc<Self> {
+        let laps = Laps {
+            stages: Stages::default(),
+            running: Stage::FirstByte,
+            since: Instant::now(),
+            connected: false,
+        };
+        Arc::new(Self(Mutex::new(laps)))
+    }
+
+    /// Ends the running stage now and begins `stage`; gives how long that one ran.
+    pub fn enter(&self, stage: Stage) -> Duration {
+        self.with(|laps| laps.enter(stage))
+    }
+
+    /// A new connection is ready for this request.
+    pub fn connected(&self) {
+        self.with(|laps| {
+            laps.enter(Stage::FirstByte);
+            laps.connected = true;
+        });
+    }
+
+    /// The running stage and for how long it has been running.
+    pub fn running(&self) -> (Stage, Duration) {
+        self.with(|laps| (laps.running, laps.since.elapsed()))
+    }
+
+    /// The response's head has come: whatever a pool does with a connection that it no longer needs for this
+    /// request counts no more. Where no connection was finished for it, it went over an older one.
+    pub fn answered(&self) -> Connection {
+        self.with(|laps| {
+            if !laps.connected {
+                laps.fold_into_first_byte();
+            }
+            laps.enter(Stage::Body);
+            if laps.connected { Connection::New } else { Connection::Reused }
+        })
+    }
+
+    /// Ends the running stage now and gives what was measured.
+    pub fn stop(&self) -> Stages {
+        self.with(|laps| {
+            laps.enter(laps.running);
+            laps.stages
+        })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Laps) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Laps {
+    fn enter(&mut self, stage: Stage) -> Duration {
+        if !IS_MEASURED {
+            return Duration::ZERO;
+        }
+        let now = Instant::now();
+        let ran = now.duration_since(self.since);
+        self.stages.add(self.running, ran);
+        self.running = stage;
+        self.since = now;
+        ran
+    }
+
+    /// A connection came free while a new one was being made: what was spent on that was waiting all the same.
+    fn fold_into_first_byte(&mut self) {
+        self.enter(Stage::FirstByte);
+        for stage in [Stage::Dns, Stage::Connect, Stage::Tls] {
+            self.stages[Stage::FirstByte] += std::mem::take(&mut self.stages[stage]);
+        }
+    }
+}
+
+/// Begins `stage` of the request that the present task makes, if it makes one.
+pub fn mark(stage: Stage) {
+    if IS_MEASURED {
+        let _ = STOPWATCH.try_with(|stopwatch| stopwatch.enter(stage));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_of_its_own_shows_every_stage() {
+        let watch = Stopwatch::start();
+        watch.enter(Stage::Dns);
+        std::thread::sleep(Duration::from_millis(2));
+        watch.enter(Stage::Connect);
+        watch.enter(Stage::Tls);
+        watch.connected();
+        assert_eq!(watch.answered(), Connection::New);
+        let stages = watch.stop();
+        assert!(stages[Stage::Dns] >= 2_000);
+    }
+
+    #[test]
+    fn a_reused_connection_shows_none_of_dns_connect_and_tls() {
+        let watch = Stopwatch::start();
+        watch.enter(Stage::Dns);
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(watch.answered(), Connection::Reused);
+        let stages = watch.stop();
+        assert_eq!(stages[Stage::Dns] + stages[Stage::Connect] + stages[Stage::Tls], 0);
+        assert!(stages[Stage::FirstByte] >= 2_000);
+    }
+}
