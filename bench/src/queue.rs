@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use frontier::schedule::{Next, Pace, Request, Schedule, Then};
+use frontier::schedule::{Next, NextStep, Pace, Request, Schedule};
 use frontier::work_queue::{Commit, HostUpdate, QueueBounds, RobotsRecord, Session};
 use frontier::{
-    Clock, Connection, FetchRecord, Fetched, Host, HostId, NewTask, Outcome, RequestKind, Robots, Stages,
-    Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator, WorkQueue,
+    Clock, Connection, FetchRecord, FetchedDocument, Host, HostId, NewTask, Outcome, RequestKind,
+    RobotsRules, Stages, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator, WorkQueue,
 };
 use storage::{DataDir, SledQueue};
 use url::Url;
@@ -142,7 +142,7 @@ impl Crawl {
             let mut commit = Commit::default();
             for number in first..(first + HOSTS_PER_COMMIT).min(args.hosts) {
                 let host = host(number)?;
-                let robots = Robots::parse(b"User-agent: *\nDisallow: /private/\n", "crawler").to_text();
+                let robots = RobotsRules::parse(b"User-agent: *\nDisallow: /private/\n", "crawler").to_text();
                 let fetched_at = self.clock.now();
                 let robots =
                     RobotsRecord { fetched_at, rules: Some(robots), validator: Validator::default() };
@@ -170,7 +170,7 @@ impl Crawl {
             }
             self.commit(commit).await?;
             let now = self.clock.now();
-            started.iter().for_each(|request| self.schedule.settle(request, Then::Done, now));
+            started.iter().for_each(|request| self.schedule.settle(request, NextStep::Done, now));
             done += started.len() as u64;
             self.refill().await?;
         }
@@ -202,7 +202,7 @@ impl Crawl {
         let fresh: Vec<HostId> = leased.iter().map(|leased| leased.host.id()).collect();
         leased.into_iter().for_each(|leased| self.schedule.admit(leased, now));
         let mut loaded = self.queue.load(&self.session, &fresh, TASKS_FIRST).await?;
-        for (host, n) in self.schedule.hungry(usize::MAX) {
+        for (host, n) in self.schedule.wanting_tasks(usize::MAX) {
             if !fresh.contains(&host) {
                 loaded.extend(self.queue.load(&self.session, &[host], n).await?);
             }
@@ -245,7 +245,7 @@ fn found(host: &Host, n: u64) -> NewTask {
 }
 
 fn outcome(task: TaskId) -> TaskOutcome {
-    let fetched = Fetched { document: "urlset".into(), entries: 1_000, ..Fetched::default() };
+    let fetched = FetchedDocument { document: "urlset".into(), entries: 1_000, ..FetchedDocument::default() };
     let refused = Default::default();
     TaskOutcome { task, outcome: Outcome::Fetched(fetched), attempts: 1, read_as: None, refused }
 }

@@ -14,9 +14,9 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use frontier::schedule::{Next, Pace, Request, Schedule, Then};
+use frontier::schedule::{Next, NextStep, Pace, Request, Schedule};
 use frontier::work_queue::{LeasedHost, Loaded, RobotsRecord};
-use frontier::{Host, HostId, Robots, Task, TaskId, TaskKind, Timestamp, Validator};
+use frontier::{Host, HostId, RobotsRules, Task, TaskId, TaskKind, Timestamp, Validator};
 use url::Url;
 
 /// What a worker holds with `--concurrency 125`, and what nobody needs but a simulation.
@@ -139,7 +139,7 @@ impl Crawl {
             }
         }
         for request in &self.started {
-            self.schedule.settle(request, Then::Done, self.now);
+            self.schedule.settle(request, NextStep::Done, self.now);
         }
         Ok(begun_at.elapsed())
     }
@@ -154,10 +154,10 @@ impl Crawl {
 
     fn load(&mut self) -> Duration {
         let begun_at = Instant::now();
-        let hungry = self.schedule.hungry(usize::MAX);
+        let wanting_tasks = self.schedule.wanting_tasks(usize::MAX);
         let mut spent = begun_at.elapsed();
         let mut loads = Vec::new();
-        for (host, _) in hungry {
+        for (host, _) in wanting_tasks {
             let tasks = (0..TASKS_PER_LOAD).map(|_| self.task(host)).collect();
             loads.push(Loaded { host, inbox: 0, busy_since: None, tasks });
         }
@@ -192,7 +192,7 @@ fn leased(number: usize, now: Timestamp) -> anyhow::Result<LeasedHost> {
     number.hash(&mut hasher);
     let delay_ms = 1_000 + hasher.finish() % 4_000;
     let text = format!("User-agent: *\nCrawl-delay: {}.{:03}\n", delay_ms / 1_000, delay_ms % 1_000);
-    let rules = Some(Robots::parse(text.as_bytes(), "crawler").to_text());
+    let rules = Some(RobotsRules::parse(text.as_bytes(), "crawler").to_text());
     Ok(LeasedHost {
         host,
         is_seed: true,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use frontier::work_queue::{Commit, QueueBounds, Release};
-use frontier::{Fetched, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, WorkQueue};
+use frontier::{FetchedDocument, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, WorkQueue};
 use storage::{Database, PostgresQueue};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
@@ -194,7 +194,8 @@ async fn work(queue: PostgresQueue, figures: Arc<Figures>, all: u64) -> anyhow::
 fn outcomes(seq: u64, batch: &[(&Host, &Task)], figures: &Figures) -> Commit {
     let mut commit = Commit { seq, ..Commit::default() };
     for (host, task) in batch {
-        let fetched = Fetched { document: "urlset".into(), entries: 500, ..Fetched::default() };
+        let fetched =
+            FetchedDocument { document: "urlset".into(), entries: 500, ..FetchedDocument::default() };
         commit.outcomes.push(TaskOutcome {
             task: task.id,
             outcome: Outcome::Fetched(fetched),

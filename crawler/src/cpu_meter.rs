@@ -41,7 +41,7 @@ pub struct CpuMeter {
 
 /// What CPU time was spent on.
 #[derive(Clone, Copy, Debug)]
-pub enum Work {
+pub enum CpuWork {
     /// Inflating bodies.
     Inflate,
     /// Reading documents.
@@ -65,11 +65,11 @@ impl CpuMeter {
     }
 
     /// Adds CPU time spent on `work`.
-    pub fn add(&self, work: Work, cpu: Duration) {
+    pub fn add(&self, work: CpuWork, cpu: Duration) {
         let counter = match work {
-            Work::Inflate => &self.inflate_ns,
-            Work::Parse => &self.parse_ns,
-            Work::Record => &self.record_ns,
+            CpuWork::Inflate => &self.inflate_ns,
+            CpuWork::Parse => &self.parse_ns,
+            CpuWork::Record => &self.record_ns,
         };
         // Plain counters that order nothing else.
         counter.fetch_add(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -154,7 +154,7 @@ mod tests {
         while thread_cpu() - before < Duration::from_millis(30) {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
-        meter.add(Work::Parse, thread_cpu() - before);
+        meter.add(CpuWork::Parse, thread_cpu() - before);
         let usage = meter.read();
         assert!(usage.parse_us >= 30_000 && usage.process_us >= 30_000, "{usage:?}");
         assert!(usage.peak_rss_bytes > 0 && usage.cores > 0, "{usage:?}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::outcome::ErrorKind;
-use crate::robots::Robots;
+use crate::robots::RobotsRules;
 use crate::timestamp::Timestamp;
 use crate::validator::Validator;
 
@@ -21,11 +21,11 @@ pub struct Answer {
     /// The Location header as it came.
     pub location: Option<String>,
     /// The rules, where the body is that of a robots.txt.
-    pub robots: Option<Robots>,
+    pub robots: Option<RobotsRules>,
     /// What a sitemap held, as far as it was read; `None` where the body is none or there was none.
     pub document: Option<DocumentSummary>,
     /// How many URLs of an index were kept, at most `--max-children`. They lie where its entries would, and are followed
-    /// ([`Leads::add_child`](crate::discovery::Leads::add_child)) where those would be committed.
+    /// ([`FoundLinks::add_child`](crate::discovery::FoundLinks::add_child)) where those would be committed.
     pub children: u64,
     /// Further URLs of the index, beyond `--max-children`.
     pub children_over: u64,
@@ -45,7 +45,7 @@ impl Answer {
 /// What a sitemap held, without its entries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DocumentSummary {
-    /// See [`crate::outcome::Fetched::document`].
+    /// See [`crate::outcome::FetchedDocument::document`].
     pub kind: Cow<'static, str>,
     /// Entries kept.
     pub entries: u64,

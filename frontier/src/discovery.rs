@@ -8,7 +8,7 @@ use crate::answer::Answer;
 use crate::host::Host;
 use crate::normal_url::{normal_url, normalise};
 use crate::outcome::SkipReason;
-use crate::robots::Robots;
+use crate::robots::RobotsRules;
 use crate::scope::{Probe, Scope};
 use crate::task::{NewTask, Task, TaskKind};
 
@@ -32,14 +32,14 @@ pub const LAST_GUESS: TaskKind = TaskKind::Probe(u8::MAX);
 
 /// What a document leads to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Leads {
+pub struct FoundLinks {
     /// To be taken on, in the document's order.
     pub found: Vec<NewTask>,
     /// URLs that the document names and that are not taken on, by reason.
     pub refused: BTreeMap<SkipReason, u64>,
 }
 
-impl Leads {
+impl FoundLinks {
     /// Takes on a child of the index at `task`, where `scope` admits it; repeats too.
     pub fn add_child(&mut self, task: &Task, child: &str, scope: &Scope) {
         match admitted(task, child, scope) {
@@ -67,14 +67,20 @@ impl Leads {
 ///
 /// `host` is the one that the rules hold for: redirects may have led to a file of another (RFC 9309 section
 /// 2.3.1.2). Relative lines are resolved against the file's own URL.
-pub fn from_robots(host: &Host, task: &Task, robots_url: &str, robots: &Robots, probe: Probe) -> Leads {
+pub fn from_robots(
+    host: &Host,
+    task: &Task,
+    robots_url: &str,
+    robots: &RobotsRules,
+    probe: Probe,
+) -> FoundLinks {
     let (named, bad) = named_sitemaps(robots, robots_url);
-    let mut leads = Leads::default();
-    leads.refuse(SkipReason::BadUrl, bad);
+    let mut links = FoundLinks::default();
+    links.refuse(SkipReason::BadUrl, bad);
     for url in &named {
         if let Some(mut named) = lead(task, url, TaskKind::Sitemap) {
             named.task.named_by = vec![task.id.host];
-            leads.found.push(named);
+            links.found.push(named);
         }
     }
     let probes = match probe {
@@ -83,14 +89,14 @@ pub fn from_robots(host: &Host, task: &Task, robots_url: &str, robots: &Robots, 
         Probe::Never => false,
     };
     if probes {
-        leads.found.extend(guess(host, task, 0, &named));
+        links.found.extend(guess(host, task, 0, &named));
     }
-    leads
+    links
 }
 
 /// The sitemaps that `robots`, found at `robots_url`, names, normalised, each once; and the number of lines whose
 /// value is no URL that can be fetched.
-pub fn named_sitemaps(robots: &Robots, robots_url: &str) -> (Vec<Url>, u64) {
+pub fn named_sitemaps(robots: &RobotsRules, robots_url: &str) -> (Vec<Url>, u64) {
     let base = Url::parse(robots_url).ok();
     let resolved = |line: &String| normalise(Url::options().base_url(base.as_ref()).parse(line).ok()?);
     let mut seen = HashSet::new();
@@ -122,11 +128,11 @@ fn guess(host: &Host, task: &Task, from: u8, named: &[Url]) -> Option<NewTask> {
 }
 
 /// Of the children of the index in `answer` those that were not kept.
-pub fn not_kept(answer: &Answer) -> Leads {
-    let mut leads = Leads::default();
-    leads.refuse(SkipReason::BadUrl, answer.children_bad);
-    leads.refuse(SkipReason::CountLimit, answer.children_over);
-    leads
+pub fn not_kept(answer: &Answer) -> FoundLinks {
+    let mut links = FoundLinks::default();
+    links.refuse(SkipReason::BadUrl, answer.children_bad);
+    links.refuse(SkipReason::CountLimit, answer.children_over);
+    links
 }
 
 fn admitted(task: &Task, child: &str, scope: &Scope) -> Result<NewTask, SkipReason> {
@@ -185,32 +191,32 @@ mod tests {
         Task::new(&host(), "https://a.example/robots.txt", TaskKind::Robots)
     }
 
-    fn discovered(text: &str, probe: Probe) -> Leads {
-        let robots = Robots::parse(text.as_bytes(), "bot");
+    fn discovered(text: &str, probe: Probe) -> FoundLinks {
+        let robots = RobotsRules::parse(text.as_bytes(), "bot");
         from_robots(&host(), &robots_task(), "https://a.example/robots.txt", &robots, probe)
     }
 
-    fn urls(leads: &Leads) -> Vec<&str> {
-        leads.found.iter().map(|new| new.task.url.as_str()).collect()
+    fn urls(links: &FoundLinks) -> Vec<&str> {
+        links.found.iter().map(|new| new.task.url.as_str()).collect()
     }
 
     #[test]
     fn sitemap_lines_are_resolved_normalised_and_taken_once() {
-        let leads = discovered(
+        let links = discovered(
             "Sitemap: https://a.example/%7ea.xml\nsitemap: ~a.xml\nSITEMAP: //b.example/B.xml\n\
              Sitemap: HTTPS://A.example:443/~a.xml#x\nSitemap: /c.xml?b=2&a=1\n",
             Probe::Auto,
         );
         let expected =
             ["https://a.example/~a.xml", "https://b.example/B.xml", "https://a.example/c.xml?b=2&a=1"];
-        assert_eq!(urls(&leads), expected);
-        assert!(leads.refused.is_empty());
+        assert_eq!(urls(&links), expected);
+        assert!(links.refused.is_empty());
     }
 
     #[test]
     fn a_sitemap_on_another_host_is_asked_there_and_remembers_who_named_it() {
-        let leads = discovered("Sitemap: http://cdn.example:8080/s.xml", Probe::Auto);
-        let NewTask { host: asked, task, found_on } = &leads.found[0];
+        let links = discovered("Sitemap: http://cdn.example:8080/s.xml", Probe::Auto);
+        let NewTask { host: asked, task, found_on } = &links.found[0];
         assert_eq!(asked.to_string(), "http://cdn.example:8080");
         assert_eq!(task.id, TaskId::of(asked.id(), "http://cdn.example:8080/s.xml"));
         assert_eq!((task.parent, *found_on), (Some(robots_task().id), Some(host().id())));
@@ -219,24 +225,24 @@ mod tests {
 
     #[test]
     fn lines_without_a_usable_url_are_counted() {
-        let leads =
+        let links =
             discovered("Sitemap: ftp://a.example/s.xml\nSitemap: https://\nSitemap: /s.xml", Probe::Auto);
-        assert_eq!(urls(&leads), ["https://a.example/s.xml"]);
-        assert_eq!(leads.refused, [(SkipReason::BadUrl, 2)].into());
+        assert_eq!(urls(&links), ["https://a.example/s.xml"]);
+        assert_eq!(links.refused, [(SkipReason::BadUrl, 2)].into());
     }
 
     #[test]
     fn a_guess_is_named_by_nobody_and_counts_under_its_own_host() {
-        let leads = discovered("", Probe::Auto);
-        let guess = &leads.found[0];
+        let links = discovered("", Probe::Auto);
+        let guess = &links.found[0];
         assert_eq!((guess.task.kind, guess.task.named_by.len()), (TaskKind::Probe(0), 0));
         assert_eq!(guess.found_on, Some(guess.host.id()));
     }
 
-    fn children(task: &Task, urls: &[&str], scope: &Scope) -> Leads {
-        let mut leads = Leads::default();
-        urls.iter().for_each(|url| leads.add_child(task, url, scope));
-        leads
+    fn children(task: &Task, urls: &[&str], scope: &Scope) -> FoundLinks {
+        let mut links = FoundLinks::default();
+        urls.iter().for_each(|url| links.add_child(task, url, scope));
+        links
     }
 
     #[test]
@@ -245,9 +251,9 @@ mod tests {
         index.depth = 2;
         index.named_by = vec![host().id()];
         let scope = Scope::default();
-        let leads = children(&index, &["https://a.example/1.xml", "http://b.example/2.xml#x"], &scope);
-        assert_eq!(urls(&leads), ["https://a.example/1.xml", "http://b.example/2.xml"]);
-        for child in &leads.found {
+        let links = children(&index, &["https://a.example/1.xml", "http://b.example/2.xml#x"], &scope);
+        assert_eq!(urls(&links), ["https://a.example/1.xml", "http://b.example/2.xml"]);
+        for child in &links.found {
             assert_eq!((child.task.kind, child.task.depth, child.task.hops), (TaskKind::Sitemap, 3, 0));
             assert_eq!(child.task.named_by, index.named_by);
             assert_eq!((child.task.parent, child.found_on), (Some(index.id), Some(host().id())));
@@ -266,9 +272,9 @@ mod tests {
         let include = patterns(&["news".to_owned()]).unwrap();
         let scope = Scope { max_depth: 1, include, ..Scope::default() };
         let mut index = Task::new(&host(), "https://a.example/sitemap.xml", TaskKind::Sitemap);
-        let leads = children(&index, &named, &scope);
-        assert_eq!(urls(&leads), [named[0], named[2]]);
-        assert_eq!(leads.refused, [(SkipReason::BadUrl, 1), (SkipReason::Excluded, 1)].into());
+        let links = children(&index, &named, &scope);
+        assert_eq!(urls(&links), [named[0], named[2]]);
+        assert_eq!(links.refused, [(SkipReason::BadUrl, 1), (SkipReason::Excluded, 1)].into());
 
         index.depth = 1;
         let too_deep = children(&index, &named, &scope);
@@ -278,9 +284,9 @@ mod tests {
 
     #[test]
     fn guesses_beside_named_sitemaps_pass_over_those() {
-        let leads = discovered("Sitemap: /sitemap.xml", Probe::Always);
-        assert_eq!(urls(&leads), ["https://a.example/sitemap.xml", "https://a.example/sitemap_index.xml"]);
-        assert_eq!(leads.found[1].task.kind, TaskKind::Probe(1));
+        let links = discovered("Sitemap: /sitemap.xml", Probe::Always);
+        assert_eq!(urls(&links), ["https://a.example/sitemap.xml", "https://a.example/sitemap_index.xml"]);
+        assert_eq!(links.found[1].task.kind, TaskKind::Probe(1));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub struct FetchRecord {
     pub status: Option<u16>,
     /// The connection it used.
     pub connection: Connection,
-    /// The kind of document that came: see [`crate::outcome::Fetched::document`].
+    /// The kind of document that came: see [`crate::outcome::FetchedDocument::document`].
     pub document: Option<Cow<'static, str>>,
     /// Entries read.
     pub entries: u64,

@@ -10,8 +10,8 @@ use crate::bounds::RETRY_AFTER_MAX;
 use crate::host::{Host, HostId};
 use crate::outcome::SkipReason;
 use crate::politeness::{self, DueTime};
-use crate::rules::{ROBOTS_AGE_MAX, Rules};
-use crate::schedule::{Pace, Request, Then};
+use crate::robots::{ROBOTS_AGE_MAX, RobotsState};
+use crate::schedule::{NextStep, Pace, Request};
 use crate::task::{REFRESH_DEPTH, Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::work_queue::{LeasedHost, Loaded, Release, RobotsRecord};
@@ -29,7 +29,7 @@ pub(crate) struct HostQueue {
     is_seed: bool,
     /// The rules as the queue keeps them, text and all.
     robots: Option<RobotsRecord>,
-    rules: Box<Rules>,
+    rules: Box<RobotsState>,
     /// When the rules were last asked for: an older copy may serve while they cannot be had.
     rules_asked_at: Option<Timestamp>,
     /// A robots.txt is on its way.
@@ -37,21 +37,21 @@ pub(crate) struct HostQueue {
     due: DueTime,
     spacing: Duration,
     jobs: VecDeque<Job>,
-    lanes: SmallVec<[Lane; 1]>,
+    slots: SmallVec<[Slot; 1]>,
     busy_since: Timestamp,
     parked_until: Option<Timestamp>,
     /// Tasks that ended but are still pending in the queue: their lanes are free, and they are not asked again.
     ahead: Vec<TaskId>,
     /// It is to be given back with what it has to do.
-    is_spared: bool,
+    is_surplus: bool,
     /// Its rules were left to the queue: nothing of it is asked before it was given back and lent again.
-    is_bare: bool,
+    is_without_rules: bool,
     loading: Loading,
     inbox: u64,
 }
 
 /// A place for one request in flight.
-enum Lane {
+enum Slot {
     Free { since: Timestamp },
     Taken(TaskId),
 }
@@ -93,19 +93,19 @@ enum Loading {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Choice {
     job: usize,
-    lane: usize,
+    slot: usize,
     begun_at: Timestamp,
     pub(crate) permitted_at: Timestamp,
 }
 
 impl HostQueue {
     pub(crate) fn new(leased: LeasedHost, pace: Pace, now: Timestamp) -> Self {
-        let rules = Rules::from_record(leased.robots.as_ref());
+        let rules = RobotsState::from_record(leased.robots.as_ref());
         let delay = politeness::delay(pace.spacing, rules.crawl_delay());
         // The clock may have been set back since: then their age is not known, nor when the host was asked last.
         let rules_asked_at = rules.asked_at().filter(|asked_at| asked_at.distance(now) < ROBOTS_AGE_MAX);
         let is_of_future = rules.asked_at() > Some(now);
-        let lanes = (0..pace.host_concurrency.max(1)).map(|_| Lane::Free { since: leased.busy_since });
+        let slots = (0..pace.host_concurrency.max(1)).map(|_| Slot::Free { since: leased.busy_since });
         Self {
             id: leased.host.id(),
             is_seed: leased.is_seed,
@@ -113,15 +113,15 @@ impl HostQueue {
             robots: leased.robots,
             rules: Box::new(rules),
             asks_robots: false,
-            due: DueTime::of_lent(leased.not_before, leased.asked_before || is_of_future, delay, now),
+            due: DueTime::of_leased(leased.not_before, leased.asked_before || is_of_future, delay, now),
             spacing: pace.spacing,
             jobs: VecDeque::new(),
-            lanes: lanes.collect(),
+            slots: slots.collect(),
             busy_since: leased.busy_since,
             parked_until: None,
             ahead: Vec::new(),
-            is_spared: false,
-            is_bare: false,
+            is_surplus: false,
+            is_without_rules: false,
             loading: Loading::Wanted,
             inbox: leased.inbox,
             host: Arc::new(leased.host),
@@ -137,23 +137,23 @@ impl HostQueue {
     }
 
     fn taken(&self) -> impl Iterator<Item = TaskId> {
-        self.lanes.iter().filter_map(|lane| match lane {
-            Lane::Taken(task) => Some(*task),
-            Lane::Free { .. } => None,
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Taken(task) => Some(*task),
+            Slot::Free { .. } => None,
         })
     }
 
     /// The lane freed last, so that with nothing else in flight its time goes on without a gap.
-    fn free_lane(&self) -> Option<(Timestamp, usize)> {
-        let free = self.lanes.iter().enumerate().filter_map(|(index, lane)| match lane {
-            Lane::Free { since } => Some((*since, index)),
-            Lane::Taken(_) => None,
+    fn free_slot(&self) -> Option<(Timestamp, usize)> {
+        let free = self.slots.iter().enumerate().filter_map(|(index, slot)| match slot {
+            Slot::Free { since } => Some((*since, index)),
+            Slot::Taken(_) => None,
         });
         free.max()
     }
 
-    pub(crate) fn rests(&self, now: Timestamp) -> bool {
-        self.due.rests(now)
+    pub(crate) fn is_cooling_down(&self, now: Timestamp) -> bool {
+        self.due.is_cooling_down(now)
     }
 
     pub(crate) fn waits_for_retry(&self, choice: Choice) -> bool {
@@ -165,17 +165,17 @@ impl HostQueue {
 /// Tasks in and out.
 impl HostQueue {
     /// How many tasks to ask for, if any should be.
-    pub(crate) fn hunger(&self) -> Option<usize> {
+    pub(crate) fn tasks_wanted(&self) -> Option<usize> {
         if !matches!(self.loading, Loading::Wanted) {
             return None;
         }
         let held = self.jobs.len() + self.in_flight();
-        if held >= TASKS_HELD_MAX + self.lanes.len() {
+        if held >= TASKS_HELD_MAX + self.slots.len() {
             return None;
         }
         let mut ready = self.jobs.iter().filter(|job| job.not_before.is_none());
-        let is_low = ready.nth(self.lanes.len()).is_none();
-        is_low.then_some(held + self.ahead.len() + TASKS_WANTED + self.lanes.len())
+        let is_low = ready.nth(self.slots.len()).is_none();
+        is_low.then_some(held + self.ahead.len() + TASKS_WANTED + self.slots.len())
     }
 
     pub(crate) fn ask(&mut self, n: usize) {
@@ -188,14 +188,14 @@ impl HostQueue {
         };
         self.inbox = loaded.inbox;
         self.busy_since = self.busy_since.max(loaded.busy_since.unwrap_or(self.busy_since));
-        let is_leaving = self.parked_until.is_some() || self.is_bare;
+        let is_leaving = self.parked_until.is_some() || self.is_without_rules;
         if loaded.tasks.len() < n || is_leaving {
             self.loading = Loading::Complete;
         }
         if is_leaving {
             return;
         }
-        self.unfold_rules(!loaded.tasks.is_empty());
+        self.reload_rules(!loaded.tasks.is_empty());
         for task in loaded.tasks {
             // A refresh of the rules is no task of the queue, though it has the id of one.
             let is_held = self.jobs.iter().any(|job| job.id == task.id && !is_refresh(&job.task));
@@ -208,7 +208,7 @@ impl HostQueue {
 
     /// New tasks were committed for it.
     pub(crate) fn wake(&mut self, now: Timestamp) {
-        self.is_spared = false;
+        self.is_surplus = false;
         let has_something = !self.jobs.is_empty() || self.in_flight() > 0 || !self.ahead.is_empty();
         match &mut self.loading {
             Loading::Complete if has_something => self.loading = Loading::Wanted,
@@ -236,14 +236,14 @@ impl HostQueue {
     }
 
     /// Whether it can be given back with what it has to do: the queue knows all of it, or will before long.
-    pub(crate) fn can_be_spared(&self) -> bool {
+    pub(crate) fn can_be_released(&self) -> bool {
         matches!(self.loading, Loading::Wanted | Loading::Complete)
             && !self.jobs.is_empty()
             && self.is_known_to_queue()
     }
 
     /// Whether it can be given back without its rules, loaded or not.
-    pub(crate) fn can_leave_rules(&self) -> bool {
+    pub(crate) fn can_give_up_rules(&self) -> bool {
         self.text_bytes() > 0 && self.is_known_to_queue()
     }
 
@@ -257,28 +257,28 @@ impl HostQueue {
         self.in_flight() == 0 && self.jobs.iter().all(is_known)
     }
 
-    pub(crate) fn is_spared(&self) -> bool {
-        self.is_spared
+    pub(crate) fn is_surplus(&self) -> bool {
+        self.is_surplus
     }
 
     /// Nothing more of it is started, here or elsewhere, before `until`; it is idle as soon as the queue knows how its tasks
     /// ended.
-    pub(crate) fn spare(&mut self, until: Timestamp) {
-        self.due.rest(until);
+    pub(crate) fn release_surplus(&mut self, until: Timestamp) {
+        self.due.cool_down(until);
         self.jobs.clear();
         self.loading = Loading::Complete;
-        self.is_spared = true;
+        self.is_surplus = true;
     }
 
     /// The same, and its rules are the queue's alone from now on. Where tasks are asked for or wanted, the answer tells its
     /// mark of new work, without which it would not be taken back.
-    pub(crate) fn leave_rules(&mut self, until: Timestamp) {
-        self.due.rest(until);
+    pub(crate) fn give_up_rules(&mut self, until: Timestamp) {
+        self.due.cool_down(until);
         self.jobs.clear();
         self.robots = None;
-        self.rules.fold();
-        self.is_spared = true;
-        self.is_bare = true;
+        self.rules.evict();
+        self.is_surplus = true;
+        self.is_without_rules = true;
     }
 
     pub(crate) fn leave(&mut self) -> Release {
@@ -294,7 +294,7 @@ impl HostQueue {
     /// It was not released: it has new tasks.
     pub(crate) fn stay(&mut self, now: Timestamp) {
         self.wake(now);
-        self.is_spared = false;
+        self.is_surplus = false;
         self.loading = Loading::Wanted;
     }
 }
@@ -302,7 +302,7 @@ impl HostQueue {
 /// What is next, and when.
 impl HostQueue {
     pub(crate) fn choose(&mut self, session_started_at: Timestamp, now: Timestamp) -> Option<Choice> {
-        let (free_since, lane) = self.free_lane()?;
+        let (free_since, slot) = self.free_slot()?;
         let index = if self.rules_hold(session_started_at, now) {
             self.first_ready(now)?
         } else {
@@ -316,12 +316,12 @@ impl HostQueue {
         }
         let withheld_until = if job.skip.is_none() { self.due.at().max(job.not_before) } else { None };
         let permitted_at = begun_at.max(withheld_until.unwrap_or(begun_at));
-        Some(Choice { job: index, lane, begun_at, permitted_at })
+        Some(Choice { job: index, slot, begun_at, permitted_at })
     }
 
     /// Whether what is chosen is there.
     pub(crate) fn holds(&self, choice: Choice) -> bool {
-        let is_free = matches!(self.lanes.get(choice.lane), Some(Lane::Free { .. }));
+        let is_free = matches!(self.slots.get(choice.slot), Some(Slot::Free { .. }));
         is_free && self.jobs.get(choice.job).is_some_and(|job| job.not_before <= Some(choice.permitted_at))
     }
 
@@ -334,7 +334,7 @@ impl HostQueue {
     fn rules_hold(&self, session_started_at: Timestamp, now: Timestamp) -> bool {
         let Some(asked_at) = self.rules_asked_at else { return false };
         let is_young = now.since(asked_at) < ROBOTS_AGE_MAX;
-        is_young || (matches!(*self.rules, Rules::Unreachable { .. }) && asked_at >= session_started_at)
+        is_young || (matches!(*self.rules, RobotsState::Unreachable { .. }) && asked_at >= session_started_at)
     }
 
     /// The first task that need not wait for a retry, else the one that waits least.
@@ -367,7 +367,7 @@ impl HostQueue {
         now: Timestamp,
     ) -> Option<(Request, Option<SkipReason>)> {
         let job = self.jobs.remove(choice.job)?;
-        *self.lanes.get_mut(choice.lane)? = Lane::Taken(job.id);
+        *self.slots.get_mut(choice.slot)? = Slot::Taken(job.id);
         self.asks_robots |= job.kind == TaskKind::Robots;
         if job.skip.is_none() {
             self.due.start(now);
@@ -381,7 +381,7 @@ impl HostQueue {
             moved_to: job.moved_to,
             hop: job.hop,
             attempt: job.attempt,
-            lane: choice.lane,
+            slot: choice.slot,
             begun_at: choice.begun_at,
             permitted_at: choice.permitted_at,
             place,
@@ -396,7 +396,7 @@ impl HostQueue {
 
     /// It ended, and the queue will know of it later.
     pub(crate) fn settle_ahead(&mut self, request: &Request, now: Timestamp) {
-        self.settle(request, Then::Done, now);
+        self.settle(request, NextStep::Done, now);
         self.ahead.push(request.id);
     }
 
@@ -410,18 +410,18 @@ impl HostQueue {
         true
     }
 
-    pub(crate) fn settle(&mut self, request: &Request, then: Then, now: Timestamp) {
-        if let Some(lane) = self.lanes.get_mut(request.lane) {
-            *lane = Lane::Free { since: now };
+    pub(crate) fn settle(&mut self, request: &Request, then: NextStep, now: Timestamp) {
+        if let Some(slot) = self.slots.get_mut(request.slot) {
+            *slot = Slot::Free { since: now };
         }
         let is_robots = request.kind == TaskKind::Robots;
         if is_robots {
             self.asks_robots = false;
         }
-        self.unfold_rules(then != Then::Done && self.parked_until.is_none());
+        self.reload_rules(then != NextStep::Done && self.parked_until.is_none());
         let again = || Job::new(&self.host, Task::clone(&request.task), now);
         match then {
-            Then::Done => {
+            NextStep::Done => {
                 if let Loading::Asked { settled, .. } = &mut self.loading {
                     settled.push(request.id);
                 }
@@ -431,11 +431,11 @@ impl HostQueue {
             }
             // What is dropped here is pending in the queue.
             _ if self.parked_until.is_some() => {}
-            Then::Follow(url, hop) => {
+            NextStep::Follow(url, hop) => {
                 let job = Job { moved_to: Some(url), hop, attempt: request.attempt, ..again() };
                 self.jobs.push_front(job.judged(&self.rules));
             }
-            Then::Retry(not_before) => {
+            NextStep::Retry(not_before) => {
                 // The queue counts the tries too.
                 let task = Task { attempts: request.attempt, ..Task::clone(&request.task) };
                 let job = Job { not_before: Some(not_before), ..Job::new(&self.host, task, now) };
@@ -448,20 +448,20 @@ impl HostQueue {
     /// for grow no younger.
     fn robots_ended(&mut self, now: Timestamp) {
         let is_young = |fetched_at: Timestamp| fetched_at.distance(now) < ROBOTS_AGE_MAX;
-        let are_known = matches!(*self.rules, Rules::Known { .. } | Rules::Folded { .. });
+        let are_known = matches!(*self.rules, RobotsState::Known { .. } | RobotsState::Evicted { .. });
         if !are_known || !self.rules.asked_at().is_some_and(is_young) {
             self.rules_asked_at = Some(now);
         }
-        if matches!(*self.rules, Rules::Unknown) {
-            self.set_rules(Rules::Unreachable { since: now });
+        if matches!(*self.rules, RobotsState::Unknown) {
+            self.set_rules(RobotsState::Unreachable { since: now });
         }
     }
 
     /// The rules were fetched, or turned out to be unreachable.
     pub(crate) fn set_robots(&mut self, robots: RobotsRecord) {
-        let rules = Rules::from_record(Some(&robots));
+        let rules = RobotsState::from_record(Some(&robots));
         self.robots = Some(robots);
-        self.is_bare = false;
+        self.is_without_rules = false;
         self.set_rules(rules);
     }
 
@@ -475,7 +475,7 @@ impl HostQueue {
         self.robots.as_ref().and_then(|robots| robots.rules.as_ref()).map_or(0, String::len)
     }
 
-    fn set_rules(&mut self, rules: Rules) {
+    fn set_rules(&mut self, rules: RobotsState) {
         self.due.set_delay(politeness::delay(self.spacing, rules.crawl_delay()));
         self.rules_asked_at = self.rules_asked_at.max(rules.asked_at());
         *self.rules = rules;
@@ -487,27 +487,27 @@ impl HostQueue {
     }
 
     /// Reads the rules again, if they were given up and `are_wanted`.
-    fn unfold_rules(&mut self, are_wanted: bool) {
-        if are_wanted && matches!(*self.rules, Rules::Folded { .. }) {
-            *self.rules = Rules::from_record(self.robots.as_ref());
+    fn reload_rules(&mut self, are_wanted: bool) {
+        if are_wanted && matches!(*self.rules, RobotsState::Evicted { .. }) {
+            *self.rules = RobotsState::from_record(self.robots.as_ref());
         }
     }
 
     /// Gives the rules up but for their text.
-    pub(crate) fn fold_rules(&mut self) {
-        self.rules.fold();
+    pub(crate) fn evict_rules(&mut self) {
+        self.rules.evict();
     }
 
     /// What the rules take while they are at hand; 0 else.
     pub(crate) fn rules_bytes(&self) -> usize {
         match &*self.rules {
-            Rules::Known { robots, .. } => robots.bytes(),
-            Rules::Unknown | Rules::Folded { .. } | Rules::Unreachable { .. } => 0,
+            RobotsState::Known { robots, .. } => robots.bytes(),
+            RobotsState::Unknown | RobotsState::Evicted { .. } | RobotsState::Unreachable { .. } => 0,
         }
     }
 
-    pub(crate) fn rest(&mut self, until: Timestamp) {
-        self.due.rest(until);
+    pub(crate) fn cool_down(&mut self, until: Timestamp) {
+        self.due.cool_down(until);
     }
 
     /// Nothing more is started; what is in memory stays pending in the queue.
@@ -537,12 +537,12 @@ impl Job {
         }
     }
 
-    fn judge(&mut self, rules: &Rules) {
+    fn judge(&mut self, rules: &RobotsState) {
         let url = self.moved_to.as_ref().unwrap_or(&self.task.url);
         self.skip = rules.verdict(self.kind, url);
     }
 
-    fn judged(mut self, rules: &Rules) -> Self {
+    fn judged(mut self, rules: &RobotsState) -> Self {
         self.judge(rules);
         self
     }

@@ -118,7 +118,7 @@ impl SkipReason {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// A document was read, perhaps not to its end.
-    Fetched(Fetched),
+    Fetched(FetchedDocument),
     /// The server says that what we have is current (304).
     NotModified,
     /// Its final URL was read by another task already.
@@ -137,7 +137,7 @@ pub enum Outcome {
 
 /// What a document held.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Fetched {
+pub struct FetchedDocument {
     /// `urlset`, `sitemapindex`, `text`, `rss`, `atom` or `robots`.
     pub document: Cow<'static, str>,
     /// Entries kept; their rows are in the segment that the same commit registers.

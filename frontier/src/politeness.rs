@@ -30,7 +30,7 @@ pub fn delay(spacing: Duration, crawl_delay: Option<Duration>) -> Duration {
 pub struct DueTime {
     delay: Duration,
     started_at: Option<Timestamp>,
-    rest_until: Option<Timestamp>,
+    cooldown_until: Option<Timestamp>,
 }
 
 impl DueTime {
@@ -38,18 +38,18 @@ impl DueTime {
     ///
     /// One that may have been asked before by a session that left no word waits for one full delay: that request
     /// may have left a moment ago.
-    pub fn of_lent(
+    pub fn of_leased(
         not_before: Option<Timestamp>,
         asked_before: bool,
         delay: Duration,
         now: Timestamp,
     ) -> Self {
-        Self { delay, started_at: asked_before.then_some(now), rest_until: not_before }
+        Self { delay, started_at: asked_before.then_some(now), cooldown_until: not_before }
     }
 
     /// The moment; `None` for a host that was never asked and need not rest.
     pub fn at(&self) -> Option<Timestamp> {
-        self.started_at.map(|started_at| started_at + self.delay).max(self.rest_until)
+        self.started_at.map(|started_at| started_at + self.delay).max(self.cooldown_until)
     }
 
     /// A request left.
@@ -58,13 +58,13 @@ impl DueTime {
     }
 
     /// Nothing may leave before `until`.
-    pub fn rest(&mut self, until: Timestamp) {
-        self.rest_until = self.rest_until.max(Some(until));
+    pub fn cool_down(&mut self, until: Timestamp) {
+        self.cooldown_until = self.cooldown_until.max(Some(until));
     }
 
     /// Whether it is a rest that withholds the host at `now`, more than its pace.
-    pub fn rests(&self, now: Timestamp) -> bool {
-        self.rest_until > Some(now) && self.rest_until == self.at()
+    pub fn is_cooling_down(&self, now: Timestamp) -> bool {
+        self.cooldown_until > Some(now) && self.cooldown_until == self.at()
     }
 
     /// The host's rules are known, or others than before.
@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn a_new_host_is_due_at_once() {
-        assert_eq!(DueTime::of_lent(None, false, SECOND, at(5)).at(), None);
+        assert_eq!(DueTime::of_leased(None, false, SECOND, at(5)).at(), None);
     }
 
     #[test]
     fn a_host_that_a_lost_session_may_have_asked_waits_one_delay_and_the_delay_may_grow() {
-        let mut due = DueTime::of_lent(Some(at(3)), true, SECOND, at(5));
+        let mut due = DueTime::of_leased(Some(at(3)), true, SECOND, at(5));
         assert_eq!(due.at(), Some(at(6)));
         due.set_delay(SECOND * 10);
         assert_eq!(due.at(), Some(at(15)));
@@ -113,18 +113,18 @@ mod tests {
 
     #[test]
     fn a_delay_counts_from_the_start_and_a_rest_to_its_end() {
-        let mut due = DueTime::of_lent(None, false, SECOND * 2, at(0));
+        let mut due = DueTime::of_leased(None, false, SECOND * 2, at(0));
         due.start(at(10));
         assert_eq!(due.at(), Some(at(12)));
-        due.rest(at(40));
-        due.rest(at(20));
+        due.cool_down(at(40));
+        due.cool_down(at(20));
         assert_eq!(due.at(), Some(at(40)), "a shorter rest shortens nothing");
-        assert!(due.rests(at(39)) && !due.rests(at(40)));
+        assert!(due.is_cooling_down(at(39)) && !due.is_cooling_down(at(40)));
     }
 
     #[test]
     fn no_delay_of_a_stranger_overflows() {
-        let mut due = DueTime::of_lent(None, false, Duration::MAX, at(0));
+        let mut due = DueTime::of_leased(None, false, Duration::MAX, at(0));
         due.start(Timestamp::from_micros(i64::MAX));
         assert_eq!(due.at(), Some(Timestamp::from_micros(i64::MAX)));
     }

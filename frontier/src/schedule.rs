@@ -16,13 +16,13 @@ use crate::due_times::DueTimes;
 use crate::host::{Host, HostId};
 use crate::host_queue::{Choice, HostQueue};
 use crate::outcome::SkipReason;
-use crate::rules_at_hand::{self, RulesAtHand};
+use crate::robots::loaded_rules::{self, LoadedRules};
 use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::work_queue::{LeasedHost, Loaded, Release, RobotsRecord};
 
 /// Bytes that the texts of the rules of all hosts in work take together, besides those of hosts with something in flight. A
-/// host's own is at most about three times [`crate::robots::Robots::BYTES_MAX`].
+/// host's own is at most about three times [`crate::robots::RobotsRules::BYTES_MAX`].
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
 
 /// Beyond so many, hosts that wait are given back and few others are lent.
@@ -56,7 +56,7 @@ pub struct Request {
     /// The how manieth try of the task, from 1.
     pub attempt: u8,
     /// Which of the host's lanes it takes.
-    pub lane: usize,
+    pub slot: usize,
     /// When its path began: its lane was free and the host had something to do.
     pub begun_at: Timestamp,
     /// When pace, rests and backoff let it go. The stage `politeness` lasts from `begun_at` until here, `slot` from here
@@ -93,7 +93,7 @@ pub enum Next {
 
 /// How a request's task goes on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Then {
+pub enum NextStep {
     /// It ended.
     Done,
     /// The next hop of the same try: its URL, and the redirects followed before it.
@@ -112,7 +112,7 @@ pub struct WaitingFor {
     /// Their pace.
     pub pace: usize,
     /// The end of a rest that the server asked for.
-    pub rest: usize,
+    pub cooldown: usize,
     /// The backoff before a retry.
     pub retry: usize,
     /// Tasks from the work queue.
@@ -126,12 +126,12 @@ pub struct Schedule {
     hosts: Slab<Placed>,
     places: HashMap<HostId, usize>,
     due: DueTimes,
-    rules: RulesAtHand,
+    rules: LoadedRules,
     /// Bytes of the rules' texts of all hosts.
     text_bytes: usize,
     in_flight: usize,
     /// Places that may want tasks, and places that may have nothing left; judged when their turn comes.
-    hungry: VecDeque<usize>,
+    wanting_tasks: VecDeque<usize>,
     idle: VecDeque<usize>,
 }
 
@@ -140,7 +140,7 @@ struct Placed {
     choice: Option<Choice>,
     /// The last use of its rules.
     rules_use: Option<u64>,
-    in_hungry: bool,
+    is_queued_for_tasks: bool,
     in_idle: bool,
 }
 
@@ -153,10 +153,10 @@ impl Schedule {
             hosts: Slab::new(),
             places: HashMap::new(),
             due: DueTimes::default(),
-            rules: RulesAtHand::default(),
+            rules: LoadedRules::default(),
             text_bytes: 0,
             in_flight: 0,
-            hungry: VecDeque::new(),
+            wanting_tasks: VecDeque::new(),
             idle: VecDeque::new(),
         }
     }
@@ -173,7 +173,7 @@ impl Schedule {
             queue,
             choice: None,
             rules_use: None,
-            in_hungry: false,
+            is_queued_for_tasks: false,
             in_idle: false,
         });
         self.places.insert(id, place);
@@ -183,21 +183,21 @@ impl Schedule {
 
     /// Lent hosts that want tasks, those that have waited longest first, each with the number to load. They are not
     /// named again until [`load`](Self::load) answers; loading more than the number does no harm.
-    pub fn hungry(&mut self, limit: usize) -> Vec<(HostId, usize)> {
-        let mut hungry = Vec::new();
-        while hungry.len() < limit {
-            let Some(place) = self.hungry.pop_front() else { break };
+    pub fn wanting_tasks(&mut self, limit: usize) -> Vec<(HostId, usize)> {
+        let mut wanting_tasks = Vec::new();
+        while wanting_tasks.len() < limit {
+            let Some(place) = self.wanting_tasks.pop_front() else { break };
             let Some(placed) = self.hosts.get_mut(place) else { continue };
-            placed.in_hungry = false;
-            if let Some(n) = placed.queue.hunger() {
+            placed.is_queued_for_tasks = false;
+            if let Some(n) = placed.queue.tasks_wanted() {
                 placed.queue.ask(n);
-                hungry.push((placed.queue.id(), n));
+                wanting_tasks.push((placed.queue.id(), n));
             }
         }
-        hungry
+        wanting_tasks
     }
 
-    /// The answer to [`hungry`](Self::hungry): what a host has to do, in the queue's order.
+    /// The answer to [`wanting_tasks`](Self::wanting_tasks): what a host has to do, in the queue's order.
     pub fn load(&mut self, loaded: Loaded, now: Timestamp) {
         let host = loaded.host;
         self.change(host, now, |queue| queue.load(loaded, now));
@@ -255,8 +255,8 @@ impl Schedule {
 
     /// A request ended and what came of it is durable; its lane is free, if it has not been since
     /// [`settle_ahead`](Self::settle_ahead). Where it brought rules, a rest or new tasks, tell those first.
-    pub fn settle(&mut self, request: &Request, then: Then, now: Timestamp) {
-        let goes_on = then != Then::Done;
+    pub fn settle(&mut self, request: &Request, then: NextStep, now: Timestamp) {
+        let goes_on = then != NextStep::Done;
         if let Some(placed) = self.placed(request) {
             if !placed.queue.recorded(request.id) {
                 placed.queue.settle(request, then, now);
@@ -309,11 +309,11 @@ impl Schedule {
     /// Sees to it that hosts are given back with what they have to do where the texts of their rules take too much together:
     /// beyond [`TEXT_BYTES_WANTED`] of those that wait for their pace, beyond [`TEXT_BYTES_MAX`] of all with nothing in flight,
     /// the longest first. The texts are given up at once: the queue knows them. Gives the number of hosts chosen.
-    pub fn lighten(&mut self, now: Timestamp) -> usize {
+    pub fn evict_rules(&mut self, now: Timestamp) -> usize {
         if self.has_room_for_rules() {
             return 0;
         }
-        let free = self.hosts.iter().filter(|(_, placed)| placed.queue.can_leave_rules());
+        let free = self.hosts.iter().filter(|(_, placed)| placed.queue.can_give_up_rules());
         let mut heavy: Vec<(bool, usize, usize)> =
             free.map(|(place, placed)| (placed.waits(now), placed.queue.text_bytes(), place)).collect();
         heavy.sort_unstable_by_key(|&heaviest| Reverse(heaviest));
@@ -321,33 +321,33 @@ impl Schedule {
         for (waits, _, place) in heavy {
             if self.text_bytes >= if waits { TEXT_BYTES_WANTED } else { TEXT_BYTES_MAX } {
                 chosen += 1;
-                self.give_back_bare(place, now);
+                self.release_without_rules(place, now);
             }
         }
         chosen
     }
 
-    fn give_back_bare(&mut self, place: usize, now: Timestamp) {
+    fn release_without_rules(&mut self, place: usize, now: Timestamp) {
         if let Some(placed) = self.hosts.get_mut(place) {
             self.text_bytes -= placed.queue.text_bytes();
             if let Some(rules_use) = placed.rules_use.take() {
                 self.rules.forget(rules_use);
             }
-            placed.queue.leave_rules(placed.due_at().unwrap_or(now));
+            placed.queue.give_up_rules(placed.due_at().unwrap_or(now));
             self.arrange(place, now);
         }
     }
 
     fn give_back(&mut self, place: usize, now: Timestamp) {
         if let Some(placed) = self.hosts.get_mut(place) {
-            placed.queue.spare(placed.due_at().unwrap_or(now));
+            placed.queue.release_surplus(placed.due_at().unwrap_or(now));
             self.arrange(place, now);
         }
     }
 
     /// A host asked for a rest: nothing of it starts before `until`.
-    pub fn rest(&mut self, host: HostId, until: Timestamp, now: Timestamp) {
-        self.change(host, now, |queue| queue.rest(until));
+    pub fn cool_down(&mut self, host: HostId, until: Timestamp, now: Timestamp) {
+        self.change(host, now, |queue| queue.cool_down(until));
     }
 
     /// A host is put aside until `until`, beyond this run: nothing of it starts any more, and when nothing of it is in
@@ -374,9 +374,9 @@ impl Schedule {
     /// for their pace, and where no worker is free (`is_full`) of those that wait for one, so many that with those chosen
     /// before they are `n`; gives the number of these. They are [idle](Self::idle) as soon as all that was settled ahead
     /// is settled.
-    pub fn spare(&mut self, n: usize, is_full: bool, now: Timestamp) -> usize {
-        let chosen = self.hosts.iter().filter(|(_, placed)| placed.queue.is_spared()).count();
-        let waits = |placed: &Placed| (is_full || placed.waits(now)) && placed.queue.can_be_spared();
+    pub fn release_surplus(&mut self, n: usize, is_full: bool, now: Timestamp) -> usize {
+        let chosen = self.hosts.iter().filter(|(_, placed)| placed.queue.is_surplus()).count();
+        let waits = |placed: &Placed| (is_full || placed.waits(now)) && placed.queue.can_be_released();
         let waiting = self.hosts.iter().filter(|(_, placed)| waits(placed));
         let more = n.saturating_sub(chosen);
         let places: Vec<usize> = waiting.map(|(place, _)| place).take(more).collect();
@@ -428,7 +428,7 @@ impl Schedule {
                 None => &mut waiting.tasks,
                 Some(choice) if choice.permitted_at <= now => &mut waiting.slot,
                 Some(choice) if queue.waits_for_retry(*choice) => &mut waiting.retry,
-                Some(_) if queue.rests(now) => &mut waiting.rest,
+                Some(_) if queue.is_cooling_down(now) => &mut waiting.cooldown,
                 Some(_) => &mut waiting.pace,
             };
             *reason += 1;
@@ -451,9 +451,9 @@ impl Schedule {
             let bytes = placed.queue.rules_bytes();
             placed.rules_use = (bytes > 0).then(|| self.rules.used(place, bytes));
         }
-        while let Some(oldest) = self.rules.take_oldest_beyond(rules_at_hand::BYTES_MAX) {
+        while let Some(oldest) = self.rules.take_oldest_beyond(loaded_rules::BYTES_MAX) {
             if let Some(placed) = self.hosts.get_mut(oldest) {
-                placed.queue.fold_rules();
+                placed.queue.evict_rules();
                 placed.rules_use = None;
             }
         }
@@ -475,9 +475,9 @@ impl Schedule {
         if let Some(due_at) = placed.due_at().filter(|&due_at| Some(due_at) != before) {
             self.due.add(due_at, index(place));
         }
-        if !placed.in_hungry && placed.queue.hunger().is_some() {
-            placed.in_hungry = true;
-            self.hungry.push_back(place);
+        if !placed.is_queued_for_tasks && placed.queue.tasks_wanted().is_some() {
+            placed.is_queued_for_tasks = true;
+            self.wanting_tasks.push_back(place);
         }
         if !placed.in_idle && placed.queue.is_idle() {
             placed.in_idle = true;

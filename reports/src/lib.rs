@@ -20,7 +20,8 @@ pub use report::{
 };
 pub use status::{HostStates, RESUME, Status, StatusTally, TaskStates};
 pub use timing::{
-    BUCKETS, Bound, Evidence, Held, HostReports, LANES_MAX, Sessions, Tally, Timeline, TimelineTally, Verdict,
+    BUCKETS, Bound, Evidence, HostReports, LANES_MAX, Sessions, Tally, TimeByBound, Timeline, TimelineTally,
+    Verdict,
 };
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Buffer {
         &mut self.bytes[self.length..end]
     }
 
-    /// Takes in so many bytes that were written to [`spare`](Self::spare) ones.
+    /// Takes in so many bytes that were written to [`spare`](Self::release_surplus) ones.
     pub(crate) fn advance(&mut self, count: usize) {
         self.length = self.bytes.len().min(self.length + count);
     }

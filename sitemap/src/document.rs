@@ -59,7 +59,7 @@ impl DocumentKind {
 
 /// How the reading of a document ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum DocumentEnd {
     /// At its end. It may have problems, but none that hides entries without saying so.
     Whole,
     /// The document breaks off, inside its root element or its gzip stream; what was whole is kept.
@@ -74,7 +74,7 @@ pub enum Ended {
     Empty,
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for DocumentEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole => f.write_str("whole"),
@@ -117,7 +117,7 @@ pub struct Document {
     /// Bytes taken in, after gzip. Of a document given up early, those of the piece at hand count as well.
     pub bytes_decoded: u64,
     /// How the reading ended.
-    pub ended: Ended,
+    pub ended: DocumentEnd,
 }
 
 impl Document {
@@ -166,14 +166,14 @@ pub struct DocumentReader {
     /// Where in the document the window begins.
     window_offset: u64,
     bytes_decoded: u64,
-    stage: Stage,
+    progress: Progress,
     stopped: Option<Stop>,
     /// Problems of the stream.
     reported: Vec<Problem>,
 }
 
 /// How far the document is known.
-enum Stage {
+enum Progress {
     Undecided,
     Xml(Box<(Markup, Tree)>),
     Text(Box<TextReader>),
@@ -191,7 +191,7 @@ impl DocumentReader {
             window: String::new(),
             window_offset: 0,
             bytes_decoded: 0,
-            stage: Stage::Undecided,
+            progress: Progress::Undecided,
             stopped: None,
             reported: Vec::new(),
         }
@@ -245,7 +245,7 @@ impl DocumentReader {
             }
         }
         let ended = self.end(sink);
-        let is_sitemap = !matches!(ended, Ended::NotASitemap(_) | Ended::Empty);
+        let is_sitemap = !matches!(ended, DocumentEnd::NotASitemap(_) | DocumentEnd::Empty);
         Document {
             kind: self.kind().filter(|_| is_sitemap),
             entries: self.tally.entries,
@@ -258,10 +258,10 @@ impl DocumentReader {
     }
 
     fn kind(&self) -> Option<DocumentKind> {
-        match &self.stage {
-            Stage::Xml(xml) => xml.1.kind(),
-            Stage::Text(_) => Some(DocumentKind::Text),
-            Stage::Undecided | Stage::Unknown => None,
+        match &self.progress {
+            Progress::Xml(xml) => xml.1.kind(),
+            Progress::Text(_) => Some(DocumentKind::Text),
+            Progress::Undecided | Progress::Unknown => None,
         }
     }
 
@@ -280,22 +280,22 @@ impl DocumentReader {
                 format!("encoding {} is unknown, read as UTF-8", quote(&label))
             });
         }
-        if matches!(self.stage, Stage::Undecided) {
+        if matches!(self.progress, Progress::Undecided) {
             self.decide(last, sink);
         }
-        let Self { window, window_offset, tally, base, limits, stage, .. } = self;
+        let Self { window, window_offset, tally, base, limits, progress, .. } = self;
         let mut out = Output { sink, tally, base, limits };
-        let done = match stage {
-            Stage::Undecided => 0,
-            Stage::Unknown => window.len(),
-            Stage::Text(reader) => reader.read(window, *window_offset, last, &mut out),
-            Stage::Xml(xml) => xml.0.read(window, *window_offset, last, &mut xml.1, &mut out),
+        let done = match progress {
+            Progress::Undecided => 0,
+            Progress::Unknown => window.len(),
+            Progress::Text(reader) => reader.read(window, *window_offset, last, &mut out),
+            Progress::Xml(xml) => xml.0.read(window, *window_offset, last, &mut xml.1, &mut out),
         };
         self.advance(done);
-        let found = match &self.stage {
-            Stage::Unknown => Some(Stop::NotASitemap),
-            Stage::Xml(xml) if xml.1.refusal().is_some() => Some(Stop::NotASitemap),
-            Stage::Xml(xml) if xml.1.is_hopeless() => Some(Stop::Parse),
+        let found = match &self.progress {
+            Progress::Unknown => Some(Stop::NotASitemap),
+            Progress::Xml(xml) if xml.1.refusal().is_some() => Some(Stop::NotASitemap),
+            Progress::Xml(xml) if xml.1.is_hopeless() => Some(Stop::Parse),
             _ => None,
         };
         // What the document is counts for more than its length: the last bytes may be read after the ceiling was met.
@@ -308,14 +308,16 @@ impl DocumentReader {
         if self.window.is_empty() {
             return;
         }
-        self.stage = match detect::format(&self.window, last) {
+        self.progress = match detect::format(&self.window, last) {
             None => return,
             Some(Format::Xml(start)) => {
                 self.pass_messages(start, sink);
-                Stage::Xml(Box::new((Markup::default(), Tree::new(&self.limits))))
+                Progress::Xml(Box::new((Markup::default(), Tree::new(&self.limits))))
             }
-            Some(Format::Text) => Stage::Text(Box::new(TextReader::new(Draft::new(self.limits.entry_bytes)))),
-            Some(Format::Unknown) => Stage::Unknown,
+            Some(Format::Text) => {
+                Progress::Text(Box::new(TextReader::new(Draft::new(self.limits.entry_bytes))))
+            }
+            Some(Format::Unknown) => Progress::Unknown,
         };
     }
 
@@ -338,37 +340,43 @@ impl DocumentReader {
         self.window_offset += done as u64;
     }
 
-    fn end(&mut self, sink: &mut impl Sink) -> Ended {
+    fn end(&mut self, sink: &mut impl Sink) -> DocumentEnd {
         let stopped = self.stopped;
-        let Self { window, window_offset, tally, base, limits, stage, .. } = self;
+        let Self { window, window_offset, tally, base, limits, progress, .. } = self;
         let mut out = Output { sink, tally, base, limits };
         if !matches!(stopped, Some(Stop::NotASitemap | Stop::Parse)) {
             out.pass(u64::MAX);
         }
-        let was_cut = match stage {
-            Stage::Undecided => return if stopped.is_some() { Ended::TooLarge } else { Ended::Empty },
-            Stage::Unknown => return Ended::NotASitemap("neither markup nor a list of URLs".to_owned()),
-            Stage::Text(_) => false,
-            Stage::Xml(xml) => {
+        let was_cut = match progress {
+            Progress::Undecided => {
+                return if stopped.is_some() { DocumentEnd::TooLarge } else { DocumentEnd::Empty };
+            }
+            Progress::Unknown => {
+                return DocumentEnd::NotASitemap("neither markup nor a list of URLs".to_owned());
+            }
+            Progress::Text(_) => false,
+            Progress::Xml(xml) => {
                 let (markup, tree) = xml.as_mut();
                 if let Some(reason) = tree.refusal() {
-                    return Ended::NotASitemap(reason.to_owned());
+                    return DocumentEnd::NotASitemap(reason.to_owned());
                 }
                 if tree.kind().is_none() {
-                    return Ended::NotASitemap("no root element".to_owned());
+                    return DocumentEnd::NotASitemap("no root element".to_owned());
                 }
                 let ends_inside = tree.is_open() || !window.is_empty() || markup.is_skipping();
                 ends_inside && tree.finish(window, *window_offset, &mut out)
             }
         };
-        let is_broken = matches!(&self.stage, Stage::Xml(xml) if xml.1.is_broken());
+        let is_broken = matches!(&self.progress, Progress::Xml(xml) if xml.1.is_broken());
         let gzip = [ProblemKind::GzipCutShort, ProblemKind::GzipDamaged];
         match stopped {
-            Some(Stop::TooLarge) => Ended::TooLarge,
-            Some(Stop::Parse) => Ended::Broken,
-            _ if was_cut || gzip.iter().any(|&kind| self.tally.problems.get(kind) > 0) => Ended::Truncated,
-            _ if is_broken => Ended::Broken,
-            _ => Ended::Whole,
+            Some(Stop::TooLarge) => DocumentEnd::TooLarge,
+            Some(Stop::Parse) => DocumentEnd::Broken,
+            _ if was_cut || gzip.iter().any(|&kind| self.tally.problems.get(kind) > 0) => {
+                DocumentEnd::Truncated
+            }
+            _ if is_broken => DocumentEnd::Broken,
+            _ => DocumentEnd::Whole,
         }
     }
 }

@@ -48,7 +48,7 @@ mod problem;
 pub use alternate::Alternate;
 pub use buffer::Buffer;
 pub use child::Child;
-pub use document::{Document, DocumentKind, DocumentReader, Ended, Sink, Stop};
+pub use document::{Document, DocumentEnd, DocumentKind, DocumentReader, Sink, Stop};
 pub use entry::Entry;
 pub use image::Image;
 pub use inflate::{InflateError, Inflated, Inflater};

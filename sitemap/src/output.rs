@@ -64,8 +64,8 @@ impl<S: Sink> Output<'_, S> {
         let Some(usable) = self.usable_loc(published, draft) else { return };
         let lastmod_at = self.instant(draft);
         let mut entry = Entry { loc: as_text(&usable), lastmod_at, ..draft.entry() };
-        let fates = self.judge_links(&mut entry, draft);
-        apply(&fates, &mut entry);
+        let outcomes = self.judge_links(&mut entry, draft);
+        apply(&outcomes, &mut entry);
         self.check_hints(&entry, draft.offset);
         self.sink.entry(&entry);
         self.tally.entries += 1;
@@ -139,29 +139,30 @@ impl<S: Sink> Output<'_, S> {
     }
 
     /// What becomes of each link of `entry`, in their order; nothing where all stay as they are.
-    fn judge_links(&mut self, entry: &mut Entry<'_>, draft: &Draft) -> Vec<Fate> {
+    fn judge_links(&mut self, entry: &mut Entry<'_>, draft: &Draft) -> Vec<LinkOutcome> {
         let are_clean = links(entry).all(|link| link.is_none_or(loc::is_clean));
         if are_clean && entry.alternates.iter().all(|alternate| loc::is_clean(alternate.href)) {
             return Vec::new();
         }
-        let mut fates: Vec<Fate> =
-            links(entry).map(|link| link.map_or(Fate::Kept, |text| self.judge_link(text, draft))).collect();
-        fates.extend(entry.alternates.iter().map(|alternate| self.judge_link(alternate.href, draft)));
-        fates
+        let mut outcomes: Vec<LinkOutcome> = links(entry)
+            .map(|link| link.map_or(LinkOutcome::Kept, |text| self.judge_link(text, draft)))
+            .collect();
+        outcomes.extend(entry.alternates.iter().map(|alternate| self.judge_link(alternate.href, draft)));
+        outcomes
     }
 
-    fn judge_link(&mut self, text: &str, draft: &Draft) -> Fate {
+    fn judge_link(&mut self, text: &str, draft: &Draft) -> LinkOutcome {
         let base = draft.base.as_ref().unwrap_or(self.base);
         match loc::absolute(text, base, self.limits.loc_bytes) {
             Ok(Loc::Rewritten { url, was_relative, was_repaired }) if was_relative || was_repaired => {
-                Fate::Rewritten(url)
+                LinkOutcome::Rewritten(url)
             }
-            Ok(_) => Fate::Kept,
+            Ok(_) => LinkOutcome::Kept,
             Err(error) => {
                 self.problem(ProblemKind::BadLink, draft.offset, || {
                     format!("link {} {error}, left out", quote(text))
                 });
-                Fate::Dropped
+                LinkOutcome::Dropped
             }
         }
     }
@@ -200,7 +201,7 @@ impl<S: Sink> Output<'_, S> {
 }
 
 /// What becomes of a link.
-enum Fate {
+enum LinkOutcome {
     Kept,
     Rewritten(String),
     Dropped,
@@ -222,25 +223,25 @@ fn links<'e, 'd>(entry: &'e mut Entry<'d>) -> impl Iterator<Item = &'e mut Optio
     images.chain(videos)
 }
 
-fn apply<'d>(fates: &'d [Fate], entry: &mut Entry<'d>) {
-    if fates.is_empty() {
+fn apply<'d>(outcomes: &'d [LinkOutcome], entry: &mut Entry<'d>) {
+    if outcomes.is_empty() {
         return;
     }
-    let mut fates = fates.iter();
-    for (link, fate) in links(entry).zip(&mut fates) {
+    let mut outcomes = outcomes.iter();
+    for (link, fate) in links(entry).zip(&mut outcomes) {
         match fate {
-            Fate::Kept => {}
-            Fate::Rewritten(url) => *link = Some(url),
-            Fate::Dropped => *link = None,
+            LinkOutcome::Kept => {}
+            LinkOutcome::Rewritten(url) => *link = Some(url),
+            LinkOutcome::Dropped => *link = None,
         }
     }
-    entry.alternates.retain_mut(|alternate| match fates.next() {
-        Some(Fate::Rewritten(url)) => {
+    entry.alternates.retain_mut(|alternate| match outcomes.next() {
+        Some(LinkOutcome::Rewritten(url)) => {
             alternate.href = url;
             true
         }
-        Some(Fate::Dropped) => false,
-        Some(Fate::Kept) | None => true,
+        Some(LinkOutcome::Dropped) => false,
+        Some(LinkOutcome::Kept) | None => true,
     });
 }
 

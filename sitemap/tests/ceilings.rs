@@ -1,6 +1,6 @@
 //! Documents that exceed a ceiling give all that fits, and say what does not.
 
-use sitemap::{Ended, Limits, ProblemKind, limits};
+use sitemap::{DocumentEnd, Limits, ProblemKind, limits};
 
 use crate::fixtures::gzip;
 use crate::reading::{base, comparable, read, read_in_pieces};
@@ -18,7 +18,7 @@ fn url(path: &str) -> String {
 fn sixty_thousand_entries_are_all_read_and_noted() {
     let content: String = (0..60_000).map(|number| url(&number.to_string())).collect();
     let (document, _) = read(&urlset(&content), &base(), Limits::default());
-    assert_eq!((document.entries, document.problems, document.ended), (60_000, 1, Ended::Whole));
+    assert_eq!((document.entries, document.problems, document.ended), (60_000, 1, DocumentEnd::Whole));
     assert_eq!(document.problem_counts.get(ProblemKind::TooManyEntries), 1);
 }
 
@@ -44,12 +44,12 @@ fn a_document_above_the_ceiling_keeps_what_came_before() {
     let body = urlset(&content);
     for body in [gzip(&body), gzip(&gzip(&body)), body] {
         let (document, reading) = read(&body, &base(), narrow);
-        assert_eq!((document.ended, document.bytes_decoded), (Ended::TooLarge, 1_000));
+        assert_eq!((document.ended, document.bytes_decoded), (DocumentEnd::TooLarge, 1_000));
         assert_eq!(reading.locs().len(), 19);
         assert_eq!(document.problem_counts.get(ProblemKind::DocumentTooLarge), 1);
     }
     let exact = urlset(&url(&"a".repeat(1_000 - urlset(&url("")).len())));
-    assert_eq!(read(&exact, &base(), narrow).0.ended, Ended::Whole);
+    assert_eq!(read(&exact, &base(), narrow).0.ended, DocumentEnd::Whole);
 }
 
 #[test]
@@ -74,10 +74,10 @@ fn a_token_above_the_ceiling_is_left_out_and_the_rest_is_read() {
 fn a_million_attributes_and_a_million_levels_are_survived() {
     let attributes = format!("<url {}><loc>https://www.example.com/</loc></url>", "a='' ".repeat(150_000));
     let (document, _) = read(&urlset(&attributes), &base(), Limits::default());
-    assert_eq!((document.entries, document.ended), (1, Ended::Whole));
+    assert_eq!((document.entries, document.ended), (1, DocumentEnd::Whole));
     let levels = format!("{}{}{}", "<x>".repeat(1_000_000), "</x>".repeat(1_000_000), url(""));
     let (document, _) = read(&urlset(&levels), &base(), Limits::default());
-    assert_eq!((document.entries, document.ended), (1, Ended::Whole));
+    assert_eq!((document.entries, document.ended), (1, DocumentEnd::Whole));
     assert_eq!(document.problem_counts.get(ProblemKind::TooDeep), 1);
 }
 
@@ -100,7 +100,7 @@ fn sixty_thousand_children_are_all_read_and_noted() {
         .collect();
     let index = format!("<sitemapindex>{children}</sitemapindex>");
     let (document, _) = read(index.as_bytes(), &base(), Limits::default());
-    assert_eq!((document.children, document.problems, document.ended), (60_000, 1, Ended::Whole));
+    assert_eq!((document.children, document.problems, document.ended), (60_000, 1, DocumentEnd::Whole));
     assert_eq!(document.problem_counts.get(ProblemKind::TooManyEntries), 1);
 }
 
@@ -135,5 +135,5 @@ fn problems_are_counted_beyond_those_that_are_told() {
 fn a_document_of_nothing_but_broken_markup_is_given_up() {
     let (document, _) =
         read(&urlset(&(url("a") + &"<a <b ".repeat(5_000) + &url("b"))), &base(), Limits::default());
-    assert_eq!((document.entries, document.ended), (1, Ended::Broken));
+    assert_eq!((document.entries, document.ended), (1, DocumentEnd::Broken));
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sitemap::{Document, DocumentKind, Ended, Limits};
+use sitemap::{Document, DocumentEnd, DocumentKind, Limits};
 use url::Url;
 
 use crate::reading::{self, Reading};
@@ -140,7 +140,7 @@ fn check(expect: &Value, document: &Document, reading: &Reading) -> Result<(), S
         "rss" => document.kind == Some(DocumentKind::Rss),
         "atom" => document.kind == Some(DocumentKind::Atom),
         "none" => document.kind.is_none() && reading.items.is_empty(),
-        "error" => document.ended != Ended::Whole,
+        "error" => document.ended != DocumentEnd::Whole,
         other => return Err(format!("unknown type {other}")),
     };
     if !is_type {

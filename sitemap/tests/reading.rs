@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sitemap::{
-    Buffer, Child, Document, DocumentReader, Ended, Entry, Inflater, Limits, Problem, Sink,
+    Buffer, Child, Document, DocumentEnd, DocumentReader, Entry, Inflater, Limits, Problem, Sink,
     limits::SLICE_BYTES,
 };
 use url::Url;
@@ -105,7 +105,7 @@ pub(crate) fn read(body: &[u8], base: &Url, limits: Limits) -> (Document, Readin
 
 /// The same without the one figure that may depend on the pieces: how much was taken in before a document was refused.
 pub(crate) fn comparable((mut document, reading): (Document, Reading)) -> (Document, Reading) {
-    if matches!(document.ended, Ended::NotASitemap(_) | Ended::Broken) {
+    if matches!(document.ended, DocumentEnd::NotASitemap(_) | DocumentEnd::Broken) {
         document.bytes_decoded = 0;
     }
     (document, reading)

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord, TaskState};
 use frontier::{FetchRecord, HostId, TaskId, Timestamp};
 
-use crate::data_dir::{OpenError, ReadOnly, SharedLock, Turn};
+use crate::data_dir::{OpenError, ReadOnly, ReaderPermit, SharedLock};
 use crate::recovery;
 use crate::segment::ReadError;
 use crate::segment::reader::SegmentReader;
@@ -35,7 +35,7 @@ use crate::work_queue::sled::{SegmentRecord, read};
 pub struct CrawlReader {
     store: Store,
     // After the queue, so that it is closed when the turn ends.
-    _turn: Turn,
+    _turn: ReaderPermit,
     sessions: Vec<SessionRecord>,
     settings: Option<String>,
     entries: EntryReader,
@@ -54,7 +54,7 @@ impl CrawlReader {
     /// A registered segment that is missing or too short is an error that names it and the remedy.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let parts = ReadOnly::open(path)?;
-        let turn = Turn::wait(path, &parts.queue)?;
+        let turn = ReaderPermit::wait(path, &parts.queue)?;
         let store = Store::open(&parts.queue)?;
         let registered = read::registered(&store)?;
         let sessions = read::sessions(&store)?;

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use frontier::work_queue::{Commit, QueueBounds, QueueError, Session};
-use frontier::{Clock, Fetched, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp};
+use frontier::{
+    Clock, FetchedDocument, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp,
+};
 use parquet::errors::ParquetError;
 use url::Url;
 
@@ -307,7 +309,8 @@ impl Document {
 
     fn outcome(&self) -> TaskOutcome {
         let SealedDocument { task, attempt, rows } = self.sealed;
-        let fetched = Fetched { document: "urlset".into(), entries: rows, ..Fetched::default() };
+        let fetched =
+            FetchedDocument { document: "urlset".into(), entries: rows, ..FetchedDocument::default() };
         let final_url = TaskId::of(self.host.id(), &self.sitemap);
         TaskOutcome {
             task,

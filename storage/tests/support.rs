@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use frontier::work_queue::suite::HandClock;
 use frontier::work_queue::{Commit, QueueBounds, SegmentRef, Session};
-use frontier::{Fetched, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp, WorkQueue};
+use frontier::{
+    FetchedDocument, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp, WorkQueue,
+};
 use sitemap::Entry;
 use storage::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, OpenError, SledQueue};
 use tempfile::TempDir;
@@ -128,7 +130,7 @@ pub(crate) fn found(n: u32) -> NewTask {
 }
 
 pub(crate) fn outcome(n: u32, entries: u64) -> TaskOutcome {
-    let fetched = Fetched { document: "urlset".into(), entries, ..Fetched::default() };
+    let fetched = FetchedDocument { document: "urlset".into(), entries, ..FetchedDocument::default() };
     TaskOutcome {
         task: sitemap_task(n).id,
         outcome: Outcome::Fetched(fetched),

@@ -52,7 +52,7 @@ fn bounds(scope: &Scope) -> QueueBounds {
 }
 
 /// What a session adds to the queue before it starts.
-pub struct Work {
+pub struct SessionStart {
     /// All that the crawl was ever started from.
     pub seeds: Vec<NewTask>,
     /// Ask again for what was given up.
@@ -82,7 +82,7 @@ fn crawl(
             "the file of seeds in {data_dir} is damaged: name them again if they are missing"
         );
     }
-    let work = Work { seeds: seeds.tasks, retry_failed };
+    let work = SessionStart { seeds: seeds.tasks, retry_failed };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start")?;
     let ended = runtime.block_on(session::run(parts, progress, work))?;

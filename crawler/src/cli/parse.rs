@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use anyhow::Context;
 use reports::jsonl;
 use sitemap::limits::SLICE_BYTES;
-use sitemap::{Buffer, Child, Document, DocumentReader, Ended, Entry, Inflater, Limits, Problem, Sink};
+use sitemap::{Buffer, Child, Document, DocumentEnd, DocumentReader, Entry, Inflater, Limits, Problem, Sink};
 use url::Url;
 
 use super::args::{ParseArgs, ParseFormat};
@@ -27,7 +27,7 @@ pub fn run(args: &ParseArgs) -> anyhow::Result<u8> {
     let (output, written) = printer.finish();
     let code = output::end(output, written, None)?;
     match &document.ended {
-        Ended::NotASitemap(_) | Ended::Empty => {
+        DocumentEnd::NotASitemap(_) | DocumentEnd::Empty => {
             output::note(&format!("{}: {}", args.file.display(), document.ended));
             Ok(exit_code::FAILURE)
         }

@@ -113,12 +113,12 @@ fn line(shown: &Shown<'_>, rate: f64) -> String {
 
 /// Which hosts wait for what, the largest group first.
 fn waiting(hosts: WaitingFor) -> String {
-    let WaitingFor { answer, slot, pace, rest, retry, tasks } = hosts;
+    let WaitingFor { answer, slot, pace, cooldown, retry, tasks } = hosts;
     let mut groups = [
         (answer, "for an answer"),
         (slot, "for a free slot"),
         (pace, "for their pace"),
-        (rest, "resting as asked"),
+        (cooldown, "on cooldown"),
         (retry, "for a retry"),
         (tasks, "for tasks"),
     ];

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use anyhow::Context;
-use frontier::Robots;
+use frontier::RobotsRules;
 use frontier::robots::product_token;
 use serde_json::json;
 use url::Url;
@@ -17,12 +17,12 @@ const ANY_SITE: &str = "https://site.invalid/";
 /// Prints `allowed` or `disallowed`, or with `--info` the Sitemap lines and the Crawl-delay.
 pub fn run(args: &RobotsArgs) -> anyhow::Result<u8> {
     let mut bytes = Vec::new();
-    let limit = Robots::BYTES_MAX as u64 + 1;
+    let limit = RobotsRules::BYTES_MAX as u64 + 1;
     output::read_input(&args.file)?
         .take(limit)
         .read_to_end(&mut bytes)
         .with_context(|| format!("failed to read {}", args.file.display()))?;
-    let robots = Robots::parse(&bytes, product_token(&args.agent));
+    let robots = RobotsRules::parse(&bytes, product_token(&args.agent));
     let mut answer = if args.info {
         json!({ "sitemaps": robots.sitemaps(), "crawl_delay": robots.crawl_delay().map(|delay| delay.as_secs_f64()) }).to_string()
     } else {

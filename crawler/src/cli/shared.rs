@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{CommonArgs, CrawlArgs, PaceArgs, ScopeArgs, SeedArgs, StoreArgs, WorkArgs};
-use super::crawl::Work;
+use super::crawl::SessionStart;
 use super::{crawl, exit_code, log};
 use crate::cli::progress::Progress;
 use crate::cli::signals;
@@ -117,7 +117,7 @@ fn run(
     };
     let ended = runtime.block_on(async {
         let Some(seeds) = seeds_of(crawl, &shutdown).await? else { return Ok(Ended::Interrupted) };
-        shared::run(parts, progress, Work { seeds, retry_failed }).await
+        shared::run(parts, progress, SessionStart { seeds, retry_failed }).await
     })?;
     let (totals, incomplete) = runtime.block_on(totals(crawl))?;
     let (hosts, entries, requests) = (totals.hosts, totals.entries, totals.requests);

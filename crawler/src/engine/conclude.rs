@@ -2,18 +2,19 @@
 
 use frontier::schedule::Request;
 use frontier::task::REFRESH_DEPTH;
-use frontier::work_queue::HostRest;
+use frontier::work_queue::HostCooldown;
 use frontier::{
-    Answer, Conclusion, Context, ErrorKind, FetchRecord, Rows, TaskKind, Then, Timestamp, WorkQueue, conclude,
+    Answer, Conclusion, Context, ErrorKind, FetchRecord, NextStep, Rows, TaskKind, Timestamp, WorkQueue,
+    conclude,
 };
 
 use super::{Engine, EngineError};
 use crate::engine::read::Contents;
 use crate::engine::record::Item;
-use crate::engine::worker::{Finished, Made};
+use crate::engine::worker::{Fetched, Finished};
 
 /// A partial reading with what it held.
-pub struct Held {
+pub struct PartialReading {
     answer: Answer,
     contents: Contents,
 }
@@ -25,8 +26,8 @@ impl<Q: WorkQueue> Engine<Q> {
         finished: Result<Finished, tokio::task::JoinError>,
     ) -> Result<(), EngineError> {
         let finished = finished.map_err(|_| EngineError::Part("a worker"))?;
-        let Finished { request, result, lane } = finished;
-        let Made { answer, mut record, contents, turn, left_at, read_at, failure } = result;
+        let Finished { request, result, slot } = finished;
+        let Fetched { answer, mut record, contents, permit, left_at, read_at, failure } = result;
         if let Some(failure) = failure {
             return Err(failure.into());
         }
@@ -36,13 +37,13 @@ impl<Q: WorkQueue> Engine<Q> {
         let conclusion = self.conclusion(&request, &answer, read_at);
         match &mut record {
             Some(record) => self.tell(&request, &answer, conclusion.error, record),
-            None => tracing::debug!(url = request.url(), "not asked: its host rests"),
+            None => tracing::debug!(url = request.url(), "not asked: its host cooldowns"),
         }
         if request.task.kind == TaskKind::Robots && conclusion.error == Some(ErrorKind::BlockedAddress) {
             self.blocked.insert(request.task.id.host);
         }
-        let rests = self.rest(&request, &conclusion, read_at);
-        drop(lane);
+        let cooldowns = self.cool_down(&request, &conclusion, read_at);
+        drop(slot);
         let contents = self.keep(&request, conclusion.rows, answer, contents, &conclusion.next);
         let item = Item {
             record,
@@ -52,8 +53,8 @@ impl<Q: WorkQueue> Engine<Q> {
             outcome: conclusion.outcome.filter(|_| request.task.depth != REFRESH_DEPTH),
             found: conclusion.found,
             robots: conclusion.robots,
-            turn,
-            rests,
+            permit,
+            cooldowns,
             contents,
             then: conclusion.next,
             request,
@@ -82,28 +83,28 @@ impl<Q: WorkQueue> Engine<Q> {
 
     /// The task's host rests or is put aside as the conclusion says, and so is the host that was asked, should a robots.txt
     /// have led to another one.
-    fn rest(&mut self, request: &Request, conclusion: &Conclusion, now: Timestamp) -> Vec<HostRest> {
+    fn cool_down(&mut self, request: &Request, conclusion: &Conclusion, now: Timestamp) -> Vec<HostCooldown> {
         let host = request.task.id.host;
         let asked = request.asked().map_or(host, |asked| asked.id());
         let both = if asked == host { vec![host] } else { vec![host, asked] };
-        let mut rests = Vec::new();
+        let mut cooldowns = Vec::new();
         for host in both {
-            if let Some(until) = conclusion.rest_until {
-                self.schedule.rest(host, until, now);
-                rests.push(HostRest { host, until });
+            if let Some(until) = conclusion.cooldown_until {
+                self.schedule.cool_down(host, until, now);
+                cooldowns.push(HostCooldown { host, until });
             }
             if let Some(until) = conclusion.park_until {
                 self.schedule.park(host, until, now);
-                rests.push(HostRest { host, until });
+                cooldowns.push(HostCooldown { host, until });
             }
         }
         if let Some(until) = conclusion.park_until {
             tracing::warn!(host = %request.host, %until, "host asked for a long rest and is put aside");
         }
-        for rest in &rests {
-            self.rests.add(rest.host, rest.until, now);
+        for cooldown in &cooldowns {
+            self.cooldowns.add(cooldown.host, cooldown.until, now);
         }
-        rests
+        cooldowns
     }
 
     fn conclusion(&mut self, request: &Request, answer: &Answer, read_at: Timestamp) -> Conclusion {
@@ -134,12 +135,12 @@ impl<Q: WorkQueue> Engine<Q> {
         keep: Rows,
         answer: Answer,
         contents: Contents,
-        then: &Then,
+        then: &NextStep,
     ) -> Contents {
         let id = request.task.id;
         match keep {
             Rows::HoldAsBest => {
-                self.held.insert(id, Held { answer, contents });
+                self.held.insert(id, PartialReading { answer, contents });
                 Contents::default()
             }
             Rows::Commit => {
@@ -148,7 +149,7 @@ impl<Q: WorkQueue> Engine<Q> {
             }
             Rows::CommitHeld => self.held.remove(&id).map(|held| held.contents).unwrap_or_default(),
             Rows::Drop => {
-                if *then == Then::Done {
+                if *then == NextStep::Done {
                     self.held.remove(&id);
                 }
                 Contents::default()

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 
 /// Up to when requests may leave; clones share it.
 #[derive(Clone)]
-pub struct Tenure {
+pub struct LeaseDeadline {
     until: watch::Sender<Timestamp>,
 }
 
-impl Tenure {
+impl LeaseDeadline {
     /// Up to `until`, to begin with.
     pub fn new(until: Timestamp) -> Self {
         Self { until: watch::Sender::new(until) }
@@ -65,9 +65,9 @@ mod tests {
     use super::*;
 
     /// A clock that shows what it is set to, in seconds.
-    struct Shown(AtomicI64);
+    struct HandClock(AtomicI64);
 
-    impl Clock for Shown {
+    impl Clock for HandClock {
         fn now(&self) -> Timestamp {
             at(self.0.load(Ordering::Relaxed))
         }
@@ -79,32 +79,32 @@ mod tests {
 
     #[test]
     fn it_holds_up_to_its_moment_and_can_be_extended_by_any_clone() {
-        let tenure = Tenure::new(at(10));
-        let keeper = tenure.clone();
-        assert!(tenure.holds(at(9)) && !tenure.holds(at(10)));
+        let lease_deadline = LeaseDeadline::new(at(10));
+        let keeper = lease_deadline.clone();
+        assert!(lease_deadline.holds(at(9)) && !lease_deadline.holds(at(10)));
         keeper.extend(at(20));
-        assert!(tenure.holds(at(19)) && !tenure.holds(at(20)));
+        assert!(lease_deadline.holds(at(19)) && !lease_deadline.holds(at(20)));
     }
 
     #[tokio::test]
     async fn who_comes_too_late_waits_until_it_is_extended() {
-        let (tenure, clock) = (Tenure::new(at(10)), Shown(AtomicI64::new(10)));
-        let mut held = pin!(tenure.held(&clock));
+        let (lease_deadline, clock) = (LeaseDeadline::new(at(10)), HandClock(AtomicI64::new(10)));
+        let mut held = pin!(lease_deadline.held(&clock));
         assert!(tokio::time::timeout(Duration::ZERO, &mut held).await.is_err());
-        tenure.extend(at(11));
+        lease_deadline.extend(at(11));
         held.await;
     }
 
     #[tokio::test]
     async fn a_request_that_is_here_when_it_ends_does_not_leave_and_one_that_left_is_answered() {
-        let (tenure, clock) = (Tenure::new(at(10)), Shown(AtomicI64::new(9)));
-        assert_eq!(tenure.within(&clock, || true, ready(7)).await, Some(7));
+        let (lease_deadline, clock) = (LeaseDeadline::new(at(10)), HandClock(AtomicI64::new(9)));
+        assert_eq!(lease_deadline.within(&clock, || true, ready(7)).await, Some(7));
         {
-            let mut connecting = pin!(tenure.within(&clock, || true, pending::<()>()));
+            let mut connecting = pin!(lease_deadline.within(&clock, || true, pending::<()>()));
             assert!(tokio::time::timeout(Duration::ZERO, &mut connecting).await.is_err());
             clock.0.store(10, Ordering::Relaxed);
             assert_eq!(connecting.await, None);
         }
-        assert_eq!(tenure.within(&clock, || false, ready(7)).await, Some(7));
+        assert_eq!(lease_deadline.within(&clock, || false, ready(7)).await, Some(7));
     }
 }

@@ -49,19 +49,19 @@ pub struct Show {
     clock: Arc<SystemClock>,
     revision: u64,
     mark: ViewMark,
-    shown: Shown,
+    shown: KnownHosts,
     timeline: TimelineTally,
 }
 
 /// What is kept of hosts and their requests.
-struct Shown {
+struct KnownHosts {
     tally: Tally,
     /// Of the view at hand.
     status: StatusTally,
     origins: Vec<String>,
 }
 
-impl Extend<(HostId, HostRecord)> for Shown {
+impl Extend<(HostId, HostRecord)> for KnownHosts {
     fn extend<I: IntoIterator<Item = (HostId, HostRecord)>>(&mut self, hosts: I) {
         for (id, record) in hosts {
             self.status.add(&record);
@@ -71,7 +71,7 @@ impl Extend<(HostId, HostRecord)> for Shown {
     }
 }
 
-impl Shown {
+impl KnownHosts {
     fn new(tally: Tally) -> Self {
         Self { tally, status: StatusTally::default(), origins: Vec::new() }
     }
@@ -81,7 +81,7 @@ impl Show {
     /// Nothing is shown yet.
     pub fn new(data_dir: Arc<DataDir>, queue: Arc<SledQueue>, clock: Arc<SystemClock>) -> Self {
         let (revision, mark) = (0, ViewMark::default());
-        let (shown, timeline) = (Shown::new(Tally::new(Sessions::default())), TimelineTally::growing());
+        let (shown, timeline) = (KnownHosts::new(Tally::new(Sessions::default())), TimelineTally::growing());
         Self { data_dir, queue, clock, revision, mark, shown, timeline }
     }
 
@@ -105,7 +105,7 @@ impl Show {
     async fn show(self) -> Result<Self, ShowError> {
         let Self { data_dir, queue, clock, revision, mut mark, mut shown, mut timeline } = self;
         loop {
-            shown = Shown::new(shown.tally);
+            shown = KnownHosts::new(shown.tally);
             let view = queue.view(mark, FETCHES_MAX, shown).await?;
             let (has_more, dir) = (view.has_more, data_dir.clone());
             let taken = tokio::task::spawn_blocking(move || take(view, timeline, &dir, revision + 1));
@@ -119,11 +119,11 @@ impl Show {
 
 /// Takes a view over, and shows it if it is the last one for now.
 fn take(
-    mut view: QueueView<Shown>,
+    mut view: QueueView<KnownHosts>,
     mut timeline: TimelineTally,
     data_dir: &DataDir,
     revision: u64,
-) -> Result<(ViewMark, Shown, TimelineTally), ShowError> {
+) -> Result<(ViewMark, KnownHosts, TimelineTally), ShowError> {
     let tally = &mut view.hosts.tally;
     let sessions = Sessions::in_turn(std::mem::take(&mut view.sessions));
     timeline.grow(sessions.clone());
@@ -144,7 +144,7 @@ fn take(
 
 /// What commands write that want no entries, by command and format.
 fn outputs(
-    view: &QueueView<Shown>,
+    view: &QueueView<KnownHosts>,
     timeline: &TimelineTally,
     data_dir: &DataDir,
 ) -> Result<BTreeMap<String, String>, ShowError> {

@@ -18,7 +18,7 @@ use frontier::conclude::conclude_known;
 use frontier::schedule::{Next, Request, Schedule};
 use frontier::work_queue::{QueueError, RobotsRecord, Session};
 use frontier::{
-    Clock, ErrorKind, HostId, Outcome, Scope, SkipReason, TaskId, TaskKind, TaskOutcome, Then, Timestamp,
+    Clock, ErrorKind, HostId, NextStep, Outcome, Scope, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp,
     WorkQueue,
 };
 use reqwest::header::HeaderMap;
@@ -30,14 +30,14 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::progress::{Progress, Shown};
 use crate::clock::SystemClock;
 use crate::engine::jitter::Jitter;
-use crate::engine::lease_deadline::Tenure;
+use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::record::{Durable, Item, RecordError};
 use crate::engine::worker::{Finished, Job, Worker};
 use crate::fetch::Clients;
-use crate::fetch::cooldowns::Rests;
+use crate::fetch::cooldowns::Cooldowns;
 use crate::settings::Settings;
 
-use conclude::Held;
+use conclude::PartialReading;
 pub use refill::Refill;
 
 /// After the first signal, what is in flight may take this long to come to its end.
@@ -88,9 +88,9 @@ pub struct Engine<Q> {
     pub(crate) worker: Arc<Worker>,
     pub(crate) schedule: Schedule,
     /// Up to when requests may leave: the session's hosts may be another's after that.
-    pub(crate) tenure: Tenure,
+    pub(crate) lease_deadline: LeaseDeadline,
     /// Hosts to be left in peace.
-    pub(crate) rests: Arc<Rests>,
+    pub(crate) cooldowns: Arc<Cooldowns>,
     /// Whether entries gather before they are durable. Then a lane does not wait for them.
     pub(crate) gathers: bool,
     /// Items whose lanes were freed before they are durable.
@@ -100,7 +100,7 @@ pub struct Engine<Q> {
     /// The hosts in work whose robots.txt is at a private address.
     pub(crate) blocked: HashSet<HostId>,
     /// The best partial readings of documents that are still to be tried again.
-    pub(crate) held: HashMap<TaskId, Held>,
+    pub(crate) held: HashMap<TaskId, PartialReading>,
     pub(crate) workers: JoinSet<Finished>,
     pub(crate) items: mpsc::UnboundedSender<Item>,
     pub(crate) durable: mpsc::UnboundedReceiver<Vec<Durable>>,
@@ -123,7 +123,7 @@ impl<Q: WorkQueue> Engine<Q> {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let permitted_at = self.start()?;
-            self.lighten();
+            self.evict_rules();
             self.refill();
             let wake_at = self.wake_at(permitted_at);
             if self.is_done() {
@@ -155,7 +155,9 @@ impl<Q: WorkQueue> Engine<Q> {
 
     /// Starts every request that may leave now; gives the moment when the next one may.
     fn start(&mut self) -> Result<Option<Timestamp>, EngineError> {
-        while self.schedule.in_flight() < self.settings.concurrency && self.tenure.holds(self.clock.now()) {
+        while self.schedule.in_flight() < self.settings.concurrency
+            && self.lease_deadline.holds(self.clock.now())
+        {
             match self.schedule.next(self.clock.now()) {
                 Next::Start(request) => self.fetch(request)?,
                 Next::Skip(request, reason) => self.skip(request, reason)?,
@@ -216,7 +218,11 @@ impl<Q: WorkQueue> Engine<Q> {
     }
 
     fn record(&mut self, mut item: Item) -> Result<(), EngineError> {
-        if self.gathers && item.contents.rows.is_some() && item.then == Then::Done && self.ahead < AHEAD_MAX {
+        if self.gathers
+            && item.contents.rows.is_some()
+            && item.then == NextStep::Done
+            && self.ahead < AHEAD_MAX
+        {
             let now = self.clock.now();
             item.settled_at = Some(now);
             self.schedule.settle_ahead(&item.request, now);

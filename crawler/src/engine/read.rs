@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use frontier::{DocumentSummary, ErrorKind, Host, HostId, Robots, Stage, normal_url};
+use frontier::{DocumentSummary, ErrorKind, Host, HostId, RobotsRules, Stage, normal_url};
 use reqwest::header::CONTENT_ENCODING;
 use sitemap::limits::{DOCUMENT_BYTES_MAX, SLICE_BYTES};
 use sitemap::{
-    Buffer, Child, Document, DocumentKind, DocumentReader, Ended, Entry, InflateError, Inflater, Limits,
-    Problem, ProblemKind, Sink,
+    Buffer, Child, Document, DocumentEnd, DocumentKind, DocumentReader, Entry, InflateError, Inflater,
+    Limits, Problem, ProblemKind, Sink,
 };
 use storage::{
     Children, DocumentHead, EntryScope, FinishedChildren, FinishedRows, Rows, Scratch, SegmentError,
@@ -16,7 +16,7 @@ use storage::{
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::cpu_meter::{CpuMeter, Work, thread_cpu};
+use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
 use crate::engine::worker::{Body, LARGE_ROBOTS_BYTES};
 use crate::fetch::{Response, Stopwatch};
 
@@ -30,7 +30,7 @@ const CHILDREN_BYTES_MAX: usize = 16 << 20;
 /// Content codings that are undone, told by the body's first bytes, or that are none.
 const KNOWN_CODINGS: [&str; 4] = ["gzip", "x-gzip", "identity", ""];
 
-/// Work on fewer bytes is over within some ten microseconds, and its wall time counts as its CPU time: to read a thread's
+/// CpuWork on fewer bytes is over within some ten microseconds, and its wall time counts as its CPU time: to read a thread's
 /// CPU clock twice is a system call each time and takes a microsecond or two, which shows where documents are small.
 const SHORT_BYTES: usize = 4 << 10;
 
@@ -54,7 +54,7 @@ struct Meters<'a> {
 
 impl Meters<'_> {
     /// Runs `f`, which has so many bytes to work on.
-    fn measure<T>(&self, stage: Stage, work: Work, bytes: usize, f: impl FnOnce() -> T) -> T {
+    fn measure<T>(&self, stage: Stage, work: CpuWork, bytes: usize, f: impl FnOnce() -> T) -> T {
         self.watch.enter(stage);
         let before = (bytes >= SHORT_BYTES).then(thread_cpu);
         let result = f();
@@ -97,7 +97,7 @@ pub async fn document(
         return undecodable(&coding, inflater.bytes_decoded());
     }
     let bytes = usize::try_from(inflater.bytes_decoded()).unwrap_or(usize::MAX);
-    meters.measure(Stage::Parse, Work::Parse, bytes, || {
+    meters.measure(Stage::Parse, CpuWork::Parse, bytes, || {
         let mut rest = Buffer::new();
         let problem = inflater.finish(&mut rest);
         // A stop shows in the document.
@@ -125,12 +125,12 @@ fn undecodable(coding: &str, bytes_decoded: u64) -> Body {
     body
 }
 
-/// Reads the body of `response` as a robots.txt: its first [`Robots::BYTES_MAX`] bytes (RFC 9309 section 2.5). A large one
+/// Reads the body of `response` as a robots.txt: its first [`RobotsRulesRules::BYTES_MAX`] bytes (RFC 9309 section 2.5). A large one
 /// waits for one of `turns` before it is understood.
 pub async fn robots(
     response: &mut Response,
     product_token: &str,
-    turns: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
     watch: &Stopwatch,
     cpu: &CpuMeter,
 ) -> Body {
@@ -142,19 +142,19 @@ pub async fn robots(
         text.extend_from_slice(slice);
         is_endless |= step.is_err();
         // One byte more tells that the last line was cut.
-        text.len() <= Robots::BYTES_MAX
+        text.len() <= RobotsRules::BYTES_MAX
     };
     let broken_off = pump(response, &mut inflater, &meters, &mut take).await;
-    let turn = match text.len() > LARGE_ROBOTS_BYTES {
+    let permit = match text.len() > LARGE_ROBOTS_BYTES {
         true => {
             // The bytes are there: to wait for a turn is no waiting for them.
             watch.enter(Stage::Parse);
-            turns.clone().acquire_owned().await.ok()
+            permits.clone().acquire_owned().await.ok()
         }
         false => None,
     };
-    meters.measure(Stage::Parse, Work::Parse, text.len(), || {
-        let mut body = Body { bytes_decoded: inflater.bytes_decoded(), turn, ..Body::default() };
+    meters.measure(Stage::Parse, CpuWork::Parse, text.len(), || {
+        let mut body = Body { bytes_decoded: inflater.bytes_decoded(), permit, ..Body::default() };
         match broken_off {
             Some(error) => {
                 body.answer.error = Some(error.kind);
@@ -165,7 +165,7 @@ pub async fn robots(
                 let problem = inflater.finish(&mut rest);
                 text.extend_from_slice(&rest);
                 // Beyond the ceiling nobody looked, so nothing is missing.
-                let is_cut = text.len() <= Robots::BYTES_MAX
+                let is_cut = text.len() <= RobotsRules::BYTES_MAX
                     && (is_endless || problem.as_ref().is_some_and(|problem| is_damage(problem.kind)));
                 match coding.filter(|_| !is_text(&text)) {
                     Some(coding) => return undecodable(&coding, body.bytes_decoded),
@@ -176,7 +176,7 @@ pub async fn robots(
                             |problem| problem.to_string(),
                         );
                     }
-                    None => body.answer.robots = Some(Robots::parse(&text, product_token)),
+                    None => body.answer.robots = Some(RobotsRules::parse(&text, product_token)),
                 }
             }
         }
@@ -230,9 +230,9 @@ async fn pump(
             // What is left to come out of earlier bytes may be a whole slice.
             let bytes = if more { SLICE_BYTES } else { rest.len() };
             let step =
-                meters.measure(Stage::Inflate, Work::Inflate, bytes, || inflater.push(rest, &mut slice));
+                meters.measure(Stage::Inflate, CpuWork::Inflate, bytes, || inflater.push(rest, &mut slice));
             let ended = step.map(|_| ());
-            let goes_on = meters.measure(Stage::Parse, Work::Parse, slice.len(), || take(&slice, ended));
+            let goes_on = meters.measure(Stage::Parse, CpuWork::Parse, slice.len(), || take(&slice, ended));
             let Ok(inflated) = step else { return None };
             if !goes_on {
                 return None;
@@ -301,7 +301,7 @@ impl<'a> Taker<'a> {
         body.answer.error = broken_off.map(|error| error.kind);
         let Some(kind) = document.kind else {
             // A body may reach its ceiling before it shows what it is.
-            let is_too_large = document.ended == Ended::TooLarge;
+            let is_too_large = document.ended == DocumentEnd::TooLarge;
             let error = if is_too_large { ErrorKind::TooLarge } else { ErrorKind::NotASitemap };
             body.answer.error.get_or_insert(error);
             return body;
@@ -358,10 +358,12 @@ fn contents(rows: Rows, children: Children) -> Result<Contents, SegmentError> {
 fn cut_short(document: &Document) -> Option<ErrorKind> {
     let is_damaged = document.problem_counts.get(ProblemKind::GzipDamaged) > 0;
     match document.ended {
-        Ended::TooLarge => Some(ErrorKind::TooLarge),
-        Ended::Truncated | Ended::Broken | Ended::Whole if is_damaged => Some(ErrorKind::Decode),
-        Ended::Truncated | Ended::Broken => Some(ErrorKind::Parse),
-        Ended::Whole | Ended::Empty | Ended::NotASitemap(_) => None,
+        DocumentEnd::TooLarge => Some(ErrorKind::TooLarge),
+        DocumentEnd::Truncated | DocumentEnd::Broken | DocumentEnd::Whole if is_damaged => {
+            Some(ErrorKind::Decode)
+        }
+        DocumentEnd::Truncated | DocumentEnd::Broken => Some(ErrorKind::Parse),
+        DocumentEnd::Whole | DocumentEnd::Empty | DocumentEnd::NotASitemap(_) => None,
     }
 }
 

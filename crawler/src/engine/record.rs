@@ -8,13 +8,13 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::discovery::Leads;
+use frontier::discovery::FoundLinks;
 use frontier::schedule::Request;
 use frontier::work_queue::{
-    Commit, HostRest, HostUpdate, QueueError, RobotsRecord, SegmentRef, Session, Usage,
+    Commit, HostCooldown, HostUpdate, QueueError, RobotsRecord, SegmentRef, Session, Usage,
 };
 use frontier::{
-    Clock, FetchRecord, HostId, NewTask, Outcome, Scope, Stage, TaskId, TaskOutcome, Then, Timestamp,
+    Clock, FetchRecord, HostId, NewTask, NextStep, Outcome, Scope, Stage, TaskId, TaskOutcome, Timestamp,
     WorkQueue,
 };
 use storage::{EntryWriter, FinishedChildren, FinishedRows, SegmentError};
@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::clock::SystemClock;
-use crate::cpu_meter::{CpuMeter, Work, thread_cpu};
+use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
 use crate::engine::read::Contents;
 
 /// Outcomes made durable at once: bounds the size of a transaction.
@@ -57,13 +57,13 @@ pub struct Item {
     /// The rules it brought.
     pub robots: Option<RobotsRecord>,
     /// Where they are large, held until they are durable.
-    pub turn: Option<OwnedSemaphorePermit>,
+    pub permit: Option<OwnedSemaphorePermit>,
     /// Hosts that asked for a rest by it.
-    pub rests: Vec<HostRest>,
+    pub cooldowns: Vec<HostCooldown>,
     /// What its document held.
     pub contents: Contents,
     /// What the schedule does next.
-    pub then: Then,
+    pub then: NextStep,
 }
 
 impl Item {
@@ -77,10 +77,10 @@ impl Item {
             outcome: None,
             found: Vec::new(),
             robots: None,
-            turn: None,
-            rests: Vec::new(),
+            permit: None,
+            cooldowns: Vec::new(),
             contents: Contents::default(),
-            then: Then::Done,
+            then: NextStep::Done,
         }
     }
 
@@ -102,7 +102,7 @@ pub struct Durable {
     /// Its request.
     pub request: Request,
     /// What the schedule does next.
-    pub then: Then,
+    pub then: NextStep,
     /// The rules it brought.
     pub robots: Option<RobotsRecord>,
     /// The URL that counts as read too.
@@ -267,7 +267,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         self.appending = Some(tokio::task::spawn_blocking(move || {
             let before = thread_cpu();
             let segment = write(&mut writer);
-            meter.add(Work::Record, thread_cpu().saturating_sub(before));
+            meter.add(CpuWork::Record, thread_cpu().saturating_sub(before));
             Appended { writer, items, segment }
         }));
     }
@@ -313,13 +313,13 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             ..Commit::default()
         };
         let now = self.clock.now();
-        let (mut durable, mut turns) = (Vec::with_capacity(items.len()), Vec::new());
+        let (mut durable, mut permits) = (Vec::with_capacity(items.len()), Vec::new());
         for mut item in items {
-            turns.extend(item.turn.take());
+            permits.extend(item.permit.take());
             durable.push(self.add(item, now, &mut commit)?);
         }
         self.queue.commit(&self.session, commit).await?;
-        drop(turns);
+        drop(permits);
         self.previous_commit = self.clock.now().since(now);
         // The engine may have gone already, as after a second failure; what is durable stays so.
         let _ = self.durable.send(durable);
@@ -349,7 +349,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         let host = item.request.task.id.host;
         let read_as = item.outcome.as_ref().and_then(|outcome| outcome.read_as);
         commit.outcomes.extend(item.outcome);
-        commit.rests.extend(item.rests);
+        commit.cooldowns.extend(item.cooldowns);
         commit.hosts.extend(item.robots.clone().map(|robots| HostUpdate { host, robots }));
         let was_settled = item.settled_at.is_some();
         let mut woken: Vec<HostId> = item.found.iter().map(|found| found.task.id.host).collect();
@@ -369,11 +369,11 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
     /// The children of an index become tasks that it leads to.
     fn follow(&self, item: &mut Item) -> Result<(), SegmentError> {
         let Some(children) = item.contents.children.take() else { return Ok(()) };
-        let mut leads = Leads::default();
-        children.each(|child| leads.add_child(&item.request.task, child, &self.scope))?;
-        item.found.extend(leads.found);
+        let mut links = FoundLinks::default();
+        children.each(|child| links.add_child(&item.request.task, child, &self.scope))?;
+        item.found.extend(links.found);
         if let Some(outcome) = &mut item.outcome {
-            for (reason, count) in leads.refused {
+            for (reason, count) in links.refused {
                 *outcome.refused.entry(reason).or_default() += count;
             }
         }

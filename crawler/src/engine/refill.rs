@@ -49,7 +49,7 @@ pub struct Refill {
 
 struct Wanted {
     releases: Vec<Release>,
-    hungry: Vec<(HostId, usize)>,
+    wanting_tasks: Vec<(HostId, usize)>,
     hosts: usize,
 }
 
@@ -110,8 +110,8 @@ impl<Q: WorkQueue> Engine<Q> {
     }
 
     /// Gives up rules where they take too much, at once: giving their hosts back may take long while others are recorded.
-    pub(super) fn lighten(&mut self) {
-        if self.schedule.lighten(self.clock.now()) > 0 {
+    pub(super) fn evict_rules(&mut self) {
+        if self.schedule.evict_rules(self.clock.now()) > 0 {
             self.roll_now.notify_one();
         }
     }
@@ -124,23 +124,23 @@ impl<Q: WorkQueue> Engine<Q> {
         }
         let excess = self.schedule.hosts().saturating_sub(self.refill.share);
         let is_full = self.schedule.in_flight() >= self.settings.concurrency;
-        if excess > 0 && !self.refill.is_left && self.schedule.spare(excess, is_full, now) > 0 {
+        if excess > 0 && !self.refill.is_left && self.schedule.release_surplus(excess, is_full, now) > 0 {
             self.roll_now.notify_one();
         }
         let releases = self.schedule.idle();
-        let hungry = self.schedule.hungry(LOADS_MAX);
+        let wanting_tasks = self.schedule.wanting_tasks(LOADS_MAX);
         let is_due = |moment: Option<Timestamp>| moment.is_some_and(|due| due <= now);
         let is_time =
             self.refill.wants_hosts || is_due(self.refill.next_due_at) || is_due(self.refill.poll_at);
         let hosts = if is_time || !releases.is_empty() { self.room() } else { 0 };
         let is_outdated = now.since(self.refill.counted_at) >= COUNTS_EVERY;
-        if releases.is_empty() && hungry.is_empty() && hosts == 0 && !is_outdated {
+        if releases.is_empty() && wanting_tasks.is_empty() && hosts == 0 && !is_outdated {
             return;
         }
         self.refill.wants_hosts &= hosts == 0;
         self.refill.next_due_at = None;
         self.refill.poll_at = None;
-        let wanted = Wanted { releases, hungry, hosts };
+        let wanted = Wanted { releases, wanting_tasks, hosts };
         self.refill.running = Some(tokio::spawn(refilled(self.queue.clone(), self.session.clone(), wanted)));
     }
 
@@ -181,7 +181,7 @@ async fn refilled<Q: WorkQueue>(
     session: Session,
     wanted: Wanted,
 ) -> Result<Refilled, QueueError> {
-    let Wanted { releases, hungry, hosts } = wanted;
+    let Wanted { releases, wanting_tasks, hosts } = wanted;
     let stay = if releases.is_empty() { Vec::new() } else { queue.release(&session, &releases).await? };
     let leased = if hosts > 0 { queue.lease(&session, hosts).await? } else { Vec::new() };
     let is_full = hosts > 0 && leased.len() == hosts;
@@ -189,7 +189,7 @@ async fn refilled<Q: WorkQueue>(
     // Hosts that want the same number are asked about together.
     let mut by_number: HashMap<usize, Vec<HostId>> = HashMap::new();
     let fresh = leased.iter().map(|leased| (leased.host.id(), TASKS_FIRST));
-    for (host, n) in hungry.into_iter().chain(fresh) {
+    for (host, n) in wanting_tasks.into_iter().chain(fresh) {
         by_number.entry(n).or_default().push(host);
     }
     for (n, hosts) in by_number {

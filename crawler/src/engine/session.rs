@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use frontier::gate::Gate;
+use frontier::rate_limiter::RateLimiter;
 use frontier::schedule::{Pace, Schedule};
 use frontier::scope::Scope;
 use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
@@ -13,20 +13,20 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::crawl::Work;
+use crate::cli::crawl::SessionStart;
 use crate::cli::progress::Progress;
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
 use crate::engine::jitter::Jitter;
-use crate::engine::lease_deadline::Tenure;
+use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::live::Show;
 use crate::engine::record::Recorder;
 use crate::engine::worker::{LARGE_ROBOTS_AT_ONCE, Worker};
 use crate::engine::{Ended, Engine, EngineError, Refill};
 use crate::fetch::client::ClientSettings;
-use crate::fetch::cooldowns::Rests;
+use crate::fetch::cooldowns::Cooldowns;
 use crate::fetch::get::Timeouts;
-use crate::fetch::host_slots::Lanes;
+use crate::fetch::host_slots::HostSlots;
 use crate::fetch::resolver::Resolver;
 use crate::fetch::{Clients, tls};
 use crate::settings::Settings;
@@ -52,7 +52,7 @@ pub struct Parts {
 }
 
 /// Crawls until nothing is left to do or a signal comes; everything is durable when this returns.
-pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result<Ended> {
+pub async fn run(parts: Parts, progress: Progress, work: SessionStart) -> anyhow::Result<Ended> {
     let Parts { settings, scope, data_dir, clock, shutdown } = parts;
     let meter = Arc::new(CpuMeter::start());
     let clients = clients(&settings)?;
@@ -70,8 +70,8 @@ pub async fn run(parts: Parts, progress: Progress, work: Work) -> anyhow::Result
     let showing = Show::new(data_dir.clone(), queue.clone(), clock.clone()).run(over.clone());
     let showing = tokio::spawn(showing);
     let (writer, scratch) = (data_dir.segments(session.id), data_dir.scratch());
-    let tenure = Tenure::new(queue.renew(&session).await?);
-    let at_work = AtWork { queue, session, seq, writer, scratch, clients, clock, meter, tenure };
+    let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);
+    let at_work = AtWork { queue, session, seq, writer, scratch, clients, clock, meter, lease_deadline };
     let ended = at_work.crawl(Arc::new(settings), scope, shutdown, progress).await;
     let is_complete = matches!(ended, Ok(Ended::Complete));
     let seal = move || if is_complete { sealer.finish() } else { sealer.stop() };
@@ -106,7 +106,7 @@ pub struct AtWork<Q, W> {
     /// What it used so far.
     pub meter: Arc<CpuMeter>,
     /// Up to when it may send requests.
-    pub tenure: Tenure,
+    pub lease_deadline: LeaseDeadline,
 }
 
 impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
@@ -118,7 +118,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
         shutdown: CancellationToken,
         progress: Progress,
     ) -> Result<Ended, EngineError> {
-        let Self { queue, session, seq, writer, scratch, clients, clock, meter, tenure } = self;
+        let Self { queue, session, seq, writer, scratch, clients, clock, meter, lease_deadline } = self;
         let (items, to_record) = mpsc::unbounded_channel();
         let (recorder, durable) = Recorder::new(
             queue.clone(),
@@ -132,14 +132,14 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
         let roll_now = recorder.roll_now();
         let recording = tokio::spawn(recorder.run(to_record));
         let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
-        let rests = Arc::new(Rests::default());
+        let cooldowns = Arc::new(Cooldowns::default());
         let worker = Worker {
             session: session.clone(),
             clock: clock.clone(),
-            tenure: tenure.clone(),
-            rests: rests.clone(),
-            gate: Gate::new(settings.rate),
-            lanes: Arc::new(Lanes::new(settings.host_concurrency)),
+            lease_deadline: lease_deadline.clone(),
+            cooldowns: cooldowns.clone(),
+            rate_limiter: RateLimiter::new(settings.rate),
+            slots: Arc::new(HostSlots::new(settings.host_concurrency)),
             timeouts: Timeouts::new(settings.timeout),
             meter,
             scratch,
@@ -151,8 +151,8 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
             queue,
             clients,
             worker: Arc::new(worker),
-            tenure,
-            rests,
+            lease_deadline,
+            cooldowns,
             gathers: !W::GATHERS_FOR.is_zero(),
             ahead: 0,
             roll_now,
@@ -212,7 +212,7 @@ pub async fn retry_failed<Q: WorkQueue>(
         after = Some(last.task);
         tasks += given_up.len();
         seq += 1;
-        let without_rules = given_up.iter().filter(|given_up| given_up.for_want_of_rules);
+        let without_rules = given_up.iter().filter(|given_up| given_up.robots_unavailable);
         let hosts: BTreeSet<HostId> = without_rules.map(|given_up| given_up.task.host).collect();
         // Older than any session, so that robots.txt is asked for anew.
         let outdated =

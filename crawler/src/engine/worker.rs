@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::answer::{Answer, retry_after};
-use frontier::gate::Gate;
+use frontier::rate_limiter::RateLimiter;
 use frontier::schedule::Request;
 use frontier::work_queue::Session;
 use frontier::{
@@ -17,12 +17,12 @@ use url::Url;
 
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
-use crate::engine::lease_deadline::Tenure;
+use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::read::{self, Contents, Reading};
 use crate::fetch::client::HostClient;
-use crate::fetch::cooldowns::Rests;
+use crate::fetch::cooldowns::Cooldowns;
 use crate::fetch::get::Timeouts;
-use crate::fetch::host_slots::{Lane, Lanes};
+use crate::fetch::host_slots::{HostSlot, HostSlots};
 use crate::fetch::{FetchError, Response, Stopwatch, get};
 
 /// A robots.txt with more bytes waits for its turn before it is understood: of 512,000, rules and the tasks of its Sitemap
@@ -39,13 +39,13 @@ pub struct Worker {
     /// The time.
     pub clock: Arc<SystemClock>,
     /// Up to when requests may leave: the session's hosts may be another's after that.
-    pub tenure: Tenure,
+    pub lease_deadline: LeaseDeadline,
     /// Hosts to be left in peace.
-    pub rests: Arc<Rests>,
+    pub cooldowns: Arc<Cooldowns>,
     /// The last gate for the rate.
-    pub gate: Gate,
+    pub rate_limiter: RateLimiter,
     /// The requests in flight of each host.
-    pub lanes: Arc<Lanes>,
+    pub slots: Arc<HostSlots>,
     /// How long a request may take.
     pub timeouts: Timeouts,
     /// What CPU time was spent on.
@@ -77,13 +77,13 @@ pub struct Finished {
     /// The request.
     pub request: Request,
     /// What came of it.
-    pub result: Made,
+    pub result: Fetched,
     /// It is in flight until it is known what the answer means for its host.
-    pub lane: Lane,
+    pub slot: HostSlot,
 }
 
 /// What came of a request that was made, or withheld since the host that is asked rests.
-pub struct Made {
+pub struct Fetched {
     /// What was answered, or would be.
     pub answer: Answer,
     /// Where its time went, but for the stage `record`; `None` where it was withheld.
@@ -91,7 +91,7 @@ pub struct Made {
     /// What it held.
     pub contents: Contents,
     /// Of a large robots.txt, its turn.
-    pub turn: Option<OwnedSemaphorePermit>,
+    pub permit: Option<OwnedSemaphorePermit>,
     /// When it left, where that was later than it was let go: it may have waited for its turn or for a connection.
     pub left_at: Option<Timestamp>,
     /// When it was read.
@@ -108,7 +108,7 @@ pub struct Body {
     /// What it held.
     pub contents: Contents,
     /// Of a large robots.txt, its turn.
-    pub turn: Option<OwnedSemaphorePermit>,
+    pub permit: Option<OwnedSemaphorePermit>,
     /// Bytes after inflating.
     pub bytes_decoded: u64,
     /// What went wrong, for people.
@@ -122,7 +122,7 @@ impl Worker {
     pub async fn run(self: Arc<Self>, job: Job) -> Finished {
         let asked = job.request.asked().map_or(job.request.task.id.host, |asked| asked.id());
         let came_at = self.clock.now();
-        let lane = self.lanes.enter(asked).await;
+        let slot = self.slots.enter(asked).await;
         let result = loop {
             let started_at = match self.pass(asked).await {
                 Ok(started_at) => started_at,
@@ -132,26 +132,26 @@ impl Worker {
                 break made;
             }
         };
-        Finished { request: job.request, result, lane }
+        Finished { request: job.request, result, slot }
     }
 
     /// Makes the request that may leave at `started_at`; `None` where the session's tenure ended before it could.
-    async fn make(&self, job: &Job, started_at: Timestamp, gate_wait: Duration) -> Option<Made> {
-        let mut record = self.record(&job.request, started_at, gate_wait);
+    async fn make(&self, job: &Job, started_at: Timestamp, rate_limiter_wait: Duration) -> Option<Fetched> {
+        let mut record = self.record(&job.request, started_at, rate_limiter_wait);
         let watch = Stopwatch::start();
         let body = self.ask(job, &watch, &mut record).await?;
         let (measured, read_at) = (watch.stop(), self.clock.now());
         // The server counts from the request, not from the handshake before it.
         let connecting_us = measured[Stage::Dns] + measured[Stage::Connect] + measured[Stage::Tls];
-        let is_late = !gate_wait.is_zero() || connecting_us > 0;
+        let is_late = !rate_limiter_wait.is_zero() || connecting_us > 0;
         let left_at = is_late.then(|| started_at + Duration::from_micros(connecting_us));
         for (stage, us) in measured.iter() {
             record.stages.add(stage, Duration::from_micros(us));
         }
         record.bytes_decoded = body.bytes_decoded;
         record.detail = body.detail;
-        let Body { answer, contents, turn, failure, .. } = body;
-        Some(Made { answer, record: Some(record), contents, turn, left_at, read_at, failure })
+        let Body { answer, contents, permit, failure, .. } = body;
+        Some(Fetched { answer, record: Some(record), contents, permit, left_at, read_at, failure })
     }
 
     /// Waits until a request may leave: the session has its hosts, and the rate of the host that is asked lets it pass. Gives
@@ -159,25 +159,25 @@ impl Worker {
     /// to another host are the exception. Fails with the end of the rest where that host rests.
     async fn pass(&self, asked: HostId) -> Result<Timestamp, Timestamp> {
         loop {
-            self.tenure.held(&*self.clock).await;
+            self.lease_deadline.held(&*self.clock).await;
             let now = self.clock.now();
-            if let Some(until) = self.rests.of(asked, now) {
+            if let Some(until) = self.cooldowns.of(asked, now) {
                 return Err(until);
             }
-            match self.gate.wait(asked, now) {
+            match self.rate_limiter.wait(asked, now) {
                 None => return Ok(now),
                 Some(wait) => tokio::time::sleep(wait).await,
             }
         }
     }
 
-    fn withheld(&self, rests_until: Timestamp) -> Made {
+    fn withheld(&self, rests_until: Timestamp) -> Fetched {
         let (answer, read_at) = (Answer::resting(rests_until), self.clock.now());
-        Made {
+        Fetched {
             answer,
             record: None,
             contents: Contents::default(),
-            turn: None,
+            permit: None,
             left_at: None,
             read_at,
             failure: None,
@@ -195,13 +195,13 @@ impl Worker {
         };
         let asking = get(client, &url, headers, validator.as_ref(), self.timeouts, watch);
         let is_here = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
-        Some(match self.tenure.within(&*self.clock, is_here, asking).await? {
+        Some(match self.lease_deadline.within(&*self.clock, is_here, asking).await? {
             Ok(response) => self.read(request, &url, response, watch, record).await,
             Err(error) => failed(&error),
         })
     }
 
-    fn record(&self, request: &Request, started_at: Timestamp, gate_wait: Duration) -> FetchRecord {
+    fn record(&self, request: &Request, started_at: Timestamp, rate_limiter_wait: Duration) -> FetchRecord {
         let mut record = FetchRecord {
             session: self.session.id,
             task: request.task.id,
@@ -225,8 +225,8 @@ impl Worker {
             detail: String::new(),
         };
         let permitted_at = request.permitted_at.max(request.begun_at);
-        let slot = started_at.since(permitted_at).saturating_sub(gate_wait);
-        record.stages.add(Stage::Politeness, permitted_at.since(request.begun_at) + gate_wait);
+        let slot = started_at.since(permitted_at).saturating_sub(rate_limiter_wait);
+        record.stages.add(Stage::Politeness, permitted_at.since(request.begun_at) + rate_limiter_wait);
         record.stages.add(Stage::Slot, slot);
         record
     }
@@ -243,8 +243,8 @@ impl Worker {
         record.connection = response.connection;
         let mut body = match (response.status, request.task.kind) {
             (200..=299, TaskKind::Robots) => {
-                let turns = &self.large_robots;
-                read::robots(&mut response, &self.product_token, turns, watch, &self.meter).await
+                let permits = &self.large_robots;
+                read::robots(&mut response, &self.product_token, permits, watch, &self.meter).await
             }
             (200..=203 | 207..=299, _) => {
                 let reading = Reading {

@@ -58,7 +58,7 @@ struct Open {
 impl Open {
     /// Requests under way: each holds a clone of the client.
     fn in_use(&self) -> usize {
-        Arc::strong_count(&self.client.lent) - 1
+        Arc::strong_count(&self.client.uses) - 1
     }
 }
 
@@ -72,7 +72,7 @@ pub struct HostClient {
     /// Whether the URL's own literal address is exempt from the private-address rule.
     pub(super) allow_private: bool,
     /// Counts the clones.
-    lent: Arc<()>,
+    uses: Arc<()>,
 }
 
 #[derive(Clone)]
@@ -145,8 +145,8 @@ impl ClientSettings {
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());
         }
-        let (allow_private, lent) = (self.allow_private, Arc::default());
-        Ok(HostClient { http: builder.build()?, disguise, allow_private, lent })
+        let (allow_private, uses) = (self.allow_private, Arc::default());
+        Ok(HostClient { http: builder.build()?, disguise, allow_private, uses })
     }
 }
 

@@ -5,28 +5,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use frontier::{HostId, Timestamp};
 
-/// Rests that are remembered. Of further ones the schedule and the queue alone know: only a robots.txt that redirects to such
+/// Cooldowns that are remembered. Of further ones the schedule and the queue alone know: only a robots.txt that redirects to such
 /// a host does not find out.
-const RESTS_MAX: usize = 100_000;
+const COOLDOWNS_MAX: usize = 100_000;
 
 /// Until when hosts are to be left in peace, whichever task would ask them: a robots.txt may redirect to a host that is not
 /// lent, or that asked for a rest while the request waited for its turn.
 #[derive(Default)]
-pub struct Rests {
+pub struct Cooldowns {
     // One lock for all hosts: it is held for a look into the map.
     until: Mutex<HashMap<HostId, Timestamp>>,
 }
 
-impl Rests {
+impl Cooldowns {
     /// `host` asked at `now` to be left in peace until `until`.
     pub fn add(&self, host: HostId, until: Timestamp, now: Timestamp) {
-        let mut rests = self.until();
-        if rests.len() >= RESTS_MAX {
-            rests.retain(|_, until| *until > now);
+        let mut cooldowns = self.until();
+        if cooldowns.len() >= COOLDOWNS_MAX {
+            cooldowns.retain(|_, until| *until > now);
         }
-        if rests.len() < RESTS_MAX || rests.contains_key(&host) {
-            let rest = rests.entry(host).or_insert(until);
-            *rest = until.max(*rest);
+        if cooldowns.len() < COOLDOWNS_MAX || cooldowns.contains_key(&host) {
+            let cooldown = cooldowns.entry(host).or_insert(until);
+            *cooldown = until.max(*cooldown);
         }
     }
 
@@ -51,22 +51,22 @@ mod tests {
 
     #[test]
     fn the_longest_rest_of_a_host_holds_up_to_its_end() {
-        let rests = Rests::default();
-        rests.add(HostId(1), at(9), at(0));
-        rests.add(HostId(1), at(5), at(0));
-        assert_eq!(rests.of(HostId(1), at(8)), Some(at(9)));
-        assert_eq!((rests.of(HostId(1), at(9)), rests.of(HostId(2), at(0))), (None, None));
+        let cooldowns = Cooldowns::default();
+        cooldowns.add(HostId(1), at(9), at(0));
+        cooldowns.add(HostId(1), at(5), at(0));
+        assert_eq!(cooldowns.of(HostId(1), at(8)), Some(at(9)));
+        assert_eq!((cooldowns.of(HostId(1), at(9)), cooldowns.of(HostId(2), at(0))), (None, None));
     }
 
     #[test]
     fn the_hosts_remembered_are_bounded_and_those_whose_rest_is_over_make_room() {
-        let rests = Rests::default();
-        for id in 0..=RESTS_MAX as u64 {
-            rests.add(HostId(id), at(9), at(0));
+        let cooldowns = Cooldowns::default();
+        for id in 0..=COOLDOWNS_MAX as u64 {
+            cooldowns.add(HostId(id), at(9), at(0));
         }
-        assert_eq!(rests.of(HostId(RESTS_MAX as u64), at(1)), None);
-        rests.add(HostId(7), at(20), at(10));
-        assert_eq!(rests.of(HostId(7), at(11)), Some(at(20)));
-        assert_eq!(rests.until().len(), 1);
+        assert_eq!(cooldowns.of(HostId(COOLDOWNS_MAX as u64), at(1)), None);
+        cooldowns.add(HostId(7), at(20), at(10));
+        assert_eq!(cooldowns.of(HostId(7), at(11)), Some(at(20)));
+        assert_eq!(cooldowns.until().len(), 1);
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// Holds each host to `--host-concurrency`, whatever the schedule before it decided: a robots.txt may redirect to a host
 /// that is being asked on its own account.
-pub struct Lanes {
+pub struct HostSlots {
     per_host: usize,
     // One lock for all hosts: it is held for a look into the map.
     taken: Mutex<HashMap<HostId, usize>>,
@@ -16,19 +16,19 @@ pub struct Lanes {
 }
 
 /// A request in flight; dropping it ends it.
-pub struct Lane {
-    lanes: Arc<Lanes>,
+pub struct HostSlot {
+    slots: Arc<HostSlots>,
     host: HostId,
 }
 
-impl Lanes {
+impl HostSlots {
     /// At most `per_host` requests at once of each host, but at least one.
     pub fn new(per_host: usize) -> Self {
         Self { per_host: per_host.max(1), taken: Mutex::default(), freed: Notify::new() }
     }
 
     /// Waits until one request more may be in flight.
-    pub async fn enter(self: &Arc<Self>, host: HostId) -> Lane {
+    pub async fn enter(self: &Arc<Self>, host: HostId) -> HostSlot {
         while !self.take(host) {
             let freed = self.freed.notified();
             let mut freed = std::pin::pin!(freed);
@@ -39,7 +39,7 @@ impl Lanes {
             }
             freed.await;
         }
-        Lane { lanes: self.clone(), host }
+        HostSlot { slots: self.clone(), host }
     }
 
     fn take(&self, host: HostId) -> bool {
@@ -56,9 +56,9 @@ impl Lanes {
     }
 }
 
-impl Drop for Lane {
+impl Drop for HostSlot {
     fn drop(&mut self) {
-        let mut taken = self.lanes.taken();
+        let mut taken = self.slots.taken();
         let left = taken.get(&self.host).map_or(0, |number| number.saturating_sub(1));
         if left == 0 {
             taken.remove(&self.host);
@@ -66,7 +66,7 @@ impl Drop for Lane {
             taken.insert(self.host, left);
         }
         drop(taken);
-        self.lanes.freed.notify_waiters();
+        self.slots.freed.notify_waiters();
     }
 }
 
@@ -78,13 +78,13 @@ mod tests {
 
     #[tokio::test]
     async fn one_request_more_waits_until_one_has_ended_and_other_hosts_do_not() {
-        let lanes = Arc::new(Lanes::new(2));
-        let (first, _second) = (lanes.enter(HostId(1)).await, lanes.enter(HostId(1)).await);
-        let _other = lanes.enter(HostId(2)).await;
-        let mut third = std::pin::pin!(lanes.enter(HostId(1)));
+        let slots = Arc::new(HostSlots::new(2));
+        let (first, _second) = (slots.enter(HostId(1)).await, slots.enter(HostId(1)).await);
+        let _other = slots.enter(HostId(2)).await;
+        let mut third = std::pin::pin!(slots.enter(HostId(1)));
         assert!(tokio::time::timeout(Duration::ZERO, &mut third).await.is_err());
         drop(first);
         third.await;
-        assert_eq!(lanes.taken().get(&HostId(1)), Some(&1));
+        assert_eq!(slots.taken().get(&HostId(1)), Some(&1));
     }
 }

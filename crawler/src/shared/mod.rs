@@ -8,20 +8,20 @@ use frontier::{Clock, Scope, Timestamp, WorkQueue};
 use storage::{PostgresQueue, SegmentStore, SharedCrawl, SharedWriter, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::crawl::Work;
+use crate::cli::crawl::SessionStart;
 use crate::cli::progress::Progress;
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
 use crate::engine::jitter::Jitter;
-use crate::engine::lease_deadline::Tenure;
+use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::record::RecordError;
 use crate::engine::session::{self, AtWork};
 use crate::engine::{Ended, EngineError};
 use crate::settings::Settings;
 
-mod steady;
+mod retrying_queue;
 
-use steady::Steady;
+use retrying_queue::RetryingQueue;
 
 /// How often a session is renewed, and dead ones are looked for.
 const RENEW_EVERY: Duration = Duration::from_secs(15);
@@ -47,7 +47,7 @@ pub struct SharedParts {
 /// A session that fell silent for too long has lost its hosts to others, and one whose lending was not answered may have
 /// hosts that it does not know of. Where another server was promoted, or a backup restored, what a session knows may not
 /// be so any more. Then another one is opened.
-pub async fn run(parts: SharedParts, progress: Progress, mut first: Work) -> anyhow::Result<Ended> {
+pub async fn run(parts: SharedParts, progress: Progress, mut first: SessionStart) -> anyhow::Result<Ended> {
     loop {
         let ended = work(&parts, progress.clone(), &mut first).await;
         match ended {
@@ -65,11 +65,11 @@ pub async fn run(parts: SharedParts, progress: Progress, mut first: Work) -> any
 }
 
 /// One session.
-async fn work(parts: &SharedParts, progress: Progress, first: &mut Work) -> anyhow::Result<Ended> {
+async fn work(parts: &SharedParts, progress: Progress, first: &mut SessionStart) -> anyhow::Result<Ended> {
     let bounds = QueueBounds { sitemaps_max: parts.scope.max_sitemaps };
     let queue = parts.crawl.queue(bounds).with_session_life(parts.session_life);
     let (clock, lead) = clock(&parts.crawl, &parts.shutdown).await?;
-    let queue = Arc::new(Steady::new(queue, lead, parts.shutdown.clone()));
+    let queue = Arc::new(RetryingQueue::new(queue, lead, parts.shutdown.clone()));
     let meter = Arc::new(CpuMeter::start());
     let clients = session::clients(&parts.settings)?;
     let opened_at = clock.now();
@@ -86,7 +86,7 @@ async fn work(parts: &SharedParts, progress: Progress, first: &mut Work) -> anyh
         session: session.clone(),
         clock: clock.clone(),
         life: parts.session_life,
-        tenure: Tenure::new(opened_at + tenure_of(parts.session_life)),
+        lease_deadline: LeaseDeadline::new(opened_at + lease_span(parts.session_life)),
     };
     let at_work = AtWork {
         queue: queue.clone(),
@@ -97,7 +97,7 @@ async fn work(parts: &SharedParts, progress: Progress, first: &mut Work) -> anyh
         clients,
         clock,
         meter,
-        tenure: keeper.tenure.clone(),
+        lease_deadline: keeper.lease_deadline.clone(),
     };
     let crawl = at_work.crawl(parts.settings.clone(), parts.scope.clone(), parts.shutdown.clone(), progress);
     let ended = tokio::select! {
@@ -133,7 +133,7 @@ async fn clock(
                 if !shutdown.is_cancelled() =>
             {
                 tracing::warn!(%error, "waiting for the store");
-                tokio::time::sleep(steady::PAUSE).await;
+                tokio::time::sleep(retrying_queue::PAUSE).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -145,17 +145,17 @@ async fn clock(
 
 /// For how long a session may send requests after a sign of life: others may have its hosts when its life is over, and
 /// what is on its way by then must have arrived.
-fn tenure_of(life: Duration) -> Duration {
+fn lease_span(life: Duration) -> Duration {
     life - RENEWAL_MARGIN.min(life / 4)
 }
 
 /// Keeps a session alive, and ends those of others that fell silent.
 struct Keeper {
-    queue: Arc<Steady<PostgresQueue>>,
+    queue: Arc<RetryingQueue<PostgresQueue>>,
     session: Session,
     clock: Arc<SystemClock>,
     life: Duration,
-    tenure: Tenure,
+    lease_deadline: LeaseDeadline,
 }
 
 impl Keeper {
@@ -173,7 +173,7 @@ impl Keeper {
             tokio::time::sleep(self.pause(&mut jitter)).await;
             let sent_at: Timestamp = self.clock.now();
             match self.queue.renew(&self.session).await {
-                Ok(_) => self.tenure.extend(sent_at + tenure_of(self.life)),
+                Ok(_) => self.lease_deadline.extend(sent_at + lease_span(self.life)),
                 Err(error) => return error,
             }
         }

@@ -13,7 +13,7 @@ pub(super) struct Fault {
     /// The fault, as the request's record tells it.
     pub(super) error: ErrorKind,
     /// The rest of the whole host.
-    pub(super) rest_until: Option<Timestamp>,
+    pub(super) cooldown_until: Option<Timestamp>,
     /// The task's next try, unless it is given up; or the end of the time for which the host is parked.
     pub(super) sequel: Sequel,
 }
@@ -33,20 +33,20 @@ impl Fault {
     /// Judges an answer that failed for `cause`.
     pub(super) fn of(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Self {
         let own = context.now + backoff(context.attempt, context.jitter);
-        let asked = answer.retry_after.filter(|_| asks_for_rest(answer.status));
+        let asked = answer.retry_after.filter(|_| asks_for_cooldown(answer.status));
         if let Some(until) = asked.filter(|until| until.since(context.now) > RETRY_AFTER_MAX) {
             let until = until.min(context.now + PARKED_MAX);
-            return Self { error: ErrorKind::RateLimited, rest_until: None, sequel: Sequel::Park(until) };
+            return Self { error: ErrorKind::RateLimited, cooldown_until: None, sequel: Sequel::Park(until) };
         }
         // A server under strain rests as long as it asks for; where it names no moment to come, by our own backoff.
-        let rest = asked.filter(|until| *until > context.now).unwrap_or(own);
-        let rest_until = asks_for_rest(answer.status).then_some(rest);
+        let cooldown = asked.filter(|until| *until > context.now).unwrap_or(own);
+        let cooldown_until = asks_for_cooldown(answer.status).then_some(cooldown);
         let sequel = if context.attempt < TRIES_MAX && is_tried_again(answer.status, cause) {
-            Sequel::Retry(rest_until.map_or(own, |rest| rest.max(own)))
+            Sequel::Retry(cooldown_until.map_or(own, |cooldown| cooldown.max(own)))
         } else {
             Sequel::GiveUp
         };
-        Self { error: cause, rest_until, sequel }
+        Self { error: cause, cooldown_until, sequel }
     }
 
     /// The conclusion: that of the sequel, or `given_up` where there is none.
@@ -63,13 +63,13 @@ impl Fault {
                 Conclusion { park_until: Some(at), ..Conclusion::of(&uncounted, Outcome::Retry(at)) }
             }
         };
-        conclusion.rest_until = self.rest_until;
+        conclusion.cooldown_until = self.cooldown_until;
         conclusion
     }
 }
 
 /// Too Many Requests and Service Unavailable speak for the whole host.
-fn asks_for_rest(status: Option<u16>) -> bool {
+fn asks_for_cooldown(status: Option<u16>) -> bool {
     matches!(status, Some(429 | 503))
 }
 
@@ -93,7 +93,7 @@ mod tests {
     use crate::bounds::PARKED_MAX;
     use crate::conclude::fixture::{Asked, NOW, after, no_answer, resting, status};
     use crate::outcome::{ErrorKind, Outcome};
-    use crate::schedule::Then;
+    use crate::schedule::NextStep;
 
     #[test]
     fn passing_faults_are_tried_three_times_one_and_two_seconds_apart() {
@@ -123,8 +123,12 @@ mod tests {
                     let conclusion = asked.answered(answer);
                     assert_eq!(conclusion.ended(), &outcome, "{answer:?}");
                     assert_eq!(conclusion.outcome.as_ref().map(|ended| ended.attempts), Some(attempt));
-                    assert_eq!((conclusion.error, conclusion.rest_until), (Some(error), None));
-                    let next = if attempt == 3 { Then::Done } else { Then::Retry(after(u64::from(attempt))) };
+                    assert_eq!((conclusion.error, conclusion.cooldown_until), (Some(error), None));
+                    let next = if attempt == 3 {
+                        NextStep::Done
+                    } else {
+                        NextStep::Retry(after(u64::from(attempt)))
+                    };
                     assert_eq!(conclusion.next, next);
                 }
             }
@@ -162,7 +166,7 @@ mod tests {
             for asked in [Asked::sitemap(), Asked::robots()] {
                 let conclusion = asked.answered(&resting(code, 120));
                 assert_eq!(conclusion.ended(), &Outcome::Retry(after(120)));
-                assert_eq!((conclusion.rest_until, conclusion.park_until), (Some(after(120)), None));
+                assert_eq!((conclusion.cooldown_until, conclusion.park_until), (Some(after(120)), None));
                 assert_eq!(conclusion.error, Some(ErrorKind::HttpStatus));
             }
         }
@@ -172,7 +176,7 @@ mod tests {
     fn the_host_rests_even_when_the_task_is_given_up() {
         let conclusion = Asked { attempt: 3, ..Asked::sitemap() }.answered(&resting(429, 30));
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::HttpStatus));
-        assert_eq!(conclusion.rest_until, Some(after(30)));
+        assert_eq!(conclusion.cooldown_until, Some(after(30)));
     }
 
     #[test]
@@ -180,8 +184,8 @@ mod tests {
         for attempt in 1..=3 {
             let conclusion = Asked { attempt, ..Asked::sitemap() }.answered(&resting(503, 121));
             assert_eq!(conclusion.ended(), &Outcome::Retry(after(121)));
-            assert_eq!(conclusion.next, Then::Retry(after(121)));
-            assert_eq!((conclusion.rest_until, conclusion.park_until), (None, Some(after(121))));
+            assert_eq!(conclusion.next, NextStep::Retry(after(121)));
+            assert_eq!((conclusion.cooldown_until, conclusion.park_until), (None, Some(after(121))));
             assert_eq!(conclusion.outcome.map(|ended| ended.attempts), Some(attempt - 1));
             assert_eq!(conclusion.error, Some(ErrorKind::RateLimited));
         }
@@ -199,10 +203,10 @@ mod tests {
     fn without_a_date_or_with_one_that_has_passed_the_host_rests_by_our_own_backoff() {
         let asked = Asked { attempt: 2, ..Asked::sitemap() };
         let plain = asked.answered(&status(429));
-        assert_eq!((plain.ended(), plain.rest_until), (&Outcome::Retry(after(2)), Some(after(2))));
+        assert_eq!((plain.ended(), plain.cooldown_until), (&Outcome::Retry(after(2)), Some(after(2))));
         for moment in [NOW, NOW - Duration::from_secs(60)] {
             let past = asked.answered(&Answer { retry_after: Some(moment), ..status(503) });
-            assert_eq!((past.ended(), past.rest_until), (&Outcome::Retry(after(2)), Some(after(2))));
+            assert_eq!((past.ended(), past.cooldown_until), (&Outcome::Retry(after(2)), Some(after(2))));
         }
     }
 
@@ -210,6 +214,6 @@ mod tests {
     fn a_retry_after_on_any_other_status_is_not_heard() {
         let conclusion = Asked::sitemap().answered(&resting(500, 3600));
         assert_eq!((conclusion.ended(), conclusion.park_until), (&Outcome::Retry(after(1)), None));
-        assert_eq!(conclusion.rest_until, None);
+        assert_eq!(conclusion.cooldown_until, None);
     }
 }

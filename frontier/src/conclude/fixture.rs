@@ -8,7 +8,7 @@ use super::{Answer, Conclusion, Context, conclude, conclude_known};
 use crate::answer::DocumentSummary;
 use crate::host::Host;
 use crate::outcome::{ErrorKind, Outcome};
-use crate::robots::Robots;
+use crate::robots::RobotsRules;
 use crate::scope::Scope;
 use crate::task::{Task, TaskKind};
 use crate::timestamp::Timestamp;
@@ -98,7 +98,7 @@ impl Conclusion {
     }
 
     /// The URLs found with their kinds.
-    pub(super) fn leads(&self) -> Vec<(&str, TaskKind)> {
+    pub(super) fn links(&self) -> Vec<(&str, TaskKind)> {
         self.found.iter().map(|new| (new.task.url.as_str(), new.task.kind)).collect()
     }
 }
@@ -140,10 +140,10 @@ pub(super) fn index(children: u64) -> Answer {
 }
 
 pub(super) fn rules(text: &str) -> Answer {
-    Answer { robots: Some(Robots::parse(text.as_bytes(), "bot")), ..status(200) }
+    Answer { robots: Some(RobotsRules::parse(text.as_bytes(), "bot")), ..status(200) }
 }
 
 pub(super) fn cached(text: &str, fetched_at: Timestamp) -> RobotsRecord {
     let validator = Validator { etag: Some("\"1\"".to_owned()), last_modified: None };
-    RobotsRecord { fetched_at, rules: Some(Robots::parse(text.as_bytes(), "bot").to_text()), validator }
+    RobotsRecord { fetched_at, rules: Some(RobotsRules::parse(text.as_bytes(), "bot").to_text()), validator }
 }

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 pub use robots_txt::conclude_known;
 
 use crate::answer::Answer;
-use crate::discovery::Leads;
+use crate::discovery::FoundLinks;
 use crate::host::Host;
 use crate::outcome::{ErrorKind, Outcome, TaskOutcome};
-use crate::schedule::Then;
+use crate::schedule::NextStep;
 use crate::scope::Scope;
 use crate::task::{NewTask, Task, TaskKind};
 use crate::timestamp::Timestamp;
@@ -71,9 +71,9 @@ pub struct Conclusion {
     /// The rules of the host from now on.
     pub robots: Option<RobotsRecord>,
     /// What the schedule does with the request.
-    pub next: Then,
+    pub next: NextStep,
     /// The whole host is left in peace until then.
-    pub rest_until: Option<Timestamp>,
+    pub cooldown_until: Option<Timestamp>,
     /// The host is put aside until then, and the run does not wait for it.
     pub park_until: Option<Timestamp>,
     /// What was wrong with this request.
@@ -94,8 +94,8 @@ impl Conclusion {
     /// The task comes to `outcome`, nothing else happens.
     fn of(context: &Context<'_>, outcome: Outcome) -> Self {
         let next = match outcome {
-            Outcome::Retry(at) => Then::Retry(at),
-            _ => Then::Done,
+            Outcome::Retry(at) => NextStep::Retry(at),
+            _ => NextStep::Done,
         };
         let outcome = TaskOutcome {
             task: context.task.id,
@@ -104,29 +104,29 @@ impl Conclusion {
             read_as: None,
             refused: BTreeMap::new(),
         };
-        Self { outcome: Some(outcome), next, ..Self::of_next(Then::Done) }
+        Self { outcome: Some(outcome), next, ..Self::of_next(NextStep::Done) }
     }
 
     /// The redirect to `url` is followed in place.
     fn follow(context: &Context<'_>, url: String) -> Self {
-        Self::of_next(Then::Follow(url, context.hop.saturating_add(1)))
+        Self::of_next(NextStep::Follow(url, context.hop.saturating_add(1)))
     }
 
     /// What the task's document leads to, and what of it is refused.
-    fn lead_to(&mut self, leads: Leads) {
-        self.found.extend(leads.found);
+    fn lead_to(&mut self, links: FoundLinks) {
+        self.found.extend(links.found);
         if let Some(ended) = &mut self.outcome {
-            ended.refused = leads.refused;
+            ended.refused = links.refused;
         }
     }
 
-    fn of_next(next: Then) -> Self {
+    fn of_next(next: NextStep) -> Self {
         Self {
             outcome: None,
             found: Vec::new(),
             robots: None,
             next,
-            rest_until: None,
+            cooldown_until: None,
             park_until: None,
             error: None,
             rows: Rows::Drop,
@@ -197,20 +197,20 @@ mod tests {
             let conclusion = asked.answered(&answer);
             let outcome = conclusion.outcome.as_ref().map(|ended| &ended.outcome);
             match (&conclusion.next, outcome) {
-                (Then::Follow(url, hop), None) => {
+                (NextStep::Follow(url, hop), None) => {
                     prop_assert_eq!(normal_url(url).map(String::from), Some(url.clone()));
                     prop_assert_eq!(*hop, asked.hop + 1);
                     prop_assert!(*hop <= REDIRECTS_MAX);
                 }
-                (Then::Retry(at), Some(Outcome::Retry(pending_until))) => {
+                (NextStep::Retry(at), Some(Outcome::Retry(pending_until))) => {
                     prop_assert_eq!(at, pending_until);
                     prop_assert!(*at > NOW);
                     prop_assert!(asked.attempt < TRIES_MAX || conclusion.park_until.is_some());
                 }
-                (Then::Done, Some(ended)) => prop_assert!(!matches!(ended, Outcome::Retry(_))),
+                (NextStep::Done, Some(ended)) => prop_assert!(!matches!(ended, Outcome::Retry(_))),
                 other => prop_assert!(false, "{other:?}"),
             }
-            if conclusion.next != Then::Done {
+            if conclusion.next != NextStep::Done {
                 prop_assert!(conclusion.found.is_empty() && conclusion.robots.is_none());
             }
         }
@@ -224,7 +224,7 @@ mod tests {
             prop_assert_eq!(commits, is_sitemap && matches!(outcome, Some(Outcome::Fetched(_))));
             prop_assert!(conclusion.rows != Rows::CommitHeld || asked.best.is_some());
             // What was read is given up for the document's new place alone.
-            if asked.best.is_some() && conclusion.next == Then::Done {
+            if asked.best.is_some() && conclusion.next == NextStep::Done {
                 prop_assert!(commits || outcome == Some(&Outcome::Redirected));
             }
         }
@@ -246,7 +246,7 @@ mod tests {
             account.take_on(asked.task.kind);
             account.settle(asked.task.kind, ended);
             prop_assert!(account.adds_up());
-            prop_assert_eq!(account.unfinished(), u64::from(conclusion.next != Then::Done));
+            prop_assert_eq!(account.unfinished(), u64::from(conclusion.next != NextStep::Done));
             if let Outcome::Failed(_) = ended.outcome {
                 prop_assert!(conclusion.error.is_some(), "a failure shows in the record of its request");
             }

@@ -35,7 +35,7 @@ mod tests {
     use crate::conclude::fixture::{Asked, redirect, status};
     use crate::discovery::LAST_GUESS;
     use crate::outcome::{ErrorKind, Outcome};
-    use crate::schedule::Then;
+    use crate::schedule::NextStep;
     use crate::task::TaskKind;
 
     #[test]
@@ -44,7 +44,10 @@ mod tests {
             let mut answer = redirect("/Deep/%7esitemap.xml#top");
             answer.status = Some(code);
             let conclusion = Asked::sitemap().answered(&answer);
-            assert_eq!(conclusion.next, Then::Follow("https://a.example/Deep/~sitemap.xml".to_owned(), 1));
+            assert_eq!(
+                conclusion.next,
+                NextStep::Follow("https://a.example/Deep/~sitemap.xml".to_owned(), 1)
+            );
             assert_eq!((conclusion.outcome, conclusion.error), (None, None));
         }
     }
@@ -53,7 +56,7 @@ mod tests {
     fn a_redirect_is_resolved_against_the_url_that_was_asked() {
         let asked = Asked { url: "https://a.example/deep/er/s.xml".to_owned(), hop: 3, ..Asked::sitemap() };
         let next = asked.answered(&redirect("../t.xml")).next;
-        assert_eq!(next, Then::Follow("https://a.example/deep/t.xml".to_owned(), 4));
+        assert_eq!(next, NextStep::Follow("https://a.example/deep/t.xml".to_owned(), 4));
     }
 
     #[test]
@@ -66,8 +69,8 @@ mod tests {
             asked.task.depth = 4;
             asked.task.named_by = vec![asked.host.id()];
             let conclusion = asked.answered(&redirect(target));
-            assert_eq!((conclusion.ended(), &conclusion.next), (&Outcome::Redirected, &Then::Done));
-            assert_eq!(conclusion.leads(), [(target, TaskKind::Sitemap)]);
+            assert_eq!((conclusion.ended(), &conclusion.next), (&Outcome::Redirected, &NextStep::Done));
+            assert_eq!(conclusion.links(), [(target, TaskKind::Sitemap)]);
             let found = &conclusion.found[0];
             assert_eq!((found.task.hops, found.task.depth, found.task.attempts), (6, 4, 0));
             assert_eq!(found.task.named_by, asked.task.named_by);
@@ -136,6 +139,6 @@ mod tests {
         assert_eq!(same_path.ended(), &Outcome::Redirected);
         assert_eq!(same_path.found[0].task.kind, TaskKind::Probe(1));
         let elsewhere = Asked::probe(0, "/sitemap.xml").answered(&redirect("https://parent.example/"));
-        assert_eq!(elsewhere.leads(), [("https://parent.example/", LAST_GUESS)]);
+        assert_eq!(elsewhere.links(), [("https://parent.example/", LAST_GUESS)]);
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::answer::Answer;
 use crate::bounds::{ROBOTS_REDIRECTS_MAX, ROBOTS_STALE_MAX};
-use crate::discovery::{Leads, from_robots};
-use crate::outcome::{ErrorKind, Fetched, Outcome, SkipReason};
+use crate::discovery::{FoundLinks, from_robots};
+use crate::outcome::{ErrorKind, FetchedDocument, Outcome, SkipReason};
 use crate::politeness::is_too_slow;
-use crate::robots::Robots;
-use crate::rules::ROBOTS_AGE_MAX;
+use crate::robots::ROBOTS_AGE_MAX;
+use crate::robots::RobotsRules;
 use crate::task::{REFRESH_DEPTH, TaskKind};
 use crate::work_queue::RobotsRecord;
 
@@ -41,7 +41,7 @@ pub fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
     let rules = known.rules.as_deref()?;
     let is_young = context.now.distance(known.fetched_at) < ROBOTS_AGE_MAX;
     let is_asked = context.task.kind == TaskKind::Robots && context.task.depth != REFRESH_DEPTH;
-    let robots = (is_young && is_asked).then(|| Robots::from_text(rules))?;
+    let robots = (is_young && is_asked).then(|| RobotsRules::from_text(rules))?;
     Some(ruled(context, &robots, known.clone(), Outcome::NotModified))
 }
 
@@ -56,9 +56,12 @@ fn was_asked_with(cached: &RobotsRecord) -> bool {
 }
 
 fn read(context: &Context<'_>, answer: &Answer) -> Conclusion {
-    let robots = answer.robots.clone().unwrap_or_else(Robots::allow_all);
-    let document =
-        Fetched { document: "robots".into(), validator: answer.validator.clone(), ..Fetched::default() };
+    let robots = answer.robots.clone().unwrap_or_else(RobotsRules::allow_all);
+    let document = FetchedDocument {
+        document: "robots".into(),
+        validator: answer.validator.clone(),
+        ..FetchedDocument::default()
+    };
     let record = RobotsRecord {
         fetched_at: context.now,
         rules: Some(robots.to_text()),
@@ -68,7 +71,7 @@ fn read(context: &Context<'_>, answer: &Answer) -> Conclusion {
 }
 
 fn unchanged(context: &Context<'_>, answer: &Answer, cached: &RobotsRecord) -> Conclusion {
-    let robots = Robots::from_text(cached.rules.as_deref().unwrap_or_default());
+    let robots = RobotsRules::from_text(cached.rules.as_deref().unwrap_or_default());
     let validator = if answer.validator.is_empty() { &cached.validator } else { &answer.validator };
     let record =
         RobotsRecord { fetched_at: context.now, rules: cached.rules.clone(), validator: validator.clone() };
@@ -77,7 +80,7 @@ fn unchanged(context: &Context<'_>, answer: &Answer, cached: &RobotsRecord) -> C
 
 /// There is no file, so everything is allowed (RFC 9309 section 2.3.1.3).
 fn absent(context: &Context<'_>, error: Option<ErrorKind>) -> Conclusion {
-    let robots = Robots::allow_all();
+    let robots = RobotsRules::allow_all();
     let record = RobotsRecord {
         fetched_at: context.now,
         rules: Some(robots.to_text()),
@@ -105,7 +108,7 @@ fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conc
             cached.rules.is_some() && context.now.distance(cached.fetched_at) < ROBOTS_STALE_MAX
         });
         if let Some(cached) = stale {
-            let robots = Robots::from_text(cached.rules.as_deref().unwrap_or_default());
+            let robots = RobotsRules::from_text(cached.rules.as_deref().unwrap_or_default());
             return ruled(context, &robots, cached.clone(), Outcome::Failed(cause));
         }
         let record = RobotsRecord { fetched_at: context.now, rules: None, validator: Default::default() };
@@ -115,23 +118,24 @@ fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conc
 }
 
 /// The rules are `robots`, and a seed's lead to its sitemaps.
-fn ruled(context: &Context<'_>, robots: &Robots, record: RobotsRecord, outcome: Outcome) -> Conclusion {
-    let leads = if context.task.depth == REFRESH_DEPTH { Leads::default() } else { leads(context, robots) };
+fn ruled(context: &Context<'_>, robots: &RobotsRules, record: RobotsRecord, outcome: Outcome) -> Conclusion {
+    let links =
+        if context.task.depth == REFRESH_DEPTH { FoundLinks::default() } else { links(context, robots) };
     let mut conclusion = Conclusion { robots: Some(record), ..Conclusion::of(context, outcome) };
-    conclusion.lead_to(leads);
+    conclusion.lead_to(links);
     conclusion
 }
 
-fn leads(context: &Context<'_>, robots: &Robots) -> Leads {
-    let leads = from_robots(context.host, context.task, context.url, robots, context.scope.probe);
-    if is_too_slow(robots.crawl_delay()) { leads.refuse_all(SkipReason::CrawlDelay) } else { leads }
+fn links(context: &Context<'_>, robots: &RobotsRules) -> FoundLinks {
+    let links = from_robots(context.host, context.task, context.url, robots, context.scope.probe);
+    if is_too_slow(robots.crawl_delay()) { links.refuse_all(SkipReason::CrawlDelay) } else { links }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::conclude::fixture::{Asked, NOW, after, cached, days_ago, no_answer, redirect, rules, status};
-    use crate::schedule::Then;
+    use crate::schedule::NextStep;
     use crate::scope::{Probe, Scope};
     use crate::validator::Validator;
 
@@ -139,7 +143,7 @@ mod tests {
 
     fn allows(conclusion: &Conclusion, path: &str) -> bool {
         let text = conclusion.robots.clone().unwrap().rules.unwrap();
-        Robots::from_text(&text).allows(&url::Url::parse(&format!("https://a.example{path}")).unwrap())
+        RobotsRules::from_text(&text).allows(&url::Url::parse(&format!("https://a.example{path}")).unwrap())
     }
 
     #[test]
@@ -152,7 +156,7 @@ mod tests {
         assert!(!allows(&conclusion, "/private") && allows(&conclusion, "/s.xml"));
         let sitemaps =
             [("https://a.example/s.xml", TaskKind::Sitemap), ("https://b.example/t.xml", TaskKind::Sitemap)];
-        assert_eq!(conclusion.leads(), sitemaps);
+        assert_eq!(conclusion.links(), sitemaps);
         assert!(
             conclusion.found.iter().all(|new| new.task.named_by == [asked.host.id()] && new.task.depth == 0)
         );
@@ -164,7 +168,7 @@ mod tests {
             let conclusion = Asked::robots().answered(&status(code));
             assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, None), "{code}");
             assert!(allows(&conclusion, "/any"));
-            assert_eq!(conclusion.leads(), [FIRST_GUESS]);
+            assert_eq!(conclusion.links(), [FIRST_GUESS]);
         }
     }
 
@@ -188,7 +192,7 @@ mod tests {
     fn a_host_that_rests_costs_a_try_without_being_asked() {
         let conclusion = Asked::robots().answered(&Answer::resting(after(100)));
         assert_eq!(conclusion.ended(), &Outcome::Retry(after(100)));
-        assert_eq!(conclusion.rest_until, Some(after(100)));
+        assert_eq!(conclusion.cooldown_until, Some(after(100)));
         let conclusion = Asked::robots().answered(&Answer::resting(after(1_000)));
         assert_eq!(conclusion.park_until, Some(after(1_000)));
     }
@@ -216,7 +220,7 @@ mod tests {
             assert_eq!(conclusion.ended(), &Outcome::Failed(cause));
             let nothing = RobotsRecord { fetched_at: NOW, rules: None, validator: Validator::default() };
             assert_eq!(conclusion.robots, Some(nothing));
-            assert_eq!((conclusion.leads(), conclusion.error), (vec![], Some(cause)));
+            assert_eq!((conclusion.links(), conclusion.error), (vec![], Some(cause)));
         }
     }
 
@@ -233,7 +237,7 @@ mod tests {
         let conclusion = asked.answered(&status(503));
         assert_eq!(conclusion.robots, Some(known));
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::HttpStatus));
-        assert_eq!(conclusion.leads(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
+        assert_eq!(conclusion.links(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
         let asked = Asked { cached: Some(cached("", days_ago(30))), ..asked };
         assert_eq!(asked.answered(&status(503)).robots.unwrap().rules, None);
     }
@@ -244,7 +248,7 @@ mod tests {
         let conclusion = Asked { cached: Some(known.clone()), ..Asked::robots() }.answered(&status(304));
         assert_eq!(conclusion.robots, Some(RobotsRecord { fetched_at: NOW, ..known }));
         assert_eq!(conclusion.ended(), &Outcome::NotModified);
-        assert_eq!(conclusion.leads(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
+        assert_eq!(conclusion.links(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
     }
 
     #[test]
@@ -252,7 +256,7 @@ mod tests {
         let target = "https://www.a.example/robots.txt";
         for hop in 0..5 {
             let conclusion = Asked { hop, ..Asked::robots() }.answered(&redirect(target));
-            assert_eq!(conclusion.next, Then::Follow(target.to_owned(), hop + 1));
+            assert_eq!(conclusion.next, NextStep::Follow(target.to_owned(), hop + 1));
             assert_eq!((conclusion.outcome, conclusion.robots), (None, None));
         }
         let conclusion = Asked { hop: 5, ..Asked::robots() }.answered(&redirect(target));
@@ -274,16 +278,16 @@ mod tests {
         let url = "https://www.a.example/robots.txt".to_owned();
         let asked = Asked { hop: 1, url, ..Asked::robots() };
         let conclusion = asked.answered(&rules("Sitemap: s.xml"));
-        assert_eq!(conclusion.leads(), [("https://www.a.example/s.xml", TaskKind::Sitemap)]);
+        assert_eq!(conclusion.links(), [("https://www.a.example/s.xml", TaskKind::Sitemap)]);
         assert_eq!(conclusion.found[0].task.named_by, [asked.host.id()]);
-        assert_eq!(asked.answered(&rules("")).leads(), [FIRST_GUESS]);
+        assert_eq!(asked.answered(&rules("")).links(), [FIRST_GUESS]);
     }
 
     #[test]
     fn a_crawl_delay_over_a_minute_leads_to_nothing_and_says_so() {
         let sitemaps = "Sitemap: /s.xml\nSitemap: /t.xml\nSitemap: ftp://a.example/";
         let slow = Asked::robots().answered(&rules(&format!("User-agent: *\nCrawl-delay: 61\n{sitemaps}")));
-        assert_eq!(slow.leads(), []);
+        assert_eq!(slow.links(), []);
         let refused = slow.outcome.unwrap().refused;
         assert_eq!(refused, [(SkipReason::BadUrl, 1), (SkipReason::CrawlDelay, 2)].into());
         assert!(slow.robots.unwrap().rules.is_some());
@@ -291,7 +295,7 @@ mod tests {
         assert_eq!(guess.outcome.unwrap().refused, [(SkipReason::CrawlDelay, 1)].into());
         let bearable =
             Asked::robots().answered(&rules(&format!("User-agent: *\nCrawl-delay: 60\n{sitemaps}")));
-        assert_eq!(bearable.leads().len(), 2);
+        assert_eq!(bearable.links().len(), 2);
     }
 
     #[test]
@@ -300,7 +304,7 @@ mod tests {
         let conclusion_of = |asked: &Asked| asked.known();
         let conclusion = conclusion_of(&Asked { cached: Some(known.clone()), ..Asked::robots() }).unwrap();
         assert_eq!(conclusion.ended(), &Outcome::NotModified);
-        assert_eq!(conclusion.leads(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
+        assert_eq!(conclusion.links(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
         let old = Asked { cached: Some(cached("", days_ago(1))), ..Asked::robots() };
         let unreachable = RobotsRecord { rules: None, ..known.clone() };
         let mut refresh = Asked { cached: Some(known.clone()), ..Asked::robots() };
@@ -321,7 +325,7 @@ mod tests {
         asked.task.depth = REFRESH_DEPTH;
         for answer in [rules("Sitemap: /s.xml"), status(404), rules("User-agent: *\nCrawl-delay: 99")] {
             let conclusion = asked.answered(&answer);
-            assert_eq!(conclusion.leads(), []);
+            assert_eq!(conclusion.links(), []);
             assert!(conclusion.robots.is_some() && conclusion.outcome.unwrap().refused.is_empty());
         }
     }
@@ -338,7 +342,7 @@ mod tests {
             let asked = Asked { scope: Scope { probe, ..Scope::default() }, ..Asked::robots() };
             let conclusion = asked.answered(&rules(file));
             let made =
-                conclusion.leads().iter().filter(|(_, kind)| matches!(kind, TaskKind::Probe(_))).count();
+                conclusion.links().iter().filter(|(_, kind)| matches!(kind, TaskKind::Probe(_))).count();
             assert_eq!(made, guesses, "{probe}: {file}");
         }
     }

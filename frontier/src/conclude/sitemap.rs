@@ -4,8 +4,8 @@ use crate::answer::Answer;
 use crate::bounds::REDIRECTS_MAX;
 use crate::discovery::{from_redirect, named_sitemaps, next_guess, not_kept};
 use crate::host::Host;
-use crate::outcome::{ErrorKind, Fetched, Outcome};
-use crate::robots::Robots;
+use crate::outcome::{ErrorKind, FetchedDocument, Outcome};
+use crate::robots::RobotsRules;
 use crate::task::{TaskId, TaskKind};
 
 use super::fault::{Fault, Sequel};
@@ -73,7 +73,7 @@ fn is_absence(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> bool 
 
 /// Nothing is at a guessed path: the next guess. Paths that robots.txt names are no guesses.
 fn absent(context: &Context<'_>) -> Conclusion {
-    let rules = context.cached_rules.and_then(|cached| cached.rules.as_deref()).map(Robots::from_text);
+    let rules = context.cached_rules.and_then(|cached| cached.rules.as_deref()).map(RobotsRules::from_text);
     let robots_url = context.host.url("/robots.txt");
     let named = rules.map(|robots| named_sitemaps(&robots, &robots_url).0).unwrap_or_default();
     let mut conclusion = Conclusion::of(context, Outcome::Absent);
@@ -85,7 +85,7 @@ fn absent(context: &Context<'_>) -> Conclusion {
 fn fetched(context: &Context<'_>, answer: &Answer, rows: Rows) -> Conclusion {
     let document = answer.document.clone().unwrap_or_default();
     let is_index = document.is_index;
-    let outcome = Outcome::Fetched(Fetched {
+    let outcome = Outcome::Fetched(FetchedDocument {
         document: document.kind,
         entries: document.entries,
         dropped: document.dropped,
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::conclude::fixture::{Asked, after, cached, days_ago, index, no_answer, part, status, urlset};
     use crate::outcome::SkipReason;
-    use crate::schedule::Then;
+    use crate::schedule::NextStep;
 
     fn entries(conclusion: &Conclusion) -> (u64, Option<ErrorKind>) {
         match conclusion.ended() {
@@ -145,7 +145,7 @@ mod tests {
             answer.validator.etag = Some("\"7\"".to_owned());
             let conclusion = Asked::sitemap().answered(&answer);
             assert_eq!((entries(&conclusion), conclusion.rows), ((7, None), Rows::Commit));
-            assert_eq!((&conclusion.next, conclusion.error), (&Then::Done, None));
+            assert_eq!((&conclusion.next, conclusion.error), (&NextStep::Done, None));
             assert!(matches!(conclusion.ended(), Outcome::Fetched(d) if d.validator == answer.validator));
         }
     }
@@ -256,18 +256,18 @@ mod tests {
         for answer in [status(404), status(410), status(204), status(200), soft_404] {
             let conclusion = Asked::probe(0, "/sitemap.xml").answered(&answer);
             assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, None), "{answer:?}");
-            assert_eq!(conclusion.leads(), [("https://a.example/sitemap_index.xml", TaskKind::Probe(1))]);
+            assert_eq!(conclusion.links(), [("https://a.example/sitemap_index.xml", TaskKind::Probe(1))]);
         }
     }
 
     #[test]
     fn a_hit_or_a_failure_ends_the_guessing() {
         let asked = Asked { attempt: 3, ..Asked::probe(0, "/sitemap.xml") };
-        assert_eq!(asked.answered(&urlset(1)).leads(), []);
+        assert_eq!(asked.answered(&urlset(1)).links(), []);
         for answer in [status(401), status(403), status(500), no_answer(ErrorKind::Timeout)] {
             let conclusion = asked.answered(&answer);
             assert!(matches!(conclusion.ended(), Outcome::Failed(_)));
-            assert_eq!(conclusion.leads(), []);
+            assert_eq!(conclusion.links(), []);
         }
     }
 
@@ -276,11 +276,11 @@ mod tests {
         let known = cached("Sitemap: /sitemap_index.xml\nSitemap: /sitemap-index.xml", days_ago(0));
         let asked = Asked { cached: Some(known), ..Asked::probe(0, "/sitemap.xml") };
         let next = asked.answered(&status(404));
-        assert_eq!(next.leads(), [("https://a.example/wp-sitemap.xml", TaskKind::Probe(3))]);
+        assert_eq!(next.links(), [("https://a.example/wp-sitemap.xml", TaskKind::Probe(3))]);
         for last in [TaskKind::Probe(7), crate::discovery::LAST_GUESS] {
             let mut asked = Asked::probe(7, "/sitemap/sitemap.xml");
             asked.task.kind = last;
-            assert_eq!(asked.answered(&status(404)).leads(), []);
+            assert_eq!(asked.answered(&status(404)).links(), []);
         }
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::product_token::{product_token, token_of_line};
 use super::record::Record;
-use super::rule::{Rule, Verdict};
-use super::{Robots, crawl_delay};
+use super::rule::{RobotsRule, RuleKind};
+use super::{RobotsRules, crawl_delay};
 
 /// Takes the records of a file one by one and keeps what is meant for one product token.
 pub(super) struct GroupReader<'a> {
@@ -29,7 +29,7 @@ pub(super) struct GroupReader<'a> {
 #[derive(Default)]
 struct Group {
     is_named: bool,
-    rules: Vec<Rule>,
+    rules: Vec<RobotsRule>,
     crawl_delay: Option<Duration>,
 }
 
@@ -59,8 +59,8 @@ impl<'a> GroupReader<'a> {
     pub(super) fn take(&mut self, record: Record<'_>) {
         match record {
             Record::UserAgent(value) => self.take_user_agent(value),
-            Record::Allow(value) => self.take_rule(Verdict::Allow, value),
-            Record::Disallow(value) => self.take_rule(Verdict::Disallow, value),
+            Record::Allow(value) => self.take_rule(RuleKind::Allow, value),
+            Record::Disallow(value) => self.take_rule(RuleKind::Disallow, value),
             Record::CrawlDelay(value) => self.take_crawl_delay(value),
             Record::Sitemap(value) => self.take_sitemap(value),
         }
@@ -77,10 +77,10 @@ impl<'a> GroupReader<'a> {
         self.delay_for.join(is_us, is_everyone);
     }
 
-    fn take_rule(&mut self, verdict: Verdict, value: &[u8]) {
+    fn take_rule(&mut self, verdict: RuleKind, value: &[u8]) {
         self.rules_for.is_closed = true;
         self.delay_for.is_closed = true;
-        let Some(rule) = Rule::read(verdict, value) else {
+        let Some(rule) = RobotsRule::read(verdict, value) else {
             return;
         };
         if self.rules_for.us {
@@ -116,9 +116,9 @@ impl<'a> GroupReader<'a> {
 
     /// Our own groups if there is one, else those of everyone. A delay written above all groups, where rules count for
     /// nothing, is for whoever has none of its own.
-    pub(super) fn finish(self) -> Robots {
+    pub(super) fn finish(self) -> RobotsRules {
         let group = if self.ours.is_named { self.ours } else { self.everyones };
-        Robots::new(group.rules, self.sitemaps, group.crawl_delay.or(self.delay_before_groups))
+        RobotsRules::new(group.rules, self.sitemaps, group.crawl_delay.or(self.delay_before_groups))
     }
 }
 

@@ -4,7 +4,7 @@ use super::percent;
 
 /// Whether the URLs a rule matches may be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Verdict {
+pub(super) enum RuleKind {
     /// From an Allow line. First in the order, since Allow wins a tie.
     Allow,
     /// From a Disallow line.
@@ -13,21 +13,21 @@ pub(super) enum Verdict {
 
 /// A path pattern in its one spelling, and the verdict for what it matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rule {
-    pub(super) verdict: Verdict,
+pub(super) struct RobotsRule {
+    pub(super) verdict: RuleKind,
     pub(super) pattern: String,
 }
 
-impl Rule {
+impl RobotsRule {
     /// The rule that a line's value spells out; none where the value is empty or could match no path at all, since
     /// every path begins with `/`.
-    pub(super) fn read(verdict: Verdict, value: &[u8]) -> Option<Rule> {
-        matches!(value, [b'/' | b'*', ..]).then(|| Rule { verdict, pattern: percent::pattern(value) })
+    pub(super) fn read(verdict: RuleKind, value: &[u8]) -> Option<RobotsRule> {
+        matches!(value, [b'/' | b'*', ..]).then(|| RobotsRule { verdict, pattern: percent::pattern(value) })
     }
 
     /// Disallows everything.
-    pub(super) fn disallow_all() -> Rule {
-        Rule { verdict: Verdict::Disallow, pattern: "/".to_owned() }
+    pub(super) fn disallow_all() -> RobotsRule {
+        RobotsRule { verdict: RuleKind::Disallow, pattern: "/".to_owned() }
     }
 
     /// Whether the pattern must match up to the end of the target.
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, target: &str) -> bool {
-        Rule::read(Verdict::Disallow, pattern.as_bytes()).unwrap().matches(target)
+        RobotsRule::read(RuleKind::Disallow, pattern.as_bytes()).unwrap().matches(target)
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn what_can_match_nothing_is_no_rule() {
         for value in ["", "fish", "$", "http://a.example/", "%2Ffish"] {
-            assert_eq!(Rule::read(Verdict::Disallow, value.as_bytes()), None, "{value:?}");
+            assert_eq!(RobotsRule::read(RuleKind::Disallow, value.as_bytes()), None, "{value:?}");
         }
     }
 }

@@ -4,23 +4,23 @@ use std::cmp::Reverse;
 
 use texting_robots::Robot;
 
-use super::rule::{Rule, Verdict};
+use super::rule::{RobotsRule, RuleKind};
 
-/// Most rules with a `$` that texting_robots is given; a file with more is matched by [`Rule::matches`].
+/// Most rules with a `$` that texting_robots is given; a file with more is matched by [`RobotsRulesRule::matches`].
 ///
 /// texting_robots compiles a regular expression for each of them: measured, up to 0.2 ms and 110 KiB apiece, so that a
 /// made file of 15,000 took 1.2 s, 150 MB and 0.06 s a URL. Stars without `$` cost it no more than they cost us.
 const ANCHORED_RULES_MAX: usize = 32;
 
-/// Most octets of patterns that texting_robots is given; a file with more is matched by [`Rule::matches`], too.
+/// Most octets of patterns that texting_robots is given; a file with more is matched by [`RobotsRulesRule::matches`], too.
 ///
 /// Few files have a tenth of it. Measured, it would make 4 MB of a file of 500 KB, for each host that is being asked.
 const PATTERN_BYTES_MAX: usize = 64 << 10;
 
 /// The rules of a host, the most specific first.
 #[derive(Debug)]
-pub(super) struct RuleSet {
-    rules: Vec<Rule>,
+pub(super) struct RobotsRuleSet {
+    rules: Vec<RobotsRule>,
     matcher: Matcher,
 }
 
@@ -29,24 +29,24 @@ pub(super) struct RuleSet {
 enum Matcher {
     /// texting_robots, which holds a normalised file of the same rules.
     TextingRobots(Robot),
-    /// [`Rule::matches`], in linear time.
+    /// [`RobotsRulesRule::matches`], in linear time.
     Linear,
 }
 
-impl RuleSet {
+impl RobotsRuleSet {
     /// Sorts the rules by length in octets, Allow before Disallow, and drops repeats.
-    pub(super) fn new(mut rules: Vec<Rule>) -> RuleSet {
+    pub(super) fn new(mut rules: Vec<RobotsRule>) -> RobotsRuleSet {
         rules.sort_by(|a, b| Self::precedence(a).cmp(&Self::precedence(b)));
         rules.dedup();
         let matcher = Matcher::for_rules(&rules);
-        RuleSet { rules, matcher }
+        RobotsRuleSet { rules, matcher }
     }
 
-    fn precedence(rule: &Rule) -> (Reverse<usize>, Verdict, &str) {
+    fn precedence(rule: &RobotsRule) -> (Reverse<usize>, RuleKind, &str) {
         (Reverse(rule.pattern.len()), rule.verdict, &rule.pattern)
     }
 
-    pub(super) fn rules(&self) -> &[Rule] {
+    pub(super) fn rules(&self) -> &[RobotsRule] {
         &self.rules
     }
 
@@ -56,14 +56,14 @@ impl RuleSet {
             Matcher::TextingRobots(robot) => robot.allowed(target),
             Matcher::Linear => {
                 let first = self.rules.iter().find(|rule| rule.matches(target));
-                first.is_none_or(|rule| rule.verdict == Verdict::Allow)
+                first.is_none_or(|rule| rule.verdict == RuleKind::Allow)
             }
         }
     }
 }
 
 impl Matcher {
-    fn for_rules(rules: &[Rule]) -> Matcher {
+    fn for_rules(rules: &[RobotsRule]) -> Matcher {
         let anchored = rules.iter().filter(|rule| rule.is_anchored()).count();
         let pattern_bytes: usize = rules.iter().map(|rule| rule.pattern.len()).sum();
         if anchored > ANCHORED_RULES_MAX || pattern_bytes > PATTERN_BYTES_MAX {
@@ -75,12 +75,12 @@ impl Matcher {
 }
 
 /// The rules as a robots.txt with one group, which leaves texting_robots nothing to interpret.
-fn normalised_file(rules: &[Rule]) -> String {
+fn normalised_file(rules: &[RobotsRule]) -> String {
     let mut file = "User-Agent: *\n".to_owned();
     for rule in rules {
         file.push_str(match rule.verdict {
-            Verdict::Allow => "Allow: ",
-            Verdict::Disallow => "Disallow: ",
+            RuleKind::Allow => "Allow: ",
+            RuleKind::Disallow => "Disallow: ",
         });
         file.push_str(&rule.pattern);
         file.push('\n');
@@ -94,21 +94,21 @@ mod tests {
 
     use super::*;
 
-    fn rule(verdict: Verdict, pattern: &str) -> Rule {
-        Rule::read(verdict, pattern.as_bytes()).unwrap()
+    fn rule(verdict: RuleKind, pattern: &str) -> RobotsRule {
+        RobotsRule::read(verdict, pattern.as_bytes()).unwrap()
     }
 
-    fn linear(rules: &RuleSet) -> RuleSet {
-        RuleSet { rules: rules.rules.clone(), matcher: Matcher::Linear }
+    fn linear(rules: &RobotsRuleSet) -> RobotsRuleSet {
+        RobotsRuleSet { rules: rules.rules.clone(), matcher: Matcher::Linear }
     }
 
     #[test]
     fn the_longest_match_decides_and_allow_wins_a_tie() {
-        let rules = RuleSet::new(vec![
-            rule(Verdict::Disallow, "/"),
-            rule(Verdict::Allow, "/page"),
-            rule(Verdict::Disallow, "/*.htm"),
-            rule(Verdict::Disallow, "/page"),
+        let rules = RobotsRuleSet::new(vec![
+            rule(RuleKind::Disallow, "/"),
+            rule(RuleKind::Allow, "/page"),
+            rule(RuleKind::Disallow, "/*.htm"),
+            rule(RuleKind::Disallow, "/page"),
         ]);
         for rules in [&linear(&rules), &rules] {
             assert!(rules.allow("/page"));
@@ -119,14 +119,15 @@ mod tests {
 
     #[test]
     fn repeated_rules_are_kept_once() {
-        let rules = RuleSet::new(vec![rule(Verdict::Allow, "/a"), rule(Verdict::Allow, "/%61")]);
+        let rules = RobotsRuleSet::new(vec![rule(RuleKind::Allow, "/a"), rule(RuleKind::Allow, "/%61")]);
         assert_eq!(rules.rules().len(), 1);
     }
 
     #[test]
     fn rules_beyond_the_budget_are_matched_without_texting_robots() {
-        let rules =
-            |count| RuleSet::new((0..count).map(|i| rule(Verdict::Disallow, &format!("/{i}$"))).collect());
+        let rules = |count| {
+            RobotsRuleSet::new((0..count).map(|i| rule(RuleKind::Disallow, &format!("/{i}$"))).collect())
+        };
         assert!(matches!(rules(ANCHORED_RULES_MAX).matcher, Matcher::TextingRobots(_)));
         let beyond = rules(ANCHORED_RULES_MAX + 1);
         assert!(matches!(beyond.matcher, Matcher::Linear));
@@ -137,9 +138,9 @@ mod tests {
     #[test]
     fn long_rules_are_matched_without_texting_robots() {
         let rules = |bytes| {
-            RuleSet::new(vec![
-                rule(Verdict::Disallow, &"/a".repeat(bytes / 2)),
-                rule(Verdict::Disallow, "/b"),
+            RobotsRuleSet::new(vec![
+                rule(RuleKind::Disallow, &"/a".repeat(bytes / 2)),
+                rule(RuleKind::Disallow, "/b"),
             ])
         };
         assert!(matches!(rules(PATTERN_BYTES_MAX - 2).matcher, Matcher::TextingRobots(_)));
@@ -151,15 +152,15 @@ mod tests {
 
     #[test]
     fn a_rule_that_texting_robots_refuses_still_holds() {
-        let rules = RuleSet::new(vec![rule(Verdict::Disallow, &format!("/{}$", "*a".repeat(60)))]);
+        let rules = RobotsRuleSet::new(vec![rule(RuleKind::Disallow, &format!("/{}$", "*a".repeat(60)))]);
         assert!(matches!(rules.matcher, Matcher::Linear));
         assert!(!rules.allow(&format!("/{}", "a".repeat(60))));
         assert!(rules.allow(&format!("/{}", "a".repeat(59))));
     }
 
-    fn any_rule() -> impl Strategy<Value = Rule> {
+    fn any_rule() -> impl Strategy<Value = RobotsRule> {
         let pattern = "[/*]([ab/?*]|%2A|%24|%C3%A9|\\.){0,8}\\$?";
-        let verdict = prop_oneof![Just(Verdict::Allow), Just(Verdict::Disallow)];
+        let verdict = prop_oneof![Just(RuleKind::Allow), Just(RuleKind::Disallow)];
         (verdict, pattern).prop_map(|(verdict, pattern)| rule(verdict, &pattern))
     }
 
@@ -169,7 +170,7 @@ mod tests {
             rules in prop::collection::vec(any_rule(), 0..12),
             targets in prop::collection::vec("/([ab/?]|%2A|%24|%C3%A9|\\.){0,10}", 1..12),
         ) {
-            let rules = RuleSet::new(rules);
+            let rules = RobotsRuleSet::new(rules);
             prop_assert!(matches!(rules.matcher, Matcher::TextingRobots(_)));
             let linear = linear(&rules);
             for target in &targets {

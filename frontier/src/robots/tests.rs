@@ -4,17 +4,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn robots(text: &str) -> Robots {
-    Robots::parse(text.as_bytes(), "sitemap-crawler")
+fn robots(text: &str) -> RobotsRules {
+    RobotsRules::parse(text.as_bytes(), "sitemap-crawler")
 }
 
-fn allows(robots: &Robots, path: &str) -> bool {
+fn allows(robots: &RobotsRules, path: &str) -> bool {
     robots.allows(&Url::parse(&format!("https://a.example{path}")).unwrap())
 }
 
 #[test]
 fn robots_txt_itself_is_always_allowed() {
-    for robots in [robots("User-agent: *\nDisallow: /"), Robots::disallow_all()] {
+    for robots in [robots("User-agent: *\nDisallow: /"), RobotsRules::disallow_all()] {
         assert!(allows(&robots, "/robots.txt"));
         assert!(!allows(&robots, "/robots.txt.gz"));
         assert!(!allows(&robots, "/"));
@@ -31,8 +31,8 @@ fn a_file_without_rules_allows_everything() {
     ] {
         assert!(allows(&robots(text), "/a"), "{text:?}");
     }
-    assert!(allows(&Robots::parse(&[0x89, b'P', b'N', b'G', 0, 0xff, b'\r', b'\n'], "a"), "/"));
-    assert!(allows(&Robots::allow_all(), "/"));
+    assert!(allows(&RobotsRules::parse(&[0x89, b'P', b'N', b'G', 0, 0xff, b'\r', b'\n'], "a"), "/"));
+    assert!(allows(&RobotsRules::allow_all(), "/"));
 }
 
 #[test]
@@ -67,22 +67,25 @@ fn a_group_of_ours_without_rules_allows_everything() {
 fn a_longer_or_shorter_name_is_not_ours() {
     let robots = robots("User-agent: sitemap-crawler-news\nUser-agent: sitemap\nUser-agent:\nDisallow: /\n");
     assert!(allows(&robots, "/a"));
-    assert!(allows(&Robots::parse(b"User-agent: bot1\nDisallow: /", "bot2"), "/a"));
-    assert!(!allows(&Robots::parse(b"User-agent: bot2\nDisallow: /", "bot2"), "/a"));
-    assert!(allows(&Robots::parse(b"User-agent:\nDisallow: /", ""), "/a"), "an empty name addresses nobody");
+    assert!(allows(&RobotsRules::parse(b"User-agent: bot1\nDisallow: /", "bot2"), "/a"));
+    assert!(!allows(&RobotsRules::parse(b"User-agent: bot2\nDisallow: /", "bot2"), "/a"));
+    assert!(
+        allows(&RobotsRules::parse(b"User-agent:\nDisallow: /", ""), "/a"),
+        "an empty name addresses nobody"
+    );
 }
 
 #[test]
 fn only_the_first_word_of_a_user_agent_line_is_a_name() {
     let text = b"User-agent: one, two\nDisallow: /";
-    assert!(!allows(&Robots::parse(text, "one"), "/"));
-    assert!(allows(&Robots::parse(text, "two"), "/"));
+    assert!(!allows(&RobotsRules::parse(text, "one"), "/"));
+    assert!(allows(&RobotsRules::parse(text, "two"), "/"));
 }
 
 #[test]
 fn a_whole_user_agent_value_is_cut_to_its_token() {
     let robots =
-        Robots::parse(b"User-agent: examplebot\nDisallow: /", "ExampleBot/1.2 (+https://a.example/bot)");
+        RobotsRules::parse(b"User-agent: examplebot\nDisallow: /", "ExampleBot/1.2 (+https://a.example/bot)");
     assert!(!allows(&robots, "/"));
 }
 
@@ -158,16 +161,16 @@ fn sitemap_lines_hold_for_everyone_in_their_order_and_once() {
 
 #[test]
 fn a_sitemap_line_in_another_charset_keeps_its_octets() {
-    assert_eq!(Robots::parse(b"Sitemap: /caf\xe9.xml", "a").sitemaps(), ["/caf%E9.xml"]);
-    assert_eq!(Robots::parse("Sitemap: /café.xml".as_bytes(), "a").sitemaps(), ["/café.xml"]);
-    assert_eq!(Robots::parse(b"\xff\xfeS\0i\0t\0e\0m\0a\0p\0:\0/\0s\0", "a").sitemaps(), ["/s"]);
+    assert_eq!(RobotsRules::parse(b"Sitemap: /caf\xe9.xml", "a").sitemaps(), ["/caf%E9.xml"]);
+    assert_eq!(RobotsRules::parse("Sitemap: /café.xml".as_bytes(), "a").sitemaps(), ["/café.xml"]);
+    assert_eq!(RobotsRules::parse(b"\xff\xfeS\0i\0t\0e\0m\0a\0p\0:\0/\0s\0", "a").sitemaps(), ["/s"]);
 }
 
 #[test]
 fn a_crawl_delay_is_for_the_names_right_above_it() {
     let text = "User-agent: a\nCrawl-delay: 1\nUser-agent: b\nUser-agent: c\nDisallow: /x\nCrawl-delay: 2.5\n\
                 User-agent: d\nCrawl-delay: -1\nUser-agent: e\nCrawl-delay: 8\nUser-agent: *\nDisallow: /y\n";
-    let delay = |name| Robots::parse(text.as_bytes(), name).crawl_delay();
+    let delay = |name| RobotsRules::parse(text.as_bytes(), name).crawl_delay();
     assert_eq!(delay("a"), Some(Duration::from_secs(1)));
     assert_eq!(delay("b"), Some(Duration::from_millis(2500)));
     assert_eq!(delay("c"), Some(Duration::from_millis(2500)));
@@ -187,16 +190,16 @@ fn of_several_crawl_delays_the_longest_holds() {
 fn a_crawl_delay_above_all_groups_is_for_those_without_one() {
     let text = "Crawl-delay: 4\nUser-agent: *\nDisallow: /x\nUser-agent: sitemap-crawler\nCrawl-delay: 1\n";
     assert_eq!(robots(text).crawl_delay(), Some(Duration::from_secs(1)));
-    assert_eq!(Robots::parse(text.as_bytes(), "b").crawl_delay(), Some(Duration::from_secs(4)));
+    assert_eq!(RobotsRules::parse(text.as_bytes(), "b").crawl_delay(), Some(Duration::from_secs(4)));
 }
 
 #[test]
 fn exactly_so_many_octets_are_read() {
     let rule = "Disallow: /last";
     let head = "User-agent: *\n".len() + "#\n".len() + rule.len();
-    let padding = "x".repeat(Robots::BYTES_MAX - head);
+    let padding = "x".repeat(RobotsRules::BYTES_MAX - head);
     let text = format!("User-agent: *\n#{padding}\n{rule}");
-    assert_eq!(text.len(), Robots::BYTES_MAX);
+    assert_eq!(text.len(), RobotsRules::BYTES_MAX);
     assert!(!allows(&robots(&text), "/last"));
     assert!(!allows(&robots(&format!("{text}\nAllow: /last")), "/last"));
     assert!(allows(&robots(&format!("{text}-but-not-this")), "/last"), "a line that is cut is no rule");
@@ -220,13 +223,13 @@ fn the_small_form_is_a_line_for_each_thing_kept() {
         text,
         "product-token: sitemap-crawler\ndisallow: /b%C3%BC\nallow: /a*$\ncrawl-delay: 1.500000000\nsitemap: /s.xml\n"
     );
-    assert_eq!(Robots::from_text(&text).to_text(), text);
+    assert_eq!(RobotsRules::from_text(&text).to_text(), text);
 }
 
 #[test]
 fn hosts_without_robots_txt_go_through_the_queue_too() {
-    assert!(allows(&Robots::from_text(&Robots::allow_all().to_text()), "/a"));
-    assert!(!allows(&Robots::from_text(&Robots::disallow_all().to_text()), "/a"));
+    assert!(allows(&RobotsRules::from_text(&RobotsRules::allow_all().to_text()), "/a"));
+    assert!(!allows(&RobotsRules::from_text(&RobotsRules::disallow_all().to_text()), "/a"));
 }
 
 /// Lines that are often what they seem.
@@ -240,9 +243,9 @@ fn any_line() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn any_octets_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let robots = Robots::parse(&bytes, "us");
+        let robots = RobotsRules::parse(&bytes, "us");
         prop_assert!(allows(&robots, "/robots.txt"));
-        Robots::from_text(&String::from_utf8_lossy(&bytes)).to_text();
+        RobotsRules::from_text(&String::from_utf8_lossy(&bytes)).to_text();
     }
 
     #[test]
@@ -250,8 +253,8 @@ proptest! {
         lines in prop::collection::vec(any_line(), 0..20),
         paths in prop::collection::vec("/([a-c/*$?%é]|%2A|%41|%%341){0,8}", 1..10),
     ) {
-        let robots = Robots::parse(lines.concat().as_bytes(), "us");
-        let queued = Robots::from_text(&robots.to_text());
+        let robots = RobotsRules::parse(lines.concat().as_bytes(), "us");
+        let queued = RobotsRules::from_text(&robots.to_text());
         prop_assert_eq!(queued.to_text(), robots.to_text());
         prop_assert_eq!(queued.sitemaps(), robots.sitemaps());
         prop_assert_eq!(queued.crawl_delay(), robots.crawl_delay());

@@ -3,12 +3,12 @@
 //! First `product-token: TOKEN`, unless the rules are anyone's. Then a line each: `allow: PATTERN`, `disallow: PATTERN`, `crawl-delay: SECONDS`, `sitemap: URL`, patterns in the one
 //! spelling of `percent`.
 
-use super::rule::{Rule, Verdict};
-use super::{Robots, crawl_delay};
+use super::rule::{RobotsRule, RuleKind};
+use super::{RobotsRules, crawl_delay};
 
 const PRODUCT_TOKEN: &str = "product-token";
 
-pub(super) fn write(robots: &Robots) -> String {
+pub(super) fn write(robots: &RobotsRules) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: &str| {
         text.extend([key, ": ", value, "\n"]);
@@ -18,8 +18,8 @@ pub(super) fn write(robots: &Robots) -> String {
     }
     for rule in robots.rules.rules() {
         let key = match rule.verdict {
-            Verdict::Allow => "allow",
-            Verdict::Disallow => "disallow",
+            RuleKind::Allow => "allow",
+            RuleKind::Disallow => "disallow",
         };
         line(key, &rule.pattern);
     }
@@ -40,19 +40,19 @@ pub(super) fn product_token(text: &str) -> Option<&str> {
     (key == PRODUCT_TOKEN).then_some(value)
 }
 
-pub(super) fn read(text: &str) -> Robots {
+pub(super) fn read(text: &str) -> RobotsRules {
     let mut rules = Vec::new();
     let mut sitemaps = Vec::new();
     let mut delay = None;
     for (key, value) in text.split('\n').filter_map(|line| line.split_once(": ")) {
         match key {
-            "allow" => rules.push(Rule { verdict: Verdict::Allow, pattern: value.to_owned() }),
-            "disallow" => rules.push(Rule { verdict: Verdict::Disallow, pattern: value.to_owned() }),
+            "allow" => rules.push(RobotsRule { verdict: RuleKind::Allow, pattern: value.to_owned() }),
+            "disallow" => rules.push(RobotsRule { verdict: RuleKind::Disallow, pattern: value.to_owned() }),
             "crawl-delay" => delay = crawl_delay::parse(value.as_bytes()),
             "sitemap" => sitemaps.push(value.to_owned()),
             _ => {}
         }
     }
     let product_token = product_token(text).unwrap_or_default().to_owned();
-    Robots { product_token, ..Robots::new(rules, sitemaps, delay) }
+    RobotsRules { product_token, ..RobotsRules::new(rules, sitemaps, delay) }
 }

@@ -1,7 +1,7 @@
 //! The schedule under a clock of the test's own.
 
 use super::*;
-use crate::robots::Robots;
+use crate::robots::RobotsRules;
 use crate::task::{REFRESH_DEPTH, TaskKind};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,14 +37,14 @@ fn task(name: &str, path: &str) -> Task {
 }
 
 fn load(schedule: &mut Schedule, name: &str, paths: &[&str], now: Timestamp) {
-    assert!(schedule.hungry(10).iter().any(|(id, _)| *id == host(name).id()), "{name} wants tasks");
+    assert!(schedule.wanting_tasks(10).iter().any(|(id, _)| *id == host(name).id()), "{name} wants tasks");
     let tasks = paths.iter().map(|path| task(name, path)).collect();
     schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, now);
 }
 
 /// A schedule with one host whose rules are known and which has these tasks.
-fn with_host(text: &str, lanes: usize, paths: &[&str]) -> Schedule {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: lanes }, at(0));
+fn with_host(text: &str, slots: usize, paths: &[&str]) -> Schedule {
+    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: slots }, at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", paths, at(0));
     schedule.rules(host("a").id(), known(text, at(0)), at(0));
@@ -72,7 +72,7 @@ fn a_request_leaves_one_delay_after_the_start_before_it() {
     let first = started(schedule.next(at(5)));
     assert_eq!((path(&first), first.attempt, first.begun_at, first.permitted_at), ("/1", 1, at(0), at(0)));
     assert_waits(&schedule.next(at(5)), None);
-    schedule.settle(&first, Then::Done, at_ms(5_300));
+    schedule.settle(&first, NextStep::Done, at_ms(5_300));
     assert_waits(&schedule.next(at_ms(5_300)), Some(at(6)));
     let second = started(schedule.next(at(7)));
     assert_eq!((path(&second), second.begun_at, second.permitted_at), ("/2", at_ms(5_300), at(6)));
@@ -83,7 +83,7 @@ fn the_pace_counts_from_the_real_start() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
     schedule.started(&first, at_ms(400));
-    schedule.settle(&first, Then::Done, at_ms(500));
+    schedule.settle(&first, NextStep::Done, at_ms(500));
     assert_waits(&schedule.next(at_ms(500)), Some(at_ms(1_400)));
 }
 
@@ -93,10 +93,10 @@ fn lanes_bound_what_is_in_flight_and_do_not_hurry_the_pace() {
     let first = started(schedule.next(at(0)));
     assert_waits(&schedule.next(at(0)), Some(at(1)));
     let second = started(schedule.next(at(1)));
-    assert_ne!(first.lane, second.lane);
+    assert_ne!(first.slot, second.slot);
     assert_waits(&schedule.next(at(9)), None);
-    schedule.settle(&first, Then::Done, at(9));
-    assert_eq!(started(schedule.next(at(9))).lane, first.lane);
+    schedule.settle(&first, NextStep::Done, at(9));
+    assert_eq!(started(schedule.next(at(9))).slot, first.slot);
 }
 
 #[test]
@@ -107,11 +107,11 @@ fn a_host_without_rules_is_asked_for_them_first_though_no_queue_says_so() {
     let robots = started(schedule.next(at(0)));
     assert_eq!((path(&robots), robots.task.depth), ("/robots.txt", REFRESH_DEPTH));
     assert_waits(&schedule.next(at(5)), None);
-    schedule.settle(&robots, Then::Retry(at(10)), at(5));
+    schedule.settle(&robots, NextStep::Retry(at(10)), at(5));
     let again = started(schedule.next(at(10)));
     assert_eq!((path(&again), again.attempt), ("/robots.txt", 2));
     schedule.rules(host("a").id(), known("User-agent: *\nCrawl-delay: 7", at(11)), at(11));
-    schedule.settle(&again, Then::Done, at(11));
+    schedule.settle(&again, NextStep::Done, at(11));
     assert_waits(&schedule.next(at(11)), Some(at(17)));
     assert_eq!(path(&started(schedule.next(at(17)))), "/1");
 }
@@ -131,7 +131,7 @@ fn rules_are_asked_for_again_after_a_day_and_an_old_copy_may_serve() {
     let robots = started(schedule.next(at(day)));
     assert_eq!(path(&robots), "/robots.txt");
     schedule.rules(host("a").id(), known("", at(0)), at(day));
-    schedule.settle(&robots, Then::Done, at(day));
+    schedule.settle(&robots, NextStep::Done, at(day));
     assert_eq!(path(&started(schedule.next(at(day + 1)))), "/1");
 }
 
@@ -139,11 +139,11 @@ fn rules_are_asked_for_again_after_a_day_and_an_old_copy_may_serve() {
 fn what_the_rules_forbid_is_skipped_without_pace() {
     let mut schedule = with_host("User-agent: *\nDisallow: /x", 1, &["/1", "/x1", "/x2"]);
     let first = started(schedule.next(at(0)));
-    schedule.settle(&first, Then::Done, at_ms(100));
+    schedule.settle(&first, NextStep::Done, at_ms(100));
     for _ in 0..2 {
         let Next::Skip(skipped, SkipReason::RobotsDisallowed) = schedule.next(at_ms(100)) else { panic!() };
         assert_waits(&schedule.next(at_ms(100)), None);
-        schedule.settle(&skipped, Then::Done, at_ms(100));
+        schedule.settle(&skipped, NextStep::Done, at_ms(100));
     }
     assert_eq!(schedule.idle().len(), 1);
 }
@@ -160,7 +160,7 @@ fn unreachable_rules_skip_all_but_robots_txt() {
     let unreachable = RobotsRecord { rules: None, ..known("", at(0)) };
     schedule.rules(host("a").id(), unreachable, at(0));
     let Next::Skip(skipped, SkipReason::RobotsUnreachable) = schedule.next(at(0)) else { panic!() };
-    schedule.settle(&skipped, Then::Done, at(0));
+    schedule.settle(&skipped, NextStep::Done, at(0));
     assert_eq!(path(&started(schedule.next(at(0)))), "/robots.txt");
 }
 
@@ -170,7 +170,7 @@ fn rules_that_nobody_told_are_unreachable() {
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/1"], at(0));
     let robots = started(schedule.next(at(0)));
-    schedule.settle(&robots, Then::Done, at(1));
+    schedule.settle(&robots, NextStep::Done, at(1));
     assert!(matches!(schedule.next(at(1)), Next::Skip(_, SkipReason::RobotsUnreachable)));
 }
 
@@ -178,10 +178,10 @@ fn rules_that_nobody_told_are_unreachable() {
 fn hops_go_first_and_are_judged_too() {
     let mut schedule = with_host("User-agent: *\nDisallow: /x", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
-    schedule.settle(&first, Then::Follow("https://a.example/moved".to_owned(), 1), at(0));
+    schedule.settle(&first, NextStep::Follow("https://a.example/moved".to_owned(), 1), at(0));
     let hop = started(schedule.next(at(1)));
     assert_eq!((path(&hop), hop.hop, hop.attempt, &hop.task), ("/moved", 1, 1, &first.task));
-    schedule.settle(&hop, Then::Follow("https://a.example/x".to_owned(), 2), at(1));
+    schedule.settle(&hop, NextStep::Follow("https://a.example/x".to_owned(), 2), at(1));
     let Next::Skip(hop, SkipReason::RobotsDisallowed) = schedule.next(at(1)) else { panic!() };
     assert_eq!((path(&hop), hop.hop), ("/x", 2));
 }
@@ -190,10 +190,10 @@ fn hops_go_first_and_are_judged_too() {
 fn others_go_on_while_a_retry_waits() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
-    schedule.settle(&first, Then::Retry(at(30)), at(0));
+    schedule.settle(&first, NextStep::Retry(at(30)), at(0));
     let second = started(schedule.next(at(1)));
     assert_eq!(path(&second), "/2");
-    schedule.settle(&second, Then::Done, at(2));
+    schedule.settle(&second, NextStep::Done, at(2));
     assert_eq!(schedule.waiting_for(at(3)).retry, 1);
     let again = started(schedule.next(at(30)));
     assert_eq!((path(&again), again.attempt, again.begun_at), ("/1", 2, at(2)));
@@ -203,10 +203,10 @@ fn others_go_on_while_a_retry_waits() {
 fn a_rest_holds_the_whole_host() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
-    schedule.rest(host("a").id(), at(50), at(0));
-    schedule.settle(&first, Then::Retry(at(50)), at(0));
+    schedule.cool_down(host("a").id(), at(50), at(0));
+    schedule.settle(&first, NextStep::Retry(at(50)), at(0));
     assert_waits(&schedule.next(at(49)), Some(at(50)));
-    assert_eq!(schedule.waiting_for(at(49)), WaitingFor { rest: 1, ..WaitingFor::default() });
+    assert_eq!(schedule.waiting_for(at(49)), WaitingFor { cooldown: 1, ..WaitingFor::default() });
     started(schedule.next(at(50)));
 }
 
@@ -216,7 +216,7 @@ fn a_parked_host_starts_nothing_and_is_given_back_with_its_date() {
     let first = started(schedule.next(at(0)));
     schedule.park(host("a").id(), at(9_000), at(1));
     assert!(schedule.idle().is_empty(), "a request is in flight");
-    schedule.settle(&first, Then::Retry(at(9_000)), at(1));
+    schedule.settle(&first, NextStep::Retry(at(9_000)), at(1));
     assert_waits(&schedule.next(at(9_000)), None);
     let release = schedule.idle().remove(0);
     assert_eq!((release.not_before, release.parked), (Some(at(9_000)), true));
@@ -234,7 +234,7 @@ fn a_host_that_a_lost_session_may_have_asked_waits_one_delay() {
 }
 
 fn known(text: &str, fetched_at: Timestamp) -> RobotsRecord {
-    let rules = Some(Robots::parse(text.as_bytes(), "crawler").to_text());
+    let rules = Some(RobotsRules::parse(text.as_bytes(), "crawler").to_text());
     RobotsRecord { fetched_at, rules, validator: crate::Validator::default() }
 }
 
@@ -270,11 +270,11 @@ fn rules_of_ten_thousand_hosts_take_bounded_memory_and_go_on_being_obeyed() {
     let names: Vec<String> = (0..HOSTS).map(|n| format!("h{n}")).collect();
     for name in &names {
         schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(name) }, at(0));
-        assert!(schedule.rules.bytes() <= rules_at_hand::BYTES_MAX);
+        assert!(schedule.rules.bytes() <= loaded_rules::BYTES_MAX);
     }
     let at_hand = schedule.hosts.iter().filter(|(_, placed)| placed.queue.rules_bytes() > 0).count();
     assert!(at_hand > 1_000 && at_hand < HOSTS / 2, "{at_hand} of {HOSTS}");
-    schedule.hungry(HOSTS);
+    schedule.wanting_tasks(HOSTS);
     // The first have given up their rules, the last have not.
     for name in [&names[0], &names[HOSTS - 1]] {
         let tasks = vec![task(name, "/x/1"), task(name, "/open")];
@@ -290,27 +290,27 @@ fn rules_of_two_thousand_hosts_of_500_000_bytes_each_send_hosts_back_until_they_
     let rules = known(&format!("User-agent: *\nDisallow: /x\n{rules}"), at(-1));
     assert!(rules.rules.as_ref().unwrap().len() > 490_000);
     let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-    let (mut lent, mut most) = (0, 0);
-    while lent < HOSTS {
+    let (mut count, mut most) = (0, 0);
+    while count < HOSTS {
         // As the engine does: it lends while there is room, and gives back what is idle.
         while schedule.has_room_for_rules() {
-            let name = format!("h{lent}");
+            let name = format!("h{count}");
             schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(&name) }, at(0));
             load(&mut schedule, &name, &["/x/1", "/open"], at(0));
-            lent += 1;
+            count += 1;
         }
         most = most.max(schedule.text_bytes);
         let Next::Skip(skipped, SkipReason::RobotsDisallowed) = schedule.next(at(0)) else { panic!() };
-        schedule.settle(&skipped, Then::Done, at(0));
+        schedule.settle(&skipped, NextStep::Done, at(0));
         let request = started(schedule.next(at(0)));
-        schedule.rest(request.host.id(), at(100), at(0));
-        schedule.settle(&request, Then::Retry(at(100)), at(0));
-        schedule.lighten(at(0));
+        schedule.cool_down(request.host.id(), at(100), at(0));
+        schedule.settle(&request, NextStep::Retry(at(100)), at(0));
+        schedule.evict_rules(at(0));
         let idle = schedule.idle();
         schedule.released(&idle, &[], at(0));
     }
     assert!(most <= TEXT_BYTES_WANTED + (1 << 20), "{most} bytes of text");
-    assert!(schedule.rules.bytes() <= rules_at_hand::BYTES_MAX);
+    assert!(schedule.rules.bytes() <= loaded_rules::BYTES_MAX);
     let texts: usize = schedule.hosts.iter().map(|(_, placed)| placed.queue.text_bytes()).sum();
     assert_eq!(schedule.text_bytes, texts, "the sum is kept up to date");
 }
@@ -334,13 +334,13 @@ fn rules_fetched_by_two_thousand_hosts_in_work_are_left_to_the_queue_where_they_
         let request = started(schedule.next(at(0)));
         let host = request.host.id();
         schedule.rules(host, rules.clone(), at(0));
-        schedule.settle(&request, Then::Done, at(0));
+        schedule.settle(&request, NextStep::Done, at(0));
         schedule.woken(host, at(0));
-        schedule.lighten(at(0));
+        schedule.evict_rules(at(0));
         assert!(schedule.text_bytes <= TEXT_BYTES_MAX, "{} bytes of text", schedule.text_bytes);
     }
     assert!(schedule.idle().is_empty(), "their marks of new work are not known yet");
-    schedule.hungry(HOSTS);
+    schedule.wanting_tasks(HOSTS);
     for name in &names {
         let tasks = vec![task(name, "/1")];
         schedule.load(Loaded { host: host(name).id(), inbox: 7, busy_since: None, tasks }, at(0));
@@ -358,18 +358,18 @@ fn a_clock_set_forward_saves_up_no_burst() {
     // A year passed by the clock since the last request: each still waits for one delay.
     let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
     let known = known("", at(-10));
-    let lent = LeasedHost {
+    let leased = LeasedHost {
         robots: Some(known),
         asked_before: true,
         not_before: Some(at(-31_536_000)),
         ..leased("a")
     };
-    schedule.admit(lent, at(0));
+    schedule.admit(leased, at(0));
     load(&mut schedule, "a", &["/1", "/2", "/3"], at(0));
     for second in 1..=3 {
         assert_waits(&schedule.next(at_ms(second * 1_000 - 1)), Some(at(second)));
         let request = started(schedule.next(at(second)));
-        schedule.settle(&request, Then::Done, at(second));
+        schedule.settle(&request, NextStep::Done, at(second));
     }
 }
 
@@ -378,7 +378,7 @@ fn a_task_that_a_wrong_clock_put_off_waits_no_longer_than_a_rest_within_a_run() 
     let mut schedule = with_host("", 1, &[]);
     schedule.woken(host("a").id(), at(0));
     let far = Task { not_before: Some(at(31_536_000)), attempts: 1, ..task("a", "/1") };
-    assert_eq!(schedule.hungry(1).len(), 1);
+    assert_eq!(schedule.wanting_tasks(1).len(), 1);
     schedule
         .load(Loaded { host: host("a").id(), inbox: 1, busy_since: Some(at(0)), tasks: vec![far] }, at(0));
     assert_waits(&schedule.next(at(0)), Some(at(120)));
@@ -390,7 +390,7 @@ fn hosts_permitted_longest_come_first() {
     for (name, not_before) in [("a", 3), ("b", 1), ("c", 2)] {
         schedule.admit(LeasedHost { not_before: Some(at(not_before)), ..leased(name) }, at(0));
     }
-    assert_eq!(schedule.hungry(10).len(), 3);
+    assert_eq!(schedule.wanting_tasks(10).len(), 3);
     for name in ["a", "b", "c"] {
         schedule.load(
             Loaded { host: host(name).id(), inbox: 0, busy_since: None, tasks: vec![task(name, "/1")] },
@@ -406,34 +406,34 @@ fn hosts_permitted_longest_come_first() {
 fn few_tasks_are_held_and_more_are_asked_for_in_time() {
     let mut schedule = Schedule::new(Pace { spacing: Duration::ZERO, host_concurrency: 1 }, at(0));
     schedule.admit(leased("a"), at(0));
-    assert_eq!(schedule.hungry(10), [(host("a").id(), 9)]);
-    assert!(schedule.hungry(10).is_empty(), "asked already");
+    assert_eq!(schedule.wanting_tasks(10), [(host("a").id(), 9)]);
+    assert!(schedule.wanting_tasks(10).is_empty(), "asked already");
     let tasks: Vec<Task> = (0..9).map(|n| task("a", &format!("/{n}"))).collect();
     schedule.load(Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks.clone() }, at(0));
     schedule.rules(host("a").id(), known("", at(0)), at(0));
     for _ in 0..7 {
-        assert!(schedule.hungry(10).is_empty());
+        assert!(schedule.wanting_tasks(10).is_empty());
         let request = started(schedule.next(at(0)));
-        schedule.settle(&request, Then::Done, at(0));
+        schedule.settle(&request, NextStep::Done, at(0));
     }
     let request = started(schedule.next(at(0)));
-    assert_eq!(schedule.hungry(10), [(host("a").id(), 2 + 9)], "what is held comes again");
+    assert_eq!(schedule.wanting_tasks(10), [(host("a").id(), 2 + 9)], "what is held comes again");
     // Its outcome is committed after the queue was read: it must not be done again.
-    schedule.settle(&request, Then::Done, at(0));
+    schedule.settle(&request, NextStep::Done, at(0));
     schedule
         .load(Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks[7..].to_vec() }, at(0));
     assert_eq!(*started(schedule.next(at(0))).task, tasks[8]);
-    assert!(schedule.hungry(10).is_empty(), "that was all");
+    assert!(schedule.wanting_tasks(10).is_empty(), "that was all");
 }
 
 #[test]
 fn a_host_with_nothing_left_is_given_back_once_and_stays_if_it_has_new_tasks() {
     let mut schedule = with_host("", 1, &["/1"]);
     let request = started(schedule.next(at(0)));
-    schedule.settle(&request, Then::Done, at(2));
+    schedule.settle(&request, NextStep::Done, at(2));
     let offered = schedule.idle();
     assert_eq!(offered, [Release { host: host("a").id(), inbox: 1, not_before: Some(at(1)), parked: false }]);
-    assert!(schedule.idle().is_empty() && schedule.hungry(10).is_empty());
+    assert!(schedule.idle().is_empty() && schedule.wanting_tasks(10).is_empty());
     schedule.woken(host("a").id(), at(5));
     schedule.released(&offered, &[host("a").id()], at(6));
     load(&mut schedule, "a", &["/2"], at(7));
@@ -446,13 +446,13 @@ fn a_host_that_was_done_while_it_was_asked_for_more_begins_anew() {
     let mut schedule = with_host("", 1, &["/1"]);
     let request = started(schedule.next(at(0)));
     schedule.woken(host("a").id(), at(1));
-    assert_eq!(schedule.hungry(10).len(), 1);
-    schedule.settle(&request, Then::Done, at(2));
+    assert_eq!(schedule.wanting_tasks(10).len(), 1);
+    schedule.settle(&request, NextStep::Done, at(2));
     schedule.woken(host("a").id(), at(5));
     let loaded = |busy_since, tasks| Loaded { host: host("a").id(), inbox: 2, busy_since, tasks };
     // Read before the new task was committed.
     schedule.load(loaded(None, Vec::new()), at(6));
-    assert_eq!(schedule.hungry(10).len(), 1);
+    assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.load(loaded(Some(at(5)), vec![task("a", "/2")]), at(7));
     assert_eq!(started(schedule.next(at(7))).begun_at, at(5), "it had nothing to do from 2 to 5");
 }
@@ -465,14 +465,18 @@ fn a_task_settled_ahead_frees_its_lane_and_keeps_its_host() {
     assert_eq!(schedule.in_flight(), 0);
     assert!(schedule.idle().is_empty(), "the queue does not know of it yet");
     schedule.woken(host("a").id(), at(2));
-    assert_eq!(schedule.hungry(10), [(host("a").id(), 1 + 9)], "what the queue does not know comes again");
+    assert_eq!(
+        schedule.wanting_tasks(10),
+        [(host("a").id(), 1 + 9)],
+        "what the queue does not know comes again"
+    );
     let tasks = vec![task("a", "/1"), task("a", "/2")];
     schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
     let second = started(schedule.next(at(2)));
     assert_eq!(path(&second), "/2");
-    schedule.settle(&request, Then::Done, at(3));
-    assert_eq!(schedule.in_flight(), 1, "the lane is the second one's");
-    schedule.settle(&second, Then::Done, at(3));
+    schedule.settle(&request, NextStep::Done, at(3));
+    assert_eq!(schedule.in_flight(), 1, "the slot is the second one's");
+    schedule.settle(&second, NextStep::Done, at(3));
     assert_eq!(schedule.idle().len(), 1);
 }
 
@@ -482,8 +486,8 @@ fn a_task_recorded_while_more_are_loaded_is_not_asked_again() {
     let request = started(schedule.next(at(0)));
     schedule.settle_ahead(&request, at(1));
     schedule.woken(host("a").id(), at(1));
-    assert_eq!(schedule.hungry(10).len(), 1);
-    schedule.settle(&request, Then::Done, at(2));
+    assert_eq!(schedule.wanting_tasks(10).len(), 1);
+    schedule.settle(&request, NextStep::Done, at(2));
     // Read before it was recorded.
     let tasks = vec![task("a", "/1")];
     schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
@@ -495,15 +499,15 @@ fn a_task_recorded_while_more_are_loaded_is_not_asked_again() {
 fn a_host_that_waits_for_its_pace_can_be_spared_with_its_tasks() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let request = started(schedule.next(at(0)));
-    schedule.spare(9, false, at(0));
+    schedule.release_surplus(9, false, at(0));
     assert_waits(&schedule.next(at(0)), None);
     schedule.settle_ahead(&request, at(0));
-    schedule.spare(9, false, at(1));
+    schedule.release_surplus(9, false, at(1));
     assert_waits(&schedule.next(at(0)), Some(at(1)));
-    schedule.spare(9, false, at(0));
+    schedule.release_surplus(9, false, at(0));
     assert_waits(&schedule.next(at(9)), None);
     assert!(schedule.idle().is_empty(), "what it brought is not recorded");
-    schedule.settle(&request, Then::Done, at(0));
+    schedule.settle(&request, NextStep::Done, at(0));
     let spared = schedule.idle();
     assert_eq!(spared, [Release { host: host("a").id(), inbox: 1, not_before: Some(at(1)), parked: false }]);
     schedule.released(&spared, &[host("a").id()], at(1));
@@ -514,8 +518,8 @@ fn a_host_that_waits_for_its_pace_can_be_spared_with_its_tasks() {
 #[test]
 fn a_host_that_waits_for_a_free_worker_can_be_spared_and_one_that_may_start_cannot() {
     let mut schedule = with_host("", 1, &["/1"]);
-    assert_eq!(schedule.spare(9, false, at(0)), 0);
-    assert_eq!(schedule.spare(9, true, at(0)), 1);
+    assert_eq!(schedule.release_surplus(9, false, at(0)), 0);
+    assert_eq!(schedule.release_surplus(9, true, at(0)), 1);
     assert_waits(&schedule.next(at(0)), None);
     let spared = schedule.idle();
     assert_eq!((spared.len(), spared[0].not_before), (1, Some(at(0))));

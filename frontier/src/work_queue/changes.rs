@@ -44,7 +44,7 @@ impl Touched {
             outcomes.flatten().chain(commit.again.iter().copied()).chain(found).collect();
         let named_on = commit.found.iter().filter_map(|new| new.found_on);
         let updated = commit.hosts.iter().map(|update| update.host);
-        let rested = commit.rests.iter().map(|rest| rest.host);
+        let rested = commit.cooldowns.iter().map(|rest| rest.host);
         let hosts = tasks.iter().map(|task| task.host).chain(named_on).chain(updated).chain(rested);
         let hosts = hosts.collect();
         Self { hosts, tasks }
@@ -198,7 +198,7 @@ impl Decision {
         for new in &commit.found {
             self.take_in(new)?;
         }
-        for rest in &commit.rests {
+        for rest in &commit.cooldowns {
             if let Some(record) = self.hosts.get_mut(&rest.host) {
                 record.not_before = record.not_before.max(Some(rest.until));
             }

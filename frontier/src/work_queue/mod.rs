@@ -11,14 +11,14 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 pub use changes::{Change, Changes, Known, TaskState, TotalsChange, Touched};
-pub use model::{ModelQueue, REAPED_REST, RENEWAL_MARGIN};
+pub use model::{ModelQueue, REAPED_COOLDOWN, RENEWAL_MARGIN};
 pub use wall_time::{busy_us, set_back_by, shared_busy_us};
 
 use crate::account::Account;
 use crate::fetch_record::{FetchRecord, SessionId};
 use crate::host::{Host, HostId};
 use crate::outcome::{ErrorKind, Outcome, SkipReason, TaskOutcome};
-use crate::robots::Robots;
+use crate::robots::RobotsRules;
 use crate::task::{NewTask, Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::validator::Validator;
@@ -39,7 +39,7 @@ pub struct Session {
 pub struct RobotsRecord {
     /// When they were fetched.
     pub fetched_at: Timestamp,
-    /// The rules in their normalised form, see [`crate::robots::Robots::to_text`]; `None`: unreachable, so
+    /// The rules in their normalised form, see [`crate::robots::RobotsRules::to_text`]; `None`: unreachable, so
     /// nothing may be asked.
     pub rules: Option<String>,
     /// For asking again.
@@ -49,7 +49,7 @@ pub struct RobotsRecord {
 impl RobotsRecord {
     /// Whether the rules were read for `product_token`, or are anyone's: a crawl may go on under another name.
     pub fn speaks_to(&self, product_token: &str) -> bool {
-        self.rules.as_deref().is_none_or(|text| Robots::text_speaks_to(text, product_token))
+        self.rules.as_deref().is_none_or(|text| RobotsRules::text_speaks_to(text, product_token))
     }
 }
 
@@ -93,7 +93,7 @@ pub struct GivenUp {
     /// The task.
     pub task: TaskId,
     /// Whether it is the fault of the rules of its host, which could not be had.
-    pub for_want_of_rules: bool,
+    pub robots_unavailable: bool,
 }
 
 impl GivenUp {
@@ -103,10 +103,10 @@ impl GivenUp {
         match outcome {
             Outcome::Failed(error) => {
                 // A blocked address is met in asking for the rules.
-                let for_want_of_rules = kind == TaskKind::Robots || *error == ErrorKind::BlockedAddress;
-                Some(Self { task, for_want_of_rules })
+                let robots_unavailable = kind == TaskKind::Robots || *error == ErrorKind::BlockedAddress;
+                Some(Self { task, robots_unavailable })
             }
-            Outcome::Skipped(SkipReason::RobotsUnreachable) => Some(Self { task, for_want_of_rules: true }),
+            Outcome::Skipped(SkipReason::RobotsUnreachable) => Some(Self { task, robots_unavailable: true }),
             _ => None,
         }
     }
@@ -137,7 +137,7 @@ pub struct HostUpdate {
 /// A host that asked to be left in peace (Retry-After). Committed with the outcome that brought the wish, so that it holds
 /// for the whole host even where its borrower is killed before the host is given back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct HostRest {
+pub struct HostCooldown {
     /// The host.
     pub host: HostId,
     /// No request may leave before this.
@@ -197,7 +197,7 @@ pub struct Commit {
     /// Hosts whose rules were fetched.
     pub hosts: Vec<HostUpdate>,
     /// Hosts that asked for a rest; a shorter one than is known shortens nothing. Hosts not known are passed over.
-    pub rests: Vec<HostRest>,
+    pub cooldowns: Vec<HostCooldown>,
     /// The entries of the outcomes, already on disk.
     pub segment: Option<SegmentRef>,
     /// What the session used so far.

@@ -17,7 +17,7 @@ use crate::task::{NewTask, Task, TaskId, TaskKind};
 use crate::timestamp::{Clock, Timestamp};
 
 /// How long hosts of a reaped session rest: its last requests may still be on their way.
-pub const REAPED_REST: Duration = Duration::from_secs(5);
+pub const REAPED_COOLDOWN: Duration = Duration::from_secs(5);
 
 /// A session stops fetching this long before it may be reaped.
 pub const RENEWAL_MARGIN: Duration = Duration::from_secs(15);
@@ -244,10 +244,10 @@ impl State {
             .collect();
         due.sort_unstable();
         due.truncate(n);
-        due.into_iter().filter_map(|(_, id)| self.lend(caller, session, id)).collect()
+        due.into_iter().filter_map(|(_, id)| self.lease_host(caller, session, id)).collect()
     }
 
-    fn lend(&mut self, caller: Caller, session: &Session, id: HostId) -> Option<LeasedHost> {
+    fn lease_host(&mut self, caller: Caller, session: &Session, id: HostId) -> Option<LeasedHost> {
         let record = self.hosts.get_mut(&id)?;
         record.parked = false;
         caller.keep_time(record, &self.sessions);
@@ -311,7 +311,7 @@ impl State {
         for host in orphans {
             self.leases.remove(&host);
             if let Some(record) = self.hosts.get_mut(&host) {
-                record.not_before = record.not_before.max(Some(now + REAPED_REST));
+                record.not_before = record.not_before.max(Some(now + REAPED_COOLDOWN));
                 record.take_back_shared(number, now, &self.sessions);
             }
         }
@@ -354,7 +354,7 @@ impl State {
                 record.robots = Some(update.robots);
             }
         }
-        for rest in commit.rests {
+        for rest in commit.cooldowns {
             if let Some(record) = self.hosts.get_mut(&rest.host) {
                 record.not_before = record.not_before.max(Some(rest.until));
             }

@@ -11,10 +11,10 @@
 
 mod commits;
 mod comparison;
+mod cooldowns;
 mod found;
 mod leases;
 mod outcomes;
-mod rests;
 mod sessions;
 mod totals;
 
@@ -26,10 +26,10 @@ use std::time::Duration;
 
 pub use commits::*;
 pub use comparison::it_behaves_as_the_model_under_random_commands;
+pub use cooldowns::*;
 pub use found::*;
 pub use leases::*;
 pub use outcomes::*;
-pub use rests::*;
 pub use sessions::*;
 pub use totals::*;
 
@@ -40,7 +40,7 @@ use super::{
 use crate::account::Account;
 use crate::fetch_record::{Connection, FetchRecord, RequestKind, SessionId};
 use crate::host::{Host, HostId};
-use crate::outcome::{Fetched, Outcome, TaskOutcome};
+use crate::outcome::{FetchedDocument, Outcome, TaskOutcome};
 use crate::stage::Stages;
 use crate::task::{NewTask, Task, TaskId, TaskKind};
 use crate::timestamp::{Clock, Timestamp};
@@ -201,7 +201,7 @@ impl<H: Harness> Worker<H> {
             self.harness.advance(ttl + Duration::from_secs(1));
             self.harness.queue().renew(&self.session).await.unwrap();
             self.harness.queue().reap().await.unwrap();
-            self.harness.advance(super::REAPED_REST);
+            self.harness.advance(super::REAPED_COOLDOWN);
         }
     }
 
@@ -240,7 +240,7 @@ impl<H: Harness> Worker<H> {
 
     async fn load(&self, host: &Host, n: usize) -> Loaded {
         let mut loaded = self.queue().load(&self.session, &[host.id()], n).await.unwrap();
-        assert_eq!(loaded.len(), 1, "{host} is lent");
+        assert_eq!(loaded.len(), 1, "{host} is leased");
         loaded.remove(0)
     }
 
@@ -304,7 +304,14 @@ fn ended(new: &NewTask, outcome: Outcome) -> TaskOutcome {
 }
 
 fn read(new: &NewTask) -> TaskOutcome {
-    ended(new, Outcome::Fetched(Fetched { document: "urlset".into(), entries: 2, ..Fetched::default() }))
+    ended(
+        new,
+        Outcome::Fetched(FetchedDocument {
+            document: "urlset".into(),
+            entries: 2,
+            ..FetchedDocument::default()
+        }),
+    )
 }
 
 fn given_back(loaded: &Loaded) -> Release {

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use frontier::Robots;
+use frontier::RobotsRules;
 use frontier::robots::product_token;
 use serde_json::Value;
 use url::Url;
@@ -161,12 +161,12 @@ fn check(dir: &Path, case: &Value) -> Option<String> {
         Some(text) => text.as_bytes().to_vec(),
         None => std::fs::read(dir.join(text(case, "file"))).expect("the case's file is readable"),
     };
-    let parsed = Robots::parse(&bytes, product_token(text(case, "agent")));
-    let queued = Robots::from_text(&parsed.to_text());
+    let parsed = RobotsRules::parse(&bytes, product_token(text(case, "agent")));
+    let queued = RobotsRules::from_text(&parsed.to_text());
     check_rules(&parsed, case).or_else(|| Some(format!("after the queue: {}", check_rules(&queued, case)?)))
 }
 
-fn check_rules(robots: &Robots, case: &Value) -> Option<String> {
+fn check_rules(robots: &RobotsRules, case: &Value) -> Option<String> {
     let base = Url::parse(text(case, "url"))
         .unwrap_or_else(|_| Url::parse("https://a.example/robots.txt").expect("a URL"));
     let expect = &case["expect"];

@@ -1,7 +1,7 @@
 //! What a host in work takes of the memory.
 
 use frontier::work_queue::{LeasedHost, Loaded, RobotsRecord};
-use frontier::{Host, Pace, Robots, Schedule, Task, TaskKind, Timestamp, Validator};
+use frontier::{Host, Pace, RobotsRules, Schedule, Task, TaskKind, Timestamp, Validator};
 
 /// The state of one host: its place in the schedule, its rules, its next tasks.
 const HOST_BYTES_MAX: u64 = 16 << 10;
@@ -14,7 +14,7 @@ fn rules() -> String {
     let paths =
         |word: &str, n: u32| (0..n).map(|i| format!("Disallow: /{word}/{i}/private\n")).collect::<String>();
     let robots = format!("User-agent: *\n{}Sitemap: /news.xml\nSitemap: /index.xml\n", paths("section", 20));
-    Robots::parse(robots.as_bytes(), "crawler").to_text()
+    RobotsRules::parse(robots.as_bytes(), "crawler").to_text()
 }
 
 fn resident_bytes() -> u64 {
@@ -47,7 +47,7 @@ fn a_host_in_work_takes_at_most_16_kib() {
             },
             now,
         );
-        let (id, wanted) = schedule.hungry(1)[0];
+        let (id, wanted) = schedule.wanting_tasks(1)[0];
         let task =
             |n| Task::new(&host, format!("{url}sitemaps/of-the-year/2026-{n:04}.xml"), TaskKind::Sitemap);
         let tasks = (0..wanted).map(task).collect();

@@ -11,8 +11,8 @@ use std::time::Duration;
 use frontier::schedule::Request;
 use frontier::work_queue::{Commit, HostUpdate, ModelQueue, QueueBounds, RobotsRecord, Session};
 use frontier::{
-    Answer, Clock, Conclusion, Context, DocumentSummary, Host, NewTask, Next, Outcome, Pace, Robots,
-    Schedule, Scope, Task, TaskKind, TaskOutcome, Then, Timestamp, WorkQueue, conclude,
+    Answer, Clock, Conclusion, Context, DocumentSummary, Host, NewTask, Next, NextStep, Outcome, Pace,
+    RobotsRules, Schedule, Scope, Task, TaskKind, TaskOutcome, Timestamp, WorkQueue, conclude,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -87,7 +87,7 @@ impl Visits {
                         refused: BTreeMap::new(),
                     };
                     self.commit(Commit { outcomes: vec![outcome], ..Commit::default() });
-                    schedule.settle(&request, Then::Done, now);
+                    schedule.settle(&request, NextStep::Done, now);
                 }
                 Next::Wait(Some(at)) => self.clock.set(at),
                 Next::Wait(None) if schedule.is_empty() => {
@@ -115,7 +115,7 @@ impl Visits {
             self.known.clone_from(&leased.robots);
             schedule.admit(leased, now);
         }
-        for (host, n) in schedule.hungry(1) {
+        for (host, n) in schedule.wanting_tasks(1) {
             for loaded in at_once(self.queue.load(&self.session, &[host], n)).unwrap() {
                 schedule.load(loaded, now);
             }
@@ -127,7 +127,7 @@ impl Visits {
         let answer = match (request.task.kind, rules) {
             (TaskKind::Robots, None) => Answer { status: Some(503), ..Answer::default() },
             (TaskKind::Robots, Some(text)) => {
-                Answer { robots: Some(Robots::parse(text.as_bytes(), "otter")), ..found }
+                Answer { robots: Some(RobotsRules::parse(text.as_bytes(), "otter")), ..found }
             }
             _ => Answer {
                 document: Some(DocumentSummary { kind: "urlset".into(), ..DocumentSummary::default() }),
@@ -162,8 +162,8 @@ impl Visits {
             schedule.rules(id, robots.clone(), now);
             self.known = Some(robots);
         }
-        if let Some(until) = conclusion.rest_until {
-            schedule.rest(id, until, now);
+        if let Some(until) = conclusion.cooldown_until {
+            schedule.cool_down(id, until, now);
         }
         schedule.settle(request, conclusion.next, now);
     }

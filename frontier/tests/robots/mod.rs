@@ -5,7 +5,7 @@
 
 mod age;
 
-use frontier::Robots;
+use frontier::RobotsRules;
 use url::Url;
 
 /// A file, and what it says to whom: `(agent, path, allowed)`.
@@ -24,7 +24,7 @@ fn check(cases: &[Case<'_>]) {
 
 fn may(file: &[u8], agent: &str, path: &str) -> bool {
     let url = Url::parse("https://shop.example/").unwrap().join(path).unwrap();
-    Robots::parse(file, agent).allows(&url)
+    RobotsRules::parse(file, agent).allows(&url)
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn group_19_sitemap_lines_stand_anywhere_and_change_no_group() {
     for file in
         [format!("{sitemap}{group}"), format!("{group}{sitemap}"), format!("{group}{sitemap}disallow: /b\n")]
     {
-        let robots = Robots::parse(file.as_bytes(), "Otter");
+        let robots = RobotsRules::parse(file.as_bytes(), "Otter");
         assert_eq!(robots.sitemaps(), ["https://shop.example/Map.xml"]);
         assert!(!may(file.as_bytes(), "Otter", "/a"));
     }
@@ -386,6 +386,6 @@ fn group_20_path_and_query_of_a_url_are_compared_and_nothing_else_of_it() {
         ("https://shop.example?a;b?c=d", true),
         ("https://shop.example//a;b?c=d", true),
     ] {
-        assert_eq!(Robots::parse(file, "Otter").allows(&Url::parse(url).unwrap()), allowed, "{url}");
+        assert_eq!(RobotsRules::parse(file, "Otter").allows(&Url::parse(url).unwrap()), allowed, "{url}");
     }
 }

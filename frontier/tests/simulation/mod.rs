@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use frontier::task::REFRESH_DEPTH;
 use frontier::work_queue::{
-    Commit, HostRest, HostUpdate, Loaded, ModelQueue, QueueBounds, RobotsRecord, Session, WorkQueue,
+    Commit, HostCooldown, HostUpdate, Loaded, ModelQueue, QueueBounds, RobotsRecord, Session, WorkQueue,
 };
 use frontier::{
-    Account, Clock, ErrorKind, Fetched, Host, HostId, NewTask, Next, Outcome, Pace, Request, Robots,
-    Schedule, Task, TaskId, TaskKind, TaskOutcome, Then, Timestamp, Validator,
+    Account, Clock, ErrorKind, FetchedDocument, Host, HostId, NewTask, Next, NextStep, Outcome, Pace,
+    Request, RobotsRules, Schedule, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator,
 };
 use proptest::prelude::*;
 
@@ -177,9 +177,9 @@ impl Web {
         self.pages.iter().any(|page| page.host == host && is_long(page.answer))
     }
 
-    fn robots(&self, host: usize) -> Robots {
+    fn robots(&self, host: usize) -> RobotsRules {
         let delay = self.hosts[host].crawl_delay_s.map(|s| format!("Crawl-delay: {s}\n")).unwrap_or_default();
-        Robots::parse(format!("User-agent: *\nDisallow: /private/\n{delay}").as_bytes(), "crawler")
+        RobotsRules::parse(format!("User-agent: *\nDisallow: /private/\n{delay}").as_bytes(), "crawler")
     }
 
     fn found(&self, parent: Option<usize>, on: &Task, host: usize) -> Vec<NewTask> {
@@ -200,7 +200,7 @@ impl Web {
 /// What a request led to.
 struct Conclusion {
     outcome: Option<Outcome>,
-    then: Then,
+    then: NextStep,
     found: Vec<NewTask>,
     rules: Option<RobotsRecord>,
     rest: Option<Duration>,
@@ -210,8 +210,8 @@ struct Conclusion {
 impl Conclusion {
     fn new(outcome: Outcome) -> Self {
         let then = match outcome {
-            Outcome::Retry(at) => Then::Retry(at),
-            _ => Then::Done,
+            Outcome::Retry(at) => NextStep::Retry(at),
+            _ => NextStep::Done,
         };
         Self { outcome: Some(outcome), then, found: Vec::new(), rules: None, rest: None, read_as: None }
     }
@@ -241,7 +241,7 @@ struct Crawl<'a> {
     /// How often each URL was asked.
     asked: BTreeMap<String, u32>,
     last_start: BTreeMap<usize, Timestamp>,
-    rest_until: BTreeMap<usize, Timestamp>,
+    cooldown_until: BTreeMap<usize, Timestamp>,
     in_flight: BTreeMap<usize, usize>,
     visits: Vec<Visit>,
     final_outcomes: BTreeMap<TaskId, u32>,
@@ -274,7 +274,7 @@ impl<'a> Crawl<'a> {
             starts: 0,
             asked: BTreeMap::new(),
             last_start: BTreeMap::new(),
-            rest_until: BTreeMap::new(),
+            cooldown_until: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             visits: Vec::new(),
             final_outcomes: BTreeMap::new(),
@@ -304,7 +304,7 @@ impl<'a> Crawl<'a> {
         for _ in 0..STEPS_MAX {
             let wake_at = self.start_what_may_start();
             self.give_back();
-            self.borrow_hosts();
+            self.lease_hosts();
             let next_event = self.events.peek().map(|Reverse((at, _))| *at);
             let counts = at_once(self.queue.counts()).unwrap();
             if counts.tasks_pending == 0 && self.schedule.is_empty() {
@@ -329,12 +329,12 @@ impl<'a> Crawl<'a> {
         self.schedule.hosts() < 8 * self.pace.concurrency
     }
 
-    fn borrow_hosts(&mut self) {
+    fn lease_hosts(&mut self) {
         let room = (8 * self.pace.concurrency).saturating_sub(self.schedule.hosts());
         for leased in at_once(self.queue.lease(&self.session, room)).unwrap() {
             self.schedule.admit(leased, self.now());
         }
-        for (host, n) in self.schedule.hungry(usize::MAX) {
+        for (host, n) in self.schedule.wanting_tasks(usize::MAX) {
             let loaded = at_once(self.queue.load(&self.session, &[host], n)).unwrap();
             // The answer takes its time; meanwhile outcomes are committed and settled.
             let delay = Duration::from_millis(self.chance(host, 30));
@@ -394,8 +394,8 @@ impl<'a> Crawl<'a> {
             let span = now.since(*last);
             assert!(span >= delay, "host {host} asked after {span:?}, its delay is {delay:?}");
         }
-        if let Some(rest_until) = self.rest_until.get(&host) {
-            assert!(now >= *rest_until, "host {host} asked at {now}, rests until {rest_until}");
+        if let Some(cooldown_until) = self.cooldown_until.get(&host) {
+            assert!(now >= *cooldown_until, "host {host} asked at {now}, rests until {cooldown_until}");
         }
     }
 
@@ -446,13 +446,16 @@ impl<'a> Crawl<'a> {
                 Conclusion { rest: Some(rest), ..Conclusion::new(Outcome::Retry(self.now() + rest)) }
             }
             Answer::Moved if !moved => {
-                let then = Then::Follow(format!("{}-moved", request.url()), request.hop + 1);
+                let then = NextStep::Follow(format!("{}-moved", request.url()), request.hop + 1);
                 Conclusion { outcome: None, then, ..Conclusion::new(Outcome::NotModified) }
             }
             Answer::Disallowed => panic!("{} is disallowed", request.url()),
             _ => {
-                let fetched =
-                    Outcome::Fetched(Fetched { document: "urlset".into(), entries: 1, ..Fetched::default() });
+                let fetched = Outcome::Fetched(FetchedDocument {
+                    document: "urlset".into(),
+                    entries: 1,
+                    ..FetchedDocument::default()
+                });
                 let found = self.web.found(Some(page), &request.task, host);
                 let read_as = moved.then(|| TaskId::of(request.host.id(), request.url()));
                 Conclusion { found, read_as, ..Conclusion::new(fetched) }
@@ -464,13 +467,13 @@ impl<'a> Crawl<'a> {
         let record = |rules| RobotsRecord { fetched_at: self.now(), rules, validator: Validator::default() };
         if asked <= self.web.hosts[host].robots_fails {
             let failed = self.fail(request);
-            let rules = (failed.then == Then::Done).then(|| record(None));
+            let rules = (failed.then == NextStep::Done).then(|| record(None));
             return Conclusion { rules, ..failed };
         }
         let is_seed = request.task.depth != REFRESH_DEPTH;
         let found = if is_seed { self.web.found(None, &request.task, host) } else { Vec::new() };
         let rules = Some(record(Some(self.web.robots(host).to_text())));
-        Conclusion { found, rules, ..Conclusion::new(Outcome::Fetched(Fetched::default())) }
+        Conclusion { found, rules, ..Conclusion::new(Outcome::Fetched(FetchedDocument::default())) }
     }
 
     fn fail(&self, request: &Request) -> Conclusion {
@@ -500,7 +503,7 @@ impl<'a> Crawl<'a> {
         }
         commit.hosts.extend(conclusion.rules.clone().map(|robots| HostUpdate { host, robots }));
         let until = conclusion.rest.map(|rest| now + rest);
-        commit.rests.extend(until.map(|until| HostRest { host, until }));
+        commit.cooldowns.extend(until.map(|until| HostCooldown { host, until }));
         self.commit(commit);
         if let Some(rules) = &conclusion.rules {
             self.schedule.rules(host, rules.clone(), now);
@@ -518,12 +521,12 @@ impl<'a> Crawl<'a> {
         let Some(rest) = rest else { return };
         let (now, until) = (self.now(), self.now() + rest);
         if rest <= Duration::from_secs(REST_S_MAX) {
-            self.schedule.rest(request.host.id(), until, now);
+            self.schedule.cool_down(request.host.id(), until, now);
         } else {
             self.schedule.park(request.host.id(), until, now);
         }
         // What is in flight beside it has left already.
-        self.rest_until.insert(self.web.host_index(&request.host), until);
+        self.cooldown_until.insert(self.web.host_index(&request.host), until);
     }
 
     /// All that is left is parked: the run ends, and a later one goes on.

@@ -18,4 +18,4 @@ pub use hosts::HostReports;
 pub use sessions::Sessions;
 pub use tally::Tally;
 pub use timeline::{BUCKETS, LANES_MAX, Timeline, TimelineTally};
-pub use verdict::{Bound, Evidence, Held, Verdict};
+pub use verdict::{Bound, Evidence, TimeByBound, Verdict};

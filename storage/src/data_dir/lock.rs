@@ -17,10 +17,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// How often, and how far apart, a reader looks whether it is its turn: 60 s in all. A report of a million requests takes
 /// a few.
-const TURN_LOOKS_MAX: u32 = 6_000;
-const TURN_PAUSE: Duration = Duration::from_millis(10);
+const READER_PERMIT_LOOKS_MAX: u32 = 6_000;
+const READER_PERMIT_PAUSE: Duration = Duration::from_millis(10);
 
-/// The lock of the process that works there. Held while it lives; the system lets go of it when the process ends, however
+/// The lock of the process that works there. HeldBytes while it lives; the system lets go of it when the process ends, however
 /// it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -58,19 +58,19 @@ impl SharedLock {
 
 /// A reader's turn with the queue, which its database gives to one process at a time: a lock on its folder.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct ReaderPermit {
     _folder: File,
 }
 
-impl Turn {
+impl ReaderPermit {
     /// Waits until no other reader of the data directory at `dir` has its queue, which lies in `queue_dir`.
     pub(crate) fn wait(dir: &Path, queue_dir: &Path) -> Result<Self, OpenError> {
         let io = |error| OpenError::io("lock", queue_dir, error);
         let folder = File::open(queue_dir).map_err(io)?;
-        for _ in 0..TURN_LOOKS_MAX {
+        for _ in 0..READER_PERMIT_LOOKS_MAX {
             match folder.try_lock() {
                 Ok(()) => return Ok(Self { _folder: folder }),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(TURN_PAUSE),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(READER_PERMIT_PAUSE),
                 Err(TryLockError::Error(error)) => return Err(io(error)),
             }
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use frontier::work_queue::{QueueBounds, QueueError};
 use frontier::{Clock, NewTask, SessionId};
 
-pub(crate) use self::lock::{Lock, SharedLock, Turn};
+pub(crate) use self::lock::{Lock, ReaderPermit, SharedLock};
 use self::scratch::Scratch;
 use self::seeds::Seeds;
 use crate::disk::{self, DurableFile, sync_dir};

@@ -42,8 +42,8 @@ impl Scratch {
     }
 
     /// Counts something that is held in memory.
-    pub(crate) fn hold(&self) -> Held {
-        Held { all: self.held_bytes.clone(), bytes: 0 }
+    pub(crate) fn hold(&self) -> HeldBytes {
+        HeldBytes { all: self.held_bytes.clone(), bytes: 0 }
     }
 
     /// A failure to create or to write such a file.
@@ -53,12 +53,12 @@ impl Scratch {
 }
 
 /// What one document holds in memory, counted among all until it is dropped.
-pub(crate) struct Held {
+pub(crate) struct HeldBytes {
     all: Arc<AtomicUsize>,
     bytes: usize,
 }
 
-impl Held {
+impl HeldBytes {
     /// It holds so many bytes now; gives what all of them hold. A count that orders nothing else.
     pub(crate) fn set(&mut self, bytes: usize) -> usize {
         let before = std::mem::replace(&mut self.bytes, bytes);
@@ -67,7 +67,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.set(0);
     }

@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read, Write};
 
 use crate::segment::SegmentError;
 
-use super::scratch::{Held, Scratch, ScratchFile};
+use super::scratch::{HeldBytes, Scratch, ScratchFile};
 
 /// Bytes that a document may keep in memory; what is beyond goes to a file under `tmp/`.
 const MEMORY_BYTES_MAX: usize = 1 << 20;
@@ -16,7 +16,7 @@ const ALL_MEMORY_BYTES_MAX: usize = 8 << 20;
 pub(crate) struct Spill {
     /// What is not in the file.
     tail: Vec<u8>,
-    held: Held,
+    held: HeldBytes,
     file: Option<ScratchFile>,
     scratch: Scratch,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Spilled {
     file: Option<ScratchFile>,
     /// What comes after the file.
     tail: Vec<u8>,
-    _held: Held,
+    _held: HeldBytes,
     scratch: Scratch,
 }
 

@@ -11,7 +11,7 @@ const QUEUE_LOG: &str = "queue/db";
 
 /// What becomes of all that was not synced.
 #[derive(Clone, Debug)]
-pub(super) enum Fate {
+pub(super) enum Survival {
     /// It is lost.
     Lost,
     /// It is kept.
@@ -22,7 +22,7 @@ pub(super) enum Fate {
 
 /// Decides of one piece after the other.
 struct Decisions<'a> {
-    fate: &'a Fate,
+    survival: &'a Survival,
     made: usize,
 }
 
@@ -30,10 +30,10 @@ impl Decisions<'_> {
     /// A number from 0, where all is lost, to `most`, where all is kept.
     fn next(&mut self, most: usize) -> usize {
         self.made += 1;
-        match self.fate {
-            Fate::Lost => 0,
-            Fate::Kept => most,
-            Fate::Mixed(numbers) => usize::from(numbers[self.made % numbers.len()]) % (most + 1),
+        match self.survival {
+            Survival::Lost => 0,
+            Survival::Kept => most,
+            Survival::Mixed(numbers) => usize::from(numbers[self.made % numbers.len()]) % (most + 1),
         }
     }
 
@@ -116,7 +116,7 @@ impl DiskModel {
             }
             Change::Sync if self.names.contains_key(path) => {
                 let file = self.file(path);
-                file.synced = file.content(&mut Decisions { fate: &Fate::Kept, made: 0 });
+                file.synced = file.content(&mut Decisions { survival: &Survival::Kept, made: 0 });
                 file.unsynced.clear();
             }
             Change::Sync if path == Path::new(QUEUE_LOG) => {
@@ -148,8 +148,8 @@ impl DiskModel {
     }
 
     /// Makes below `root` what is found there once the power is back.
-    pub(super) fn cut(&self, fate: &Fate, root: &Path) {
-        let mut decisions = Decisions { fate, made: 0 };
+    pub(super) fn cut(&self, survival: &Survival, root: &Path) {
+        let mut decisions = Decisions { survival, made: 0 };
         let mut names = self.synced_names.clone();
         for (name, file) in &self.unsynced_names {
             if decisions.keeps() {

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 
 use frontier::work_queue::suite::HandClock;
 use frontier::work_queue::{Commit, ModelQueue, QueueBounds, Session};
-use frontier::{Fetched, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, Timestamp, WorkQueue};
+use frontier::{FetchedDocument, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, Timestamp, WorkQueue};
 use proptest::prelude::*;
 use sitemap::Entry;
 use tempfile::TempDir;
 use url::Url;
 
-use self::disk_model::{DiskModel, Fate};
+use self::disk_model::{DiskModel, Survival};
 use self::recorder::{Change, Recording};
 use crate::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, SegmentWriter, SledQueue, rebuild};
 
@@ -53,11 +53,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
+fn survival() -> impl Strategy<Value = Survival> {
     prop_oneof![
-        1 => Just(Fate::Lost),
-        1 => Just(Fate::Kept),
-        3 => proptest::collection::vec(any::<u8>(), 1..40).prop_map(Fate::Mixed),
+        1 => Just(Survival::Lost),
+        1 => Just(Survival::Kept),
+        3 => proptest::collection::vec(any::<u8>(), 1..40).prop_map(Survival::Mixed),
     ]
 }
 
@@ -67,11 +67,11 @@ proptest! {
     #[test]
     fn after_a_power_cut_at_any_moment_a_crawl_goes_on_and_nothing_is_lost(
         steps in proptest::collection::vec(step(), 1..10),
-        cuts in proptest::collection::vec((any::<prop::sample::Index>(), fate(), any::<bool>()), 5),
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), survival(), any::<bool>()), 5),
     ) {
         let history = History::of(&steps);
-        for (at, fate, is_rebuilt) in cuts {
-            history.check(history.first + at.index(history.changes.len() + 1 - history.first), &fate, is_rebuilt);
+        for (at, survival, is_rebuilt) in cuts {
+            history.check(history.first + at.index(history.changes.len() + 1 - history.first), &survival, is_rebuilt);
         }
     }
 }
@@ -83,8 +83,13 @@ fn a_power_cut_at_each_moment_of_sealing_and_merging_loses_nothing() {
     let is_merging = |(path, _): &(PathBuf, Change)| path.ends_with("merging");
     let begin = history.changes.iter().position(is_merging).expect("something is merged");
     for at in begin - 12..=history.changes.len() {
-        for fate in [Fate::Lost, Fate::Kept, Fate::Mixed(vec![1, 0, 0, 1, 1]), Fate::Mixed(vec![0, 1])] {
-            history.check(at, &fate, false);
+        for survival in [
+            Survival::Lost,
+            Survival::Kept,
+            Survival::Mixed(vec![1, 0, 0, 1, 1]),
+            Survival::Mixed(vec![0, 1]),
+        ] {
+            history.check(at, &survival, false);
         }
     }
 }
@@ -115,8 +120,11 @@ impl Document {
     }
 
     fn read(self) -> Commit {
-        let fetched =
-            Fetched { document: "urlset".into(), entries: self.entries as u64, ..Fetched::default() };
+        let fetched = FetchedDocument {
+            document: "urlset".into(),
+            entries: self.entries as u64,
+            ..FetchedDocument::default()
+        };
         let (task, outcome) = (self.task().id, Outcome::Fetched(fetched));
         let outcome = TaskOutcome { task, outcome, attempts: 1, read_as: None, refused: Default::default() };
         Commit { outcomes: vec![outcome], ..Commit::default() }
@@ -209,12 +217,12 @@ impl History {
     }
 
     /// Cuts the power after so many changes.
-    fn check(&self, changes: usize, fate: &Fate, is_rebuilt: bool) {
+    fn check(&self, changes: usize, survival: &Survival, is_rebuilt: bool) {
         let folder = tempfile::tempdir_in(&self.folder).unwrap();
         let root = folder.path().join("crawl");
         fs::create_dir(&root).unwrap();
-        DiskModel::after(&self.changes[..changes]).cut(fate, &root);
-        let what = format!("cut after {:?}, {fate:?}", &self.changes[..changes].last());
+        DiskModel::after(&self.changes[..changes]).cut(survival, &root);
+        let what = format!("cut after {:?}, {survival:?}", &self.changes[..changes].last());
         self.check_state(&root, changes, &what);
         if is_rebuilt {
             rebuild(&root, HandClock::at(Timestamp::default())).unwrap();

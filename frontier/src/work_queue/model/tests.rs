@@ -94,7 +94,7 @@ impl WorkQueue for DecidedQueue {
             again: Vec::new(),
             found: Vec::new(),
             hosts: Vec::new(),
-            rests: Vec::new(),
+            cooldowns: Vec::new(),
             ..commit.clone()
         };
         self.0.commit(session, added).await?;

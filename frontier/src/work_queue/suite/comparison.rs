@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
 use crate::outcome::{ErrorKind, SkipReason};
-use crate::work_queue::{HostRest, HostUpdate, ModelQueue};
+use crate::work_queue::{HostCooldown, HostUpdate, ModelQueue};
 
 /// Few hosts and paths, so that commands meet.
 const HOSTS: [&str; 4] = ["a", "b", "c", "d"];
@@ -264,7 +264,7 @@ impl<H: Harness> Pair<H> {
             }
             Change::Rested { host, seconds } => {
                 let until = now + Duration::from_secs(seconds);
-                commit.rests.push(HostRest { host: site(HOSTS[host]).id(), until });
+                commit.cooldowns.push(HostCooldown { host: site(HOSTS[host]).id(), until });
             }
             Change::Fetched { task: at, commit_us } => {
                 commit.fetches.push(fetch_record(task(at).task.id, now));
@@ -274,11 +274,12 @@ impl<H: Harness> Pair<H> {
     }
 
     fn outcome(&self, ending: Ending) -> Outcome {
-        let document = Fetched { document: "urlset".into(), entries: 3, ..Fetched::default() };
+        let document =
+            FetchedDocument { document: "urlset".into(), entries: 3, ..FetchedDocument::default() };
         match ending {
             Ending::Fetched => Outcome::Fetched(document),
             Ending::Truncated => {
-                Outcome::Fetched(Fetched { truncated: Some(ErrorKind::Incomplete), ..document })
+                Outcome::Fetched(FetchedDocument { truncated: Some(ErrorKind::Incomplete), ..document })
             }
             Ending::NotModified => Outcome::NotModified,
             Ending::Duplicate => Outcome::Duplicate,

@@ -9,7 +9,7 @@ pub async fn a_host_is_lent_to_one_borrower_at_a_time<H: Harness>() {
     worker.find(vec![robots(&a), robots(&b)]).await;
     assert_eq!(worker.lease(1).await.len(), 1);
     assert_eq!(worker.lease(10).await.len(), 1);
-    assert!(worker.lease(10).await.is_empty(), "both are lent");
+    assert!(worker.lease(10).await.is_empty(), "both are leased");
 
     let loaded = worker.load(&a, 1).await;
     assert!(worker.give_back(given_back(&loaded)).await.is_empty());
@@ -99,7 +99,7 @@ pub async fn a_host_with_new_tasks_stays_lent<H: Harness>() {
     let date = Some(worker.harness.now() + Duration::from_secs(60));
     let release = Release { not_before: date, parked: true, ..given_back(&stale) };
     assert_eq!(worker.give_back(release).await, [a.id()]);
-    assert!(worker.lease(1).await.is_empty(), "it is still lent");
+    assert!(worker.lease(1).await.is_empty(), "it is still leased");
     assert_eq!(worker.record(&a).await.not_before, None, "and unchanged");
 
     // A repeat is no new task.

@@ -78,7 +78,8 @@ pub async fn what_was_given_up_can_be_asked_again<H: Harness>() {
     }
     let mut expected: Vec<_> = [0, 1, 2, 4].iter().map(|&n| (all[n].task.id, n == 0 || n == 2)).collect();
     expected.sort();
-    let found: Vec<_> = given_up.iter().map(|given_up| (given_up.task, given_up.for_want_of_rules)).collect();
+    let found: Vec<_> =
+        given_up.iter().map(|given_up| (given_up.task, given_up.robots_unavailable)).collect();
     assert_eq!(found, expected);
 
     let again = all.iter().map(|new| new.task.id).collect();

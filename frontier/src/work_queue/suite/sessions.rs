@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::outcome::SkipReason;
-use crate::work_queue::{HostUpdate, REAPED_REST};
+use crate::work_queue::{HostUpdate, REAPED_COOLDOWN};
 
 /// On one machine a later session ends the earlier ones: none of their calls does anything.
 pub async fn a_new_session_fences_off_the_old_one<H: Harness>() {
@@ -51,7 +51,7 @@ pub async fn sessions_side_by_side_share_no_host<H: Harness>() {
     );
     let grab = Release { host: foreign, inbox: theirs[0].inbox, not_before: None, parked: false };
     assert!(worker.give_back(grab).await.is_empty(), "not ours to give back");
-    assert!(worker.lease(10).await.is_empty(), "it is still lent");
+    assert!(worker.lease(10).await.is_empty(), "it is still leased");
     worker.queue().commit(&other, Commit { seq: 1, ..Commit::default() }).await.unwrap();
 }
 
@@ -77,7 +77,7 @@ pub async fn a_reaped_session_is_fenced_off_and_its_hosts_are_lent_again<H: Harn
             .await,
     );
     assert!(queue.lease(&heir, 1).await.unwrap().is_empty(), "its last request may still be on its way");
-    worker.harness.advance(REAPED_REST);
+    worker.harness.advance(REAPED_COOLDOWN);
     assert_eq!(queue.lease(&heir, 1).await.unwrap().len(), 1);
     assert_eq!(
         queue.load(&heir, &[a.id()], 1).await.unwrap()[0].tasks.len(),

@@ -4,7 +4,7 @@ use frontier::Stages;
 
 use super::super::critical_line::Line;
 use super::super::host_table::NetworkFloor;
-use super::{Bound, Held};
+use super::{Bound, TimeByBound};
 use crate::report::{Cpu, State, seconds};
 use crate::units::counted;
 
@@ -55,7 +55,7 @@ impl Facts {
     /// Places were where those that held one spent more of their time inflating, reading and recording than on the
     /// network, and the clocks agree: each worker did at least one core's worth of work all the time.
     pub(crate) fn shortage(&self) -> Shortage {
-        let held = Held::of(&self.all_hosts);
+        let held = TimeByBound::of(&self.all_hosts);
         let is_core_busy = self.cpu.process_s >= seconds(self.worked_us) * CORE_BUSY && self.worked_us > 0;
         match () {
             () if self.is_machine_busy() => Shortage::Everything,
@@ -69,8 +69,8 @@ impl Facts {
         if self.workers > 1 { format!(" of {}", counted(self.workers, "worker")) } else { String::new() }
     }
 
-    pub(super) fn held(&self, stages: &Stages) -> Held {
-        let held = Held::of(stages);
+    pub(super) fn held(&self, stages: &Stages) -> TimeByBound {
+        let held = TimeByBound::of(stages);
         if self.shortage() == Shortage::None { held } else { held.with_slot_as_cpu() }
     }
 }
@@ -88,7 +88,7 @@ pub(crate) enum Shortage {
 
 /// What held a host with these stages, as far as they prove it.
 pub(crate) fn bound_of(stages: &Stages, floor: NetworkFloor, shortage: Shortage) -> Option<Bound> {
-    let held = Held::of(stages);
+    let held = TimeByBound::of(stages);
     match shortage {
         Shortage::None => held.most(),
         Shortage::Places => held.with_slot_as_cpu().most(),

@@ -34,7 +34,7 @@ impl Bound {
 
 /// Time by what held it, in microseconds; serialised in seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Held {
+pub struct TimeByBound {
     /// Stages `dns` to `body`.
     pub network_us: u64,
     /// Stage `politeness`.
@@ -45,7 +45,7 @@ pub struct Held {
     pub concurrency_us: u64,
 }
 
-impl Held {
+impl TimeByBound {
     /// The stages in their four groups.
     pub fn of(stages: &Stages) -> Self {
         let sum = |group: &[Stage]| group.iter().fold(0_u64, |sum, stage| sum.saturating_add(stages[*stage]));
@@ -91,7 +91,7 @@ impl Held {
     }
 }
 
-impl Serialize for Held {
+impl Serialize for TimeByBound {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bounds = [Bound::Network, Bound::Politeness, Bound::Cpu, Bound::Concurrency];
         serializer.collect_map(bounds.map(|bound| (bound.as_str(), seconds(self.by(bound)))))

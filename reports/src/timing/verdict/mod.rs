@@ -10,7 +10,7 @@ use frontier::HostId;
 use serde::Serialize;
 
 pub(crate) use self::facts::{Facts, Shortage, bound_of};
-pub use self::held::{Bound, Held};
+pub use self::held::{Bound, TimeByBound};
 use self::sentence::sentence;
 use crate::report::seconds;
 
@@ -33,9 +33,9 @@ pub struct Evidence {
     /// Its requests, those of the last hosts of other runs added.
     pub critical_requests: u64,
     /// Where their time went, in seconds.
-    pub critical_line_s: Held,
+    pub critical_line_s: TimeByBound,
     /// Where the time of all hosts' requests went, in seconds.
-    pub all_hosts_s: Held,
+    pub all_hosts_s: TimeByBound,
     /// The bound by that sum, which may differ.
     pub all_hosts_bound: Option<Bound>,
     /// The crawl's wall time, in seconds.

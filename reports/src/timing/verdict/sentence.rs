@@ -4,7 +4,7 @@ use frontier::Stage;
 
 use super::super::critical_line::Line;
 use super::facts::{Facts, Shortage};
-use super::{Bound, Evidence, Held};
+use super::{Bound, Evidence, TimeByBound};
 use crate::escape::Printable;
 use crate::report::{State, share};
 use crate::units::{counted, percent, span};
@@ -119,7 +119,7 @@ fn waits_for_retries(line: &Line) -> bool {
 
 /// Whether most of the network's time was that of requests that timed out.
 fn waits_for_timeouts(line: &Line) -> bool {
-    line.waits.timeouts_us > Held::of(&line.stages).network_us / 2
+    line.waits.timeouts_us > TimeByBound::of(&line.stages).network_us / 2
 }
 
 /// What would change it, and what would not.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::connection::{Connection, Fence, uuid};
 use super::error::Failure;
-use super::lend::due_at;
+use super::lease::due_at;
 use super::rows::{self, HostRow, state};
 use super::{PostgresQueue, read};
 use crate::codec;
@@ -25,7 +25,7 @@ impl PostgresQueue {
         let mut connection = self.database.connection().await?;
         let statements = Statements::prepare(&connection).await?;
         connection.enter_transaction();
-        let (changes, lent) = match self.decide(&connection, &statements, session, commit).await {
+        let (changes, leased) = match self.decide(&connection, &statements, session, commit).await {
             Ok(Some(decided)) => decided,
             Ok(None) => return connection.roll_back().await,
             Err(Failure::Queue(error)) => {
@@ -34,7 +34,7 @@ impl PostgresQueue {
             }
             Err(failure) => return Err(failure),
         };
-        let writes = Writes::new(session, commit, changes, &lent)?;
+        let writes = Writes::new(session, commit, changes, &leased)?;
         writes.write(self, &connection, &statements).await?;
         connection.leave_transaction();
         Ok(())
@@ -69,14 +69,14 @@ impl PostgresQueue {
             return Err(QueueError::OutOfOrder { last, found: commit.seq }.into());
         }
         let hosts: Vec<HostRow> = hosts.iter().map(HostRow::of).collect::<Result<_, _>>()?;
-        let lent = hosts.iter().filter(|row| row.owner.is_some()).map(|row| row.id).collect();
+        let leased = hosts.iter().filter(|row| row.owner.is_some()).map(|row| row.id).collect();
         let known = Known {
             hosts: hosts.into_iter().map(|row| (row.id, row.record)).collect(),
             tasks: tasks.iter().map(rows::task_state).collect::<Result<_, _>>()?,
         };
         let sessions = read::session_times(&times)?;
         let keep_time = |record: &mut HostRecord| record.keep_shared_time(session.number, now, &sessions);
-        Ok(Some((Changes::of(commit, known, self.bounds, keep_time)?, lent)))
+        Ok(Some((Changes::of(commit, known, self.bounds, keep_time)?, leased)))
     }
 }
 
@@ -138,12 +138,12 @@ impl Writes {
         session: &Session,
         commit: &Commit,
         changes: Changes<'_>,
-        lent: &BTreeSet<HostId>,
+        leased: &BTreeSet<HostId>,
     ) -> Result<Self, Failure> {
         let (mut new_hosts, mut hosts) = (HostColumns::default(), HostColumns::default());
         for (id, change) in changes.hosts {
             let columns = if change.before.is_none() { &mut new_hosts } else { &mut hosts };
-            columns.push(id, &change.after, lent.contains(&id))?;
+            columns.push(id, &change.after, leased.contains(&id))?;
         }
         let (mut new_tasks, mut tasks) = (TaskColumns::default(), TaskColumns::default());
         for (id, change) in changes.tasks {
@@ -294,8 +294,8 @@ impl TaskColumns {
             TaskState::Done { task, outcome } => {
                 let state = match GivenUp::of(id, task.kind, outcome) {
                     None => state::DONE,
-                    Some(GivenUp { for_want_of_rules: false, .. }) => state::GIVEN_UP,
-                    Some(GivenUp { for_want_of_rules: true, .. }) => state::GIVEN_UP_FOR_WANT_OF_RULES,
+                    Some(GivenUp { robots_unavailable: false, .. }) => state::GIVEN_UP,
+                    Some(GivenUp { robots_unavailable: true, .. }) => state::GIVEN_UP_FOR_WANT_OF_RULES,
                 };
                 (state, Some(task), Some(codec::encode(outcome)?))
             }

@@ -10,7 +10,7 @@ mod commit;
 mod connection;
 mod database;
 mod error;
-mod lend;
+mod lease;
 mod read;
 mod rows;
 mod schema;

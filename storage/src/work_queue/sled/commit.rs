@@ -8,7 +8,7 @@ use frontier::work_queue::{
 };
 use frontier::{FetchRecord, HostId, TaskId};
 
-use super::engine::{Engine, is_full, move_host};
+use super::queue_state::{QueueState, is_full, move_host};
 use super::records::{Counters, Place, SegmentPlace, SegmentRecord};
 use super::store::{Durability, Writes};
 use super::stored::{StoredFetch, StoredState};
@@ -22,7 +22,7 @@ const FETCH_CHUNK_BYTES: usize = 8 << 10;
 /// The origins of hosts, which stored URLs leave out.
 type Origins = BTreeMap<HostId, String>;
 
-impl Engine {
+impl QueueState {
     pub(super) fn commit(&mut self, session: &Session, commit: Commit) -> Result<(), QueueError> {
         self.fence(session)?;
         let record = self.session_record(session)?;
@@ -108,7 +108,7 @@ impl Engine {
         id: HostId,
         change: &Change<HostRecord>,
     ) -> Result<(), QueueError> {
-        let is_lent = self.lent.contains(&id);
+        let is_lent = self.leased.contains(&id);
         let from = change.before.as_ref().map_or(Place::Nowhere, |record| Place::of(record, is_lent));
         move_host(writes, id, from, Place::of(&change.after, is_lent))?;
         writes.put(&keys::host(id), &change.after).map(|_| ())

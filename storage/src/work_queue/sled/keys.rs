@@ -77,7 +77,7 @@ pub(super) fn robots(id: HostId) -> Vec<u8> {
     [&b"R"[..], &id.0.to_be_bytes()].concat()
 }
 
-pub(super) fn lent(id: HostId) -> Vec<u8> {
+pub(super) fn leased(id: HostId) -> Vec<u8> {
     [LENT, &id.0.to_be_bytes()].concat()
 }
 
@@ -145,7 +145,7 @@ mod tests {
             fetches(1, 2, 3),
             super::host(host),
             robots(host),
-            lent(host),
+            leased(host),
             due(DUE, Timestamp::default(), host),
             task(id),
             pending(id, 3),
@@ -154,7 +154,7 @@ mod tests {
         }
         assert_eq!(task_part(&task(id)), Some(id));
         assert_eq!(pending_part(&pending(id, 3)), Some(id));
-        assert_eq!(host_part(&lent(host)), Some(host));
+        assert_eq!(host_part(&leased(host)), Some(host));
         assert_eq!(session_part(&fetches(9, 2, 3)), Some(9));
         assert_eq!(task_part(b"U"), None);
     }

@@ -1,8 +1,8 @@
 //! The work queue of one machine, on sled.
 
 mod commit;
-mod engine;
 mod keys;
+mod queue_state;
 pub(crate) mod read;
 mod records;
 pub(crate) mod store;
@@ -22,7 +22,7 @@ use frontier::work_queue::{
 use frontier::{Clock, HostId, TaskId, Timestamp};
 use tokio::sync::oneshot;
 
-use self::engine::Engine;
+use self::queue_state::QueueState;
 pub use self::records::{QueueView, SegmentPlace, SegmentRecord, ViewMark};
 use self::store::Store;
 use self::witness::Witness;
@@ -31,7 +31,7 @@ use crate::recovery::Registered;
 use crate::sealing::Order;
 
 /// What a caller wants of the queue.
-type Command = Box<dyn FnOnce(&mut Engine) + Send>;
+type Command = Box<dyn FnOnce(&mut QueueState) + Send>;
 
 /// The work queue of one machine: a sled database with a thread of its own, to which clones of this send their calls.
 ///
@@ -69,7 +69,7 @@ impl SledQueue {
         clock: Arc<dyn Clock>,
         bounds: QueueBounds,
     ) -> Result<(Self, Registered), OpenError> {
-        let mut engine = Engine::new(Store::open(dir)?, witness, clock, bounds)?;
+        let mut engine = QueueState::new(Store::open(dir)?, witness, clock, bounds)?;
         let registered = read::registered(&engine.store)?;
         let (commands, received) = mpsc::channel::<Command>();
         let thread = std::thread::Builder::new().name("queue".to_owned()).spawn(move || {
@@ -87,7 +87,7 @@ impl SledQueue {
     /// Has `work` done by the queue's thread.
     async fn call<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Engine) -> Result<T, QueueError> + Send + 'static,
+        work: impl FnOnce(&mut QueueState) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         self.order(work)?.await.map_err(|_| ended())?
     }
@@ -95,14 +95,14 @@ impl SledQueue {
     /// The same for a thread that may block.
     fn call_blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Engine) -> Result<T, QueueError> + Send + 'static,
+        work: impl FnOnce(&mut QueueState) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         self.order(work)?.blocking_recv().map_err(|_| ended())?
     }
 
     fn order<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Engine) -> Result<T, QueueError> + Send + 'static,
+        work: impl FnOnce(&mut QueueState) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, QueueError>>, QueueError> {
         let (answer, answered) = oneshot::channel();
         let command: Command = Box::new(move |engine| {
@@ -126,7 +126,7 @@ impl SledQueue {
 
     /// Opens a session.
     pub(crate) fn open_session_blocking(&self) -> Result<Session, QueueError> {
-        self.call_blocking(Engine::open_session)
+        self.call_blocking(QueueState::open_session)
     }
 
     /// Makes a commit.
@@ -169,7 +169,7 @@ fn ended() -> QueueError {
 
 impl WorkQueue for SledQueue {
     async fn open_session(&self, _worker: &str) -> Result<Session, QueueError> {
-        self.call(Engine::open_session).await
+        self.call(QueueState::open_session).await
     }
 
     async fn lease(&self, session: &Session, n: usize) -> Result<Vec<LeasedHost>, QueueError> {

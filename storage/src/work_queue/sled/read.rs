@@ -23,7 +23,7 @@ pub(super) fn counters(store: &Store) -> Result<Counters, QueueError> {
 }
 
 /// The hosts that are lent, or were when the process that had them ended.
-pub(super) fn lent(store: &Store) -> impl Iterator<Item = Result<HostId, QueueError>> {
+pub(super) fn leased(store: &Store) -> impl Iterator<Item = Result<HostId, QueueError>> {
     store.scan(keys::LENT).map(|entry| {
         let (key, _) = entry?;
         keys::host_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))
@@ -62,7 +62,7 @@ pub(super) fn due(
 /// The totals at `now` of a queue that nobody works on: hosts that were lent when the process ended are free.
 pub(crate) fn counts_at_rest(store: &Store, now: Timestamp) -> Result<Counts, QueueError> {
     let mut counts = counts(store, &counters(store)?, now)?;
-    for id in lent(store) {
+    for id in leased(store) {
         let key = keys::host(id?);
         let record: HostRecord = store.get(&key)?.ok_or_else(|| store.damaged(&key, "missing"))?;
         let due_at = record.is_busy().then(|| record.due_at());

@@ -105,15 +105,15 @@ pub(super) enum Place {
     Due(Timestamp),
     /// Put aside until then.
     Parked(Timestamp),
-    /// Lent.
-    Lent,
+    /// Leased.
+    Leased,
 }
 
 impl Place {
     /// Where `record` belongs.
     pub(super) fn of(record: &HostRecord, is_lent: bool) -> Self {
         if is_lent {
-            Self::Lent
+            Self::Leased
         } else if record.parked {
             Self::Parked(record.due_at())
         } else if record.is_busy() {
@@ -129,7 +129,7 @@ impl Place {
             Self::Nowhere => None,
             Self::Due(at) => Some(keys::due(keys::DUE, at, host)),
             Self::Parked(at) => Some(keys::due(keys::PARKED, at, host)),
-            Self::Lent => Some(keys::lent(host)),
+            Self::Leased => Some(keys::leased(host)),
         }
     }
 }

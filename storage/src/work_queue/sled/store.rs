@@ -80,7 +80,7 @@ impl Store {
         let log_bytes = fs::metadata(dir.join(LOG_FILE)).map_or(0, |metadata| metadata.len());
         let opening = Watched::new(dir, log_bytes);
         let db = open_when_closed(&config, &opening).map_err(|failure| match failure {
-            Failure::Engine(::sled::Error::Io(error)) => OpenError::io("open", dir, error),
+            Failure::QueueState(::sled::Error::Io(error)) => OpenError::io("open", dir, error),
             other => OpenError::Damaged { path: dir.to_owned(), what: other.to_string() },
         })?;
         let path = dir.join(LOG_FILE);
@@ -135,7 +135,7 @@ impl Store {
             crate::power_cut::recorder::keep_queue(&self.dir);
         }
         if durability == Durability::Power {
-            self.log.sync().map_err(|error| self.failed(&Failure::Engine(error.into())))?;
+            self.log.sync().map_err(|error| self.failed(&Failure::QueueState(error.into())))?;
         }
         Ok(())
     }
@@ -205,14 +205,14 @@ impl Store {
     fn call<T>(&self, work: impl FnOnce(&Db) -> ::sled::Result<T>) -> Result<T, QueueError> {
         let Some(db) = &self.db else { return Err(QueueError::Storage("it is closed".to_owned())) };
         let answer =
-            guarded(|| self.watched.call(|| work(db))).and_then(|answer| answer.map_err(Failure::Engine));
+            guarded(|| self.watched.call(|| work(db))).and_then(|answer| answer.map_err(Failure::QueueState));
         answer.map_err(|failure| self.failed(&failure))
     }
 
     fn failed(&self, failure: &Failure) -> QueueError {
         QueueError::Storage(match failure {
             // sled hands on the kind of a refusal, and shows the rest as code.
-            Failure::Engine(::sled::Error::Io(error)) => {
+            Failure::QueueState(::sled::Error::Io(error)) => {
                 let remedy = match error.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                         "; make room there, then run the command again: nothing is lost"
@@ -238,7 +238,7 @@ impl Drop for Store {
 /// it; nobody else can hold it, since our lock comes first.
 fn open_when_closed(config: &Config, opening: &Watched) -> Result<Db, Failure> {
     let open =
-        || guarded(|| opening.call(|| config.open())).and_then(|opened| opened.map_err(Failure::Engine));
+        || guarded(|| opening.call(|| config.open())).and_then(|opened| opened.map_err(Failure::QueueState));
     for _ in 0..CLOSING_LOOKS_MAX {
         match open() {
             Err(failure) if failure.is_locked() => std::thread::sleep(CLOSING_PAUSE),
@@ -315,7 +315,7 @@ impl Writes {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Engine(#[from] ::sled::Error),
+    QueueState(#[from] ::sled::Error),
     #[error("sled panicked: {0}")]
     Panic(String),
 }
@@ -323,7 +323,7 @@ enum Failure {
 impl Failure {
     /// sled tells this by its text alone.
     fn is_locked(&self) -> bool {
-        matches!(self, Self::Engine(::sled::Error::Io(error)) if error.to_string().starts_with("could not acquire lock"))
+        matches!(self, Self::QueueState(::sled::Error::Io(error)) if error.to_string().starts_with("could not acquire lock"))
     }
 }
 

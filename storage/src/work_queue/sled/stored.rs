@@ -179,7 +179,7 @@ impl StoredFetch {
 
 #[cfg(test)]
 mod tests {
-    use frontier::{Fetched, Host};
+    use frontier::{FetchedDocument, Host};
     use url::Url;
 
     use super::*;
@@ -201,7 +201,8 @@ mod tests {
         let origin = host("a").to_string();
         let (own, elsewhere) = (task(), "https://a.example.org/s.xml".to_owned());
         let other = Task { parent: Some(TaskId::of(host("b").id(), "parent")), url: elsewhere, ..task() };
-        let outcome = Outcome::Fetched(Fetched { document: "urlset".into(), ..Fetched::default() });
+        let outcome =
+            Outcome::Fetched(FetchedDocument { document: "urlset".into(), ..FetchedDocument::default() });
         for state in [
             TaskState::Pending(own.clone()),
             TaskState::Pending(other),

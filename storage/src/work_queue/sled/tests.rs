@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::work_queue::suite::{HandClock, Harness};
-use frontier::work_queue::{Commit, HostRecord, HostRest, QueueBounds, QueueError};
+use frontier::work_queue::{Commit, HostCooldown, HostRecord, QueueBounds, QueueError};
 use frontier::{Clock, FetchRecord, Host, NewTask, Task, TaskKind, Timestamp, WorkQueue};
 use tempfile::TempDir;
 
-use super::engine::Engine;
+use super::queue_state::QueueState;
 use super::{SledQueue, keys, read};
 use crate::data_dir::DataDir;
 
@@ -59,7 +59,7 @@ impl Harness for SledHarness {
     }
 
     async fn hosts(&mut self) -> Vec<HostRecord> {
-        let with_rules = |engine: &mut Engine| -> Result<Vec<HostRecord>, QueueError> {
+        let with_rules = |engine: &mut QueueState| -> Result<Vec<HostRecord>, QueueError> {
             let rules = |id| engine.store.get(&keys::robots(id));
             read::hosts(&engine.store)
                 .map(|host| host.and_then(|(id, host)| Ok(HostRecord { robots: rules(id)?, ..host })))
@@ -90,26 +90,26 @@ fn a_clock_set_back_between_sessions_makes_no_host_wait_for_its_future() {
             NewTask { host: host.clone(), task, found_on: None }
         });
         let session = harness.queue().open_session("ahead").await.unwrap();
-        let rest = |host: &Host, seconds| HostRest {
+        let rest = |host: &Host, seconds| HostCooldown {
             host: host.id(),
             until: harness.now() + Duration::from_secs(seconds),
         };
-        let rests = vec![rest(&hosts[1], 100), rest(&hosts[2], 3_600)];
+        let cooldowns = vec![rest(&hosts[1], 100), rest(&hosts[2], 3_600)];
         let seeded = Commit { seq: 1, found: found.collect(), ..Commit::default() };
         harness.queue().commit(&session, seeded).await.unwrap();
         assert_eq!(harness.queue().lease(&session, 9).await.unwrap().len(), 3);
-        harness.queue().commit(&session, Commit { seq: 2, rests, ..Commit::default() }).await.unwrap();
+        harness.queue().commit(&session, Commit { seq: 2, cooldowns, ..Commit::default() }).await.unwrap();
 
         harness.clock.set(right);
         harness.reopen().await;
         let session = harness.queue().open_session("right").await.unwrap();
-        let mut lent = Vec::new();
+        let mut leased = Vec::new();
         for (wait_s, name) in [(60, "busy.example"), (40, "resting.example"), (3_500, "parked.example")] {
-            assert!(harness.queue().lease(&session, 9).await.unwrap().is_empty(), "{name} rests");
+            assert!(harness.queue().lease(&session, 9).await.unwrap().is_empty(), "{name} cooldowns");
             harness.advance(Duration::from_secs(wait_s));
-            lent.extend(harness.queue().lease(&session, 9).await.unwrap());
-            assert_eq!(lent.last().unwrap().host.name(), name);
+            leased.extend(harness.queue().lease(&session, 9).await.unwrap());
+            assert_eq!(leased.last().unwrap().host.name(), name);
         }
-        assert!(lent.iter().all(|leased| leased.busy_since >= right && leased.busy_since <= harness.now()));
+        assert!(leased.iter().all(|leased| leased.busy_since >= right && leased.busy_since <= harness.now()));
     });
 }

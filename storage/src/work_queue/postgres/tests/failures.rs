@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use frontier::work_queue::suite::HandClock;
-use frontier::work_queue::{Commit, QueueError, REAPED_REST, Release, SegmentRef, Session, WorkQueue};
+use frontier::work_queue::{Commit, QueueError, REAPED_COOLDOWN, Release, SegmentRef, Session, WorkQueue};
 use frontier::{Host, NewTask, Task, TaskKind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
@@ -119,17 +119,17 @@ fn hosts_of_a_lease_whose_answer_is_lost_are_not_forgotten() {
             let shaky = Database::open(&through(&url, port)).await.unwrap().crawl("test").await.unwrap();
             let queue = shaky.queue(BOUNDS);
             let session = queue.open_session("shaky").await.unwrap();
-            let mut lent = Vec::new();
+            let mut all = Vec::new();
             loop {
                 let leased = queue.lease(&session, 2).await.unwrap();
                 if leased.is_empty() {
                     break;
                 }
-                lent.extend(leased.into_iter().map(|leased| leased.host));
+                all.extend(leased.into_iter().map(|leased| leased.host));
             }
-            lent.sort();
-            lent.dedup();
-            assert_eq!((lent.len(), crawl.counts().await.unwrap().hosts_leased), (7, 7));
+            all.sort();
+            all.dedup();
+            assert_eq!((all.len(), crawl.counts().await.unwrap().hosts_leased), (7, 7));
         });
     }
 }
@@ -176,7 +176,7 @@ fn sessions_of_before_the_promotion_of_a_standby_are_dead_and_their_hosts_are_le
         let queue = crawl.queue(BOUNDS);
         let session = queue.open_session("before").await.unwrap();
         queue.commit(&session, bringing(1)).await.unwrap();
-        let lent = queue.lease(&session, 1).await.unwrap().remove(0).host.id();
+        let leased = queue.lease(&session, 1).await.unwrap().remove(0).host.id();
         // It begins with all of this.
         let standby = tokio::task::block_in_place(|| primary.standby()).unwrap();
         tokio::task::block_in_place(|| primary.crash().and_then(|()| standby.promote())).unwrap();
@@ -186,11 +186,11 @@ fn sessions_of_before_the_promotion_of_a_standby_are_dead_and_their_hosts_are_le
         let clock = HandClock::at(promoted.now().await.unwrap());
         let queue = queue_of(&promoted, BOUNDS, clock.clone());
         assert_eq!(queue.workers().await.unwrap(), 0);
-        let release = Release { host: lent, inbox: 0, not_before: None, parked: false };
+        let release = Release { host: leased, inbox: 0, not_before: None, parked: false };
         for refused in [
             queue.renew(&session).await.err(),
             queue.lease(&session, 1).await.err(),
-            queue.load(&session, &[lent], 1).await.err(),
+            queue.load(&session, &[leased], 1).await.err(),
             queue.are_done(&session, &[task(1).task.id]).await.err(),
             queue.given_up(&session, None, 1).await.err(),
             queue.commit(&session, bringing(2)).await.err(),
@@ -202,8 +202,8 @@ fn sessions_of_before_the_promotion_of_a_standby_are_dead_and_their_hosts_are_le
         queue.renew(&after).await.unwrap();
         assert_eq!(queue.lease(&after, 1).await.unwrap(), [], "the host is not free yet");
         assert_eq!(queue.reap().await.unwrap(), 1, "long before its life is over");
-        clock.advance(REAPED_REST);
-        assert_eq!(queue.lease(&after, 1).await.unwrap()[0].host.id(), lent);
+        clock.advance(REAPED_COOLDOWN);
+        assert_eq!(queue.lease(&after, 1).await.unwrap()[0].host.id(), leased);
         assert_eq!((queue.reap().await.unwrap(), queue.workers().await.unwrap()), (0, 1));
     });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use frontier::work_queue::{Commit, REAPED_REST, RENEWAL_MARGIN, Release, WorkQueue};
+use frontier::work_queue::{Commit, REAPED_COOLDOWN, RENEWAL_MARGIN, Release, WorkQueue};
 use frontier::{Host, HostId, NewTask, Outcome, Task, TaskKind, TaskOutcome, Timestamp};
 use url::Url;
 
@@ -22,19 +22,19 @@ async fn another(url: &str) -> PostgresQueue {
 /// Works until nothing is left to lend; gives the hosts it was lent. Each task of depth 0 leads to one on every host.
 async fn work(queue: PostgresQueue, hosts: usize) -> Vec<HostId> {
     let session = queue.open_session("rival").await.unwrap();
-    let (mut seq, mut lent) = (0, Vec::new());
+    let (mut seq, mut all) = (0, Vec::new());
     loop {
         let leased = queue.lease(&session, 3).await.unwrap();
         if leased.is_empty() {
             if queue.counts().await.unwrap().tasks_pending == 0 {
-                return lent;
+                return all;
             }
             // Between two looks: the others hold the hosts that are left, and give them back when they like.
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         }
         let ids: Vec<HostId> = leased.iter().map(|leased| leased.host.id()).collect();
-        lent.extend(&ids);
+        all.extend(&ids);
         let mut wanted = ids;
         while !wanted.is_empty() {
             let loaded = queue.load(&session, &wanted, 100).await.unwrap();
@@ -89,8 +89,8 @@ fn rivals_that_name_each_others_hosts_lose_nothing_and_double_nothing() {
         for _ in 0..4 {
             rivals.spawn(work(another(&url).await, 2 * hosts));
         }
-        let lent: BTreeSet<HostId> = rivals.join_all().await.into_iter().flatten().collect();
-        assert_eq!(lent.len(), 2 * hosts);
+        let leased: BTreeSet<HostId> = rivals.join_all().await.into_iter().flatten().collect();
+        assert_eq!(leased.len(), 2 * hosts);
         let counts = first.counts().await.unwrap();
         assert_eq!((counts.hosts, counts.hosts_done, counts.hosts_leased), (24, 24, 0));
         assert_eq!((counts.tasks, counts.tasks_pending), (12 + 24, 0));
@@ -149,16 +149,16 @@ fn hosts_are_lent_to_one_of_many_that_ask_at_once() {
             let queue = another(&url).await;
             rivals.spawn(async move {
                 let session = queue.open_session("rival").await.unwrap();
-                let mut lent = Vec::new();
-                while lent.len() < 50 {
-                    let leased = queue.lease(&session, 7.min(50 - lent.len())).await.unwrap();
-                    lent.extend(leased.iter().map(|leased| leased.host.id()));
+                let mut all = Vec::new();
+                while all.len() < 50 {
+                    let leased = queue.lease(&session, 7.min(50 - all.len())).await.unwrap();
+                    all.extend(leased.iter().map(|leased| leased.host.id()));
                 }
-                lent
+                all
             });
         }
-        let lent: Vec<HostId> = rivals.join_all().await.into_iter().flatten().collect();
-        assert_eq!(lent.iter().collect::<BTreeSet<_>>().len(), 200);
+        let leased: Vec<HostId> = rivals.join_all().await.into_iter().flatten().collect();
+        assert_eq!(leased.iter().collect::<BTreeSet<_>>().len(), 200);
         assert_eq!(first.counts().await.unwrap().hosts_leased, 200);
     });
 }
@@ -236,7 +236,7 @@ fn a_session_that_is_closed_gives_its_hosts_to_the_others() {
         assert!(queue.renew(&one).await.is_err(), "it does not come back");
         assert_eq!((queue.workers().await.unwrap(), queue.counts().await.unwrap().hosts_leased), (1, 0));
         assert!(queue.lease(&other, 9).await.unwrap().is_empty(), "its last requests may be on their way");
-        clock.advance(REAPED_REST);
+        clock.advance(REAPED_COOLDOWN);
         let leased = queue.lease(&other, 9).await.unwrap();
         assert_eq!(leased.len(), 2);
         assert!(leased.iter().all(|leased| leased.asked_before), "they wait for one full delay");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use frontier::work_queue::{
-    GivenUp, HostRecord, LeasedHost, Loaded, QueueError, REAPED_REST, Release, Session,
+    GivenUp, HostRecord, LeasedHost, Loaded, QueueError, REAPED_COOLDOWN, Release, Session,
 };
 use frontier::{HostId, Task, TaskId, Timestamp};
 use tokio_postgres::{Row, Statement};
@@ -34,7 +34,7 @@ impl PostgresQueue {
     ) -> Result<Vec<LeasedHost>, Failure> {
         let mut connection = self.database.connection().await?;
         let lock = connection.prepare(include_str!("sql/session_lock.sql")).await?;
-        let lend = connection.prepare(include_str!("sql/lease.sql")).await?;
+        let statement = connection.prepare(include_str!("sql/lease.sql")).await?;
         let (crawl, id, number) = (self.crawl, uuid(session.id), rows::number_key(session.number));
         let (now, n) = (self.given_now(), limit(n));
         connection.enter_transaction();
@@ -49,16 +49,16 @@ impl PostgresQueue {
         }
         // An earlier try may have come through: behind the lock it is over, one way or the other.
         let again = include_str!("sql/lease_again.sql");
-        let mut lent =
+        let mut leased =
             if may_be_done { connection.ask(again, [&crawl, &number, &lease]).await? } else { Vec::new() };
-        if lent.is_empty() {
-            let lending = connection.query(&lend, [&crawl, &n, &number, &lease, &now]);
-            (lent, ()) = tokio::try_join!(biased; lending, connection.commit())?;
+        if leased.is_empty() {
+            let leasing = connection.query(&statement, [&crawl, &n, &number, &lease, &now]);
+            (leased, ()) = tokio::try_join!(biased; leasing, connection.commit())?;
         } else {
             connection.commit().await?;
         }
         connection.leave_transaction();
-        lent.iter().map(|row| rows::leased_host(row, session)).collect()
+        leased.iter().map(|row| rows::leased_host(row, session)).collect()
     }
 
     pub(super) async fn try_load(
@@ -140,8 +140,8 @@ impl PostgresQueue {
         };
         let given_up = found.iter().map(|row| {
             let task = rows::task_id(value(row, 0)?, value(row, 1)?);
-            let for_want_of_rules = value::<i16>(row, 2)? == rows::state::GIVEN_UP_FOR_WANT_OF_RULES;
-            Ok(GivenUp { task, for_want_of_rules })
+            let robots_unavailable = value::<i16>(row, 2)? == rows::state::GIVEN_UP_FOR_WANT_OF_RULES;
+            Ok(GivenUp { task, robots_unavailable })
         });
         given_up.collect()
     }
@@ -153,17 +153,17 @@ impl PostgresQueue {
     ) -> Result<Vec<HostId>, Failure> {
         let mut connection = self.database.connection().await?;
         let lock = connection.prepare(include_str!("sql/session_lock.sql")).await?;
-        let lent = connection.prepare(include_str!("sql/hosts_lent_lock.sql")).await?;
+        let leased = connection.prepare(include_str!("sql/hosts_leased_lock.sql")).await?;
         let times = connection.prepare(include_str!("sql/session_times.sql")).await?;
         let free = connection.prepare(include_str!("sql/hosts_release.sql")).await?;
         let (id, number, now) = (uuid(session.id), rows::number_key(session.number), self.given_now());
         let keys: Vec<i64> = hosts.iter().map(|release| rows::host_key(release.host)).collect();
         connection.enter_transaction();
-        let (_, fence, lent, times) = tokio::try_join!(
+        let (_, fence, leased, times) = tokio::try_join!(
             biased;
             connection.begin(),
             connection.query(&lock, [&self.crawl, &id, &now]),
-            connection.query(&lent, [&self.crawl, &keys, &number]),
+            connection.query(&leased, [&self.crawl, &keys, &number]),
             connection.query(&times, [&self.crawl]),
         )?;
         let fence = match Fence::of(&fence, session) {
@@ -173,17 +173,17 @@ impl PostgresQueue {
                 return Err(fenced);
             }
         };
-        let lent: Vec<HostRow> = lent.iter().map(HostRow::of).collect::<Result<_, _>>()?;
-        let mut lent: HashMap<HostId, HostRecord> =
-            lent.into_iter().map(|row| (row.id, row.record)).collect();
+        let leased: Vec<HostRow> = leased.iter().map(HostRow::of).collect::<Result<_, _>>()?;
+        let mut leased: HashMap<HostId, HostRecord> =
+            leased.into_iter().map(|row| (row.id, row.record)).collect();
         let sessions = read::session_times(&times)?;
         let (mut freed, mut kept) = (Freed::default(), Vec::new());
         for release in hosts {
-            match lent.get(&release.host) {
+            match leased.get(&release.host) {
                 None => {}
                 Some(record) if record.inbox != release.inbox => kept.push(release.host),
                 Some(_) => {
-                    let Some(mut record) = lent.remove(&release.host) else { continue };
+                    let Some(mut record) = leased.remove(&release.host) else { continue };
                     record.give_back(release, fence.now);
                     record.keep_shared_time(session.number, fence.now, &sessions);
                     freed.push(release.host, &record);
@@ -212,7 +212,7 @@ impl PostgresQueue {
         for row in &orphans {
             let HostRow { id, mut record, .. } = HostRow::of(row)?;
             let now = rows::timestamp(value(row, 12)?);
-            record.not_before = record.not_before.max(Some(now + REAPED_REST));
+            record.not_before = record.not_before.max(Some(now + REAPED_COOLDOWN));
             record.take_back_shared(number, now, &sessions);
             freed.push(id, &record);
         }

@@ -1,7 +1,7 @@
 //! Rests: moments before which nothing may be asked.
 
 use super::*;
-use crate::work_queue::HostRest;
+use crate::work_queue::HostCooldown;
 
 /// A retry is no end.
 pub async fn a_retry_stays_pending_with_its_time<H: Harness>() {
@@ -54,8 +54,8 @@ pub async fn a_rest_outlives_the_session_that_was_asked_for_it<H: Harness>() {
     let until = worker.harness.now() + Duration::from_secs(110);
     let outcomes = vec![ended(&sitemap(&a, "/1"), Outcome::Retry(until))];
     let shorter = worker.harness.now() + Duration::from_secs(7);
-    let rests = [until, shorter].map(|until| HostRest { host: a.id(), until }).to_vec();
-    worker.commit(Commit { outcomes, rests, ..Commit::default() }).await;
+    let cooldowns = [until, shorter].map(|until| HostCooldown { host: a.id(), until }).to_vec();
+    worker.commit(Commit { outcomes, cooldowns, ..Commit::default() }).await;
 
     worker.reopen().await;
     assert!(worker.lease(1).await.is_empty());
@@ -73,8 +73,8 @@ pub async fn a_rest_of_which_the_borrower_does_not_know_outlives_its_giving_back
         worker.lease(1).await;
         let loaded = worker.load(&a, 1).await;
         let until = worker.harness.now() + Duration::from_secs(seconds);
-        let rests = vec![HostRest { host: a.id(), until }];
-        worker.commit(Commit { rests, ..Commit::default() }).await;
+        let cooldowns = vec![HostCooldown { host: a.id(), until }];
+        worker.commit(Commit { cooldowns, ..Commit::default() }).await;
         let sooner = Some(worker.harness.now() + Duration::from_secs(1));
         worker.give_back(Release { not_before: sooner, ..given_back(&loaded) }).await;
 
@@ -96,8 +96,8 @@ pub async fn a_long_rest_puts_the_host_of_a_lost_session_aside<H: Harness>() {
     worker.find(vec![sitemap(&a, "/1")]).await;
     worker.lease(1).await;
     let until = worker.harness.now() + Duration::from_secs(3_600);
-    let rests = vec![HostRest { host: a.id(), until }];
-    worker.commit(Commit { rests, ..Commit::default() }).await;
+    let cooldowns = vec![HostCooldown { host: a.id(), until }];
+    worker.commit(Commit { cooldowns, ..Commit::default() }).await;
     assert!(!worker.record(&a).await.parked, "it is its borrower's to put it aside");
 
     worker.reopen().await;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use governor::Quota;
 use governor::clock::{Clock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
-use governor::{Quota, RateLimiter};
 
 use crate::host::HostId;
 use crate::timestamp::Timestamp;
@@ -19,22 +19,22 @@ use crate::timestamp::Timestamp;
 const REQUESTS_BETWEEN_CLEANUPS: u64 = 10_000;
 
 /// Holds each host to `--rate`, whatever the schedule before it decided. No burst, however long a host was idle.
-pub struct Gate(Option<Limiter>);
+pub struct RateLimiter(Option<Limiter>);
 
 struct Limiter {
     clock: GivenClock,
-    hosts: RateLimiter<HostId, HashMapStateStore<HostId>, GivenClock, NoOpMiddleware<Moment>>,
+    hosts: governor::RateLimiter<HostId, HashMapStateStore<HostId>, GivenClock, NoOpMiddleware<Moment>>,
     requests: AtomicU64,
 }
 
-impl Gate {
+impl RateLimiter {
     /// A gate for `rate` requests per second and host. Anything but a positive number is no limit.
     pub fn new(rate: f64) -> Self {
         let period = Duration::try_from_secs_f64(rate.recip()).ok();
         let quota = period.and_then(Quota::with_period);
         Self(quota.map(|quota| {
             let clock = GivenClock::default();
-            let hosts = RateLimiter::new(
+            let hosts = governor::RateLimiter::new(
                 quota.allow_burst(NonZeroU32::MIN),
                 HashMapStateStore::default(),
                 clock.clone(),
@@ -115,48 +115,48 @@ mod tests {
 
     #[test]
     fn a_host_passes_once_in_its_period_and_others_are_not_held_up() {
-        let gate = Gate::new(2.0);
-        assert_eq!(gate.wait(A, at_ms(0)), None);
-        assert_eq!(gate.wait(A, at_ms(100)), Some(Duration::from_millis(400)));
-        assert_eq!(gate.wait(B, at_ms(100)), None);
-        assert_eq!(gate.wait(A, at_ms(500)), None);
+        let limiter = RateLimiter::new(2.0);
+        assert_eq!(limiter.wait(A, at_ms(0)), None);
+        assert_eq!(limiter.wait(A, at_ms(100)), Some(Duration::from_millis(400)));
+        assert_eq!(limiter.wait(B, at_ms(100)), None);
+        assert_eq!(limiter.wait(A, at_ms(500)), None);
     }
 
     #[test]
     fn an_idle_host_saves_up_no_burst() {
-        let gate = Gate::new(1.0);
-        assert_eq!(gate.wait(A, at_ms(0)), None);
-        assert_eq!(gate.wait(A, at_ms(60_000)), None);
-        assert_eq!(gate.wait(A, at_ms(60_001)), Some(Duration::from_millis(999)));
+        let limiter = RateLimiter::new(1.0);
+        assert_eq!(limiter.wait(A, at_ms(0)), None);
+        assert_eq!(limiter.wait(A, at_ms(60_000)), None);
+        assert_eq!(limiter.wait(A, at_ms(60_001)), Some(Duration::from_millis(999)));
     }
 
     #[test]
     fn the_wait_it_names_suffices_whatever_the_rate() {
         for rate in [0.1, 0.7, 3.0, 7.0, 1e3] {
-            let gate = Gate::new(rate);
-            assert_eq!(gate.wait(A, at_ms(0)), None);
-            let wait = gate.wait(A, at_ms(0)).unwrap();
+            let limiter = RateLimiter::new(rate);
+            assert_eq!(limiter.wait(A, at_ms(0)), None);
+            let wait = limiter.wait(A, at_ms(0)).unwrap();
             assert!(wait.as_secs_f64() >= 1.0 / rate - 1e-6, "{rate}: {wait:?}");
-            assert_eq!(gate.wait(A, at_ms(0) + wait), None, "{rate}");
+            assert_eq!(limiter.wait(A, at_ms(0) + wait), None, "{rate}");
         }
     }
 
     #[test]
     fn no_rate_is_no_limit() {
         for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let gate = Gate::new(rate);
-            assert_eq!((gate.wait(A, at_ms(0)), gate.wait(A, at_ms(0))), (None, None), "{rate}");
+            let limiter = RateLimiter::new(rate);
+            assert_eq!((limiter.wait(A, at_ms(0)), limiter.wait(A, at_ms(0))), (None, None), "{rate}");
         }
     }
 
     #[test]
     fn forgetting_idle_hosts_lets_none_pass_early() {
-        let gate = Gate::new(1.0);
+        let limiter = RateLimiter::new(1.0);
         let ids = REQUESTS_BETWEEN_CLEANUPS;
         for id in 0..ids - 1 {
-            assert_eq!(gate.wait(HostId(id), at_ms(0)), None);
+            assert_eq!(limiter.wait(HostId(id), at_ms(0)), None);
         }
-        assert!(gate.wait(HostId(7), at_ms(1)).is_some(), "asked just before, and kept");
-        assert!(gate.wait(HostId(8), at_ms(1)).is_some());
+        assert!(limiter.wait(HostId(7), at_ms(1)).is_some(), "asked just before, and kept");
+        assert!(limiter.wait(HostId(8), at_ms(1)).is_some());
     }
 }

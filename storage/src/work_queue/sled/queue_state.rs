@@ -20,7 +20,7 @@ use crate::sealing::Order;
 use crate::segment::{BYTES_MAX, ROWS_MAX};
 
 /// The state of the queue. One thread owns it, so that what is read is still so when it is written.
-pub(super) struct Engine {
+pub(super) struct QueueState {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bounds: QueueBounds,
@@ -29,7 +29,7 @@ pub(super) struct Engine {
     /// The one session that may call: the last one opened by this process.
     alive: Option<SessionId>,
     /// Hosts lent to it, or to one before while none is alive.
-    pub(super) lent: HashSet<HostId>,
+    pub(super) leased: HashSet<HostId>,
     pub(super) counters: Counters,
     /// Rows registered.
     pub(super) rows: u64,
@@ -41,7 +41,7 @@ pub(super) struct Engine {
     stopped: Option<String>,
 }
 
-impl Engine {
+impl QueueState {
     /// Takes up what is in `store`, of which `witness` knows: no session is alive. Hosts that an earlier one was lent come
     /// back with the next.
     pub(super) fn new(
@@ -54,9 +54,9 @@ impl Engine {
         let rows = read::segments(&store)?.iter().map(|segment| segment.rows).sum();
         witness.check(store.dir(), &sessions, rows)?;
         let told = witness.open().map_err(|error| OpenError::io("open", witness.path(), error))?;
-        let lent = read::lent(&store).collect::<Result<_, _>>()?;
+        let leased = read::leased(&store).collect::<Result<_, _>>()?;
         let (alive, sealer, stopped) = (None, None, None);
-        Ok(Self { store, clock, bounds, sessions, alive, lent, counters, rows, told, sealer, stopped })
+        Ok(Self { store, clock, bounds, sessions, alive, leased, counters, rows, told, sealer, stopped })
     }
 
     pub(super) fn open_session(&mut self) -> Result<Session, QueueError> {
@@ -90,14 +90,14 @@ impl Engine {
         let set_back = set_back_by(now, &self.sessions);
         let number = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         let hosts: Vec<HostId> = if set_back.is_zero() {
-            self.lent.iter().copied().collect()
+            self.leased.iter().copied().collect()
         } else {
             let known = read::hosts(&self.store).map(|host| host.map(|(id, _)| id));
             known.collect::<Result<_, _>>()?
         };
         for id in hosts {
             let (before, is_lent): (HostRecord, _) =
-                (self.required(&keys::host(id))?, self.lent.contains(&id));
+                (self.required(&keys::host(id))?, self.leased.contains(&id));
             let mut after = before.clone();
             if !set_back.is_zero() {
                 after.set_back(set_back, number, now, &self.sessions);
@@ -118,7 +118,7 @@ impl Engine {
         }
         self.apply(writes, durability)?;
         self.counters = counters;
-        self.lent.clear();
+        self.leased.clear();
         Ok(())
     }
 
@@ -150,11 +150,11 @@ impl Engine {
         }
         due.sort_unstable();
         due.truncate(n);
-        self.lend(session, now, &due)
+        self.lease_hosts(session, now, &due)
     }
 
     /// Lends these hosts. Nothing of it need survive a crash: then they are free as before.
-    fn lend(
+    fn lease_hosts(
         &mut self,
         session: &Session,
         now: Timestamp,
@@ -169,7 +169,7 @@ impl Engine {
             record.parked = false;
             record.keep_time(session.number, now, &self.sessions);
             totals.add(&record);
-            move_host(&mut writes, id, place, Place::Lent)?;
+            move_host(&mut writes, id, place, Place::Leased)?;
             writes.put(&keys::host(id), &record)?;
             record.robots = self.store.get(&keys::robots(id))?;
             leased.push(leased_host(record, session, now));
@@ -178,7 +178,7 @@ impl Engine {
         writes.put(keys::COUNTERS, &counters)?;
         self.apply(writes, Durability::None)?;
         self.counters = counters;
-        self.lent.extend(hosts.iter().map(|(_, id)| id));
+        self.leased.extend(hosts.iter().map(|(_, id)| id));
         Ok(leased)
     }
 
@@ -189,13 +189,14 @@ impl Engine {
         n: usize,
     ) -> Result<Vec<Loaded>, QueueError> {
         self.fence(session)?;
-        let lent = hosts.iter().filter(|id| self.lent.contains(id));
-        lent.map(|&host| {
-            let record: HostRecord = self.required(&keys::host(host))?;
-            let busy_since = record.busy_since.map(|(_, since)| since);
-            Ok(Loaded { host, inbox: record.inbox, busy_since, tasks: self.pending(host, n)? })
-        })
-        .collect()
+        let leased = hosts.iter().filter(|id| self.leased.contains(id));
+        leased
+            .map(|&host| {
+                let record: HostRecord = self.required(&keys::host(host))?;
+                let busy_since = record.busy_since.map(|(_, since)| since);
+                Ok(Loaded { host, inbox: record.inbox, busy_since, tasks: self.pending(host, n)? })
+            })
+            .collect()
     }
 
     fn pending(&self, host: HostId, n: usize) -> Result<Vec<Task>, QueueError> {
@@ -253,7 +254,7 @@ impl Engine {
         let (mut freed, mut kept) = (HashSet::new(), Vec::new());
         for release in hosts {
             let id = release.host;
-            if !self.lent.contains(&id) || freed.contains(&id) {
+            if !self.leased.contains(&id) || freed.contains(&id) {
                 continue;
             }
             let mut record: HostRecord = self.required(&keys::host(id))?;
@@ -265,7 +266,7 @@ impl Engine {
             record.give_back(release, now);
             record.keep_time(session.number, now, &self.sessions);
             totals.add(&record);
-            move_host(&mut writes, id, Place::Lent, Place::of(&record, false))?;
+            move_host(&mut writes, id, Place::Leased, Place::of(&record, false))?;
             writes.put(&keys::host(id), &record)?;
             freed.insert(id);
         }
@@ -276,13 +277,13 @@ impl Engine {
         writes.put(keys::COUNTERS, &counters)?;
         self.apply(writes, Durability::Process)?;
         self.counters = counters;
-        self.lent.retain(|id| !freed.contains(id));
+        self.leased.retain(|id| !freed.contains(id));
         Ok(kept)
     }
 
     pub(super) fn counts(&self) -> Result<Counts, QueueError> {
         let mut counts = read::counts(&self.store, &self.counters, self.clock.now())?;
-        counts.hosts_leased = self.lent.len() as u64;
+        counts.hosts_leased = self.leased.len() as u64;
         Ok(counts)
     }
 

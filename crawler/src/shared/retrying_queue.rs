@@ -12,7 +12,7 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends every call but [`WorkQueue::lease`] again while nobody answers, until there is an answer or the worker is told to
 /// stop. Meanwhile the session's tenure ends, and no request leaves.
-pub struct Steady<Q> {
+pub struct RetryingQueue<Q> {
     queue: Q,
     /// How far the worker's clock may be ahead of the queue's: what is due on that is due so much later on this.
     lead: Duration,
@@ -20,7 +20,7 @@ pub struct Steady<Q> {
 }
 
 /// The call's answer, however often it takes.
-macro_rules! insist {
+macro_rules! retry {
     ($self:ident, $call:expr) => {
         loop {
             match $call.await {
@@ -34,23 +34,23 @@ macro_rules! insist {
     };
 }
 
-impl<Q> Steady<Q> {
+impl<Q> RetryingQueue<Q> {
     /// Steadies `queue` until `shutdown`.
     pub fn new(queue: Q, lead: Duration, shutdown: CancellationToken) -> Self {
         Self { queue, lead, shutdown }
     }
 }
 
-impl Steady<PostgresQueue> {
+impl RetryingQueue<PostgresQueue> {
     /// Ends the session; its hosts are free for others.
     pub async fn close(&self, session: &Session) -> Result<(), QueueError> {
-        insist!(self, self.queue.close_session(session))
+        retry!(self, self.queue.close_session(session))
     }
 }
 
-impl<Q: WorkQueue> WorkQueue for Steady<Q> {
+impl<Q: WorkQueue> WorkQueue for RetryingQueue<Q> {
     async fn open_session(&self, worker: &str) -> Result<Session, QueueError> {
-        insist!(self, self.queue.open_session(worker))
+        retry!(self, self.queue.open_session(worker))
     }
 
     async fn lease(&self, session: &Session, n: usize) -> Result<Vec<LeasedHost>, QueueError> {
@@ -63,11 +63,11 @@ impl<Q: WorkQueue> WorkQueue for Steady<Q> {
     }
 
     async fn load(&self, session: &Session, hosts: &[HostId], n: usize) -> Result<Vec<Loaded>, QueueError> {
-        insist!(self, self.queue.load(session, hosts, n))
+        retry!(self, self.queue.load(session, hosts, n))
     }
 
     async fn are_done(&self, session: &Session, tasks: &[TaskId]) -> Result<Vec<bool>, QueueError> {
-        insist!(self, self.queue.are_done(session, tasks))
+        retry!(self, self.queue.are_done(session, tasks))
     }
 
     async fn given_up(
@@ -76,30 +76,30 @@ impl<Q: WorkQueue> WorkQueue for Steady<Q> {
         after: Option<TaskId>,
         n: usize,
     ) -> Result<Vec<GivenUp>, QueueError> {
-        insist!(self, self.queue.given_up(session, after, n))
+        retry!(self, self.queue.given_up(session, after, n))
     }
 
     async fn commit(&self, session: &Session, commit: Commit) -> Result<(), QueueError> {
-        insist!(self, self.queue.commit(session, commit.clone()))
+        retry!(self, self.queue.commit(session, commit.clone()))
     }
 
     async fn release(&self, session: &Session, hosts: &[Release]) -> Result<Vec<HostId>, QueueError> {
-        insist!(self, self.queue.release(session, hosts))
+        retry!(self, self.queue.release(session, hosts))
     }
 
     async fn renew(&self, session: &Session) -> Result<Timestamp, QueueError> {
-        insist!(self, self.queue.renew(session))
+        retry!(self, self.queue.renew(session))
     }
 
     async fn reap(&self) -> Result<usize, QueueError> {
-        insist!(self, self.queue.reap())
+        retry!(self, self.queue.reap())
     }
 
     async fn workers(&self) -> Result<u64, QueueError> {
-        insist!(self, self.queue.workers())
+        retry!(self, self.queue.workers())
     }
 
     async fn counts(&self) -> Result<Counts, QueueError> {
-        insist!(self, self.queue.counts())
+        retry!(self, self.queue.counts())
     }
 }

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::outcome::SkipReason;
 use crate::politeness;
-use crate::robots::Robots;
+use crate::robots::RobotsRules;
 use crate::task::TaskKind;
 use crate::timestamp::Timestamp;
 use crate::work_queue::RobotsRecord;
@@ -16,19 +16,19 @@ pub const ROBOTS_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The rules of a host as far as they are known.
 #[derive(Clone, Debug, Default)]
-pub enum Rules {
+pub enum RobotsState {
     /// Its robots.txt was never asked for.
     #[default]
     Unknown,
     /// They were fetched, or an older copy serves because they cannot be had now.
     Known {
         /// The rules.
-        robots: Robots,
+        robots: RobotsRules,
         /// When they were fetched.
         fetched_at: Timestamp,
     },
     /// They are known, but not at hand: to be read anew from their record before anything is judged.
-    Folded {
+    Evicted {
         /// The pause they ask for.
         crawl_delay: Option<Duration>,
         /// When they were fetched.
@@ -41,22 +41,22 @@ pub enum Rules {
     },
 }
 
-impl Rules {
+impl RobotsState {
     /// The rules that a queue kept.
     pub fn from_record(record: Option<&RobotsRecord>) -> Self {
         match record {
             None => Self::Unknown,
             Some(RobotsRecord { rules: None, fetched_at, .. }) => Self::Unreachable { since: *fetched_at },
             Some(RobotsRecord { rules: Some(text), fetched_at, .. }) => {
-                Self::Known { robots: Robots::from_text(text), fetched_at: *fetched_at }
+                Self::Known { robots: RobotsRules::from_text(text), fetched_at: *fetched_at }
             }
         }
     }
 
     /// Gives up all but what the pace and their age follow from.
-    pub(crate) fn fold(&mut self) {
+    pub(crate) fn evict(&mut self) {
         if let Self::Known { robots, fetched_at } = self {
-            *self = Self::Folded { crawl_delay: robots.crawl_delay(), fetched_at: *fetched_at };
+            *self = Self::Evicted { crawl_delay: robots.crawl_delay(), fetched_at: *fetched_at };
         }
     }
 
@@ -64,7 +64,7 @@ impl Rules {
     pub fn asked_at(&self) -> Option<Timestamp> {
         match self {
             Self::Unknown => None,
-            Self::Known { fetched_at, .. } | Self::Folded { fetched_at, .. } => Some(*fetched_at),
+            Self::Known { fetched_at, .. } | Self::Evicted { fetched_at, .. } => Some(*fetched_at),
             Self::Unreachable { since } => Some(*since),
         }
     }
@@ -73,7 +73,7 @@ impl Rules {
     pub fn crawl_delay(&self) -> Option<Duration> {
         match self {
             Self::Known { robots, .. } => robots.crawl_delay(),
-            Self::Folded { crawl_delay, .. } => *crawl_delay,
+            Self::Evicted { crawl_delay, .. } => *crawl_delay,
             Self::Unknown | Self::Unreachable { .. } => None,
         }
     }
@@ -84,7 +84,7 @@ impl Rules {
             return None;
         }
         match self {
-            Self::Unknown | Self::Folded { .. } | Self::Unreachable { .. } => {
+            Self::Unknown | Self::Evicted { .. } | Self::Unreachable { .. } => {
                 Some(SkipReason::RobotsUnreachable)
             }
             Self::Known { robots, .. } if politeness::is_too_slow(robots.crawl_delay()) => {
@@ -105,9 +105,9 @@ mod tests {
 
     const URL: &str = "https://a.example/private/sitemap.xml";
 
-    fn known(text: &str) -> Rules {
-        Rules::Known {
-            robots: Robots::parse(text.as_bytes(), "crawler"),
+    fn known(text: &str) -> RobotsState {
+        RobotsState::Known {
+            robots: RobotsRules::parse(text.as_bytes(), "crawler"),
             fetched_at: Timestamp::from_micros(0),
         }
     }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_host_whose_rules_cannot_be_had_is_asked_for_them_alone() {
-        let rules = Rules::Unreachable { since: Timestamp::from_micros(0) };
+        let rules = RobotsState::Unreachable { since: Timestamp::from_micros(0) };
         assert_eq!(rules.verdict(TaskKind::Probe(0), URL), Some(SkipReason::RobotsUnreachable));
         assert_eq!(rules.verdict(TaskKind::Robots, URL), None);
     }

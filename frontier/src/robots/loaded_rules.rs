@@ -5,20 +5,20 @@
 
 use std::collections::BTreeMap;
 
-/// The most that the rules at hand of all lent hosts take together, by [`crate::robots::Robots::bytes`]; those used last stay
+/// The most that the rules at hand of all lent hosts take together, by [`crate::robots::RobotsRules::bytes`]; those used last stay
 /// whatever they take. Enough for a few thousand hosts as they are, or for a handful of the largest files there can be.
 pub(crate) const BYTES_MAX: usize = 32 << 20;
 
 /// The hosts by when their rules were used last.
 #[derive(Default)]
-pub(crate) struct RulesAtHand {
+pub(crate) struct LoadedRules {
     /// Place and bytes, by the number of the use.
     by_use: BTreeMap<u64, (usize, usize)>,
     bytes: usize,
     uses: u64,
 }
 
-impl RulesAtHand {
+impl LoadedRules {
     /// The rules of the host at `place` were used; gives the number to [forget](Self::forget) this use by.
     pub(crate) fn used(&mut self, place: usize, bytes: usize) -> u64 {
         self.uses += 1;
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn those_unused_longest_go_first_and_the_last_one_stays() {
-        let mut at_hand = RulesAtHand::default();
+        let mut at_hand = LoadedRules::default();
         let first = at_hand.used(7, 40);
         at_hand.used(8, 40);
         at_hand.forget(first);
