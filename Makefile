@@ -1,18 +1,18 @@
-# What there is to do: `make demo` to see it work, `make test` before a change is shown to anyone.
+# `make demo` shows the crawler at work. Run `make test` before you submit a change.
 .PHONY: demo experiment deps test check bench soak
 .DEFAULT_GOAL := demo
 
-# A crawl of nineteen news sites that run on this machine, and its report.
+# Crawls nineteen news sites that are served on this machine, and prints the report.
 demo:
 	cargo build --release -p crawler -p fakesite -p bench
 	bash tests/demo.sh
 
-# The same crawler bound by the processor and by the network; docs/MEASURING.md tells what it shows.
+# Runs the same crawler bound by the CPU and bound by the network; docs/MEASURING.md explains the results.
 experiment:
 	cargo build --release -p crawler -p fakesite -p bench
 	bash tests/experiment.sh
 
-# Everything the tests need; DEPS=skip leaves the machine alone and names what is missing.
+# Installs everything the tests need. DEPS=skip installs nothing and lists what is missing.
 deps:
 	bash tests/deps.sh
 
@@ -24,14 +24,14 @@ check:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# Each figure is a ratio against something named, taken in one run; docs/BENCHMARKS.md keeps them.
+# Each figure is a ratio to a named reference measured in the same run; docs/BENCHMARKS.md records them.
 bench: deps
 	cargo build --release -p crawler -p fakesite -p bench --features crawler/unmeasured
 	cp target/release/crawl target/release/crawl-unmeasured
 	cargo build --release -p crawler -p fakesite -p bench
 	target/release/bench all
 
-# The long forms of the tests, and one table of them: everything hostile at once and each fuzz target for ten minutes, many
-# kills at every kind of moment, four workers on 2,000 hosts. SOAK_MINUTES makes it shorter, SOAK_ONLY leaves some out.
+# Runs the long forms of the tests and prints one table: all hostile hosts at once and each fuzz target for ten minutes,
+# many kills at every kind of moment, four workers on 2,000 hosts. SOAK_MINUTES shortens the run, SOAK_ONLY selects rows.
 soak: deps
 	bash tests/soak.sh

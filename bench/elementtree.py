@@ -1,8 +1,8 @@
-"""What reading a sitemap costs in Python: ElementTree and json, the same lines as `crawl parse`.
+"""Reads a sitemap with ElementTree and json, and writes the same lines as `crawl parse`.
 
 usage: elementtree.py iterparse|fromstring FILE
 
-`iterparse` lets go of each entry when it is written; `fromstring` builds the whole tree first.
+`iterparse` frees each entry after writing it; `fromstring` builds the whole tree first.
 """
 
 import json
@@ -58,7 +58,7 @@ def line(url):
 
 
 def iterparse(path, write):
-    # Looking at the ends alone is a third faster; entries that are done with stay in the root, but empty.
+    # Handling end events only is a third faster. Finished entries stay in the root, but empty.
     for _, element in ElementTree.iterparse(path):
         if element.tag == URL:
             write(line(element))

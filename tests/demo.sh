@@ -19,8 +19,8 @@ rm -rf "$data"
 crawl=(--seeds seeds/news.txt --data-dir "$data" --rate 20 --timeout 3 --connect-to "::127.0.0.1:$port" --ca-cert "$work/ca.pem")
 cat <<TEXT
 
-Nineteen news sites are served on 127.0.0.1:$port, two of which never answer. They are no strangers and nobody is
-harmed, so this asks 20 times a second instead of once, and gives up on silence after 3 seconds instead of 30:
+Nineteen news sites are served on 127.0.0.1:$port. Two of them never answer. These are our own servers, so the crawl
+sends each host 20 requests a second instead of one, and times out after 3 seconds instead of 30:
 
   crawl ${crawl[*]}
 

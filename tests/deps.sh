@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Looks for what building and testing needs, and installs what is missing.
+# Checks for everything that the build and the tests need, and installs what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
 command -v cargo >/dev/null || { echo "deps: cargo is missing: install Rust 1.95 or later (https://rustup.rs)" >&2; exit 1; }
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
-command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql) # the queue of many machines is tested on it
-command -v chromium >/dev/null || missing+=(chromium) # the report's page is tested in it
+command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql) # for the tests of shared crawls
+command -v chromium >/dev/null || missing+=(chromium) # for the tests of the HTML report
 
-# What reads sealed segments beside us, and an S3 server for the tests of shared crawls, in a folder of ours.
+# Other readers of sealed segments, and an S3 server for the tests of shared crawls. They go to target/python.
 python=target/python/bin/python
 readers=(duckdb polars pandas pyarrow "moto[server]")
 need_readers=
@@ -21,7 +21,7 @@ fi
 if [ ${#missing[@]} -eq 0 ] && [ -z "$need_readers" ]; then
   echo "deps: nothing is missing"
 elif [ "${DEPS:-}" = skip ]; then
-  echo "deps: missing and left so, as DEPS=skip asks: ${missing[*]} ${need_readers:+${readers[*]}}" >&2
+  echo "deps: missing, but not installed because of DEPS=skip: ${missing[*]} ${need_readers:+${readers[*]}}" >&2
   [ ${#missing[@]} -eq 0 ] || exit 1
 elif [ ${#missing[@]} -gt 0 ]; then
   echo "deps: installing ${missing[*]}"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The experiment of docs/MEASURING.md: one crawler on three hosts without latency, on nineteen with it, and beside two
-# hosts that hang. The hosts have core 1 to themselves.
+# The experiment of docs/MEASURING.md: one crawler on three hosts without latency, on nineteen hosts with latency, and on
+# nineteen hosts of which two hang. The server of the hosts runs on core 1.
 set -euo pipefail
 
 target=${CARGO_TARGET_DIR:-target}/release
@@ -26,7 +26,7 @@ serve() {
   done
 }
 
-# Crawls it on these cores and prints the report: crawl CORES LINES FLAGS...
+# Crawls on CORES and prints the first LINES lines of the report: crawl CORES LINES FLAGS...
 crawl() {
   local cores=$1 lines=$2
   shift 2
@@ -34,7 +34,7 @@ crawl() {
   printf '\n$ taskset -c %s crawl %s\n$ crawl report\n' "$cores" "$*"
   taskset -c "$cores" "$target/crawl" "$@" --data-dir "$work/data" --quiet \
     --connect-to "::127.0.0.1:$(cat "$work/port")" --ca-cert "$work/ca.pem"
-  # sed, since head would end the report early.
+  # sed reads its input to the end; head would close the pipe while the report is being written.
   "$target/crawl" report --data-dir "$work/data" | sed -n "1,${lines}p"
 }
 

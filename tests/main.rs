@@ -1,6 +1,6 @@
-//! What the real `crawl` does, seen from outside, against a web on loopback.
+//! End-to-end tests: the real `crawl` program against a web server on loopback.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
 mod end_to_end {
     mod addresses;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long forms of the tests: everything hostile at once for SOAK_MINUTES (10), each fuzz target for as long, many kills at
-# every kind of moment, many flipped bytes, four workers on 2,000 hosts, thirty shared crawls that are struck. Prints one table at the end: what, how long, how often, with what result.
+# The long forms of the tests: all hostile hosts at once for SOAK_MINUTES (default 10), each fuzz target for as long, many
+# kills at every kind of moment, many flipped bytes, four workers on 2,000 hosts, and thirty shared crawls with injected
+# faults. At the end it prints a table of what ran, for how long, how often, and the result.
 # SOAK_ONLY names the rows to run, as in SOAK_ONLY="hostile fuzz".
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -17,7 +18,7 @@ row() {
   [ "$4" = clean ] || failed=1
 }
 
-# The number behind the last "NAME=" of a log.
+# Prints the number after the last "NAME=" of a log: figure NAME LOG
 figure() { sed -n "s/.*$1=\([0-9]*\).*/\1/p" "$2" | tail -n 1; }
 
 if [[ " $only " = *" hostile "* ]]; then

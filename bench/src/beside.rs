@@ -1,4 +1,4 @@
-//! What reading beside a crawl costs the crawl: its CPU time with somebody who asks for status and export in a loop, and without.
+//! CPU time of a crawl with and without a reader that runs status, export and report in a loop at the same time.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,18 +8,18 @@ use nix::unistd::Pid;
 
 use crate::child::{Fakesite, Used, measure, program};
 
-/// A web that keeps a crawl busy for some seconds: 2,100 requests, a million entries.
+/// A web that keeps a crawl busy for a few seconds: 2,100 requests and a million entries.
 const WEB: [&str; 9] =
     ["plain", "--hosts", "100", "--sitemaps", "20", "--entries", "500", "--latency-ms", "20-60"];
 
-/// What the reader does, given the program and the data directory: a look at each, and half a second's rest.
+/// Shell script of the reader, called with the program and the data directory. It pauses for half a second per round.
 const READER: &str =
     r#"while :; do "$0" status -d "$1"; "$0" export -d "$1"; "$0" report -d "$1"; sleep 0.5; done"#;
 
-/// How often.
+/// The number of rounds.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Rounds of each, in turns.
+    /// Number of crawls with and without a reader, alternating.
     #[arg(long, default_value_t = 5)]
     pub rounds: usize,
 }
@@ -30,29 +30,29 @@ impl Default for Args {
     }
 }
 
-/// Crawls alone and beside a reader in turns.
+/// Crawls without and with a reader, alternating.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let work = tempfile::tempdir_in("target")?;
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let (mut alone, mut with_reader) = (Vec::new(), Vec::new());
     for _ in 0..args.rounds {
         alone.push(crawl(work.path(), false)?);
-        beside.push(crawl(work.path(), true)?);
+        with_reader.push(crawl(work.path(), true)?);
     }
-    println!("a crawl of a million entries alone, and beside status, export and report in a loop");
-    for (alone, beside) in alone.iter().zip(&beside) {
+    println!("a crawl of a million entries alone, and with status, export and report in a loop");
+    for (alone, with_reader) in alone.iter().zip(&with_reader) {
         println!(
-            "  alone {:.2} s CPU, {:.2} s wall; beside {:.2} s CPU, {:.2} s wall",
+            "  alone {:.2} s CPU, {:.2} s wall; with a reader {:.2} s CPU, {:.2} s wall",
             alone.cpu.as_secs_f64(),
             alone.wall.as_secs_f64(),
-            beside.cpu.as_secs_f64(),
-            beside.wall.as_secs_f64()
+            with_reader.cpu.as_secs_f64(),
+            with_reader.wall.as_secs_f64()
         );
     }
     let lowest = |used: &[Used]| used.iter().map(|used| used.cpu.as_secs_f64()).fold(f64::INFINITY, f64::min);
     println!(
-        "  CPU beside against alone: lowest {:.3}, median {:.3}",
-        lowest(&beside) / lowest(&alone),
-        median(&beside) / median(&alone)
+        "  CPU with a reader against alone: lowest {:.3}, median {:.3}",
+        lowest(&with_reader) / lowest(&alone),
+        median(&with_reader) / median(&alone)
     );
     Ok(())
 }
@@ -63,7 +63,7 @@ fn median(used: &[Used]) -> f64 {
     cpu.get(cpu.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn crawl(work: &Path, is_read: bool) -> anyhow::Result<Used> {
+fn crawl(work: &Path, has_reader: bool) -> anyhow::Result<Used> {
     let data_dir = work.join("data");
     if data_dir.exists() {
         std::fs::remove_dir_all(&data_dir)?;
@@ -77,15 +77,15 @@ fn crawl(work: &Path, is_read: bool) -> anyhow::Result<Used> {
     command.arg("--seeds").arg(&seeds).arg("--data-dir").arg(&data_dir).arg("--ca-cert").arg(&ca);
     command.args(["--rate", "0", "--host-concurrency", "10", "--concurrency", "16", "--quiet"]);
     command.arg("--connect-to").arg(format!("::127.0.0.1:{}", site.port));
-    let reader = if is_read { Some(Reader::start(&data_dir)?) } else { None };
-    // The reader's own CPU time is not in it: that is counted once it was waited for.
+    let reader = if has_reader { Some(Reader::start(&data_dir)?) } else { None };
+    // This does not include the CPU time of the reader: it has not been waited for yet.
     let used = measure(&mut command)?;
     drop(reader);
     site.stop()?;
     Ok(used)
 }
 
-/// Reads a crawl in a loop, until dropped.
+/// A process that reads a crawl in a loop until dropped.
 struct Reader(Child);
 
 impl Reader {
@@ -99,7 +99,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // Already gone is no failure.
+        // It may have ended already.
         let _ = killpg(Pid::from_raw(self.0.id() as i32), Signal::SIGKILL);
         let _ = self.0.wait();
     }

@@ -10,10 +10,11 @@ use serde::Deserialize;
 
 use crate::child::{Fakesite, Used, measure, program};
 
-/// How often each is run; the lowest CPU time of each counts, since the machine's other work can only add to it.
+/// The number of runs of each program. The lowest CPU time of each counts, because other work on the machine can only
+/// add to it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Rounds.
+    /// Number of runs of each program.
     #[arg(long, default_value_t = 3)]
     pub rounds: u32,
 }
@@ -24,7 +25,7 @@ impl Default for Args {
     }
 }
 
-/// Crawls the news web over http without its hanging hosts, then has the floor program fetch the same URLs.
+/// Crawls the news web over http without its hanging hosts, then runs the floor program on the same URLs.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let work = tempfile::tempdir()?;
     let seeds = seeds(work.path())?;
@@ -36,7 +37,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         crawls.push(crawl(&seeds, site.port, work.path())?);
         site.stop()?;
         let urls = work.path().join("urls.txt");
-        std::fs::write(&urls, asked(&log)?)?;
+        std::fs::write(&urls, answered_urls(&log)?)?;
         let site = Fakesite::start(
             &["news", "--no-hanging", "--http"],
             &work.path().join("floor.jsonl"),
@@ -46,13 +47,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         floors.push(measure(floor.arg("floor").arg(&urls).args(["--port", &site.port.to_string()]))?);
         site.stop()?;
     }
-    show(&crawls, &floors)
+    print_results(&crawls, &floors)
 }
 
-/// The sites of the news web, by http.
+/// Writes a seed file with the sites of the news web, by http.
 pub fn seeds(work: &Path) -> anyhow::Result<std::path::PathBuf> {
     let names = std::fs::read_to_string("seeds/news.txt")
-        .context("failed to read seeds/news.txt: run this at the root")?;
+        .context("failed to read seeds/news.txt: run this in the root of the repository")?;
     let mut lines = String::new();
     for name in names.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         writeln!(lines, "http://{name}")?;
@@ -113,8 +114,8 @@ fn crawl(seeds: &Path, port: u16, work: &Path) -> anyhow::Result<Crawl> {
     })
 }
 
-/// Every URL that was answered with a document, once.
-fn asked(log: &Path) -> anyhow::Result<String> {
+/// Every URL that was answered with status 200, once, one a line.
+fn answered_urls(log: &Path) -> anyhow::Result<String> {
     #[derive(Deserialize)]
     struct Line {
         scheme: String,
@@ -133,7 +134,7 @@ fn asked(log: &Path) -> anyhow::Result<String> {
     Ok(urls.into_iter().collect())
 }
 
-fn show(crawls: &[Crawl], floors: &[Used]) -> anyhow::Result<()> {
+fn print_results(crawls: &[Crawl], floors: &[Used]) -> anyhow::Result<()> {
     let cpu = crawls.iter().map(|crawl| crawl.used.cpu).min().unwrap_or_default();
     let floor = floors.iter().map(|used| used.cpu).min().unwrap_or_default();
     let rss = crawls.iter().map(|crawl| crawl.peak_rss_bytes).max().unwrap_or_default();

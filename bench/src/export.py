@@ -1,7 +1,6 @@
-"""What Python takes to write the rows that `crawl export` wrote: its csv and json modules, and pyarrow.
+"""Measures the CPU time that Python takes to write the rows of a `crawl export` with csv, json and pyarrow.
 
-Only the writing is counted. Reading the rows and turning them into what each writer wants is not, nor is the start of
-the interpreter.
+Only the writing is counted. Reading the rows, converting them for each writer, and starting the interpreter are not.
 """
 
 import csv
@@ -54,12 +53,12 @@ def write_parquet(source, out):
     import pyarrow
     import pyarrow.parquet as parquet
 
-    # One thread: the CPU time is what is compared.
+    # One thread, because CPU time is compared.
     pyarrow.set_cpu_count(1)
     pyarrow.set_io_thread_count(1)
     file = parquet.ParquetFile(source)
     batches = list(file.iter_batches(ROWS, use_threads=False))
-    # The encodings of ours: a dictionary, or else the one that its first row group names.
+    # The encodings of our file: a dictionary where it has one, else the encoding named in its first row group.
     dictionaries, encodings = [], {}
     for i in range(file.metadata.num_columns):
         column = file.metadata.row_group(0).column(i)

@@ -1,4 +1,5 @@
-//! Exports: the memory of each with many entries, and its CPU time against what Python and pyarrow take for the same rows.
+//! Memory of each export format with many entries, and its CPU time against that of Python and pyarrow for the same
+//! rows.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,12 +15,12 @@ use url::Url;
 
 use crate::child::{Used, measure, program};
 
-/// Entries of a document.
+/// Entries per document.
 const DOCUMENT_ENTRIES: u64 = 10_000;
-/// Hosts.
+/// Number of hosts.
 const HOSTS: u64 = 19;
 
-/// The goals: the memory of any export, of one with `--unique`, and CPU time as a share of the other's.
+/// Goals: memory of an export without and with `--unique`, and CPU time relative to pyarrow and to Python.
 const RSS_GOAL_MIB: f64 = 64.0;
 const RSS_UNIQUE_GOAL_MIB: f64 = 256.0;
 const PYARROW_GOAL: f64 = 1.0;
@@ -35,16 +36,16 @@ const WORDS: [&str; 16] = [
 /// How much to export.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Entries of which memory is measured, in documents of 10,000.
+    /// Entries of the crawl that memory is measured with, in documents of 10,000.
     #[arg(long, default_value_t = 10_000_000)]
     pub entries: u64,
-    /// Entries that are written by the others too.
+    /// Entries of the crawl that is compared with Python and pyarrow.
     #[arg(long, default_value_t = 500_000)]
     pub compared: u64,
-    /// Rounds of the comparison; the lowest CPU time of each counts.
+    /// Rounds of the comparison; the lowest CPU time of each program counts.
     #[arg(long, default_value_t = 3)]
     pub rounds: u32,
-    /// A Python with pyarrow; the one of `make deps` if none is given.
+    /// A Python interpreter with pyarrow; default: the one that `make deps` installs.
     #[arg(long)]
     pub python: Option<PathBuf>,
 }
@@ -131,7 +132,7 @@ fn compare(args: &Args, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// CPU seconds that Python takes to write the rows of `ours` to `theirs`.
+/// CPU time in seconds that Python takes to write the rows of `ours` to `theirs`.
 fn python_writes(python: &Path, format: &str, ours: &Path, theirs: &Path) -> anyhow::Result<f64> {
     let mut child = Command::new(python)
         .args(["-", format])
@@ -146,13 +147,13 @@ fn python_writes(python: &Path, format: &str, ours: &Path, theirs: &Path) -> any
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
-/// The Python with pyarrow that the tests use.
+/// The Python interpreter with pyarrow that the tests use.
 fn python() -> anyhow::Result<PathBuf> {
     let python = PathBuf::from("target/python/bin/python");
     let has_pyarrow = Command::new(&python).args(["-c", "import pyarrow"]).stderr(Stdio::null()).status();
     ensure!(
         has_pyarrow.is_ok_and(|status| status.success()),
-        "{} has no pyarrow: `make deps` makes it",
+        "{} has no pyarrow: run `make deps`",
         python.display()
     );
     Ok(python)
@@ -166,8 +167,8 @@ impl Clock for StoppedClock {
     }
 }
 
-/// A crawl of plain entries; every fifth document is a news sitemap with images, every twentieth repeats the
-/// first twentieth of its host.
+/// Writes a crawl of plain entries. Every fifth document is a news sitemap with images. Every twentieth document has
+/// the same entry numbers, so that it repeats the earlier ones of its host.
 fn write_crawl(path: &Path, entries: u64) -> anyhow::Result<()> {
     let dir = DataDir::open(path, Arc::new(StoppedClock), QueueBounds { sitemaps_max: u64::MAX })?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -198,7 +199,7 @@ fn write_crawl(path: &Path, entries: u64) -> anyhow::Result<()> {
 }
 
 fn push_entry(rows: &mut storage::Rows, host: &Host, document: u64, place: u64) -> anyhow::Result<()> {
-    // Mixed, so that neighbours share their beginnings and nothing else, as the URLs of articles do.
+    // Mixed, so that neighbouring URLs share their beginnings and nothing else, as those of articles do.
     let n = if document.is_multiple_of(20) { place } else { document * DOCUMENT_ENTRIES + place };
     let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let word = |shift: u32| WORDS[(mixed >> shift) as usize % WORDS.len()];

@@ -1,7 +1,7 @@
-//! The floor: what fetching, inflating and reading cost when nothing is kept, scheduled, measured or made durable.
+//! The floor program: the cost of fetching, inflating and reading alone. It keeps, schedules and measures nothing.
 //!
-//! The same URLs over as many connections as the crawl, inflated at once, read with quick-xml's borrowed reader that
-//! looks for `loc` and `lastmod` alone.
+//! It fetches the same URLs as a crawl over as many connections, inflates each body in one piece, and reads it with the
+//! slice reader of quick-xml, which looks for `loc` and `lastmod` only.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -17,9 +17,9 @@ use quick_xml::events::Event;
 /// What to fetch.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// URLs, one a line.
+    /// File of URLs, one a line.
     pub urls: PathBuf,
-    /// Every connection goes to this port of 127.0.0.1.
+    /// Port on 127.0.0.1 that every connection goes to.
     #[arg(long)]
     pub port: u16,
     /// Connections per host.
@@ -27,7 +27,7 @@ pub struct Args {
     pub host_concurrency: usize,
 }
 
-/// Fetches all URLs and prints how much there was.
+/// Fetches all URLs and prints how many documents, locs and lastmods they hold.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let found = runtime.block_on(fetch_all(args))?;
@@ -50,16 +50,16 @@ async fn fetch_all(args: &Args) -> anyhow::Result<Found> {
         let host = url.split('/').nth(2).unwrap_or_default().to_owned();
         by_host.entry(host).or_default().push(url.to_owned());
     }
-    let mut lanes = tokio::task::JoinSet::new();
+    let mut connections = tokio::task::JoinSet::new();
     for (host, urls) in by_host {
         let client = client(&host, args)?;
         let queue = Arc::new(Mutex::new(urls));
         for _ in 0..args.host_concurrency {
-            lanes.spawn(lane(client.clone(), queue.clone()));
+            connections.spawn(fetch_from_queue(client.clone(), queue.clone()));
         }
     }
     let mut sum = Found::default();
-    while let Some(found) = lanes.join_next().await {
+    while let Some(found) = connections.join_next().await {
         let found = found??;
         sum.documents += found.documents;
         sum.locs += found.locs;
@@ -80,7 +80,7 @@ fn client(host: &str, args: &Args) -> anyhow::Result<reqwest::Client> {
         .build()?)
 }
 
-async fn lane(client: reqwest::Client, queue: Arc<Mutex<Vec<String>>>) -> anyhow::Result<Found> {
+async fn fetch_from_queue(client: reqwest::Client, queue: Arc<Mutex<Vec<String>>>) -> anyhow::Result<Found> {
     let mut found = Found::default();
     loop {
         let next = queue.lock().ok().and_then(|mut urls| urls.pop());

@@ -1,4 +1,4 @@
-//! Benchmarks: each figure is a ratio against something named, taken in the same run.
+//! Benchmarks: each figure is a ratio to a named reference measured in the same run.
 
 #![expect(clippy::print_stdout, reason = "benchmarks print their figures")]
 
@@ -16,43 +16,43 @@ mod store;
 
 use clap::{Parser, Subcommand};
 
-/// What can be measured.
+/// The benchmarks of this workspace.
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
-    what: What,
+    benchmark: Benchmark,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Everything, one after the other.
+enum Benchmark {
+    /// All benchmarks, one after the other.
     All,
-    /// A crawl with somebody who reads it while it runs against one without.
+    /// A crawl with a concurrent reader against a crawl without one.
     Beside(beside::Args),
     /// The whole crawl of the news web against the floor program.
     Crawl(crawl::Args),
-    /// Exports of many entries: their memory, and their CPU time against Python's and pyarrow's.
+    /// Exports of many entries: memory, and CPU time against that of Python and pyarrow.
     Export(export::Args),
-    /// The floor program: fetches, inflates and reads a list of URLs, keeps nothing.
+    /// The floor program: fetches, inflates and reads a list of URLs, and keeps nothing.
     Floor(floor::Args),
-    /// The same crawl with its clocks running and standing still.
+    /// The same crawl with and without time measurement.
     Measuring(measuring::Args),
-    /// Reading documents against quick-xml, libdeflate and Python, and the memory it takes.
+    /// Reading documents: CPU time against quick-xml, libdeflate and Python, and memory.
     Parse(parse::Args),
-    /// The queue of a large crawl: memory, size on disk, time to open.
+    /// The local queue of a large crawl: memory, size on disk, time to open.
     Queue(queue::Args),
-    /// A decision of the schedule with many hosts against one with few.
+    /// A scheduling decision with many hosts against one with few hosts.
     Schedule,
-    /// 2, 4 and 8 workers of a shared crawl against one.
+    /// A shared crawl with 2, 4 and 8 workers against one worker.
     Shared(shared::Args),
-    /// The queue of many machines: leases and commits per second against bare transactions, and whether they stay so.
+    /// The PostgreSQL queue of a shared crawl: leases and commits per second over time, against bare transactions.
     Store(store::Args),
 }
 
 fn main() -> anyhow::Result<()> {
-    match Cli::parse().what {
-        What::All => {
-            // First, since it measures the memory of this process.
+    match Cli::parse().benchmark {
+        Benchmark::All => {
+            // First, because it measures the memory of this process.
             queue::run(&queue::Args::default())?;
             schedule::run()?;
             parse::run(&parse::Args::default())?;
@@ -60,19 +60,19 @@ fn main() -> anyhow::Result<()> {
             crawl::run(&crawl::Args::default())?;
             beside::run(&beside::Args::default())?;
             measuring::run(&measuring::Args::default())?;
-            // Last, since they alone need a server installed.
+            // Last, because only these need an installed server.
             shared::run(&shared::Args::default())?;
             store::run(&store::Args::default())
         }
-        What::Beside(args) => beside::run(&args),
-        What::Crawl(args) => crawl::run(&args),
-        What::Export(args) => export::run(&args),
-        What::Floor(args) => floor::run(&args),
-        What::Measuring(args) => measuring::run(&args),
-        What::Parse(args) => parse::run(&args),
-        What::Queue(args) => queue::run(&args),
-        What::Schedule => schedule::run(),
-        What::Shared(args) => shared::run(&args),
-        What::Store(args) => store::run(&args),
+        Benchmark::Beside(args) => beside::run(&args),
+        Benchmark::Crawl(args) => crawl::run(&args),
+        Benchmark::Export(args) => export::run(&args),
+        Benchmark::Floor(args) => floor::run(&args),
+        Benchmark::Measuring(args) => measuring::run(&args),
+        Benchmark::Parse(args) => parse::run(&args),
+        Benchmark::Queue(args) => queue::run(&args),
+        Benchmark::Schedule => schedule::run(),
+        Benchmark::Shared(args) => shared::run(&args),
+        Benchmark::Store(args) => store::run(&args),
     }
 }

@@ -1,8 +1,8 @@
-//! What measuring costs: the same crawl with its clocks running and standing still.
+//! The cost of measuring: the same crawl with and without time measurement.
 //!
 //! `crawl-unmeasured` is built with the feature `unmeasured` of crate `crawler`: the stopwatch of a request takes no
-//! marks after its start and no thread's CPU clock is read. What stays in both are the records themselves, with zeros
-//! in them, the schedule's moments, which pace needs anyway, and the figures of the process, read ten times a second.
+//! marks after its start, and no thread's CPU clock is read. Both programs still write the fetch records (with zeros in
+//! them), read the clock for the schedule, which pacing needs, and read the figures of the process ten times a second.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,13 +14,13 @@ use serde::Deserialize;
 use crate::child::{Fakesite, measure, program};
 use crate::crawl;
 
-/// The goal: CPU time with measuring over CPU time without.
+/// Goal: CPU time with measuring divided by CPU time without.
 const RATIO_MAX: f64 = 1.02;
 
 /// How often each program crawls each web.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Rounds.
+    /// Number of crawls of each web with each program.
     #[arg(long, default_value_t = 15)]
     pub rounds: u32,
 }
@@ -38,12 +38,12 @@ struct Crawled {
     flags: &'static [&'static str],
 }
 
-/// Large documents, where most marks are those of slices; and small ones, where they are those of requests.
+/// Large documents, where most marks are taken per slice, and small documents, where most are taken per request.
 const WEBS: [Crawled; 2] = [
     Crawled {
         name: "the news web over http (650,000 entries)",
         fakesite: &["news", "--no-hanging", "--http"],
-        // Without the document that answers 503 for good, whose backoff would make each round wait for seconds.
+        // Excludes the document that always answers 503: its backoff would make each round wait for seconds.
         flags: &["--exclude", "/archive\\.xml"],
     },
     Crawled {
@@ -53,7 +53,7 @@ const WEBS: [Crawled; 2] = [
     },
 ];
 
-/// Crawls each web with both programs in turns.
+/// Crawls each web with both programs, alternating.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let with = program("crawl")?;
     let without = with.with_file_name("crawl-unmeasured");
@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             work.path(),
         )?;
         for round in 0..args.rounds {
-            // Whoever goes first finds the machine in another state than whoever follows.
+            // The order alternates because the first program finds the machine in another state than the second.
             let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
             for place in order {
                 let program = [&with, &without][place];
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Crawls into a new data directory; gives the CPU time.
+/// Crawls into a new data directory and returns the CPU time.
 fn crawl_once(
     program: &Path,
     web: &Crawled,
@@ -107,7 +107,7 @@ fn crawl_once(
     Ok(used.cpu)
 }
 
-/// Both did the same work, and only one of them measured it.
+/// Checks that the crawl kept entries, and that it was measured if and only if `is_measured`.
 fn check(program: &Path, data_dir: &Path, is_measured: bool) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Report {
@@ -144,7 +144,7 @@ fn seeds(web: &Crawled, work: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn path_text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().context("the directory for temporary files has a name that is no text")
+    path.to_str().context("the directory for temporary files has a name that is not UTF-8")
 }
 
 fn show(web: &Crawled, used: &[Vec<Duration>; 2]) -> anyhow::Result<()> {
@@ -152,12 +152,12 @@ fn show(web: &Crawled, used: &[Vec<Duration>; 2]) -> anyhow::Result<()> {
     let lowest = [&with, &without].map(|times| times.first().copied());
     let [Some(lowest_with), Some(lowest_without)] = lowest else { anyhow::bail!("no rounds") };
     let middle = with.len() / 2;
-    println!("measuring on and off: {}, {} rounds each", web.name, with.len());
-    for (what, with, without) in
+    println!("with and without measuring: {}, {} rounds each", web.name, with.len());
+    for (statistic, with, without) in
         [("lowest", lowest_with, lowest_without), ("median", with[middle], without[middle])]
     {
         println!(
-            "  {what} CPU {:.3} s with, {:.3} s without: {:.3} x (goal of the lowest: at most {RATIO_MAX})",
+            "  {statistic} CPU {:.3} s with, {:.3} s without: {:.3} x (goal of the lowest: at most {RATIO_MAX})",
             with.as_secs_f64(),
             without.as_secs_f64(),
             with.as_secs_f64() / without.as_secs_f64(),

@@ -1,5 +1,5 @@
-//! A large crawl without its web: a million tasks over ten thousand hosts through the queue on disk and the schedule, as
-//! the engine drives them, and opened again at the end.
+//! A large crawl without network: a million tasks of ten thousand hosts pass through the queue on disk and the
+//! schedule, driven as by the engine. At the end the queue is opened again.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,38 +11,38 @@ use anyhow::{Context as _, bail, ensure};
 use frontier::schedule::{Next, NextStep, Pace, Request, Schedule};
 use frontier::work_queue::{Commit, HostUpdate, QueueBounds, RobotsRecord, Session};
 use frontier::{
-    Clock, Connection, FetchRecord, FetchedDocument, Host, HostId, NewTask, Outcome, RequestKind,
-    RobotsRules, Stages, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator, WorkQueue,
+    Clock, Connection, DocumentKind, FetchRecord, FetchedDocument, Host, HostId, NewTask, Outcome,
+    RequestKind, RobotsRules, Stages, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator, WorkQueue,
 };
 use storage::{DataDir, SledQueue};
 use url::Url;
 
 use crate::child::{measure, peak_rss_bytes};
 
-/// Requests in flight, and hosts held for each: the defaults of `crawl`.
+/// Requests in flight, and leased hosts: the defaults of `crawl`.
 const CONCURRENCY: usize = 100;
 const HOSTS_MAX: usize = 8 * CONCURRENCY;
-/// Tasks loaded of a host when it is lent.
+/// Tasks loaded for a host when it is leased.
 const TASKS_FIRST: usize = 16;
-/// Hosts whose tasks an index names in one commit.
+/// Hosts whose tasks are added by one commit.
 const HOSTS_PER_COMMIT: u64 = 10;
 
-/// The goals: memory, state per task and apart from it, and the time of an opening.
+/// Goals: memory, state on disk per task and in addition to it, and the time to open the queue.
 const RSS_GOAL_BYTES: u64 = 256 << 20;
 const TASK_GOAL_BYTES: u64 = 1 << 10;
 const STATE_GOAL_BYTES: u64 = 16 << 20;
 const OPEN_GOAL: Duration = Duration::from_secs(5);
 
-/// How large a crawl.
+/// The size of the crawl.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Hosts.
+    /// Number of hosts.
     #[arg(long, default_value_t = 10_000)]
     pub hosts: u64,
-    /// Tasks of each.
+    /// Number of tasks per host.
     #[arg(long, default_value_t = 100)]
     pub tasks: u64,
-    /// Only opens the queue that is there.
+    /// Only opens the queue in this folder.
     #[arg(long, hide = true)]
     pub reopen: Option<PathBuf>,
 }
@@ -53,8 +53,8 @@ impl Default for Args {
     }
 }
 
-/// Fills the queue, works it off, and prints memory, size and times. Run it in a process of its own: the memory is that of
-/// the process.
+/// Fills the queue, completes all tasks, and prints memory, size and times. Run it in a separate process: the memory
+/// printed is that of the whole process.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let clock = Arc::new(VirtualClock(AtomicI64::new(1_800_000_000_000_000)));
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the queue in `path` in a process that has not had it open.
+/// Opens the queue in `path`. Run it in a process that has not opened it before.
 fn reopen(runtime: &tokio::runtime::Runtime, path: &Path, clock: Arc<VirtualClock>) -> anyhow::Result<()> {
     let begun_at = Instant::now();
     let mut crawl = Crawl::open(runtime, path, clock)?;
@@ -92,12 +92,12 @@ fn reopen(runtime: &tokio::runtime::Runtime, path: &Path, clock: Arc<VirtualCloc
     Ok(())
 }
 
-fn show(what: &str, tasks: u64, begun_at: Instant, path: &Path, all: u64) -> anyhow::Result<()> {
+fn show(step: &str, tasks: u64, begun_at: Instant, path: &Path, all: u64) -> anyhow::Result<()> {
     let per_second = tasks as f64 / begun_at.elapsed().as_secs_f64();
     let state = size_of_folder(path)?;
     let goal = all * TASK_GOAL_BYTES + STATE_GOAL_BYTES;
     println!(
-        "  {what}: {per_second:.0} tasks/s; state {}, {} bytes a task (goal {}); peak RSS {} (goal {})",
+        "  {step}: {per_second:.0} tasks/s; state {}, {} bytes a task (goal {}); peak RSS {} (goal {})",
         mib(state),
         state / all,
         mib(goal),
@@ -111,9 +111,9 @@ fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
-/// A crawl at work.
+/// A crawl that is running.
 struct Crawl {
-    /// Holds the lock.
+    /// Keeps the directory locked.
     _data_dir: DataDir,
     queue: SledQueue,
     session: Session,
@@ -136,7 +136,7 @@ impl Crawl {
         Ok(Self { _data_dir: data_dir, queue, session, schedule, clock, seq: 0 })
     }
 
-    /// Has every host named with its tasks, as indexes do.
+    /// Adds every host with its tasks, as if indexes had named them.
     async fn fill(&mut self, args: &Args) -> anyhow::Result<()> {
         for first in (0..args.hosts).step_by(HOSTS_PER_COMMIT as usize) {
             let mut commit = Commit::default();
@@ -154,7 +154,7 @@ impl Crawl {
         Ok(())
     }
 
-    /// Works off `tasks`: every request is answered at once.
+    /// Completes `tasks` tasks; every request is answered at once.
     async fn work(&mut self, tasks: u64) -> anyhow::Result<()> {
         let mut done = 0;
         while done < tasks {
@@ -189,7 +189,7 @@ impl Crawl {
         Ok(started)
     }
 
-    /// Gives back hosts with nothing to do, lends others, loads tasks; gives the number of tasks loaded.
+    /// Releases idle hosts, leases others, and loads tasks. Returns the number of tasks loaded.
     async fn refill(&mut self) -> anyhow::Result<usize> {
         let now = self.clock.now();
         let offered = self.schedule.idle();
@@ -219,7 +219,7 @@ impl Crawl {
     }
 }
 
-/// Goes on by a millisecond a commit.
+/// A clock that advances by a millisecond per commit.
 struct VirtualClock(AtomicI64);
 
 impl Clock for VirtualClock {
@@ -245,7 +245,8 @@ fn found(host: &Host, n: u64) -> NewTask {
 }
 
 fn outcome(task: TaskId) -> TaskOutcome {
-    let fetched = FetchedDocument { document: "urlset".into(), entries: 1_000, ..FetchedDocument::default() };
+    let fetched =
+        FetchedDocument { document: DocumentKind::Urlset, entries: 1_000, ..FetchedDocument::default() };
     let refused = Default::default();
     TaskOutcome { task, outcome: Outcome::Fetched(fetched), attempts: 1, read_as: None, refused }
 }
@@ -268,14 +269,14 @@ fn fetch(session: &Session, request: &Request, begun_at: Timestamp) -> FetchReco
         bytes_decoded: 123_456,
         status: Some(200),
         connection: Connection::New,
-        document: Some("urlset".into()),
+        document: Some(DocumentKind::Urlset),
         entries: 1_000,
         error: None,
         detail: String::new(),
     }
 }
 
-/// Bytes of all files in `path`.
+/// Total size in bytes of all files in `path`.
 fn size_of_folder(path: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(path)? {

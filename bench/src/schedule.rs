@@ -1,11 +1,11 @@
-//! What a decision of the schedule costs, with few hosts and with many.
+//! The cost of a scheduling decision with few hosts and with many.
 //!
-//! A decision is all that the schedule does for one request: loading its task, `next` that starts it, `settle` that ends
-//! it, being told of new tasks. The part `next` and `settle` is given by itself too. Hosts differ in their Crawl-delay, so
-//! the order in which they come is not the order in which they lie in memory.
+//! A decision is everything that the schedule does for one request: `load` adds its task, `next` starts it, `settle`
+//! ends it, and `woken` reports new tasks. The cost of `next` and `settle` is also shown separately. Hosts differ in
+//! their Crawl-delay, so they come due in another order than they have in memory.
 //!
-//! Taken twice: with nothing else done in between, so that all of the few hosts stays in the processor's caches, and with
-//! other memory read after each batch, as a crawl reads documents, so that neither number finds its own there.
+//! Measured twice: back to back, where the state of the few hosts stays in the CPU caches; and with other memory read
+//! after each batch, as a crawl reads documents, so that the caches hold neither state.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -19,11 +19,11 @@ use frontier::work_queue::{LeasedHost, Loaded, RobotsRecord};
 use frontier::{Host, HostId, RobotsRules, Task, TaskId, TaskKind, Timestamp, Validator};
 use url::Url;
 
-/// What a worker holds with `--concurrency 125`, and what nobody needs but a simulation.
+/// The hosts that a worker leases with `--concurrency 125`, and a number that only a simulation reaches.
 const FEW: usize = 1_000;
 const MANY: usize = 100_000;
 
-/// With many hosts a decision should cost at most this much more.
+/// Goal: the cost of a decision with many hosts divided by the cost with few.
 const RATIO_GOAL: f64 = 1.5;
 
 const ROUNDS: usize = 9;
@@ -32,10 +32,10 @@ const DECISIONS_PER_ROUND: usize = 200_000;
 /// Requests in flight: the default of `--concurrency`.
 const IN_FLIGHT: usize = 100;
 
-/// Tasks that a load brings here.
+/// Tasks per load.
 const TASKS_PER_LOAD: u64 = 3;
 
-/// What is read between two batches: more than a core's own caches hold.
+/// Bytes read between two batches: more than the caches of one core hold.
 const DOCUMENTS_BYTES: usize = 8 << 20;
 
 /// Prints the cost of a decision for both sizes and their ratio.
@@ -56,10 +56,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The whole decision, and its part `next` and `settle`.
+/// Compares the cost of a whole decision, and that of `next` and `settle` alone.
 fn compare(few: &mut Crawl, many: &mut Crawl, documents: &[u8]) -> anyhow::Result<[String; 2]> {
     let (mut few_ns, mut many_ns) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-    // In turn, so that what else runs on the machine strikes both.
+    // Alternating, so that other load on the machine affects both.
     for _ in 0..ROUNDS {
         for (crawl, ns) in [(&mut *few, &mut few_ns), (&mut *many, &mut many_ns)] {
             let spent = crawl.round(documents)?;
@@ -109,7 +109,7 @@ impl Crawl {
             crawl.schedule.admit(leased(number, now)?, now);
         }
         crawl.load();
-        // Until the hosts have left their first order.
+        // Repeated until the hosts are no longer in their initial order.
         for _ in 0..5 * count / IN_FLIGHT {
             crawl.batch()?;
             crawl.wake();

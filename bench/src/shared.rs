@@ -1,7 +1,7 @@
-//! Workers of a shared crawl against one, where a worker waits for its hosts most of the time.
+//! A shared crawl with several workers against one worker. Each worker waits for its hosts most of the time.
 //!
-//! All of them, the database, the hosts and whatever else the machine does have its cores in common: the CPU columns tell
-//! whether a row was bound by them.
+//! The workers, the database, the hosts and all other processes share the cores of one machine. The CPU columns show
+//! whether a row was bound by the cores.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -16,28 +16,28 @@ use tokio::runtime::Runtime;
 
 use crate::child::{Fakesite, children_cpu, program};
 
-/// How many workers each crawl has; the first has one, which the others are compared with.
+/// Number of workers of each crawl. The first crawl has one worker and is the reference for the others.
 const WORKERS: [usize; 4] = [1, 2, 4, 8];
-/// Requests in flight of each worker.
+/// Requests in flight per worker.
 const CONCURRENCY: &str = "20";
-/// Entries of each sitemap.
+/// Entries per sitemap.
 const ENTRIES: u64 = 5;
-/// How long the first worker may take to add its seeds, and how often that is looked at.
+/// How long the first worker may take to add its seeds, and the interval at which this is checked.
 const BEGIN_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// The unit of the times in `/proc/stat` on Linux, whatever the kernel's own: 1/100 s.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Unit of the times in `/proc/stat` on Linux: 1/100 s, whatever tick rate the kernel uses.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The web that is crawled.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Hosts: more than all workers together hold at a time, so that each has some.
+    /// Number of hosts: more than all workers together lease at a time, so that each worker has some.
     #[arg(long, default_value_t = 1_600)]
     pub hosts: u64,
-    /// Sitemaps of each, besides robots.txt and the index.
+    /// Sitemaps per host, besides robots.txt and the index.
     #[arg(long, default_value_t = 1)]
     pub sitemaps: u64,
-    /// How long a host takes to answer, and for a handshake, in milliseconds.
+    /// Latency of an answer and of a TLS handshake, in milliseconds.
     #[arg(long, default_value_t = 200)]
     pub latency_ms: u64,
 }
@@ -48,8 +48,8 @@ impl Default for Args {
     }
 }
 
-/// Crawls the same web with more and more workers, each time as a new crawl with a folder of its own. The database syncs its
-/// log, as one in use does.
+/// Crawls the same web with more and more workers. Each crawl is new and has a separate folder. The database syncs
+/// its log to disk, as in production.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let work = tempfile::tempdir()?;
     let postgres = pgserver::Server::start_with(&["fsync=on"], |_| Ok(()))?;
@@ -82,7 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     web.site.stop()
 }
 
-/// The hosts, and what a worker needs to reach them.
+/// The hosts, and the files that a worker needs to reach them.
 struct Web {
     site: Fakesite,
     folder: PathBuf,
@@ -110,7 +110,7 @@ impl Web {
     }
 }
 
-/// A crawl of it.
+/// A crawl of the web.
 struct Crawl<'a> {
     web: &'a Web,
     program: PathBuf,
@@ -119,12 +119,12 @@ struct Crawl<'a> {
     name: String,
 }
 
-/// From the start of the first worker to the end of the last, in seconds.
+/// Times from the start of the first worker to the end of the last one, in seconds.
 struct Used {
     wall_s: f64,
-    /// CPU time of the workers.
+    /// CPU time of all workers.
     workers_s: f64,
-    /// CPU time of all that ran on the machine.
+    /// CPU time of all processes on the machine.
     machine_s: f64,
 }
 
@@ -153,11 +153,11 @@ impl<'a> Crawl<'a> {
         Ok(Self { web, program: program("crawl")?, store, output, name })
     }
 
-    /// The first worker starts the crawl, the others join it.
+    /// Runs the crawl: the first worker starts it, the others join.
     fn run(&self, workers: usize, runtime: &Runtime, database: &Database) -> anyhow::Result<Used> {
         let (cpu_s, machine_s, begun_at) = (children_cpu()?, machine_cpu_s()?, Instant::now());
         let mut running = Workers(vec![self.start_command().spawn().context("failed to start a worker")?]);
-        runtime.block_on(begun(database, &self.name))?;
+        runtime.block_on(wait_for_hosts(database, &self.name))?;
         for _ in 1..workers {
             running.0.push(self.work_command().spawn().context("failed to start a worker")?);
         }
@@ -200,7 +200,7 @@ impl<'a> Crawl<'a> {
             .context("failed to read the report")
     }
 
-    /// All workers took part, and all entries are there, each once.
+    /// Checks that all workers took part and that every entry was exported exactly once.
     fn check(&self, workers: usize, report: &Report, args: &Args) -> anyhow::Result<()> {
         ensure!(report.crawl.workers == workers, "{} of {workers} workers took part", report.crawl.workers);
         let export = String::from_utf8(self.read(&["export"])?)?;
@@ -220,21 +220,21 @@ impl<'a> Crawl<'a> {
     }
 }
 
-/// Workers that do not outlive a bench that fails.
+/// Worker processes, killed on drop so that they do not outlive a failed benchmark.
 struct Workers(Vec<Child>);
 
 impl Drop for Workers {
     fn drop(&mut self) {
         for worker in &mut self.0 {
-            // Mostly it has ended.
+            // Usually it has ended already.
             let _ = worker.kill();
             let _ = worker.wait();
         }
     }
 }
 
-/// Waits until the crawl has hosts, so that others can join it.
-async fn begun(database: &Database, name: &str) -> anyhow::Result<()> {
+/// Waits until the crawl has hosts, so that other workers can join it.
+async fn wait_for_hosts(database: &Database, name: &str) -> anyhow::Result<()> {
     let give_up = Instant::now() + BEGIN_WITHIN;
     loop {
         let hosts = match database.crawl(name).await {
@@ -246,16 +246,16 @@ async fn begun(database: &Database, name: &str) -> anyhow::Result<()> {
             return Ok(());
         }
         ensure!(Instant::now() < give_up, "the crawl had no hosts within {} s", BEGIN_WITHIN.as_secs());
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// CPU time that the machine has spent so far, idle and waiting for disks left out, in seconds.
+/// CPU time of the machine so far in seconds, without idle time and I/O wait.
 fn machine_cpu_s() -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string("/proc/stat")?;
     let all = stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).context("no CPU times")?;
     let ticks: Vec<u64> = all.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    // user nice system idle iowait irq softirq steal, and guests that are within user (proc(5)).
+    // user nice system idle iowait irq softirq steal, then guest times, which user includes (proc(5)).
     let &[user, nice, system, _, _, irq, softirq, steal, ..] = ticks.as_slice() else {
         anyhow::bail!("too few CPU times: {all}")
     };

@@ -1,5 +1,5 @@
-//! The queue of many machines at work: filled, then worked off by several workers, each with connections of its own, against
-//! bare transactions of the same server that insert as many rows.
+//! The PostgreSQL queue of a shared crawl under load: it is filled, then completed by several workers with separate
+//! connections. The reference is bare transactions on the same server that insert as many rows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,39 +7,41 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use frontier::work_queue::{Commit, QueueBounds, Release};
-use frontier::{FetchedDocument, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, WorkQueue};
+use frontier::{
+    DocumentKind, FetchedDocument, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, WorkQueue,
+};
 use storage::{Database, PostgresQueue};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 use url::Url;
 
-/// Outcomes in a commit, each with a child found.
+/// Outcomes per commit, each with one child found.
 const BATCH: usize = 100;
-/// Hosts in a lease.
+/// Hosts per lease.
 const LEASE: usize = 100;
-/// Tasks brought by a commit while the queue is filled.
+/// Tasks per commit while the queue is filled.
 const FILL: u64 = 5_000;
-/// Parts of the run whose figures are told apart: they should not get worse.
+/// Number of parts of the run that are reported separately. Later parts should not be slower.
 const PARTS: u64 = 10;
 /// How long the bare transactions run.
 const FLOOR: Duration = Duration::from_secs(5);
 
-/// How large a crawl, and where.
+/// The size of the crawl, and its database.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Hosts.
+    /// Number of hosts.
     #[arg(long, default_value_t = 20_000)]
     pub hosts: u64,
-    /// Tasks of each when the work begins.
+    /// Tasks per host when the work begins.
     #[arg(long, default_value_t = 5)]
     pub tasks: u64,
-    /// Tasks worked off.
+    /// Number of tasks to complete.
     #[arg(long, default_value_t = 100_000)]
     pub work: u64,
-    /// Workers side by side.
+    /// Number of concurrent workers.
     #[arg(long, default_value_t = 4)]
     pub workers: usize,
-    /// An empty database to use, instead of one on a server of our own.
+    /// An empty database to use; default: one on a server that this benchmark starts.
     #[arg(long)]
     pub url: Option<String>,
 }
@@ -50,7 +52,7 @@ impl Default for Args {
     }
 }
 
-/// Prints the figures. The server of our own syncs its log, as one in use does.
+/// Prints the figures. A server started here syncs its log to disk, as in production.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let server = match &args.url {
         Some(_) => None,
@@ -94,12 +96,12 @@ async fn bench(args: &Args, url: &str) -> anyhow::Result<()> {
     }
     let span = begun_at.elapsed();
     show(&samples, begun_at, span)?;
-    println!("  worked off: {:.0} tasks/s, {}", per_second(args.work, span), size(&client).await?);
+    println!("  completed: {:.0} tasks/s, {}", per_second(args.work, span), size(&client).await?);
 
     let counts = queue.counts().await?;
     ensure!(counts.tasks - counts.tasks_pending >= args.work, "tasks are missing: {counts:?}");
     let floor = floor(url, args.workers).await?;
-    let commits = latency(&samples, What::Commit);
+    let commits = latency(&samples, Call::Commit);
     println!(
         "  against bare transactions of {BATCH} rows (p50 {:.1} ms): a commit takes {:.1} times as long",
         floor.as_secs_f64() * 1e3,
@@ -126,15 +128,15 @@ fn task(host: u64, n: u64) -> anyhow::Result<NewTask> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+enum Call {
     Lease,
     Commit,
     Release,
 }
 
-/// A call: which, how many hosts or tasks, when it was answered and how long that took.
+/// One call to the queue: its kind, the number of hosts or tasks, when it was answered, and how long it took.
 struct Sample {
-    what: What,
+    call: Call,
     n: usize,
     ended_at: Instant,
     span: Duration,
@@ -150,14 +152,14 @@ struct Figures {
 async fn work(queue: PostgresQueue, figures: Arc<Figures>, all: u64) -> anyhow::Result<Vec<Sample>> {
     let session = queue.open_session("bench").await?;
     let (mut seq, mut samples) = (0, Vec::new());
-    let mut take = |what, n, begun_at: Instant| {
+    let mut record = |call, n, begun_at: Instant| {
         let ended_at = Instant::now();
-        samples.push(Sample { what, n, ended_at, span: ended_at - begun_at });
+        samples.push(Sample { call, n, ended_at, span: ended_at - begun_at });
     };
     while figures.done.load(Ordering::Relaxed) < all {
         let begun_at = Instant::now();
         let leased = queue.lease(&session, LEASE).await?;
-        take(What::Lease, leased.len(), begun_at);
+        record(Call::Lease, leased.len(), begun_at);
         ensure!(!leased.is_empty(), "nothing is due: more hosts are needed");
         let ids: Vec<_> = leased.iter().map(|leased| leased.host.id()).collect();
         let loaded = queue.load(&session, &ids, 16).await?;
@@ -171,7 +173,7 @@ async fn work(queue: PostgresQueue, figures: Arc<Figures>, all: u64) -> anyhow::
             seq += 1;
             let begun_at = Instant::now();
             queue.commit(&session, outcomes(seq, batch, &figures)).await?;
-            take(What::Commit, batch.len(), begun_at);
+            record(Call::Commit, batch.len(), begun_at);
             figures.done.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
         let begun_at = Instant::now();
@@ -184,18 +186,18 @@ async fn work(queue: PostgresQueue, figures: Arc<Figures>, all: u64) -> anyhow::
         };
         let releases: Vec<Release> = marks.iter().map(release).collect();
         let stay = queue.release(&session, &releases).await?;
-        ensure!(stay.is_empty(), "{} hosts stay", stay.len());
-        take(What::Release, releases.len(), begun_at);
+        ensure!(stay.is_empty(), "{} hosts were not released", stay.len());
+        record(Call::Release, releases.len(), begun_at);
     }
     Ok(samples)
 }
 
-/// Each task is read and brings another one of its host, so that hosts come due again.
+/// The outcomes of a batch. Each task is fetched and yields another task of its host, so that hosts come due again.
 fn outcomes(seq: u64, batch: &[(&Host, &Task)], figures: &Figures) -> Commit {
     let mut commit = Commit { seq, ..Commit::default() };
     for (host, task) in batch {
         let fetched =
-            FetchedDocument { document: "urlset".into(), entries: 500, ..FetchedDocument::default() };
+            FetchedDocument { document: DocumentKind::Urlset, entries: 500, ..FetchedDocument::default() };
         commit.outcomes.push(TaskOutcome {
             task: task.id,
             outcome: Outcome::Fetched(fetched),
@@ -212,7 +214,7 @@ fn outcomes(seq: u64, batch: &[(&Host, &Task)], figures: &Figures) -> Commit {
     commit
 }
 
-/// The figures of each part of the run.
+/// Prints the figures of each part of the run.
 fn show(samples: &[Sample], begun_at: Instant, span: Duration) -> anyhow::Result<()> {
     for part in 0..PARTS {
         let (from, to) =
@@ -222,9 +224,9 @@ fn show(samples: &[Sample], begun_at: Instant, span: Duration) -> anyhow::Result
             .filter(|sample| (from..to).contains(&sample.ended_at.duration_since(begun_at)))
             .collect();
         print!("  part {} of {PARTS}:", part + 1);
-        for (what, name) in [(What::Lease, "leases"), (What::Commit, "commits"), (What::Release, "releases")]
+        for (call, name) in [(Call::Lease, "leases"), (Call::Commit, "commits"), (Call::Release, "releases")]
         {
-            let of: Vec<&&Sample> = within.iter().filter(|sample| sample.what == what).collect();
+            let of: Vec<&&Sample> = within.iter().filter(|sample| sample.call == call).collect();
             let n: u64 = of.iter().map(|sample| sample.n as u64).sum();
             let (p50, p99) = percentiles(of.iter().map(|sample| sample.span).collect());
             let (p50_ms, p99_ms) = (p50.as_secs_f64() * 1e3, p99.as_secs_f64() * 1e3);
@@ -235,18 +237,18 @@ fn show(samples: &[Sample], begun_at: Instant, span: Duration) -> anyhow::Result
     Ok(())
 }
 
-fn latency(samples: &[Sample], what: What) -> (Duration, Duration) {
-    percentiles(samples.iter().filter(|sample| sample.what == what).map(|sample| sample.span).collect())
+fn latency(samples: &[Sample], call: Call) -> (Duration, Duration) {
+    percentiles(samples.iter().filter(|sample| sample.call == call).map(|sample| sample.span).collect())
 }
 
-/// The median, and what one in a hundred exceeds.
+/// The 50th and the 99th percentile.
 fn percentiles(mut spans: Vec<Duration>) -> (Duration, Duration) {
     spans.sort_unstable();
     let at = |part: usize| spans.get(spans.len() * part / 100).copied().unwrap_or_default();
     (at(50), at(99))
 }
 
-/// The median of bare transactions, as many at a time as there are workers.
+/// The median time of bare transactions, with as many connections as there are workers.
 async fn floor(url: &str, workers: usize) -> anyhow::Result<Duration> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);

@@ -1,11 +1,11 @@
-//! The one place that asks the system what time it is.
+//! The only place that reads the system's wall clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use frontier::{Clock, Timestamp};
 
-/// The wall clock as read once, carried on by the monotonic clock: a jump of the system's time cannot shorten a
-/// delay, and differences of moments are true spans.
+/// The wall clock, read once and advanced by the monotonic clock. A jump of the system's time cannot shorten a delay, and
+/// the difference of two timestamps is the time that really passed.
 #[derive(Debug)]
 pub struct SystemClock {
     set_at: Instant,
@@ -13,25 +13,25 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// A clock that shows `now`.
+    /// Creates a clock that shows `now`.
     #[cfg(feature = "shared")]
     pub fn set_to(now: Timestamp) -> Self {
         Self { set_at: Instant::now(), set_to: now }
     }
 
-    /// Reads the wall clock, for the first and only time.
+    /// Creates a clock that shows the system's time. The wall clock is not read again.
     pub fn new() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
         Self { set_at: Instant::now(), set_to: Timestamp::from_micros(micros) }
     }
 
-    /// The tokio deadline that falls on `moment`.
+    /// The tokio deadline for `moment`.
     pub fn instant(&self, moment: Timestamp) -> tokio::time::Instant {
         let span: Duration = moment.since(self.set_to);
-        // Beyond any wait of ours; keeps a date far in the future from overflowing the system's clock type.
-        const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-        tokio::time::Instant::from_std(self.set_at + span.min(FAR))
+        // Longer than any wait of a crawl. A date far in the future would overflow the system's clock type.
+        const SPAN_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+        tokio::time::Instant::from_std(self.set_at + span.min(SPAN_MAX))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the process used up: CPU time of its clocks, memory, and how busy the machine was.
+//! Resource usage of the process: CPU time, memory, and how busy the machine was.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use frontier::work_queue::Usage;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Ticks per second in /proc/stat, fixed by the kernel's interface on every common architecture.
+/// Ticks per second in /proc/stat. The kernel's interface fixes this number on every common architecture.
 const TICKS_PER_S: u64 = 100;
 
-/// Whether the clocks of stages and slices run. They do in every build but that of `bench measuring`.
+/// Whether stages and slices are timed. True in every build except that of `bench measuring`.
 pub const IS_MEASURED: bool = !cfg!(feature = "unmeasured");
 
 /// CPU time of the calling thread.
@@ -27,31 +27,31 @@ fn span(clock: ClockId) -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Counts CPU time by what it was spent on, from any thread.
+/// Counts CPU time by kind of work. Any thread may add to it.
 #[derive(Debug)]
 pub struct CpuMeter {
     inflate_ns: AtomicU64,
     parse_ns: AtomicU64,
     record_ns: AtomicU64,
     process_at_start: Duration,
-    /// The numbers of the cores that the process may use.
+    /// Numbers of the CPU cores that the process may use.
     cores: Vec<u32>,
     machine_busy_at_start_us: u64,
 }
 
-/// What CPU time was spent on.
+/// A kind of work that takes CPU time.
 #[derive(Clone, Copy, Debug)]
 pub enum CpuWork {
     /// Inflating bodies.
     Inflate,
-    /// Reading documents.
+    /// Parsing documents.
     Parse,
     /// Making outcomes durable.
     Record,
 }
 
 impl CpuMeter {
-    /// A meter that counts from now.
+    /// Creates a meter that counts from now.
     pub fn start() -> Self {
         let cores = own_cores().unwrap_or_default();
         Self {
@@ -64,18 +64,18 @@ impl CpuMeter {
         }
     }
 
-    /// Adds CPU time spent on `work`.
+    /// Adds CPU time that was spent on `work`.
     pub fn add(&self, work: CpuWork, cpu: Duration) {
         let counter = match work {
             CpuWork::Inflate => &self.inflate_ns,
             CpuWork::Parse => &self.parse_ns,
             CpuWork::Record => &self.record_ns,
         };
-        // Plain counters that order nothing else.
+        // Relaxed, because no other memory access depends on the counters.
         counter.fetch_add(u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// What was used since the meter was started.
+    /// The usage since the meter was started.
     pub fn read(&self) -> Usage {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Usage {
@@ -96,7 +96,7 @@ fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The most memory the process ever had resident; `None` where /proc does not tell.
+/// The peak resident memory of the process. `None` if /proc does not contain it.
 fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -104,7 +104,7 @@ fn peak_rss_bytes() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The numbers of the cores that the process may use; `None` where /proc does not tell.
+/// Numbers of the CPU cores that the process may use. `None` if /proc does not contain them.
 fn own_cores() -> Option<Vec<u32>> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
@@ -116,9 +116,9 @@ fn own_cores() -> Option<Vec<u32>> {
     Some(cores)
 }
 
-/// CPU time of these cores that was not idle since the machine started; `None` where /proc does not tell.
+/// Time that `cores` were not idle since the machine started. `None` if /proc does not contain it.
 ///
-/// What other cores do is no matter: they would not be ours if they were free.
+/// Other cores do not count, because the process could not use them even if they were idle.
 fn machine_busy_us(cores: &[u32]) -> Option<u64> {
     busy_us(&std::fs::read_to_string("/proc/stat").ok()?, cores)
 }
@@ -126,7 +126,7 @@ fn machine_busy_us(cores: &[u32]) -> Option<u64> {
 fn busy_us(stat: &str, cores: &[u32]) -> Option<u64> {
     let mut sum_us = None;
     for line in stat.lines().map_while(|line| line.strip_prefix("cpu")) {
-        // The first line is the sum of all cores and has no number.
+        // The first line is the sum of all cores and has no core number.
         let (core, ticks) = line.split_once(' ')?;
         if !core.parse().is_ok_and(|core| cores.contains(&core)) {
             continue;

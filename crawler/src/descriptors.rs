@@ -1,32 +1,32 @@
-//! How many files and connections the system lets this process have open, and what of it a crawl may use.
+//! Keeps a crawl within the number of files and connections that the system lets this process open.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::settings::Settings;
 
-/// Descriptors for everything but requests: the standard streams, the queue, the segments, the runtime.
-const OURS: usize = 32;
+/// Descriptors for everything except requests: the standard streams, the queue, the segments, the runtime.
+const RESERVED: usize = 32;
 
-/// Descriptors of a request in flight besides its connection: while its name is looked up, or two addresses are tried at
-/// once.
+/// Descriptors of a request in flight in addition to its connection: one is needed while its name is resolved, or while
+/// two addresses are tried at the same time.
 const PER_REQUEST: usize = 1;
 
-/// Brings `settings` within what may be open at once (RLIMIT_NOFILE), which is raised first as far as the system lets us;
-/// gives the limit if `--concurrency` had to be lowered for it.
+/// Fits `settings` into the limit on open files (RLIMIT_NOFILE), after raising that limit as far as the system allows.
+/// Returns the limit if `--concurrency` had to be lowered.
 pub fn fit(settings: &mut Settings) -> Option<usize> {
-    let wanted = OURS + settings.concurrency * (PER_REQUEST + 1 + settings.host_concurrency);
-    let limit = raised_to(wanted);
-    let for_requests = limit.saturating_sub(OURS);
-    let asked = settings.concurrency;
-    // As many again stay for idle connections, without which every request would begin with a new one.
-    settings.concurrency = asked.min(for_requests / (PER_REQUEST + 2)).max(1);
+    let wanted = RESERVED + settings.concurrency * (PER_REQUEST + 1 + settings.host_concurrency);
+    let limit = raise_limit(wanted);
+    let for_requests = limit.saturating_sub(RESERVED);
+    let requested = settings.concurrency;
+    // As many descriptors again are left for idle connections. Without them every request would need a new connection.
+    settings.concurrency = requested.min(for_requests / (PER_REQUEST + 2)).max(1);
     let for_connections = for_requests.saturating_sub(settings.concurrency * PER_REQUEST);
-    settings.connections_max = for_connections.clamp(1, asked);
-    (settings.concurrency < asked).then_some(limit)
+    settings.connections_max = for_connections.clamp(1, requested);
+    (settings.concurrency < requested).then_some(limit)
 }
 
-/// The limit, raised to `wanted` where it is lower and may be.
-fn raised_to(wanted: usize) -> usize {
+/// The limit on open files, raised to `wanted` if it is lower and the system allows that.
+fn raise_limit(wanted: usize) -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = wanted as u64;
     let Some(soft) = current.filter(|soft| *soft < wanted) else { return wanted as usize };

@@ -4,7 +4,6 @@ mod allocator;
 mod cli;
 mod clock;
 mod cpu_meter;
-mod defect;
 mod descriptors;
 mod engine;
 mod fetch;
@@ -13,6 +12,6 @@ mod settings;
 mod shared;
 
 fn main() -> std::process::ExitCode {
-    allocator::keep_little();
+    allocator::limit_retained_memory();
     cli::main()
 }

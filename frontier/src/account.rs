@@ -1,4 +1,4 @@
-//! What became of everything found on a host.
+//! Counts of everything found on a host, by its outcome.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,51 +8,51 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::{ErrorKind, Outcome, SkipReason, TaskOutcome};
 use crate::task::TaskKind;
 
-/// The sitemaps of a host by what became of them, and the entries they held.
+/// The sitemaps of a host, counted by outcome, and their entries.
 ///
-/// It always adds up: found = fetched + not_modified + failed + skipped + duplicate + redirected + pending.
-/// robots.txt is no sitemap and counts nowhere here but in `errors`; a guessed path counts once something other
-/// than "nothing there" came of it. A URL that is refused or a repeat counts under the host whose document named
-/// it, a URL that is taken on under the host that is asked.
+/// The sum always holds: found = fetched + not_modified + failed + skipped + duplicate + redirected + pending. A
+/// robots.txt is not a sitemap and counts only in `errors`. A guessed path counts once its outcome is something
+/// other than "nothing there". A refused or repeated URL counts under the host whose document named it. An accepted
+/// URL counts under the host that receives the request.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
-    /// All of the below.
+    /// Sitemaps found, the left side of the sum.
     pub found: u64,
-    /// Read, perhaps not to the end.
+    /// Read, possibly not to the end.
     pub fetched: u64,
     /// Unchanged since last read.
     pub not_modified: u64,
-    /// Given up.
+    /// Given up after an error.
     pub failed: u64,
-    /// Not asked, by reason.
+    /// Not requested, by reason.
     pub skipped: BTreeMap<SkipReason, u64>,
-    /// Named again, or the same final URL.
+    /// Named again, or redirected to a URL that was already read.
     pub duplicate: u64,
-    /// Passed on to another host.
+    /// Redirected to another host.
     pub redirected: u64,
     /// Still to do.
     pub pending: u64,
-    /// Guessed paths still to do; they count in `found` only when something comes of them.
+    /// Guessed paths still to do. They count in `found` only if something is there.
     pub probing: u64,
-    /// Whether robots.txt of this seed is still to be read.
+    /// Whether the robots.txt of this seed is still to be read.
     pub robots_pending: bool,
-    /// Of `fetched`, those not read to their end.
+    /// The part of `fetched` that was not read to the end.
     pub truncated: u64,
     /// Entries kept.
     pub entries: u64,
     /// Entries dropped, by reason.
     pub dropped: BTreeMap<Cow<'static, str>, u64>,
-    /// Final errors by kind: of sitemaps, of truncated documents, of skipped ones, and of robots.txt.
+    /// Final errors by kind: of failed, truncated and skipped sitemaps, and of robots.txt.
     pub errors: BTreeMap<ErrorKind, u64>,
 }
 
 impl Account {
-    /// Tasks still to do, robots.txt and guesses included.
+    /// Tasks still to do, including robots.txt and guessed paths.
     pub fn unfinished(&self) -> u64 {
         self.pending + self.probing + u64::from(self.robots_pending)
     }
 
-    /// Whether nothing of this site is pending, failed, skipped by a limit or a site's rule, or truncated.
+    /// Whether nothing of this site is pending, failed, truncated, or skipped by a limit or the site's robots rules.
     pub fn is_complete(&self) -> bool {
         let skipped = self.skipped.keys().any(|reason| reason.error().is_some());
         self.unfinished() == 0
@@ -62,7 +62,7 @@ impl Account {
             && self.errors.is_empty()
     }
 
-    /// Whether both sides of the sum are equal.
+    /// Whether the sum in the type's documentation holds.
     pub fn adds_up(&self) -> bool {
         let skipped: u64 = self.skipped.values().sum();
         let known =
@@ -70,11 +70,11 @@ impl Account {
         self.found == known + skipped
     }
 
-    /// A task of `kind` on this host was taken on.
+    /// Counts a new task of `kind` on this host.
     pub fn take_on(&mut self, kind: TaskKind) {
         match kind {
             TaskKind::Robots => self.robots_pending = true,
-            TaskKind::Probe(_) => self.probing += 1,
+            TaskKind::Probe(_) | TaskKind::LastProbe => self.probing += 1,
             TaskKind::Sitemap => {
                 self.found += 1;
                 self.pending += 1;
@@ -82,20 +82,20 @@ impl Account {
         }
     }
 
-    /// A document of this host named a URL that is known already.
+    /// Counts a known URL that a document of this host named again.
     pub fn repeat(&mut self) {
         self.found += 1;
         self.duplicate += 1;
     }
 
-    /// A document of this host named `count` URLs that are not taken on.
+    /// Counts `count` URLs that a document of this host named and that are not accepted.
     pub fn refuse(&mut self, reason: SkipReason, count: u64) {
         self.found += count;
         *self.skipped.entry(reason).or_default() += count;
         self.error(reason.error(), count);
     }
 
-    /// A pending task of `kind` on this host came to `outcome`.
+    /// Counts the outcome of a pending task of `kind` on this host.
     pub fn settle(&mut self, kind: TaskKind, outcome: &TaskOutcome) {
         for (&reason, &count) in &outcome.refused {
             self.refuse(reason, count);
@@ -108,10 +108,11 @@ impl Account {
                 self.robots_pending = false;
                 let error = final_error(&outcome.outcome);
                 self.error(error, 1);
-                // The cause and the consequence: without its rules nothing of the site may be asked.
+                // Both the cause and the consequence count: without robots rules no other request to the site is
+                // allowed.
                 return self.error(error.map(|_| ErrorKind::RobotsUnreachable), 1);
             }
-            TaskKind::Probe(_) => {
+            TaskKind::Probe(_) | TaskKind::LastProbe => {
                 self.probing = self.probing.saturating_sub(1);
                 if outcome.outcome == Outcome::Absent {
                     return;
@@ -123,30 +124,30 @@ impl Account {
         self.count(&outcome.outcome);
     }
 
-    /// A task of `kind` that was given up with `outcome` is pending again: undoes what [`Account::settle`] counted.
+    /// Makes a task of `kind` that was given up with `outcome` pending again. Undoes [`Account::settle`].
     pub fn reopen(&mut self, kind: TaskKind, outcome: &Outcome) {
         let error = final_error(outcome);
-        self.forgive(error);
+        self.uncount_error(error);
         match kind {
             TaskKind::Robots => {
                 self.robots_pending = true;
-                return self.forgive(error.map(|_| ErrorKind::RobotsUnreachable));
+                return self.uncount_error(error.map(|_| ErrorKind::RobotsUnreachable));
             }
-            TaskKind::Probe(_) => {
+            TaskKind::Probe(_) | TaskKind::LastProbe => {
                 self.found = self.found.saturating_sub(1);
                 self.probing += 1;
             }
             TaskKind::Sitemap => self.pending += 1,
         }
         match outcome {
-            Outcome::Skipped(reason) => take_one(&mut self.skipped, reason),
+            Outcome::Skipped(reason) => decrement(&mut self.skipped, reason),
             _ => self.failed = self.failed.saturating_sub(1),
         }
     }
 
-    fn forgive(&mut self, kind: Option<ErrorKind>) {
+    fn uncount_error(&mut self, kind: Option<ErrorKind>) {
         if let Some(kind) = kind {
-            take_one(&mut self.errors, &kind);
+            decrement(&mut self.errors, &kind);
         }
     }
 
@@ -165,7 +166,7 @@ impl Account {
             Outcome::Duplicate => self.duplicate += 1,
             Outcome::Redirected => self.redirected += 1,
             Outcome::Skipped(reason) => *self.skipped.entry(*reason).or_default() += 1,
-            // A listed sitemap is never absent without an error; should it be said, it counts as failed.
+            // A listed sitemap never ends as absent. If it did, it would count as failed.
             Outcome::Failed(_) | Outcome::Absent => self.failed += 1,
             Outcome::Retry(_) => {}
         }
@@ -178,8 +179,8 @@ impl Account {
     }
 }
 
-/// Counts one less; nothing is left of a count of zero.
-fn take_one<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K) {
+/// Subtracts one from the count of `key`. Removes counts of zero.
+fn decrement<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count = count.saturating_sub(1);
     }

@@ -1,70 +1,69 @@
-//! What came of one request, as the one who made it tells.
+//! The answer to one request, as the fetcher reports it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::outcome::ErrorKind;
+use crate::outcome::{DocumentKind, ErrorKind};
 use crate::robots::RobotsRules;
 use crate::timestamp::Timestamp;
 use crate::validator::Validator;
 
-/// What came of one request: of one try, of one hop.
+/// The result of one request, which is one hop of one attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
-    /// The status; `None` where no answer came.
+    /// The HTTP status; `None` if there was no answer.
     pub status: Option<u16>,
-    /// What went wrong with the connection, the body or its reading.
+    /// The error of the connection, of the body or of parsing it.
     pub error: Option<ErrorKind>,
-    /// The end of the rest that the server asks for, see [`retry_after`].
+    /// The end of the cooldown that the server asks for, see [`retry_after`].
     pub retry_after: Option<Timestamp>,
-    /// The Location header as it came.
+    /// The Location header as received.
     pub location: Option<String>,
-    /// The rules, where the body is that of a robots.txt.
+    /// The robots rules, if the body is a robots.txt.
     pub robots: Option<RobotsRules>,
-    /// What a sitemap held, as far as it was read; `None` where the body is none or there was none.
+    /// Summary of the sitemap, as far as it was read. `None` if there was no body or it is not a sitemap.
     pub document: Option<DocumentSummary>,
-    /// How many URLs of an index were kept, at most `--max-children`. They lie where its entries would, and are followed
-    /// ([`FoundLinks::add_child`](crate::discovery::FoundLinks::add_child)) where those would be committed.
+    /// Number of children of an index that were kept, at most `--max-children`. They are stored in place of entries,
+    /// and are followed ([`FoundLinks::add_child`](crate::discovery::FoundLinks::add_child)) when entries would be
+    /// committed.
     pub children: u64,
-    /// Further URLs of the index, beyond `--max-children`.
+    /// Number of children beyond `--max-children`.
     pub children_over: u64,
-    /// Children without a URL that could be fetched.
+    /// Number of children without a URL that can be fetched.
     pub children_bad: u64,
-    /// For the next conditional request.
+    /// Validator for the next conditional request.
     pub validator: Validator,
 }
 
 impl Answer {
-    /// That of a host which asked to be left in peace until then, and is not asked: it would only say so again.
-    pub fn resting(until: Timestamp) -> Self {
-        Self { status: Some(429), retry_after: Some(until), ..Self::default() }
+    /// The result of a request that was not made, because its host is in cooldown until `until`.
+    pub fn in_cooldown(until: Timestamp) -> Self {
+        Self { error: Some(ErrorKind::RateLimited), retry_after: Some(until), ..Self::default() }
     }
 }
 
-/// What a sitemap held, without its entries.
+/// Summary of a sitemap, without its entries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DocumentSummary {
     /// See [`crate::outcome::FetchedDocument::document`].
-    pub kind: Cow<'static, str>,
-    /// Entries kept.
+    pub kind: DocumentKind,
+    /// Number of entries kept.
     pub entries: u64,
-    /// Entries dropped, by reason.
+    /// Number of entries dropped, by reason.
     pub dropped: BTreeMap<Cow<'static, str>, u64>,
-    /// Problems met while reading.
+    /// Number of problems found while reading.
     pub problems: u64,
-    /// Why it was not read to its end, where it was not.
+    /// Why it was not read to the end. `None` if it was.
     pub truncated: Option<ErrorKind>,
-    /// Whether it lists sitemaps: only then do its children count.
-    pub is_index: bool,
 }
 
-/// The moment that a Retry-After header names: seconds from `now`, when the response ended, or an HTTP date
-/// (RFC 9110 section 10.2.3), which may have passed. `None` for anything else, negative numbers too.
+/// The time that a Retry-After header names: a number of seconds after `now`, when the response ended, or an HTTP
+/// date, which may be in the past (RFC 9110 section 10.2.3). `None` for anything else, including negative numbers.
 pub fn retry_after(header: &str, now: Timestamp) -> Option<Timestamp> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a u64 holds still mean: not for a very long time.
+        // A number too large for a u64 still means a very long time.
         return Some(now + Duration::from_secs(header.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(header).ok()?;
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_and_negative_numbers_ask_for_no_rest() {
+    fn junk_and_negative_numbers_ask_for_no_cooldown() {
         for header in ["", " ", "-1", "+5", "1.5", "soon", "1 2", "Sun, 06 Nov 1994", "٣"] {
             assert_eq!(retry_after(header, NOW), None, "{header}");
         }

@@ -1,20 +1,21 @@
-//! How long to wait before a URL is asked again.
+//! How long to wait before a URL is requested again.
 
 use std::time::Duration;
 
-/// The wait after the first try.
+/// The wait after the first attempt.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// No backoff is longer.
+/// The longest backoff.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
-/// The wait after try `attempt` (from 1): 1 s, doubled with each further try, up to half as long again by `jitter`.
+/// The wait after attempt number `attempt`, from 1: 1 s, doubled with each further attempt, plus up to half of that by
+/// `jitter`.
 ///
-/// `jitter` lies in 0..1, evenly spread, so that what failed together does not come back together; the wait is
-/// never shorter than without it, and never longer than [`BACKOFF_MAX`].
+/// `jitter` is evenly distributed over 0..1, so that tasks that failed together are not retried together. It never
+/// shortens the wait. The wait is at most [`BACKOFF_MAX`].
 pub fn backoff(attempt: u8, jitter: f64) -> Duration {
     let doublings = u32::from(attempt.saturating_sub(1)).min(BACKOFF_MAX.as_secs().ilog2() + 1);
-    // Written so that not-a-number gives no jitter.
+    // This comparison turns NaN into no jitter.
     let jitter = if jitter > 0.0 { jitter.min(1.0) } else { 0.0 };
     (FIRST * 2_u32.pow(doublings)).mul_f64(1.0 + jitter / 2.0).min(BACKOFF_MAX)
 }

@@ -1,4 +1,4 @@
-//! What an answer leads to: the sitemaps that a robots.txt or an index names, and guesses where none is named.
+//! Finds further tasks: the sitemaps that a robots.txt or an index names, and guessed paths if robots.txt names none.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,10 +12,10 @@ use crate::robots::RobotsRules;
 use crate::scope::{Probe, Scope};
 use crate::task::{NewTask, Task, TaskKind};
 
-/// Where sites put a sitemap that they do not announce, in the order in which they are tried.
+/// Paths where sites put sitemaps that robots.txt does not name, in the order in which they are tried.
 ///
-/// Each costs every silent host a request at its pace, so the list holds what wide-spread software writes by
-/// default (Yoast, Astro, WordPress) and the customary names only.
+/// Each path costs one request, at the host's pace, on every host that names no sitemap. The list therefore has only
+/// the defaults of widely used software (Yoast, Astro, WordPress) and the customary names.
 pub const WELL_KNOWN_PATHS: [&str; 8] = [
     "/sitemap.xml",
     "/sitemap_index.xml",
@@ -27,28 +27,26 @@ pub const WELL_KNOWN_PATHS: [&str; 8] = [
     "/sitemap/sitemap.xml",
 ];
 
-/// The guess that no further one follows: a well-known path that led to another path of another host.
-pub const LAST_GUESS: TaskKind = TaskKind::Probe(u8::MAX);
-
-/// What a document leads to.
+/// The tasks that a document leads to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FoundLinks {
-    /// To be taken on, in the document's order.
+    /// Tasks to add, in the document's order.
     pub found: Vec<NewTask>,
-    /// URLs that the document names and that are not taken on, by reason.
+    /// Number of URLs that the document names and that are not accepted, by reason.
     pub refused: BTreeMap<SkipReason, u64>,
 }
 
 impl FoundLinks {
-    /// Takes on a child of the index at `task`, where `scope` admits it; repeats too.
+    /// Adds a child of the index at `task` if `scope` admits it, and counts it as refused otherwise. Repeats are
+    /// added too.
     pub fn add_child(&mut self, task: &Task, child: &str, scope: &Scope) {
-        match admitted(task, child, scope) {
+        match child_task(task, child, scope) {
             Ok(child) => self.found.push(child),
             Err(reason) => self.refuse(reason, 1),
         }
     }
 
-    /// The same leads when none of them may be followed.
+    /// Counts all found tasks as refused for `reason`.
     pub fn refuse_all(mut self, reason: SkipReason) -> Self {
         self.refuse(reason, self.found.len() as u64);
         self.found.clear();
@@ -62,11 +60,11 @@ impl FoundLinks {
     }
 }
 
-/// What `robots`, found at `robots_url`, leads to: its Sitemap lines, each once, on whatever hosts; where it
-/// names none, or where `probe` says so, the first of the [`WELL_KNOWN_PATHS`].
+/// The tasks that `robots`, found at `robots_url`, leads to: the sitemaps that it names, on any host, without
+/// repeats. If it names none, or if `probe` asks for it, the first of the [`WELL_KNOWN_PATHS`] is added.
 ///
-/// `host` is the one that the rules hold for: redirects may have led to a file of another (RFC 9309 section
-/// 2.3.1.2). Relative lines are resolved against the file's own URL.
+/// `host` is the host that the rules apply to. Redirects may have led to a file on another host (RFC 9309 section
+/// 2.3.1.2). Relative URLs are resolved against `robots_url`.
 pub fn from_robots(
     host: &Host,
     task: &Task,
@@ -78,7 +76,7 @@ pub fn from_robots(
     let mut links = FoundLinks::default();
     links.refuse(SkipReason::BadUrl, bad);
     for url in &named {
-        if let Some(mut named) = lead(task, url, TaskKind::Sitemap) {
+        if let Some(mut named) = new_task(task, url, TaskKind::Sitemap) {
             named.task.named_by = vec![task.id.host];
             links.found.push(named);
         }
@@ -94,8 +92,8 @@ pub fn from_robots(
     links
 }
 
-/// The sitemaps that `robots`, found at `robots_url`, names, normalised, each once; and the number of lines whose
-/// value is no URL that can be fetched.
+/// The normalised URLs of the sitemaps that `robots`, found at `robots_url`, names, without repeats, and the number
+/// of Sitemap lines without a URL that can be fetched.
 pub fn named_sitemaps(robots: &RobotsRules, robots_url: &str) -> (Vec<Url>, u64) {
     let base = Url::parse(robots_url).ok();
     let resolved = |line: &String| normalise(Url::options().base_url(base.as_ref()).parse(line).ok()?);
@@ -111,23 +109,23 @@ pub fn named_sitemaps(robots: &RobotsRules, robots_url: &str) -> (Vec<Url>, u64)
     (named, bad)
 }
 
-/// The guess after the well-known path of `task`, where nothing was; `named` are paths that need no guess.
-/// `None` at the end of the list.
+/// The guess after the well-known path of `task`, if that path had nothing. Paths in `named` are skipped. `None` at
+/// the end of the list.
 pub fn next_guess(host: &Host, task: &Task, named: &[Url]) -> Option<NewTask> {
     match task.kind {
         TaskKind::Probe(nth) => guess(host, task, nth.checked_add(1)?, named),
-        TaskKind::Robots | TaskKind::Sitemap => None,
+        TaskKind::Robots | TaskKind::Sitemap | TaskKind::LastProbe => None,
     }
 }
 
 fn guess(host: &Host, task: &Task, from: u8, named: &[Url]) -> Option<NewTask> {
     WELL_KNOWN_PATHS.into_iter().zip(0_u8..).skip(usize::from(from)).find_map(|(path, nth)| {
         let url = normal_url(&host.url(path)).filter(|url| !named.contains(url))?;
-        lead(task, &url, TaskKind::Probe(nth))
+        new_task(task, &url, TaskKind::Probe(nth))
     })
 }
 
-/// Of the children of the index in `answer` those that were not kept.
+/// The children of the index in `answer` that were not kept, counted as refused.
 pub fn not_kept(answer: &Answer) -> FoundLinks {
     let mut links = FoundLinks::default();
     links.refuse(SkipReason::BadUrl, answer.children_bad);
@@ -135,7 +133,8 @@ pub fn not_kept(answer: &Answer) -> FoundLinks {
     links
 }
 
-fn admitted(task: &Task, child: &str, scope: &Scope) -> Result<NewTask, SkipReason> {
+/// The task for a child of the index at `task`, or the reason why it is refused.
+fn child_task(task: &Task, child: &str, scope: &Scope) -> Result<NewTask, SkipReason> {
     let url = normal_url(child).ok_or(SkipReason::BadUrl)?;
     if !scope.admits(url.as_str()) {
         return Err(SkipReason::Excluded);
@@ -144,22 +143,22 @@ fn admitted(task: &Task, child: &str, scope: &Scope) -> Result<NewTask, SkipReas
     if depth > scope.max_depth {
         return Err(SkipReason::DepthLimit);
     }
-    let mut child = lead(task, &url, TaskKind::Sitemap).ok_or(SkipReason::BadUrl)?;
+    let mut child = new_task(task, &url, TaskKind::Sitemap).ok_or(SkipReason::BadUrl)?;
     child.task.depth = depth;
     child.task.named_by.clone_from(&task.named_by);
     Ok(child)
 }
 
-/// The task of another host that `task` was redirected to, after `hops` redirects in all.
+/// The task on another host that `task` was redirected to, after `hops` redirects in total.
 ///
-/// A guess stays one, so that nothing being there is no error; guessing goes on at the other host where it has
-/// the same path, as when `http://example.com` has moved to `https://www.example.com`.
+/// A guess remains a guess, so that its absence is not an error. If the path stays the same, guessing continues on
+/// the other host, for instance after `http://example.com` has moved to `https://www.example.com`.
 pub fn from_redirect(task: &Task, target: &Url, hops: u8) -> Option<NewTask> {
     let kind = match task.kind {
-        TaskKind::Probe(_) if target.path() != path_of(task) => LAST_GUESS,
+        TaskKind::Probe(_) if target.path() != path_of(task) => TaskKind::LastProbe,
         kind => kind,
     };
-    let mut moved = lead(task, target, kind)?;
+    let mut moved = new_task(task, target, kind)?;
     moved.task.depth = task.depth;
     moved.task.hops = hops;
     moved.task.named_by.clone_from(&task.named_by);
@@ -170,11 +169,11 @@ fn path_of(task: &Task) -> String {
     Url::parse(&task.url).map(|url| url.path().to_owned()).unwrap_or_default()
 }
 
-/// A root at `url` found by `task`; `None` where the URL has no host that can be asked.
-fn lead(task: &Task, url: &Url, kind: TaskKind) -> Option<NewTask> {
-    let (asked, found_on) = (Host::of(url)?, task.id.host);
-    let task = Task { parent: Some(task.id), ..Task::new(&asked, url.as_str(), kind) };
-    Some(NewTask { host: asked, task, found_on: Some(found_on) })
+/// A root task for `url`, found by `task`. `None` if the URL has no http or https host.
+fn new_task(task: &Task, url: &Url, kind: TaskKind) -> Option<NewTask> {
+    let (host, found_on) = (Host::of(url)?, task.id.host);
+    let task = Task { parent: Some(task.id), ..Task::new(&host, url.as_str(), kind) };
+    Some(NewTask { host, task, found_on: Some(found_on) })
 }
 
 #[cfg(test)]
@@ -214,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn a_sitemap_on_another_host_is_asked_there_and_remembers_who_named_it() {
+    fn a_sitemap_on_another_host_is_a_task_there_and_remembers_the_host_that_named_it() {
         let links = discovered("Sitemap: http://cdn.example:8080/s.xml", Probe::Auto);
-        let NewTask { host: asked, task, found_on } = &links.found[0];
-        assert_eq!(asked.to_string(), "http://cdn.example:8080");
-        assert_eq!(task.id, TaskId::of(asked.id(), "http://cdn.example:8080/s.xml"));
+        let NewTask { host: target, task, found_on } = &links.found[0];
+        assert_eq!(target.to_string(), "http://cdn.example:8080");
+        assert_eq!(task.id, TaskId::of(target.id(), "http://cdn.example:8080/s.xml"));
         assert_eq!((task.parent, *found_on), (Some(robots_task().id), Some(host().id())));
         assert_eq!(task.named_by, [host().id()]);
     }
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_is_named_by_nobody_and_counts_under_its_own_host() {
+    fn a_guess_is_named_by_no_host_and_counts_under_its_own() {
         let links = discovered("", Probe::Auto);
         let guess = &links.found[0];
         assert_eq!((guess.task.kind, guess.task.named_by.len()), (TaskKind::Probe(0), 0));
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn children_lie_one_level_deeper_and_inherit_who_named_them() {
+    fn children_are_one_level_deeper_and_inherit_the_hosts_that_named_them() {
         let mut index = Task::new(&host(), "https://a.example/sitemap.xml", TaskKind::Sitemap);
         index.depth = 2;
         index.named_by = vec![host().id()];
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_beside_named_sitemaps_pass_over_those() {
+    fn guesses_skip_the_named_sitemaps() {
         let links = discovered("Sitemap: /sitemap.xml", Probe::Always);
         assert_eq!(urls(&links), ["https://a.example/sitemap.xml", "https://a.example/sitemap_index.xml"]);
         assert_eq!(links.found[1].task.kind, TaskKind::Probe(1));

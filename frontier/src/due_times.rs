@@ -1,44 +1,45 @@
-//! Hosts by the moment at which something of theirs may start.
+//! A queue of hosts ordered by when their next request is due.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::timestamp::Timestamp;
 
-/// The span of a slot of the calendar, 2^14 microseconds (16 ms). Of 2^13 to 2^16 measured, shorter ones cost more with
-/// few hosts, longer ones with many.
+/// Binary logarithm of the length of a calendar slot in microseconds: 2^14 µs, or 16 ms. Measured from 2^13 to 2^16,
+/// shorter slots cost more with few hosts, longer ones with many.
 const SLOT_BITS: u32 = 14;
 
-/// Entries that no longer count are swept out when there are this many more entries than places.
+/// Outdated entries are swept out when the entries exceed twice the number of places by this many.
 const STALE_MAX: usize = 1_024;
 
-/// Entries of a slot that are looked at in one go, shortly before they are due, so that the processor fetches what
-/// they lead to side by side.
+/// Number of entries of a slot that are checked together, shortly before they are due, so that the processor loads
+/// the hosts they refer to in parallel.
 const LOOK_AHEAD: usize = 16;
 
-/// A place and the moment at which it is due.
+/// A due time and the place that is due.
 type Entry = (Timestamp, u32);
 
-/// Places by moment, earliest first, then by place: a calendar whose present slot is in order.
+/// Places ordered by due time, then by place: a calendar in which only the present slot is sorted.
 ///
-/// A place has one moment that counts, which its owner keeps; entries that disagree are passed over. With 100,000 places
-/// a decision over one heap for all took 1.4 times as long: its lower levels lie in memory that no cache holds.
+/// A place is the key of a host in the schedule. The schedule knows the current due time of each place. Entries with
+/// any other time are outdated and skipped. With 100,000 places, a decision over a single heap took 1.4 times as
+/// long, because its lower levels lie in memory outside every cache.
 #[derive(Default)]
 pub(crate) struct DueTimes {
-    /// The entries that the present slot had when it came up, latest first: taken from the end.
+    /// The entries of the present slot from when it became the present one, latest first. They are taken from the end.
     sorted: Vec<Entry>,
-    /// How many at its end were looked at.
-    looked_at: usize,
-    /// Those of the slots up to `present` that came later.
+    /// Number of entries at the end of `sorted` that were checked.
+    checked: usize,
+    /// Entries of the slots up to `present` that were added later.
     near: BinaryHeap<Reverse<Entry>>,
-    /// Those of later slots, in no order within a slot.
+    /// Entries of later slots, unordered within a slot.
     far: BTreeMap<i64, Vec<Entry>>,
     present: i64,
     entries: usize,
 }
 
 impl DueTimes {
-    /// Adds a moment of `place`.
+    /// Adds a due time of `place`.
     pub(crate) fn add(&mut self, at: Timestamp, place: u32) {
         let slot = slot(at);
         if slot <= self.present {
@@ -49,14 +50,14 @@ impl DueTimes {
         self.entries += 1;
     }
 
-    /// The earliest moment that `counts`, with its place. Those passed over are gone.
-    pub(crate) fn first(&mut self, counts: impl Fn(Entry) -> bool) -> Option<Entry> {
+    /// The earliest entry for which `is_current` holds. Removes the outdated entries before it.
+    pub(crate) fn first(&mut self, is_current: impl Fn(Entry) -> bool) -> Option<Entry> {
         loop {
-            if self.looked_at == 0 {
-                self.look_ahead(&counts);
+            if self.checked == 0 {
+                self.look_ahead(&is_current);
             }
             match self.earliest() {
-                Some(entry) if counts(entry) => return Some(entry),
+                Some(entry) if is_current(entry) => return Some(entry),
                 Some(_) => self.take_first(),
                 None => {
                     let (slot, mut entries) = self.far.pop_first()?;
@@ -68,11 +69,11 @@ impl DueTimes {
         }
     }
 
-    /// Looks at the next few of the slot and drops those that do not count.
-    fn look_ahead(&mut self, counts: impl Fn(Entry) -> bool) {
+    /// Checks the next few entries of the slot and drops the outdated ones.
+    fn look_ahead(&mut self, is_current: impl Fn(Entry) -> bool) {
         let from = self.sorted.len().saturating_sub(LOOK_AHEAD);
-        self.entries -= self.sorted.extract_if(from.., |entry| !counts(*entry)).count();
-        self.looked_at = self.sorted.len() - from;
+        self.entries -= self.sorted.extract_if(from.., |entry| !is_current(*entry)).count();
+        self.checked = self.sorted.len() - from;
     }
 
     fn earliest(&self) -> Option<Entry> {
@@ -80,28 +81,28 @@ impl DueTimes {
         self.sorted.last().copied().into_iter().chain(near).min()
     }
 
-    /// Takes out what [`first`](Self::first) gave.
+    /// Removes the entry that [`first`](Self::first) returned.
     pub(crate) fn take_first(&mut self) {
         let Some(first) = self.earliest() else { return };
         if self.sorted.last() == Some(&first) {
             self.sorted.pop();
-            self.looked_at = self.looked_at.saturating_sub(1);
+            self.checked = self.checked.saturating_sub(1);
         } else {
             self.near.pop();
         }
         self.entries -= 1;
     }
 
-    /// Drops what does not count when there is much of it.
-    pub(crate) fn sweep(&mut self, places: usize, counts: impl Fn(Entry) -> bool) {
+    /// Drops outdated entries if there are many of them.
+    pub(crate) fn sweep(&mut self, places: usize, is_current: impl Fn(Entry) -> bool) {
         if self.entries <= 2 * places + STALE_MAX {
             return;
         }
-        self.sorted.retain(|&entry| counts(entry));
-        self.looked_at = 0;
-        self.near.retain(|&Reverse(entry)| counts(entry));
+        self.sorted.retain(|&entry| is_current(entry));
+        self.checked = 0;
+        self.near.retain(|&Reverse(entry)| is_current(entry));
         self.far.retain(|_, entries| {
-            entries.retain(|&entry| counts(entry));
+            entries.retain(|&entry| is_current(entry));
             !entries.is_empty()
         });
         self.entries = self.sorted.len() + self.near.len() + self.far.values().map(Vec::len).sum::<usize>();
@@ -120,9 +121,9 @@ mod tests {
         Timestamp::from_micros(micros)
     }
 
-    fn drain(times: &mut DueTimes, counts: impl Fn(Entry) -> bool) -> Vec<(i64, u32)> {
+    fn drain(times: &mut DueTimes, is_current: impl Fn(Entry) -> bool) -> Vec<(i64, u32)> {
         let mut drained = Vec::new();
-        while let Some((at, place)) = times.first(&counts) {
+        while let Some((at, place)) = times.first(&is_current) {
             drained.push((at.as_micros(), place));
             times.take_first();
         }
@@ -153,17 +154,17 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_do_not_count_are_passed_over_and_swept_out() {
+    fn outdated_entries_are_skipped_and_swept_out() {
         let mut times = DueTimes::default();
-        let counts = |(moment, _): Entry| moment == at(77);
+        let is_current = |(moment, _): Entry| moment == at(77);
         for moment in 0..100_000 {
             times.add(at(moment * 100), 0);
             times.add(at(77), 1);
             times.take_first();
-            times.sweep(1, counts);
+            times.sweep(1, is_current);
         }
         assert!(times.entries <= STALE_MAX + 4, "{}", times.entries);
         times.add(at(77), 1);
-        assert!(drain(&mut times, counts).contains(&(77, 1)));
+        assert!(drain(&mut times, is_current).contains(&(77, 1)));
     }
 }

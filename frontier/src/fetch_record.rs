@@ -1,15 +1,13 @@
-//! The record that every request leaves.
-
-use std::borrow::Cow;
+//! The record that is kept of every request.
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::ErrorKind;
+use crate::outcome::{DocumentKind, ErrorKind};
 use crate::stage::Stages;
 use crate::task::TaskId;
 use crate::timestamp::Timestamp;
 
-/// Identifies a session: one run of one worker. Random, never used again.
+/// Identifies a session: one run of one worker. Random and never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct SessionId(pub u128);
 
@@ -19,29 +17,29 @@ impl std::fmt::Display for SessionId {
     }
 }
 
-/// What a request was for.
+/// The purpose of a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum RequestKind {
-    /// The rules of a host.
+    /// The robots.txt of a host.
     Robots,
     /// A sitemap.
     Sitemap,
-    /// A guessed path.
+    /// A guessed sitemap path.
     Probe,
 }
 
-/// Whether a request went over a connection of its own making.
+/// The connection that a request used.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum Connection {
-    /// None was made.
+    /// No connection was made.
     None,
-    /// Made for this request.
+    /// A connection made for this request.
     New,
-    /// Left by an earlier one.
+    /// A connection kept open by an earlier request.
     Reused,
 }
 
-/// One request (each try, each hop, robots.txt too) and where its time went.
+/// One request and its timing. Each attempt, each redirect hop and each robots.txt request has a record of its own.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct FetchRecord {
     /// The session that made it.
@@ -50,30 +48,30 @@ pub struct FetchRecord {
     pub task: TaskId,
     /// The task whose document named that task.
     pub parent: Option<TaskId>,
-    /// What it was for.
+    /// Its purpose.
     pub kind: RequestKind,
-    /// The how manieth try of the task, from 1; redirects followed in place belong to their try.
+    /// Attempt number, from 1. Redirects followed within the host belong to the same attempt.
     pub attempt: u8,
-    /// Redirects followed before it within this try.
+    /// Redirects followed before it within this attempt.
     pub hop: u8,
-    /// When its path began: the task became the host's next one. The ten stages follow from here without a gap.
+    /// Start of its path: when the task became the host's next one. The ten stages follow from here without a gap.
     pub begun_at: Timestamp,
-    /// Where the time went.
+    /// Time spent in each stage.
     pub stages: Stages,
-    /// Body bytes as they came.
+    /// Body bytes as received.
     pub bytes_wire: u64,
-    /// Body bytes after inflating.
+    /// Body bytes after decompression.
     pub bytes_decoded: u64,
-    /// The answer's status, if there was an answer.
+    /// HTTP status of the answer, if there was one.
     pub status: Option<u16>,
-    /// The connection it used.
+    /// The connection that it used.
     pub connection: Connection,
-    /// The kind of document that came: see [`crate::outcome::FetchedDocument::document`].
-    pub document: Option<Cow<'static, str>>,
-    /// Entries read.
+    /// The kind of document received. `None` if there was none.
+    pub document: Option<DocumentKind>,
+    /// Number of entries read.
     pub entries: u64,
     /// What went wrong.
     pub error: Option<ErrorKind>,
-    /// The error in a few words with the URL, safe to print; empty when nothing went wrong.
+    /// A short description of the error with the URL, safe to print. Empty if nothing went wrong.
     pub detail: String,
 }

@@ -1,12 +1,13 @@
-//! A host: the unit of robots.txt, of pace and of leasing.
+//! A host: the unit to which a robots.txt applies, and which is paced and leased as one.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-/// `http` or `https`; nothing else is crawled.
+/// The scheme of a host: `http` or `https`. Other schemes are not crawled.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Scheme {
     /// Plain HTTP.
@@ -16,7 +17,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// As written in a URL.
+    /// The scheme as written in a URL.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -24,7 +25,7 @@ impl Scheme {
         }
     }
 
-    /// The port that a URL of this scheme leaves out.
+    /// The port of a URL of this scheme that names none.
     pub fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -33,10 +34,10 @@ impl Scheme {
     }
 }
 
-/// Scheme, name and port of a server: what RFC 9309 section 2.3 gives one robots.txt, and what we pace and lease.
+/// Scheme, name and port of a server. Each host has one robots.txt (RFC 9309 section 2.3), one pace and one lease.
 ///
-/// `Display` gives the origin without a default port, `https://www.example.com`: the key of a host in every
-/// output.
+/// `Display` gives the origin without a default port, such as `https://www.example.com`. Every output uses it as the
+/// key of the host.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Host {
     scheme: Scheme,
@@ -56,10 +57,10 @@ impl Host {
         Some(Self { scheme, name: name.to_owned(), port: url.port().unwrap_or(scheme.default_port()) })
     }
 
-    /// Identifies the host in the work queue.
+    /// The id of the host in the work queue.
     pub fn id(&self) -> HostId {
         let digest = Sha256::digest(self.to_string());
-        HostId(u64::from_be_bytes(std::array::from_fn(|i| digest[i])))
+        HostId(u128::from_be_bytes(std::array::from_fn(|i| digest[i])))
     }
 
     /// The scheme.
@@ -67,17 +68,17 @@ impl Host {
         self.scheme
     }
 
-    /// The name in lower case, or a literal address (IPv6 in brackets), as it stands in a URL.
+    /// The name in lower case, or a literal address (IPv6 in brackets), as in a URL.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The port, the scheme's default one included.
+    /// The port, also if it is the default of the scheme.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// `path` (which begins with `/`) on this host.
+    /// The URL of `path`, which must begin with `/`, on this host.
     pub fn url(&self, path: &str) -> String {
         format!("{self}{path}")
     }
@@ -90,21 +91,48 @@ impl fmt::Display for Host {
     }
 }
 
-/// The first 64 bits of the SHA-256 of a host's origin.
+/// The first 128 bits of the SHA-256 of a host's origin.
 ///
-/// Two origins with one id are possible in principle; a queue that meets them fails loudly and never merges.
+/// A pair of origins with the same id takes some 2^64 hashes to find. A work queue that meets one anyway refuses the
+/// task of the later origin ([`crate::outcome::SkipReason::HostCollision`]) and never merges the two hosts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct HostId(pub u64);
+pub struct HostId(pub u128);
 
 impl fmt::Display for HostId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The text is not the id of a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a host id has 32 hexadecimal digits")]
+pub struct HostIdError;
+
+/// Reads what [`Display`](fmt::Display) writes, and nothing else: shorter ids are those of an older format.
+impl FromStr for HostId {
+    type Err = HostIdError;
+
+    fn from_str(text: &str) -> Result<Self, HostIdError> {
+        let is_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let id = is_id.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        id.map(Self).ok_or(HostIdError)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_read_from_its_32_digits_and_from_no_others() {
+        for id in [HostId(0), HostId(7 << 64), HostId(u128::MAX)] {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        for text in ["", "0123456789abcdef", "+123456789abcdef0123456789abcdef", &"0".repeat(33)] {
+            assert_eq!(text.parse::<HostId>(), Err(HostIdError), "{text}");
+        }
+    }
 
     fn origin(url: &str) -> String {
         Host::of(&Url::parse(url).unwrap()).unwrap().to_string()

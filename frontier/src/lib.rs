@@ -1,8 +1,8 @@
-//! Decides what to fetch next and when.
+//! Decides what to fetch next, and when.
 //!
-//! Pure rules: no socket, no file, no clock of its own; the present moment is an argument. The line through this
-//! room: a seed line names a host, discovery gives the host its first tasks, the work queue lends hosts to a
-//! session, the schedule says which request may leave when, and an outcome brings further tasks.
+//! The crate holds pure rules: no socket, no file, no clock. The current time is an argument. A seed names a host,
+//! discovery gives the host its first tasks, the work queue leases hosts to a session, the schedule decides which
+//! request may leave and when, and an outcome brings further tasks.
 
 pub mod account;
 pub mod answer;
@@ -18,6 +18,7 @@ pub mod normal_url;
 pub mod outcome;
 pub mod politeness;
 pub mod rate_limiter;
+pub mod request;
 pub mod robots;
 pub mod schedule;
 pub mod scope;
@@ -34,10 +35,11 @@ pub use conclude::{Conclusion, Context, Rows, conclude};
 pub use fetch_record::{Connection, FetchRecord, RequestKind, SessionId};
 pub use host::{Host, HostId, Scheme};
 pub use normal_url::normal_url;
-pub use outcome::{ErrorKind, FetchedDocument, Outcome, SkipReason, TaskOutcome};
+pub use outcome::{DocumentKind, ErrorKind, FetchedDocument, Outcome, SkipReason, TaskOutcome};
 pub use rate_limiter::RateLimiter;
+pub use request::{NextStep, Pace, Purpose, Request};
 pub use robots::{RobotsRules, RobotsState};
-pub use schedule::{Next, NextStep, Pace, Request, Schedule};
+pub use schedule::{Next, Schedule};
 pub use scope::{Probe, Scope};
 pub use seed::Seed;
 pub use stage::{Stage, Stages};

@@ -1,4 +1,4 @@
-//! The one spelling of a URL, by which it is fetched once per crawl.
+//! The normal form of a URL, which identifies it so that it is fetched once per crawl.
 
 use std::borrow::Cow;
 
@@ -7,20 +7,22 @@ use url::Url;
 use crate::bounds::{HOST_NAME_BYTES_MAX, URL_BYTES_MAX};
 use crate::host::Host;
 
-/// The absolute URL `text` in its normal form, see [`normalise`]; `None` where it is none that can be fetched.
+/// The absolute URL `text` in its normal form, see [`normalise`]. `None` if it is not a URL that can be fetched.
 pub fn normal_url(text: &str) -> Option<Url> {
     normalise(Url::parse(text).ok()?)
 }
 
 /// `url` in the normal form of RFC 3986 sections 6.2.2 and 6.2.3, without fragment and userinfo.
 ///
-/// Scheme and host are in lower case, percent-encodings in upper case, unreserved octets decoded, dot segments
-/// and default ports gone, an empty path is `/`. Queries keep their order and slashes their number, since servers
-/// may tell those apart. `None` for anything but http and https with a host of at most
-/// [`HOST_NAME_BYTES_MAX`] bytes, and for more than [`URL_BYTES_MAX`] bytes.
+/// Scheme and host are in lower case and percent-encodings in upper case. Unreserved octets are decoded, dot
+/// segments and default ports are removed, and an empty path becomes `/`. The order of query parameters and repeated
+/// slashes are kept, since they may matter to the server.
+///
+/// `None` if the scheme is neither http nor https, if the URL has no host, if the host name is longer than
+/// [`HOST_NAME_BYTES_MAX`] bytes, or if the URL is longer than [`URL_BYTES_MAX`] bytes.
 pub fn normalise(mut url: Url) -> Option<Url> {
     let host = Host::of(&url)?;
-    // What a parsed URL with a host refuses to have set is not worth asking for.
+    // A URL that has a host but refuses these calls is not worth fetching.
     url.set_username("").ok()?;
     url.set_password(None).ok()?;
     url.set_fragment(None);
@@ -35,7 +37,8 @@ pub fn normalise(mut url: Url) -> Option<Url> {
 }
 
 /// `text` with unreserved octets decoded and all other percent-encodings in upper case (RFC 3986 section 6.2.2).
-/// Borrowed where it is so already, and where a `%` begins no encoding: decoding beside it could make it one.
+/// Returned unchanged if it is in that form already, or if it has a `%` that begins no encoding: decoding next to
+/// such a `%` could turn it into one.
 fn normal_escapes(text: &str) -> Cow<'_, str> {
     let mut parts = text.split('%');
     let mut normal = parts.next().unwrap_or_default().to_owned();
@@ -88,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_may_tell_apart_is_kept() {
+    fn differences_that_may_matter_to_a_server_are_kept() {
         for url in [
             "https://example.com/a//b///c",
             "https://example.com//",
@@ -114,7 +117,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_strange(text in any::<String>()) {
+        fn no_text_makes_it_panic(text in any::<String>()) {
             let _ = normal(&text);
             let _ = normal(&format!("http://{text}"));
         }

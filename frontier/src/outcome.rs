@@ -16,10 +16,10 @@ macro_rules! kinds {
         pub enum $name { $($(#[$doc])* $variant,)* }
 
         impl $name {
-            /// Every one of them.
+            /// All variants.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The name in every output.
+            /// The variant's name in every output.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
             }
@@ -34,7 +34,25 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Why something was not fetched or not read whole.
+    /// What a document is, told by its bytes.
+    DocumentKind {
+        /// A sitemap of URLs.
+        Urlset = "urlset",
+        /// A sitemap index.
+        Index = "sitemapindex",
+        /// A URL per line.
+        Text = "text",
+        /// An RSS feed.
+        Rss = "rss",
+        /// An Atom feed.
+        Atom = "atom",
+        /// A robots.txt.
+        Robots = "robots",
+    }
+}
+
+kinds! {
+    /// Why something was not fetched or not read completely.
     ErrorKind {
         /// The name could not be resolved.
         Dns = "dns",
@@ -44,49 +62,51 @@ kinds! {
         Tls = "tls",
         /// A stage, or the whole fetch, took longer than allowed.
         Timeout = "timeout",
-        /// What came is not HTTP.
+        /// The answer is not valid HTTP.
         Protocol = "protocol",
-        /// The body ended before its end.
+        /// The connection ended before the body was complete.
         Incomplete = "incomplete",
-        /// A status that brings no document.
+        /// The HTTP status brings no document.
         HttpStatus = "http_status",
-        /// Too many redirects, or one that leads nowhere.
+        /// Too many redirects, or a redirect without a valid target.
         Redirect = "redirect",
-        /// Body or document exceed the ceiling.
+        /// The body or the document exceeds the size limit.
         TooLarge = "too_large",
-        /// The body cannot be inflated.
+        /// The body cannot be decompressed.
         Decode = "decode",
-        /// The document breaks off or is broken XML.
+        /// The document is truncated or is malformed XML.
         Parse = "parse",
-        /// The body is no sitemap at all.
+        /// The body is not a sitemap.
         NotASitemap = "not_a_sitemap",
         /// The address is private, and `--allow-private` is off.
         BlockedAddress = "blocked_address",
-        /// The URL is none that can be fetched.
+        /// The URL cannot be fetched.
         BadUrl = "bad_url",
         /// robots.txt forbids the URL.
         RobotsDisallowed = "robots_disallowed",
-        /// robots.txt could not be had, so nothing may be asked (RFC 9309 section 2.3.1.4).
+        /// robots.txt is unreachable, so no other request is allowed (RFC 9309 section 2.3.1.4).
         RobotsUnreachable = "robots_unreachable",
-        /// robots.txt asks for a longer delay than we wait.
+        /// robots.txt asks for a longer delay than [`crate::politeness::CRAWL_DELAY_MAX`].
         CrawlDelay = "crawl_delay",
-        /// The server asked for a longer rest than we wait.
+        /// The server asked for a longer cooldown than [`crate::bounds::RETRY_AFTER_MAX`].
         RateLimited = "rate_limited",
         /// An index level deeper than `--max-depth`.
         DepthLimit = "depth_limit",
         /// More than `--max-sitemaps` or `--max-children`.
         CountLimit = "count_limit",
+        /// The origin of the URL has the same [`crate::HostId`] as another origin of this crawl.
+        HostCollision = "host_collision",
     }
 }
 
 kinds! {
-    /// Why a URL that was found is not fetched, without a request of its own.
+    /// Why a URL that was found is not requested.
     SkipReason {
         /// See [`ErrorKind::DepthLimit`].
         DepthLimit = "depth_limit",
         /// See [`ErrorKind::CountLimit`].
         CountLimit = "count_limit",
-        /// `--include` or `--exclude` left it out: the user's choice, no error.
+        /// `--include` or `--exclude` rules it out. That is the user's choice and not an error.
         Excluded = "excluded",
         /// See [`ErrorKind::BadUrl`].
         BadUrl = "bad_url",
@@ -96,11 +116,13 @@ kinds! {
         RobotsUnreachable = "robots_unreachable",
         /// See [`ErrorKind::CrawlDelay`].
         CrawlDelay = "crawl_delay",
+        /// See [`ErrorKind::HostCollision`].
+        HostCollision = "host_collision",
     }
 }
 
 impl SkipReason {
-    /// The error it counts as; `None` where the user wanted it so.
+    /// The error that it counts as. `None` if the user asked for it.
     pub fn error(self) -> Option<ErrorKind> {
         match self {
             Self::DepthLimit => Some(ErrorKind::DepthLimit),
@@ -110,60 +132,68 @@ impl SkipReason {
             Self::RobotsDisallowed => Some(ErrorKind::RobotsDisallowed),
             Self::RobotsUnreachable => Some(ErrorKind::RobotsUnreachable),
             Self::CrawlDelay => Some(ErrorKind::CrawlDelay),
+            Self::HostCollision => Some(ErrorKind::HostCollision),
         }
     }
 }
 
-/// How a task ended, or that it did not end yet.
+impl Default for DocumentKind {
+    /// The most frequent kind.
+    fn default() -> Self {
+        Self::Urlset
+    }
+}
+
+/// How a task ended, or that it has not ended yet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Outcome {
-    /// A document was read, perhaps not to its end.
+    /// A document was read, possibly not to the end.
     Fetched(FetchedDocument),
-    /// The server says that what we have is current (304).
+    /// The server answered that our copy is current (304).
     NotModified,
-    /// Its final URL was read by another task already.
+    /// Another task has already read its final URL.
     Duplicate,
-    /// It leads to another host; the target is a task of that host.
+    /// It redirects to another host. The target is a task of that host.
     Redirected,
-    /// Nothing is at a guessed path: no error, and no sitemap found.
+    /// Nothing is at a guessed path. That is not an error.
     Absent,
-    /// Not asked, by a rule or a limit.
+    /// Not requested because of a rule or a limit.
     Skipped(SkipReason),
-    /// Given up, with what came last.
+    /// Given up, with the last error.
     Failed(ErrorKind),
-    /// To be tried again, not before this moment. The task stays pending.
+    /// Another attempt follows, not before this moment. The task stays pending.
     Retry(Timestamp),
 }
 
-/// What a document held.
+/// Summary of a fetched document.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FetchedDocument {
-    /// `urlset`, `sitemapindex`, `text`, `rss`, `atom` or `robots`.
-    pub document: Cow<'static, str>,
-    /// Entries kept; their rows are in the segment that the same commit registers.
+    /// The kind of document.
+    pub document: DocumentKind,
+    /// Number of entries kept. Their rows are in the segment that the same commit registers.
     pub entries: u64,
-    /// Entries dropped, by reason.
+    /// Number of entries dropped, by reason.
     pub dropped: BTreeMap<Cow<'static, str>, u64>,
-    /// Problems met while reading.
+    /// Number of problems found while reading.
     pub problems: u64,
-    /// Why the document was not read to its end, where it was not: `incomplete`, `timeout`, `too_large`, `decode` or
-    /// `parse`, or what else broke the connection off.
+    /// Why the document was not read to the end: `incomplete`, `timeout`, `too_large`, `decode`, `parse`, or another
+    /// error that ended the connection. `None` if it was read to the end.
     pub truncated: Option<ErrorKind>,
-    /// For the next conditional request.
+    /// Validator for the next conditional request.
     pub validator: Validator,
 }
 
-/// An outcome with its task and what else the task's document brought.
+/// The outcome of a task, with what else its document brought.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TaskOutcome {
-    /// The task; a queue ignores outcomes of tasks that are not pending.
+    /// The task. A queue ignores outcomes of tasks that are not pending.
     pub task: TaskId,
     /// How it ended.
     pub outcome: Outcome,
-    /// Tries made so far.
+    /// Attempts made so far.
     pub attempts: u8,
-    /// Where redirects within the host led: from now on that URL counts as read too.
+    /// The URL that redirects within the host led to. It counts as read too.
     pub read_as: Option<TaskId>,
-    /// URLs its document named that are not taken on, counted by reason.
+    /// Number of URLs that its document named and that are not accepted, by reason.
     pub refused: BTreeMap<SkipReason, u64>,
 }

@@ -1,31 +1,30 @@
-//! The pause between two requests to a host.
+//! The politeness delay: the pause between two requests to a host.
 
 use std::time::Duration;
 
 use crate::timestamp::Timestamp;
 
-/// The longest Crawl-delay that is obeyed; a host that asks for more is skipped.
+/// The longest Crawl-delay that is obeyed. A host that asks for more is skipped.
 ///
-/// At one request a minute a site with 1,000 sitemaps takes most of a day already.
+/// At one request per minute, a site with 1,000 sitemaps already takes most of a day.
 pub const CRAWL_DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// Whether a host asks for a longer Crawl-delay than we wait.
+/// Whether a host asks for a longer Crawl-delay than [`CRAWL_DELAY_MAX`].
 pub fn is_too_slow(crawl_delay: Option<Duration>) -> bool {
     crawl_delay.is_some_and(|delay| delay > CRAWL_DELAY_MAX)
 }
 
-/// The least span between two starts: the longer of the rate's spacing and the Crawl-delay, which counts up to
-/// [`CRAWL_DELAY_MAX`].
+/// Minimum time between two request starts: the longer of `spacing`, which follows from the rate, and `crawl_delay`.
 ///
-/// Crawl-delay is a convention outside RFC 9309.
+/// Crawl-delay is a convention outside RFC 9309. It counts up to [`CRAWL_DELAY_MAX`].
 pub fn delay(spacing: Duration, crawl_delay: Option<Duration>) -> Duration {
     spacing.max(crawl_delay.unwrap_or_default().min(CRAWL_DELAY_MAX))
 }
 
-/// When a host may be asked next.
+/// When the next request to a host is due.
 ///
-/// Delays count from start to start. A rest (Retry-After, RFC 9110 section 10.2.3) counts from the end of the answer
-/// that asked for it, so it comes as the moment of its end.
+/// Delays count from start to start. A cooldown (Retry-After, RFC 9110 section 10.2.3) counts from the end of the
+/// answer that asked for it, so it is given as the moment when it ends.
 #[derive(Clone, Copy, Debug)]
 pub struct DueTime {
     delay: Duration,
@@ -34,10 +33,9 @@ pub struct DueTime {
 }
 
 impl DueTime {
-    /// Of a host that is lent at `now`.
+    /// The due time of a host that is leased at `now`.
     ///
-    /// One that may have been asked before by a session that left no word waits for one full delay: that request
-    /// may have left a moment ago.
+    /// If `asked_before`, a lost session may have sent a request a moment ago, so the host waits for one full delay.
     pub fn of_leased(
         not_before: Option<Timestamp>,
         asked_before: bool,
@@ -47,27 +45,27 @@ impl DueTime {
         Self { delay, started_at: asked_before.then_some(now), cooldown_until: not_before }
     }
 
-    /// The moment; `None` for a host that was never asked and need not rest.
+    /// When the next request is due. `None` for a host that has had no request and has no cooldown.
     pub fn at(&self) -> Option<Timestamp> {
         self.started_at.map(|started_at| started_at + self.delay).max(self.cooldown_until)
     }
 
-    /// A request left.
+    /// Notes that a request left at `now`.
     pub fn start(&mut self, now: Timestamp) {
         self.started_at = self.started_at.max(Some(now));
     }
 
-    /// Nothing may leave before `until`.
+    /// Starts a cooldown: no request may leave before `until`.
     pub fn cool_down(&mut self, until: Timestamp) {
         self.cooldown_until = self.cooldown_until.max(Some(until));
     }
 
-    /// Whether it is a rest that withholds the host at `now`, more than its pace.
+    /// Whether a cooldown, and not the delay, determines the due time at `now`.
     pub fn is_cooling_down(&self, now: Timestamp) -> bool {
         self.cooldown_until > Some(now) && self.cooldown_until == self.at()
     }
 
-    /// The host's rules are known, or others than before.
+    /// Sets the delay after the host's robots rules changed.
     pub fn set_delay(&mut self, delay: Duration) {
         self.delay = delay;
     }
@@ -112,18 +110,18 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_counts_from_the_start_and_a_rest_to_its_end() {
+    fn a_delay_counts_from_the_start_and_a_cooldown_to_its_end() {
         let mut due = DueTime::of_leased(None, false, SECOND * 2, at(0));
         due.start(at(10));
         assert_eq!(due.at(), Some(at(12)));
         due.cool_down(at(40));
         due.cool_down(at(20));
-        assert_eq!(due.at(), Some(at(40)), "a shorter rest shortens nothing");
+        assert_eq!(due.at(), Some(at(40)), "a shorter cooldown shortens nothing");
         assert!(due.is_cooling_down(at(39)) && !due.is_cooling_down(at(40)));
     }
 
     #[test]
-    fn no_delay_of_a_stranger_overflows() {
+    fn no_delay_from_a_remote_server_overflows() {
         let mut due = DueTime::of_leased(None, false, Duration::MAX, at(0));
         due.start(Timestamp::from_micros(i64::MAX));
         assert_eq!(due.at(), Some(Timestamp::from_micros(i64::MAX)));

@@ -1,4 +1,4 @@
-//! The last gate before a request leaves.
+//! The rate limiter: the last check before a request leaves.
 
 use std::num::NonZeroU32;
 use std::ops::Add;
@@ -15,25 +15,27 @@ use governor::state::keyed::HashMapStateStore;
 use crate::host::HostId;
 use crate::timestamp::Timestamp;
 
-/// Hosts that were not asked for a while are forgotten once in so many requests.
+/// Idle hosts are forgotten once in this many requests.
 const REQUESTS_BETWEEN_CLEANUPS: u64 = 10_000;
 
-/// Holds each host to `--rate`, whatever the schedule before it decided. No burst, however long a host was idle.
+/// Limits the requests to each host to `--rate`, independently of the schedule. It allows no burst, however long a
+/// host was idle.
 pub struct RateLimiter(Option<Limiter>);
 
 struct Limiter {
-    clock: GivenClock,
-    hosts: governor::RateLimiter<HostId, HashMapStateStore<HostId>, GivenClock, NoOpMiddleware<Moment>>,
+    clock: CallerClock,
+    hosts: governor::RateLimiter<HostId, HashMapStateStore<HostId>, CallerClock, NoOpMiddleware<Moment>>,
     requests: AtomicU64,
 }
 
 impl RateLimiter {
-    /// A gate for `rate` requests per second and host. Anything but a positive number is no limit.
+    /// Creates a limiter for `rate` requests per second and host. If `rate` is not a positive finite number there is
+    /// no limit.
     pub fn new(rate: f64) -> Self {
         let period = Duration::try_from_secs_f64(rate.recip()).ok();
         let quota = period.and_then(Quota::with_period);
         Self(quota.map(|quota| {
-            let clock = GivenClock::default();
+            let clock = CallerClock::default();
             let hosts = governor::RateLimiter::new(
                 quota.allow_burst(NonZeroU32::MIN),
                 HashMapStateStore::default(),
@@ -43,35 +45,35 @@ impl RateLimiter {
         }))
     }
 
-    /// Whether a request to `host` may leave at `now`: `None` if so, and it counts as gone; else how long to wait
-    /// before asking again.
+    /// How long a request to `host` must wait at `now` before asking again. `None` if it may leave; it then counts
+    /// as sent.
     pub fn wait(&self, host: HostId, now: Timestamp) -> Option<Duration> {
         let limiter = self.0.as_ref()?;
-        limiter.clock.show(now);
+        limiter.clock.advance(now);
         let requests = limiter.requests.fetch_add(1, Ordering::Relaxed);
         if requests % REQUESTS_BETWEEN_CLEANUPS == REQUESTS_BETWEEN_CLEANUPS - 1 {
             limiter.hosts.retain_recent();
             limiter.hosts.shrink_to_fit();
         }
         let not_until = limiter.hosts.check_key(&host).err()?;
-        // Rounded up to our clock's grain: asked again after that span, the answer is yes.
+        // Rounded up to microseconds, our clock's resolution, so that asking again after the wait succeeds.
         let wait = not_until.wait_time_from(limiter.clock.now()).as_nanos();
         Some(Duration::from_micros(u64::try_from(wait.div_ceil(1_000)).unwrap_or(u64::MAX)))
     }
 }
 
-/// The moment of the caller, as governor asks for it.
+/// A governor clock that shows the time given by the caller.
 #[derive(Clone, Default)]
-struct GivenClock(Arc<AtomicU64>);
+struct CallerClock(Arc<AtomicU64>);
 
-impl GivenClock {
-    /// Never goes back, as governor assumes.
-    fn show(&self, now: Timestamp) {
+impl CallerClock {
+    /// Advances to `now`. Never goes back, as governor requires.
+    fn advance(&self, now: Timestamp) {
         self.0.fetch_max(u64::try_from(now.as_micros()).unwrap_or(0).saturating_mul(1_000), Ordering::SeqCst);
     }
 }
 
-impl Clock for GivenClock {
+impl Clock for CallerClock {
     type Instant = Moment;
 
     fn now(&self) -> Moment {
@@ -109,7 +111,7 @@ mod tests {
     const B: HostId = HostId(2);
 
     fn at_ms(ms: i64) -> Timestamp {
-        // A moment of this century: governor counts nanoseconds in 64 bits.
+        // A date in this century: governor counts nanoseconds in 64 bits.
         Timestamp::from_micros(1_800_000_000_000_000 + ms * 1_000)
     }
 
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_it_names_suffices_whatever_the_rate() {
+    fn the_returned_wait_suffices_at_any_rate() {
         for rate in [0.1, 0.7, 3.0, 7.0, 1e3] {
             let limiter = RateLimiter::new(rate);
             assert_eq!(limiter.wait(A, at_ms(0)), None);
@@ -152,11 +154,11 @@ mod tests {
     #[test]
     fn forgetting_idle_hosts_lets_none_pass_early() {
         let limiter = RateLimiter::new(1.0);
-        let ids = REQUESTS_BETWEEN_CLEANUPS;
+        let ids = u128::from(REQUESTS_BETWEEN_CLEANUPS);
         for id in 0..ids - 1 {
             assert_eq!(limiter.wait(HostId(id), at_ms(0)), None);
         }
-        assert!(limiter.wait(HostId(7), at_ms(1)).is_some(), "asked just before, and kept");
+        assert!(limiter.wait(HostId(7), at_ms(1)).is_some(), "requested just before, and kept");
         assert!(limiter.wait(HostId(8), at_ms(1)).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! What a crawl takes on: the flags that a crawl remembers.
+//! The scope of a crawl: which sitemaps it accepts, by flags that are stored with the crawl.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,9 +13,9 @@ pub enum Probe {
     /// When robots.txt names no sitemap.
     #[default]
     Auto,
-    /// Beside what robots.txt names, too.
+    /// Always, in addition to the sitemaps that robots.txt names.
     Always,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
@@ -40,36 +40,36 @@ impl FromStr for Probe {
     }
 }
 
-/// Why a scope could not be made from text.
+/// Error for a scope that cannot be read from text.
 #[derive(Debug, thiserror::Error)]
 pub enum ScopeError {
-    /// No such way to probe.
-    #[error("{0:?} is none of auto, always, never")]
+    /// The value of `--probe` is unknown.
+    #[error("{0:?} is not one of auto, always, never")]
     Probe(String),
-    /// A pattern that is no regular expression, or one too large.
+    /// A pattern is not a valid regular expression, or is too large.
     #[error("pattern {pattern:?}: {cause}")]
     Pattern {
-        /// As given.
+        /// The pattern as given.
         pattern: String,
         /// What is wrong with it.
         cause: regex::Error,
     },
 }
 
-/// The bounds of a crawl that are remembered with it: other values on resume are a usage error, since the two
-/// halves of its result would not fit together.
+/// The scope of a crawl, which is stored with it. Other values on resume are a usage error, since the two parts of
+/// the result would not fit together.
 ///
-/// It is stored as [`ScopeText`], patterns as their text.
+/// It is stored as [`ScopeText`], with the text of each pattern.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(into = "ScopeText", try_from = "ScopeText")]
 pub struct Scope {
-    /// Index levels below a root sitemap (`--max-depth`); a root has level 0.
+    /// Maximum number of index levels below a root sitemap (`--max-depth`). A root has level 0.
     pub max_depth: u16,
-    /// Sitemaps taken on per host (`--max-sitemaps`).
+    /// Maximum number of sitemaps accepted per host (`--max-sitemaps`).
     pub max_sitemaps: u64,
-    /// Children taken per index (`--max-children`).
+    /// Maximum number of children accepted per index (`--max-children`).
     pub max_children: u64,
-    /// A nested sitemap must match one of these, where there are any (`--include`).
+    /// If there are any, a nested sitemap must match one of these (`--include`).
     pub include: Vec<Regex>,
     /// A nested sitemap must match none of these (`--exclude`).
     pub exclude: Vec<Regex>,
@@ -77,7 +77,7 @@ pub struct Scope {
     pub probe: Probe,
 }
 
-/// The patterns of `texts`, for [`Scope::include`] and [`Scope::exclude`]. They may match anywhere in a URL.
+/// Compiles `texts` into patterns for [`Scope::include`] and [`Scope::exclude`]. A pattern may match anywhere in a URL.
 pub fn patterns(texts: &[String]) -> Result<Vec<Regex>, ScopeError> {
     let pattern = |text: &String| {
         Regex::new(text).map_err(|cause| ScopeError::Pattern { pattern: text.clone(), cause })
@@ -99,13 +99,14 @@ impl Default for Scope {
 }
 
 impl Scope {
-    /// Whether the nested sitemap at `url`, which is normalised, is wanted. Roots are not judged.
+    /// Whether the scope admits the nested sitemap at `url`, which must be normalised. Root sitemaps are always
+    /// admitted and are not passed here.
     pub fn admits(&self, url: &str) -> bool {
         let included = self.include.is_empty() || self.include.iter().any(|pattern| pattern.is_match(url));
         included && !self.exclude.iter().any(|pattern| pattern.is_match(url))
     }
 
-    /// Where `self`, the scope of a crawl, differs from `given`. The order of patterns makes no difference.
+    /// The flags in which `self`, the scope of a crawl, differs from `given`. The order of patterns does not matter.
     pub fn differences(&self, given: &Self) -> Vec<Difference> {
         let (was, is) = (self.by_flag(), given.by_flag());
         let pairs = was.into_iter().zip(is).filter(|((_, was), (_, is))| was != is);
@@ -131,7 +132,7 @@ fn in_order(patterns: &[Regex]) -> String {
     if texts.is_empty() { "not given".to_owned() } else { texts.join(", ") }
 }
 
-/// A flag whose value is not the crawl's. `Display` gives `--max-depth was 5, is now 3`.
+/// A flag whose value differs from the crawl's. `Display` gives `--max-depth was 5, is now 3`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
     /// The flag with its dashes.
@@ -235,12 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_is_named_in_the_error() {
+    fn an_invalid_pattern_is_named_in_the_error() {
         let error = patterns(&["(".to_owned()]).unwrap_err().to_string();
         assert!(error.starts_with("pattern \"(\": "), "{error}");
         assert_eq!(
             "often".parse::<Probe>().unwrap_err().to_string(),
-            "\"often\" is none of auto, always, never"
+            "\"often\" is not one of auto, always, never"
         );
     }
 }

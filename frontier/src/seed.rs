@@ -6,7 +6,7 @@ use crate::host::Host;
 use crate::normal_url::normalise;
 use crate::task::{NewTask, Task, TaskKind};
 
-/// What one line of a seed file names: a site, or one sitemap.
+/// A site or a single sitemap to start from, as one line of a seed file names it.
 ///
 /// ```
 /// use frontier::seed::Seed;
@@ -17,19 +17,19 @@ use crate::task::{NewTask, Task, TaskKind};
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seed {
-    /// The host that is named.
+    /// The named host.
     pub host: Host,
-    /// The normalised URL of the sitemap; `None`: the whole site, by its robots.txt.
+    /// The normalised URL of the sitemap. `None` for a whole site, which starts with its robots.txt.
     pub sitemap: Option<Url>,
-    /// Whether the line held a user name or a password: they are dropped, and never sent.
+    /// Whether the line had a user name or a password. They are dropped and never sent.
     pub had_credentials: bool,
 }
 
-/// Why a line of a seed file names nothing that can be crawled.
+/// Error for a line of a seed file that names nothing to crawl.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("seed {text}: {cause}")]
 pub struct SeedError {
-    /// The seed, quoted and shortened, without what may be credentials.
+    /// The seed, quoted and shortened, without anything that may be credentials.
     pub text: String,
     /// What is wrong with it.
     pub cause: SeedErrorCause,
@@ -38,31 +38,32 @@ pub struct SeedError {
 /// What is wrong with a seed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SeedErrorCause {
-    /// White space or a control character within.
-    #[error("has white space or a control character in it; write one seed a line")]
+    /// It contains white space or a control character.
+    #[error("contains white space or a control character; write one seed per line")]
     WhiteSpace,
-    /// Neither http nor https.
-    #[error("has another scheme than http and https")]
+    /// The scheme is neither http nor https.
+    #[error("the scheme must be http or https")]
     Scheme,
-    /// No host where one belongs.
-    #[error("names no host")]
+    /// The host name is missing.
+    #[error("the host name is missing")]
     NoHost,
-    /// A host name with characters or labels that no host has.
-    #[error("names no possible host: {0:?}")]
+    /// The host name has characters or labels that no host name can have.
+    #[error("invalid host name {0:?}")]
     Host(String),
-    /// No URL.
-    #[error("is no URL: {0}")]
+    /// It cannot be parsed as a URL.
+    #[error("invalid URL: {0}")]
     Url(#[from] url::ParseError),
-    /// A URL beyond [`crate::bounds::URL_BYTES_MAX`] or [`crate::bounds::HOST_NAME_BYTES_MAX`].
-    #[error("is too long")]
+    /// The URL is longer than [`crate::bounds::URL_BYTES_MAX`], or its host name longer than
+    /// [`crate::bounds::HOST_NAME_BYTES_MAX`].
+    #[error("the URL or its host name is too long")]
     TooLong,
 }
 
 impl Seed {
-    /// Reads one line; `None` where it holds nothing but white space or a comment.
+    /// Parses one line. Returns `None` if it has only white space or a comment.
     ///
-    /// A `#` begins a comment at the start of a line and after white space. A name without a scheme means https.
-    /// A path or a query makes it a sitemap; `/robots.txt` is the site.
+    /// A `#` begins a comment at the start of a line and after white space. A name without a scheme means https. A
+    /// path or a query makes the seed a sitemap, except that `/robots.txt` means the whole site.
     pub fn parse(line: &str) -> Result<Option<Self>, SeedError> {
         let text = without_comment(line);
         if text.is_empty() {
@@ -74,7 +75,8 @@ impl Seed {
         }
     }
 
-    /// The first task of the seed: the robots.txt of a site, or the sitemap, whose host is not explored further.
+    /// The first task of the seed: the robots.txt of a site, or the single sitemap. No other sitemaps of a single
+    /// sitemap's host are looked for.
     pub fn task(&self) -> NewTask {
         let task = match &self.sitemap {
             Some(url) => Task::new(&self.host, url.as_str(), TaskKind::Sitemap),
@@ -103,7 +105,7 @@ fn parse(text: &str) -> Result<Seed, SeedErrorCause> {
     if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Err(SeedErrorCause::Scheme);
     }
-    // Url would take the first name of the path for the host.
+    // `Url` would take the first segment of the path for the host.
     if rest.is_empty() || rest.starts_with(['/', '\\', '?', '#']) {
         return Err(SeedErrorCause::NoHost);
     }
@@ -118,7 +120,8 @@ fn parse(text: &str) -> Result<Seed, SeedErrorCause> {
     Ok(Seed { host, sitemap: (!is_site).then_some(url), had_credentials })
 }
 
-/// Whether `name` could be resolved. A list with columns (`1,example.com`) is a likely mistake, and `Url` takes it.
+/// Whether `name` is a valid host name. A list with columns (`1,example.com`) is a likely mistake, and `Url` accepts
+/// it.
 fn is_host_name(name: &str) -> bool {
     let is_label = |label: &str| {
         let fits = !label.is_empty() && label.len() <= 63;
@@ -127,7 +130,8 @@ fn is_host_name(name: &str) -> bool {
     name.strip_suffix('.').unwrap_or(name).split('.').all(is_label)
 }
 
-/// `text` as it may be shown: without anything before an `@`, where credentials stand, quoted, and shortened.
+/// `text` in a form that is safe to show: quoted, shortened, and without the part before an `@`, which may be
+/// credentials.
 fn redacted(text: &str) -> String {
     const SHOWN_MAX: usize = 100;
     let (scheme, rest) = match text.split_once("://") {
@@ -138,7 +142,7 @@ fn redacted(text: &str) -> String {
         Some((_, host)) => format!("{scheme}***@{host}"),
         None => text.to_owned(),
     };
-    // Quoting escapes control characters, which a terminal might obey.
+    // Quoting escapes control characters, which a terminal might interpret.
     match shown.char_indices().nth(SHOWN_MAX) {
         Some((end, _)) => format!("{:?}…", &shown[..end]),
         None => format!("{shown:?}"),
@@ -205,19 +209,22 @@ mod tests {
     #[test]
     fn an_error_shows_the_seed_and_says_what_is_wrong() {
         for (line, message) in [
-            ("ftp://example.com/", r#"seed "ftp://example.com/": has another scheme than http and https"#),
-            ("/sitemap.xml", r#"seed "/sitemap.xml": names no host"#),
-            ("https://", r#"seed "https://": names no host"#),
-            ("http:///a.example", r#"seed "http:///a.example": names no host"#),
-            ("1,example.com", r#"seed "1,example.com": names no possible host: "1,example.com""#),
-            ("a..example", r#"seed "a..example": names no possible host: "a..example""#),
-            ("example.com:99999", r#"seed "example.com:99999": is no URL: invalid port number"#),
-            ("mailto:me", r#"seed "mailto:me": is no URL: invalid port number"#),
+            ("ftp://example.com/", r#"seed "ftp://example.com/": the scheme must be http or https"#),
+            ("/sitemap.xml", r#"seed "/sitemap.xml": the host name is missing"#),
+            ("https://", r#"seed "https://": the host name is missing"#),
+            ("http:///a.example", r#"seed "http:///a.example": the host name is missing"#),
+            ("1,example.com", r#"seed "1,example.com": invalid host name "1,example.com""#),
+            ("a..example", r#"seed "a..example": invalid host name "a..example""#),
+            ("example.com:99999", r#"seed "example.com:99999": invalid URL: invalid port number"#),
+            ("mailto:me", r#"seed "mailto:me": invalid URL: invalid port number"#),
         ] {
             assert_eq!(error(line), message);
         }
         assert!(error("a.example b.example").contains("white space"));
-        assert!(error(&format!("example.com/{}", "a".repeat(9000))).ends_with("…: is too long"));
+        assert!(
+            error(&format!("example.com/{}", "a".repeat(9000)))
+                .ends_with("…: the URL or its host name is too long")
+        );
         assert!(error("a.exa\u{1b}[2Jmple").starts_with(r#"seed "a.exa\u{1b}[2Jmple""#));
     }
 
@@ -238,7 +245,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_is_too_strange(line in any::<String>()) {
+        fn no_line_makes_it_panic(line in any::<String>()) {
             let _ = Seed::parse(&line);
             let _ = Seed::parse(&format!("http://{line}"));
         }

@@ -1,33 +1,33 @@
-//! The ten places where a request's time goes.
+//! The ten stages of a request's time.
 
 use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// One slice of the sequential path of a request, in the order in which they occur.
+/// One stage of a request, in the order in which the stages occur.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Stage {
-    /// The pace, a Retry-After or a backoff withholds the request.
+    /// The pace, a Retry-After or a backoff delays the request.
     Politeness,
     /// The request may leave, but no worker is free.
     Slot,
-    /// The name is resolved.
+    /// Resolving the host name.
     Dns,
-    /// The connection is made.
+    /// Making the connection.
     Connect,
     /// The TLS handshake.
     Tls,
-    /// From the request's first byte sent to the first of the answer.
+    /// From the first byte of the request sent to the first byte of the answer received.
     FirstByte,
     /// Waiting for bytes of the body.
     Body,
-    /// Inflating what came.
+    /// Decompressing the body.
     Inflate,
     /// Reading the document.
     Parse,
-    /// Until the outcome is durable.
+    /// From the end of parsing until the outcome is durable.
     Record,
 }
 
@@ -46,7 +46,7 @@ impl Stage {
         Self::Record,
     ];
 
-    /// The name in every output.
+    /// The stage's name in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Politeness => "politeness",

@@ -8,17 +8,17 @@ use sha2::{Digest, Sha256};
 use crate::host::{Host, HostId};
 use crate::timestamp::Timestamp;
 
-/// Identifies a task: its host and the hash of its normalised URL. A URL is fetched once per crawl by this.
+/// Identifies a task by its host and the hash of its normalised URL, so that a URL is fetched once per crawl.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct TaskId {
-    /// The host that is asked.
+    /// The host that receives the request.
     pub host: HostId,
     /// The first 128 bits of the SHA-256 of the normalised URL.
     pub url: u128,
 }
 
 impl TaskId {
-    /// The id of `url`, which is normalised (see [`crate::normal_url()`]) and lies on `host`.
+    /// The id of `url`, which must be normalised (see [`crate::normal_url()`]) and on `host`.
     pub fn of(host: HostId, url: &str) -> Self {
         let digest = Sha256::digest(url);
         Self { host, url: u128::from_be_bytes(std::array::from_fn(|i| digest[i])) }
@@ -31,19 +31,25 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// The depth by which a robots.txt that is asked in passing is told from the one of a seed: such a task is in no
-/// queue, its outcome is not recorded, and it leads to no sitemaps.
-pub const REFRESH_DEPTH: u16 = u16::MAX;
-
-/// What is expected behind a task's URL.
+/// The kind of document that is expected at a task's URL.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum TaskKind {
-    /// The robots.txt of a seed's host: its answer yields the host's first sitemaps.
+    /// The robots.txt of a seed's host, which leads to the host's first sitemaps.
     Robots,
     /// A sitemap that a seed, a robots.txt or an index named.
     Sitemap,
-    /// The nth well-known sitemap path, tried because robots.txt named none; absence is no error.
+    /// A guess: the nth well-known sitemap path. Its absence is not an error.
     Probe(u8),
+    /// The last guess: a well-known path that redirected to another path, which may be on another host. Its absence is
+    /// not an error, and no further guess follows.
+    LastProbe,
+}
+
+impl TaskKind {
+    /// Whether the URL is a guess, so that its absence is not an error.
+    pub fn is_probe(self) -> bool {
+        matches!(self, Self::Probe(_) | Self::LastProbe)
+    }
 }
 
 /// One URL to fetch, as the queue keeps it.
@@ -51,26 +57,26 @@ pub enum TaskKind {
 pub struct Task {
     /// Host and hash of the URL.
     pub id: TaskId,
-    /// The normalised URL.
+    /// The normalised URL to fetch.
     pub url: String,
-    /// What is expected there.
+    /// The expected kind of document.
     pub kind: TaskKind,
-    /// Index levels above it; a root sitemap has 0.
+    /// Number of index levels above it. A root sitemap has 0.
     pub depth: u16,
     /// The task whose document named this one; `None` for a seed.
     pub parent: Option<TaskId>,
-    /// Redirects that led here from the first task, over hosts too; bounded by `bounds::REDIRECTS_MAX`.
+    /// Number of redirects since the first task, including those to other hosts. At most `bounds::REDIRECTS_MAX`.
     pub hops: u8,
-    /// Tries already made, redirects followed in place not counted.
+    /// Number of attempts already made. Redirects followed within an attempt are not counted.
     pub attempts: u8,
-    /// A retry does not leave before this.
+    /// Earliest time of the next attempt.
     pub not_before: Option<Timestamp>,
-    /// Hosts whose robots.txt names this sitemap or an index above it: it may list their URLs.
+    /// Hosts whose robots.txt names this sitemap or an index above it. It may list the URLs of these hosts.
     pub named_by: Vec<HostId>,
 }
 
 impl Task {
-    /// The task of `url`, which is normalised and lies on `host`: a root that no document named, not asked yet.
+    /// Creates a root task for `url`, which must be normalised and on `host`. It has no parent and no attempts.
     pub fn new(host: &Host, url: impl Into<String>, kind: TaskKind) -> Self {
         let url = url.into();
         Self {
@@ -86,22 +92,22 @@ impl Task {
         }
     }
 
-    /// Place in the host's queue: robots.txt first, then by depth.
+    /// Position in the host's queue, lowest first: robots.txt, then sitemaps by depth.
     pub fn priority(&self) -> u16 {
         match self.kind {
             TaskKind::Robots => 0,
-            TaskKind::Sitemap | TaskKind::Probe(_) => self.depth.saturating_add(1),
+            TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => self.depth.saturating_add(1),
         }
     }
 }
 
-/// A task found, with all that the queue needs to take it in: its host may be new.
+/// A task that was found, with everything that the queue needs to add it. Its host may be new.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NewTask {
-    /// The host that will be asked.
+    /// The host that will receive the request.
     pub host: Host,
     /// The task, with no attempts yet.
     pub task: Task,
-    /// The host whose document named it and under which it counts when it is refused; `None` for a seed.
+    /// The host whose document named it. If the task is refused, it counts under this host. `None` for a seed.
     pub found_on: Option<HostId>,
 }

@@ -1,4 +1,4 @@
-//! Moments and the clock that gives them.
+//! Timestamps and the clock that provides them.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A moment, in microseconds since the Unix epoch (UTC).
+/// A point in time, in microseconds since the Unix epoch (UTC).
 ///
-/// Within a session all moments come from one monotonic clock that was set by the wall clock once, at the
-/// session's start: their differences are true spans whatever happens to the system's time meanwhile.
+/// All timestamps of a session come from one monotonic clock, which is set from the wall clock once, at the
+/// session's start. Their differences are therefore correct even if the system's time changes during the session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment `micros` microseconds after the Unix epoch.
+    /// The timestamp `micros` microseconds after the Unix epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
@@ -24,14 +24,14 @@ impl Timestamp {
         self.0
     }
 
-    /// The span since `earlier`; zero when `earlier` is the later of the two.
+    /// The time elapsed since `earlier`; zero if `earlier` is the later of the two.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
 impl Timestamp {
-    /// The span between two moments, whichever is the later.
+    /// The time between two timestamps, in either order.
     pub fn distance(self, other: Self) -> Duration {
         self.since(other).max(other.since(self))
     }
@@ -40,7 +40,7 @@ impl Timestamp {
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
-    /// Saturates at the end of time, so that no delay read from a stranger can overflow.
+    /// Saturates at the largest timestamp, so that a delay sent by a remote server cannot overflow.
     fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
@@ -64,8 +64,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// What tells the time: the system's clock in a crawl, a hand-driven one in tests and simulations.
+/// A source of the current time: the system's clock in a crawl, a manually driven one in tests and simulations.
 pub trait Clock: Send + Sync {
-    /// The present moment. Never goes back.
+    /// The current time. Never goes back.
     fn now(&self) -> Timestamp;
 }

@@ -1,4 +1,4 @@
-//! What makes a request conditional.
+//! The validator of a response, which makes the next request conditional.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// Whether there is nothing to ask with.
+    /// Whether there is neither an ETag nor a Last-Modified.
     pub fn is_empty(&self) -> bool {
         self.etag.is_none() && self.last_modified.is_none()
     }

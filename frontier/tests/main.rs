@@ -1,6 +1,6 @@
-//! What the rooms above rely on, tested through the public interface.
+//! Tests of the crate through its public interface.
 
-// Said once more, so that clippy knows the helpers for tests too: there a panic is how a failure is told.
+// `#[cfg(test)]` tells clippy that the helpers are test code too, where a panic reports a failure.
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]

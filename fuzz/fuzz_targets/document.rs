@@ -1,5 +1,5 @@
-//! No bytes make the reader panic, entries and problems do not depend on the pieces in which bytes arrive, and what
-//! comes out keeps the ceilings.
+//! No input makes the reader panic, entries and problems do not depend on the pieces in which bytes arrive, and the
+//! results stay within the limits.
 
 #![no_main]
 
@@ -12,8 +12,8 @@ use reading::{base, comparable};
 use sitemap::Limits;
 use url::Url;
 
-/// Ceilings so low that small documents meet them.
-const NARROW: Limits = Limits {
+/// Limits so low that small documents reach them.
+const LOW_LIMITS: Limits = Limits {
     document_bytes: 3_000,
     token_bytes: 60,
     entry_bytes: 1_500,
@@ -23,10 +23,11 @@ const NARROW: Limits = Limits {
     problems: 20,
 };
 
-// The last two bytes choose ceilings and pieces, so that a document on disk is a seed as it is.
+// The last two bytes of an input choose the limits and the pieces. The document comes first, so run.sh can make a
+// seed by appending two bytes to a file.
 fuzz_target!(|bytes: &[u8]| {
     let [body @ .., choice, size] = bytes else { return };
-    let limits = if choice & 1 == 0 { Limits::default() } else { NARROW };
+    let limits = if choice & 1 == 0 { Limits::default() } else { LOW_LIMITS };
     let sizes = [usize::from(*size).max(1), 1 + usize::from(choice >> 1), 1];
     let whole = comparable(reading::read(body, &base(), limits));
     let in_pieces = comparable(reading::read_in_pieces(body, &base(), limits, &sizes));
@@ -36,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(reading.items.len() as u64, document.entries + document.children);
     assert!(reading.problems.len() as u64 <= limits.problems.min(document.problems));
     for loc in reading.locs() {
-        let url = Url::parse(loc).expect("a URL");
+        let url = Url::parse(loc).expect("every loc is a URL");
         assert!(matches!(url.scheme(), "http" | "https") && url.has_host(), "{loc}");
         assert!(loc.len() <= limits.loc_bytes && loc.bytes().all(|byte| byte.is_ascii_graphic()), "{loc}");
     }

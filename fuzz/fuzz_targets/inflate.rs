@@ -1,5 +1,5 @@
-//! No bytes make the inflater panic or pass its ceiling, what comes out does not depend on the pieces, and what was
-//! packed by others comes out whole.
+//! No input makes the inflater panic or exceed its limit, the output does not depend on the pieces, and data
+//! compressed by another encoder is restored completely.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use sitemap::limits::SLICE_BYTES;
 use sitemap::{Buffer, Inflater, Limits, Problem};
 
-/// What came out, what was wrong at the end, and whether the ceiling was passed.
+/// The output, the problem at the end, and whether the limit was exceeded.
 type Outcome = (Vec<u8>, Option<Problem>, bool);
 
 fn inflate(body: &[u8], limits: &Limits, piece_bytes: usize) -> Outcome {
@@ -39,17 +39,18 @@ fn inflate(body: &[u8], limits: &Limits, piece_bytes: usize) -> Outcome {
     (all, problem, false)
 }
 
-fn pack(members: &[&[u8]]) -> Vec<u8> {
-    let mut packed = Vec::new();
+fn compress(members: &[&[u8]]) -> Vec<u8> {
+    let mut compressed = Vec::new();
     for member in members {
-        let mut encoder = GzEncoder::new(&mut packed, Compression::fast());
-        encoder.write_all(member).expect("memory takes all");
-        encoder.finish().expect("memory takes all");
+        let mut encoder = GzEncoder::new(&mut compressed, Compression::fast());
+        encoder.write_all(member).expect("writing to memory cannot fail");
+        encoder.finish().expect("writing to memory cannot fail");
     }
-    packed
+    compressed
 }
 
-// The last byte chooses the pieces, so that a document on disk is a seed as it is.
+// The last byte of an input chooses the pieces. The body comes first, so run.sh can make a seed by appending a byte
+// to a file.
 fuzz_target!(|bytes: &[u8]| {
     let [body @ .., size] = bytes else { return };
     let limits = Limits { document_bytes: 1 << 20, ..Limits::default() };
@@ -58,5 +59,5 @@ fuzz_target!(|bytes: &[u8]| {
 
     let one_layer = Limits { layers: 1, ..limits };
     let (first, second) = body.split_at(body.len() / 2);
-    assert_eq!(inflate(&pack(&[first, second]), &one_layer, piece_bytes), (body.to_vec(), None, false));
+    assert_eq!(inflate(&compress(&[first, second]), &one_layer, piece_bytes), (body.to_vec(), None, false));
 });

@@ -1,12 +1,12 @@
-//! Text of strangers made safe to print.
+//! Makes text from remote servers safe to print.
 //!
-//! A control character can clear a terminal, a bidirectional one can make `exe.pdf` of `fdp.exe`. Neither has a place
-//! in a report; both are shown by their code point.
+//! A control character can clear a terminal. A bidirectional character can make `fdp.exe` look like `exe.pdf`. Both
+//! are shown by their code point.
 
 use std::fmt::{self, Write};
 
-/// Whether a character may deceive who reads it: it controls the terminal, turns the direction of text, breaks the
-/// line or is not to be seen.
+/// Whether a character can deceive a reader: it controls the terminal, changes the direction of text, breaks the line
+/// or is invisible.
 pub fn is_deceptive(character: char) -> bool {
     matches!(character,
         '\0'..='\x1f'
@@ -19,7 +19,7 @@ pub fn is_deceptive(character: char) -> bool {
         | '\u{fff9}'..='\u{fffb}')
 }
 
-/// A text with each deceptive character as `\u{202e}`.
+/// Displays a text with deceptive characters escaped, such as `\u{202e}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<'a>(pub &'a str);
 

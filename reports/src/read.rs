@@ -1,33 +1,36 @@
-//! The way from a crawl's records to a report or a status.
+//! Builds a report or a status from a crawl's records.
 
 use frontier::work_queue::{Counts, HostRecord, QueueError};
 use frontier::{FetchRecord, HostId, Timestamp};
 use storage::CrawlReader;
 
-use crate::status::{RESUME, StatusTally};
-use crate::{LANES_MAX, Report, Sessions, Status, Tally, Timeline, TimelineTally};
+use crate::report::Report;
+use crate::status::{RESUME, Status, StatusTally};
+use crate::timing::sessions::Sessions;
+use crate::timing::tally::Tally;
+use crate::timing::timeline::{CHART_ROWS_MAX, Timeline, TimelineTally};
 
-/// Where the records of a crawl are read from.
+/// A source of the records of a crawl.
 pub trait RecordSource {
-    /// Whether somebody is at work on it.
+    /// Whether a worker is running.
     fn is_running(&self) -> bool;
 
-    /// The command that goes on with it.
+    /// The command that continues the crawl.
     fn resumed_by(&self) -> String;
 
-    /// What it remembers of its flags.
+    /// The saved flags of the crawl, as JSON text.
     fn settings(&self) -> Option<&str>;
 
     /// All sessions.
     fn sessions(&self) -> Sessions;
 
-    /// The totals, as seen at `now`.
+    /// The totals of the queue at `now`.
     fn counts(&self, now: Timestamp) -> Result<Counts, QueueError>;
 
-    /// All hosts, by id.
+    /// All hosts, ordered by id.
     fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>>;
 
-    /// All requests, by session, and each session's in the order of its commits.
+    /// All requests, ordered by session and, within a session, by commit.
     fn fetches(&self) -> impl Iterator<Item = Result<FetchRecord, QueueError>>;
 }
 
@@ -45,7 +48,7 @@ impl RecordSource for CrawlReader {
     }
 
     fn sessions(&self) -> Sessions {
-        Sessions::in_turn(self.sessions().to_vec())
+        Sessions::consecutive(self.sessions().to_vec())
     }
 
     fn counts(&self, now: Timestamp) -> Result<Counts, QueueError> {
@@ -61,16 +64,16 @@ impl RecordSource for CrawlReader {
     }
 }
 
-/// Makes the report of a crawl. One pass over its requests; memory grows with its hosts.
+/// Builds the report of a crawl in one pass over its requests. Memory grows with the number of hosts.
 pub fn report(reader: &impl RecordSource) -> Result<Report, QueueError> {
     Ok(finish(&tally(reader)?, reader))
 }
 
-/// The same with what was going on when. Two passes over the requests, since the first one finds the hosts that are
-/// shown in the second.
+/// Builds the report of a crawl and its timeline. This takes two passes over the requests, because the first pass
+/// finds the slowest hosts, which the second pass shows.
 pub fn report_with_timeline(reader: &impl RecordSource) -> Result<(Report, Timeline), QueueError> {
     let tally = tally(reader)?;
-    let mut timeline = TimelineTally::new(reader.sessions(), tally.slowest_hosts(LANES_MAX));
+    let mut timeline = TimelineTally::new(reader.sessions(), tally.slowest_hosts(CHART_ROWS_MAX));
     for fetch in reader.fetches() {
         timeline.add_fetch(&fetch?);
     }
@@ -94,7 +97,7 @@ fn tally(reader: &impl RecordSource) -> Result<Tally, QueueError> {
     Ok(tally)
 }
 
-/// Tells how far a crawl is, as seen at `now`.
+/// The status of a crawl at `now`.
 pub fn status(reader: &impl RecordSource, now: Timestamp) -> Result<Status, QueueError> {
     let mut tally = StatusTally::default();
     for host in reader.hosts() {
@@ -103,7 +106,7 @@ pub fn status(reader: &impl RecordSource, now: Timestamp) -> Result<Status, Queu
     Ok(tally.finish(&reader.counts(now)?, reader.is_running(), &reader.resumed_by()))
 }
 
-/// What the crawl remembers of its flags. Text that is no JSON is shown as it is rather than lost.
+/// Parses the saved flags of a crawl. Invalid JSON is returned as a string, so that it still shows in the report.
 pub fn settings(text: Option<&str>) -> serde_json::Value {
     text.map_or(serde_json::Value::Null, |text| {
         serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))

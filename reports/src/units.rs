@@ -1,6 +1,6 @@
-//! Numbers with their units, as people read them.
+//! Formats numbers with their units for people.
 
-/// A span: `0.4 ms`, `340 ms`, `12.3 s`, `14 min 05 s`, `3 h 12 min`, `4 d 04 h`.
+/// Formats microseconds: `0.4 ms`, `340 ms`, `12.3 s`, `14 min 05 s`, `3 h 12 min`, `4 d 04 h`.
 pub(crate) fn span(us: u64) -> String {
     match us {
         0 => "0".to_owned(),
@@ -11,6 +11,11 @@ pub(crate) fn span(us: u64) -> String {
     }
 }
 
+/// Formats seconds as text for people, as [`span`] does.
+pub(crate) fn span_s(seconds: f64) -> String {
+    span((seconds * 1e6).round() as u64)
+}
+
 fn minutes(seconds: u64) -> String {
     match seconds {
         ..7200 => format!("{} min {:02} s", seconds / 60, seconds % 60),
@@ -19,7 +24,7 @@ fn minutes(seconds: u64) -> String {
     }
 }
 
-/// A size in decimal units: `512 B`, `3.2 kB`, `45.2 MB`.
+/// Formats a size in decimal units: `512 B`, `3.2 kB`, `45.2 MB`.
 pub(crate) fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     let mut unit = "B";
@@ -33,12 +38,12 @@ pub(crate) fn size(bytes: u64) -> String {
     if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
 }
 
-/// A count with its thousands set apart: `650,000`.
+/// Formats a count with thousands separators: `650,000`.
 pub(crate) fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -46,12 +51,12 @@ pub(crate) fn count(count: u64) -> String {
     text
 }
 
-/// A count with its noun: `1 host`, `2 hosts`.
+/// Formats a count with its noun: `1 host`, `2 hosts`.
 pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// A share in whole per cent. What is less than everything is never shown as 100 %, nor more than nothing as 0 %.
+/// Formats a share in whole per cent. Only a share of exactly 1 gives `100 %`, and only exactly 0 gives `0 %`.
 pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
         exact if exact > 0.0 && exact < 0.5 => "< 1 %".to_owned(),
@@ -60,7 +65,7 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// How many a second, with one digit where that tells something.
+/// Formats `number` per second: with one decimal below 100, without above.
 pub(crate) fn per_second(number: u64, wall_s: f64) -> String {
     if wall_s <= 0.0 {
         return "-".to_owned();
@@ -116,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_have_their_thousands_set_apart() {
+    fn counts_have_thousands_separators() {
         assert_eq!(
             [0, 999, 1_000, 650_000, 1_234_567].map(count),
             ["0", "999", "1,000", "650,000", "1,234,567"]

@@ -1,4 +1,4 @@
-//! What the command line relies on, tested through the public interface.
+//! Tests of the public interface that the command line uses.
 
 #[cfg(test)]
 mod memory;

@@ -1,11 +1,12 @@
-//! Attributes and references: the five predefined entities and character references, nothing else.
+//! The attributes of a tag, and references: only the five predefined entities and character references.
 
 use std::borrow::Cow;
 
 use quick_xml::events::BytesStart;
 
-/// Names and values of a tag's attributes; quotes may be missing, repeats are given as they come, and reading ends at
-/// the first thing that is no attribute.
+/// Iterator over the names and values of a tag's attributes.
+///
+/// Values may be unquoted. Repeated attributes are all returned. Iteration ends at the first syntax error.
 pub(crate) struct Attributes<'t> {
     inner: quick_xml::events::attributes::Attributes<'t>,
 }
@@ -13,7 +14,7 @@ pub(crate) struct Attributes<'t> {
 impl<'t> Attributes<'t> {
     pub(crate) fn of(tag: &'t BytesStart<'_>) -> Self {
         let mut inner = tag.html_attributes();
-        // Looking for repeats takes quadratic time.
+        // The check for repeated attributes takes quadratic time.
         inner.with_checks(false);
         Self { inner }
     }
@@ -29,8 +30,8 @@ impl<'t> Iterator for Attributes<'t> {
 }
 
 /// The character that a reference `&name;` stands for: a predefined entity or a character reference (XML 1.0 sections
-/// 4.1 and 4.6). Nothing for any other: entities declared in the document are never expanded.
-pub(crate) fn character(name: &str) -> Option<char> {
+/// 4.1 and 4.6). `None` for any other name: entities declared in the document are never expanded.
+pub(crate) fn referenced_character(name: &str) -> Option<char> {
     match name {
         "amp" => Some('&'),
         "lt" => Some('<'),
@@ -39,21 +40,27 @@ pub(crate) fn character(name: &str) -> Option<char> {
         "apos" => Some('\''),
         _ => {
             let number = name.strip_prefix('#')?;
-            let code = match number.strip_prefix(['x', 'X']) {
-                Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16),
-                None => number.parse(),
+            let (digits, radix) = match number.strip_prefix(['x', 'X']) {
+                Some(hexadecimal) => (hexadecimal, 16),
+                None => (number, 10),
             };
-            code.ok().filter(|&code| code != 0).and_then(char::from_u32)
+            // `from_str_radix` accepts a leading `+`, XML does not.
+            if digits.starts_with('+') {
+                return None;
+            }
+            u32::from_str_radix(digits, radix).ok().filter(|&code| code != 0).and_then(char::from_u32)
         }
     }
 }
 
-/// Whether a `&` begins no reference.
+/// Whether `raw` contains a `&` that does not start a reference.
 pub(crate) fn has_raw_ampersand(raw: &str) -> bool {
-    raw.split('&').skip(1).any(|rest| rest.split_once(';').is_none_or(|(name, _)| character(name).is_none()))
+    raw.split('&')
+        .skip(1)
+        .any(|rest| rest.split_once(';').is_none_or(|(name, _)| referenced_character(name).is_none()))
 }
 
-/// A raw value with its references resolved; what is no reference is kept as text.
+/// Resolves the references in a raw value. Anything that is not a valid reference is kept as text.
 fn resolve(raw: Cow<'_, str>) -> Cow<'_, str> {
     if !raw.contains('&') {
         return raw;
@@ -62,7 +69,7 @@ fn resolve(raw: Cow<'_, str>) -> Cow<'_, str> {
     let mut pieces = raw.split('&');
     resolved.extend(pieces.next());
     for piece in pieces {
-        match piece.split_once(';').and_then(|(name, rest)| Some((character(name)?, rest))) {
+        match piece.split_once(';').and_then(|(name, rest)| Some((referenced_character(name)?, rest))) {
             Some((character, rest)) => {
                 resolved.push(character);
                 resolved.push_str(rest);
@@ -93,14 +100,20 @@ mod tests {
         assert_eq!(found[1], ("hreflang".to_owned(), "de".to_owned()));
         assert!(has_raw_ampersand("href='?a=1&b=2'"));
         assert!(!has_raw_ampersand("href='?a=1&amp;b=2'"));
+        assert!(has_raw_ampersand("href='?a=1&#+65;'"));
+        let signed = attributes("link href='?a=&#+65;&#x+41;&#65;'");
+        assert_eq!(signed[0].1, "?a=&#+65;&#x+41;A");
     }
 
     #[test]
-    fn a_reference_to_no_character_stands_for_nothing() {
-        for name in ["", "#", "#x", "#0", "#xD800", "#99999999999", "nbsp", "#+65"] {
-            assert_eq!(character(name).filter(|_| name != "#+65"), None, "{name}");
+    fn invalid_references_are_refused() {
+        for name in ["", "#", "#x", "#0", "#xD800", "#99999999999", "nbsp"] {
+            assert_eq!(referenced_character(name), None, "{name}");
         }
-        assert_eq!(character("#65"), Some('A'));
-        assert_eq!(character("apos"), Some('\''));
+        for name in ["#+65", "#-65", "#x+41", "#X+41", "#+x41", "# 65", "#x 41", "#6_5", "#x-41"] {
+            assert_eq!(referenced_character(name), None, "{name}");
+        }
+        assert_eq!(referenced_character("#65"), Some('A'));
+        assert_eq!(referenced_character("apos"), Some('\''));
     }
 }

@@ -1,11 +1,11 @@
-//! A buffer that is filled over and over.
+//! A reusable byte buffer.
 
 use std::ops::Deref;
 
-/// Bytes of a body on their way, a slice at a time; derefs to what is in it.
+/// A byte buffer that is cleared and filled again for each slice of a body. It derefs to its contents.
 ///
-/// Unlike a vector it keeps its memory initialised when it is cleared: to write zeros before each slice that is inflated
-/// costs a twentieth of inflating.
+/// Unlike a `Vec`, it keeps its memory initialised when it is cleared. Writing zeros before each inflated slice would
+/// cost a twentieth of the time that inflating takes.
 #[derive(Debug, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -13,12 +13,12 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer; it takes memory when it is first written to.
+    /// An empty buffer. It allocates on the first write.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Empties it and keeps its memory.
+    /// Removes the contents and keeps the memory.
     pub fn clear(&mut self) {
         self.length = 0;
     }
@@ -28,12 +28,12 @@ impl Buffer {
     }
 
     pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) {
-        self.spare(bytes.len()).copy_from_slice(bytes);
+        self.unused(bytes.len()).copy_from_slice(bytes);
         self.length += bytes.len();
     }
 
-    /// The next `count` bytes, to be written to. What they hold is of no meaning.
-    pub(crate) fn spare(&mut self, count: usize) -> &mut [u8] {
+    /// The next `count` bytes after the contents, to be written to. Their initial values are unspecified.
+    pub(crate) fn unused(&mut self, count: usize) -> &mut [u8] {
         let end = self.length + count;
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
@@ -41,7 +41,7 @@ impl Buffer {
         &mut self.bytes[self.length..end]
     }
 
-    /// Takes in so many bytes that were written to [`spare`](Self::release_surplus) ones.
+    /// Adds `count` bytes to the contents that were written to the slice of [`unused`](Self::unused).
     pub(crate) fn advance(&mut self, count: usize) {
         self.length = self.bytes.len().min(self.length + count);
     }

@@ -2,13 +2,52 @@
 
 use jiff::Timestamp;
 
-/// A nested sitemap that an index lists.
+/// A nested sitemap listed by an index.
+///
+/// ```
+/// use sitemap::OwnedItem;
+///
+/// let base = url::Url::parse("https://example.com/index.xml")?;
+/// let index = b"<sitemapindex><sitemap><loc>https://example.com/a.xml</loc></sitemap></sitemapindex>";
+/// let items = sitemap::entries(&index[..], &base).collect::<Result<Vec<_>, _>>()?;
+/// let [OwnedItem::Child(child)] = items.as_slice() else { panic!("one child was expected") };
+/// assert_eq!(child.loc, "https://example.com/a.xml");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Child<'a> {
-    /// Its URL: absolute, http or https, at most [`crate::limits::LOC_BYTES_MAX`] bytes of printable ASCII.
+    /// The URL: absolute, http or https, at most [`crate::limits::LOC_BYTES_MAX`] bytes of printable ASCII.
     pub loc: &'a str,
     /// When the nested sitemap changed, as published.
     pub lastmod: Option<&'a str>,
-    /// The instant `lastmod` names, when it is a date.
+    /// `lastmod` as an instant, if it is a valid date.
     pub lastmod_at: Option<Timestamp>,
+}
+
+/// Like [`Child`], but owns its texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedChild {
+    /// The URL; see [`Child::loc`].
+    pub loc: String,
+    /// When the nested sitemap changed, as published.
+    pub lastmod: Option<String>,
+    /// `lastmod` as an instant, if it is a valid date.
+    pub lastmod_at: Option<Timestamp>,
+}
+
+impl OwnedChild {
+    /// The same child with borrowed texts.
+    pub fn as_borrowed(&self) -> Child<'_> {
+        Child { loc: &self.loc, lastmod: self.lastmod.as_deref(), lastmod_at: self.lastmod_at }
+    }
+}
+
+impl From<&Child<'_>> for OwnedChild {
+    fn from(borrowed: &Child<'_>) -> Self {
+        Self {
+            loc: borrowed.loc.to_owned(),
+            lastmod: borrowed.lastmod.map(str::to_owned),
+            lastmod_at: borrowed.lastmod_at,
+        }
+    }
 }

@@ -1,30 +1,33 @@
-//! What a document is, by how its text begins; labels and content types are often wrong.
+//! Detects the format of a document from the start of its text; file names and content types are often wrong.
 
 use crate::draft::trim;
 use crate::limits::SNIFF_BYTES;
 use crate::loc;
 
-/// What the beginning of a document shows.
+/// The format that the start of a document shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// Markup, which begins that many bytes on; its root element tells the rest.
+    /// Markup that starts at this offset in bytes. The root element decides which kind.
     Xml(usize),
-    /// A URL per line.
+    /// One URL per line.
     Text,
     /// Neither.
     Unknown,
 }
 
-/// How a warning of PHP begins, which some servers print before the document.
-const WARNING: &str = "<br";
-/// How a sitemap begins.
+/// The start of a PHP warning, which some servers print before the document.
+const PHP_WARNING: &str = "<br";
+/// The possible starts of a sitemap.
 const OPENINGS: [&str; 3] = ["<?xml", "<urlset", "<sitemapindex"];
 
-/// The format of a document whose text, without white space before it, begins with `start`; nothing while more of it is
-/// needed. A text shows itself by a line with an absolute URL within its first [`SNIFF_BYTES`]; so does a sitemap with
-/// the messages of a server before it, by a line that begins it.
+/// The format of a document whose text, after leading white space, begins with `start`. `None` while more text is
+/// needed.
+///
+/// A text document is detected by a line with an absolute URL within its first [`SNIFF_BYTES`]. A sitemap after
+/// messages of the server is detected within the same bytes by the line where the sitemap starts.
 pub(crate) fn format(start: &str, last: bool) -> Option<Format> {
-    if start.starts_with('<') && !start.starts_with(WARNING) && (last || start.len() >= WARNING.len()) {
+    if start.starts_with('<') && !start.starts_with(PHP_WARNING) && (last || start.len() >= PHP_WARNING.len())
+    {
         return Some(Format::Xml(0));
     }
     if !last && start.len() < SNIFF_BYTES {
@@ -32,7 +35,7 @@ pub(crate) fn format(start: &str, last: bool) -> Option<Format> {
     }
     let start = &start[..start.floor_char_boundary(SNIFF_BYTES)];
     let is_binary = start.contains('\0');
-    if let Some(opening) = opening(start).filter(|_| !is_binary) {
+    if let Some(opening) = sitemap_start(start).filter(|_| !is_binary) {
         return Some(Format::Xml(opening));
     }
     if start.starts_with('<') {
@@ -42,8 +45,9 @@ pub(crate) fn format(start: &str, last: bool) -> Option<Format> {
     Some(if has_url && !is_binary { Format::Text } else { Format::Unknown })
 }
 
-/// Where the first line that begins a sitemap does so. What a web page or a list of URLs holds is no sitemap.
-fn opening(text: &str) -> Option<usize> {
+/// Offset of the first line that starts a sitemap. `None` if a line of a web page or a URL comes first: text inside a
+/// web page or a list of URLs is not a sitemap.
+fn sitemap_start(text: &str) -> Option<usize> {
     let mut line_start = 0;
     for line in text.split_inclusive('\n') {
         let is_page = ["<html", "<!doctype"].iter().any(|tag| line.to_ascii_lowercase().contains(tag));
@@ -59,7 +63,7 @@ fn opening(text: &str) -> Option<usize> {
     None
 }
 
-/// The length of what may stand before a document: white space and byte order marks.
+/// Length in bytes of the white space and byte order marks before a document.
 pub(crate) fn blank_length(text: &str) -> usize {
     let rest =
         text.trim_start_matches(|character: char| character.is_whitespace() || character == '\u{feff}');
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_character_tells_markup() {
+    fn markup_is_detected_by_its_first_character() {
         assert_eq!(format("<ab", false), Some(Format::Xml(0)));
         assert_eq!(format("<", true), Some(Format::Xml(0)));
         assert_eq!(format("<b", false), None);
@@ -79,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_before_a_sitemap_are_told_from_it_by_its_first_line() {
+    fn messages_before_a_sitemap_end_at_its_first_line() {
         assert_eq!(format("Notice: x\n <?xml version='1.0'?>", true), Some(Format::Xml(11)));
         assert_eq!(format("<br />\n<b>Warning</b>\n<urlset>", true), Some(Format::Xml(22)));
         assert_eq!(format("<br />", true), Some(Format::Xml(0)));
@@ -90,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_on_a_line_of_its_own_tells_text() {
+    fn text_is_detected_by_a_line_with_a_url() {
         assert_eq!(format("http://a.example/", false), None);
         assert_eq!(format("HTTP://a.example/", true), Some(Format::Text));
         assert_eq!(format("a note\n\nhttps://a.example/\n", true), Some(Format::Text));

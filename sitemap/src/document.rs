@@ -1,76 +1,35 @@
-//! One document: what it turned out to be, and the reader that finds out.
+//! The reader of one document, and the summary it returns.
 
 use std::fmt;
 
 use url::Url;
 
 use crate::detect::{self, Format};
+use crate::document_kind::DocumentKind;
 use crate::draft::Draft;
 use crate::encoding::{BadBytes, TextDecoder};
 use crate::limits::{Limits, SLICE_BYTES};
 use crate::markup::Markup;
 use crate::output::{Output, Tally};
 use crate::problem::{Problem, ProblemCounts, ProblemKind, quote};
+use crate::sink::Sink;
 use crate::text::TextReader;
 use crate::tree::Tree;
-use crate::{Child, Entry};
 
-/// Takes what a document gives, as it is read and in its order.
-pub trait Sink {
-    /// One URL of the document.
-    fn entry(&mut self, entry: &Entry<'_>);
-    /// One nested sitemap of the document.
-    fn child(&mut self, child: &Child<'_>);
-    /// Something wrong with the document; at most [`Limits::problems`] of them are handed out.
-    fn problem(&mut self, problem: Problem);
-}
-
-/// The formats in which sites list their URLs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DocumentKind {
-    /// `urlset` of sitemaps.org.
-    Urlset,
-    /// `sitemapindex` of sitemaps.org.
-    Index,
-    /// A URL per line.
-    Text,
-    /// RSS 2.0 or 1.0.
-    Rss,
-    /// Atom 1.0 or 0.3.
-    Atom,
-}
-
-impl DocumentKind {
-    /// Its name in output: `urlset`, `sitemapindex`, `text`, `rss` or `atom`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Urlset => "urlset",
-            Self::Index => "sitemapindex",
-            Self::Text => "text",
-            Self::Rss => "rss",
-            Self::Atom => "atom",
-        }
-    }
-
-    pub(crate) const fn is_feed(self) -> bool {
-        matches!(self, Self::Rss | Self::Atom)
-    }
-}
-
-/// How the reading of a document ended.
+/// How a document ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DocumentEnd {
-    /// At its end. It may have problems, but none that hides entries without saying so.
+    /// Complete. The document may have problems, but no entry is missing without a problem that says so.
     Whole,
-    /// The document breaks off, inside its root element or its gzip stream; what was whole is kept.
+    /// Cut off inside the root element or the gzip stream. The complete parts are kept.
     Truncated,
-    /// Its tags do not match, or some are none; what could be told apart is kept, entries may be missing.
+    /// Some tags do not match or are invalid. The recognisable parts are kept; entries may be missing.
     Broken,
-    /// It exceeds the ceiling; what came before is kept.
+    /// Larger than [`Limits::document_bytes`]. The part before the limit is kept.
     TooLarge,
-    /// It is no sitemap, for the reason given (one line, safe to print).
+    /// Not a sitemap, for this reason (one line, safe to print).
     NotASitemap(String),
-    /// It has no content at all.
+    /// No content at all.
     Empty,
 }
 
@@ -78,50 +37,63 @@ impl fmt::Display for DocumentEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole => f.write_str("whole"),
-            Self::Truncated => f.write_str("the document breaks off"),
+            Self::Truncated => f.write_str("the document is truncated"),
             Self::Broken => f.write_str("the markup of the document is broken"),
             Self::TooLarge => f.write_str("the document is too large"),
-            Self::NotASitemap(reason) => write!(f, "no sitemap: {reason}"),
+            Self::NotASitemap(reason) => write!(f, "not a sitemap: {reason}"),
             Self::Empty => f.write_str("the document is empty"),
         }
     }
 }
 
-/// Why nothing more is read of a document before its end.
+/// Why a reader stopped before the end of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// It exceeds [`Limits::document_bytes`].
+    /// The document exceeds [`Limits::document_bytes`].
     #[error("the document is too large")]
     TooLarge,
-    /// It is so broken that no more entries are to be expected.
-    #[error("the markup of the document is broken beyond repair")]
+    /// The markup is so broken that no more entries can be expected.
+    #[error("the markup of the document is too broken to read on")]
     Parse,
-    /// It is no sitemap.
-    #[error("the document is no sitemap")]
+    /// The document is not a sitemap.
+    #[error("the document is not a sitemap")]
     NotASitemap,
 }
 
-/// What became of a document.
+/// Summary of a document that was read.
+///
+/// ```
+/// use sitemap::{DocumentKind, Limits, ProblemKind};
+///
+/// let base = url::Url::parse("https://example.com/sitemap.xml")?;
+/// let body = b"<urlset><url><loc>https://example.com/</loc></url><url/></urlset>";
+/// let document = sitemap::read(body, &base, Limits::default(), &mut Vec::new());
+/// assert_eq!((document.kind, document.entries), (Some(DocumentKind::Urlset), 1));
+/// assert_eq!(document.dropped().collect::<Vec<_>>(), [(ProblemKind::MissingLoc, 1)]);
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// What it is; nothing when it is no sitemap.
+    /// Its format; `None` if it is not a sitemap.
     pub kind: Option<DocumentKind>,
-    /// Entries handed out.
+    /// Entries passed to the sink.
     pub entries: u64,
-    /// Children handed out.
+    /// Children passed to the sink.
     pub children: u64,
-    /// Problems found, those that were not handed out included.
+    /// Problems found, including those beyond [`Limits::problems`], which the sink does not receive.
     pub problems: u64,
-    /// The same by kind; those that [drop an entry](ProblemKind::drops_entry) tell how many were dropped and why.
+    /// Problems by kind. The kinds that [drop an entry](ProblemKind::drops_entry) say how many entries were dropped
+    /// and why.
     pub problem_counts: ProblemCounts,
-    /// Bytes taken in, after gzip. Of a document given up early, those of the piece at hand count as well.
+    /// Bytes read, after gzip was removed. For a document that was abandoned early, the whole of the last piece is
+    /// counted.
     pub bytes_decoded: u64,
-    /// How the reading ended.
+    /// How the document ended.
     pub ended: DocumentEnd,
 }
 
 impl Document {
-    /// Entries and children that were dropped, by reason.
+    /// Numbers of dropped entries and children, by reason.
     pub fn dropped(&self) -> impl Iterator<Item = (ProblemKind, u64)> + '_ {
         self.problem_counts.iter().filter(|(kind, _)| kind.drops_entry())
     }
@@ -129,8 +101,8 @@ impl Document {
 
 /// Reads one document from decoded bytes, pushed in pieces of any size.
 ///
-/// What comes out does not depend on the pieces. Memory stays within a few times [`Limits::token_bytes`] and
-/// [`Limits::entry_bytes`], whatever the document.
+/// The result does not depend on how the bytes are cut into pieces. Memory stays within a few times
+/// [`Limits::token_bytes`] and [`Limits::entry_bytes`] for any document.
 ///
 /// ```
 /// use sitemap::{Child, DocumentReader, Entry, Limits, Problem, Sink};
@@ -161,27 +133,29 @@ pub struct DocumentReader {
     limits: Limits,
     tally: Tally,
     decoder: TextDecoder,
-    /// Text that is not read yet.
+    /// Decoded text that is not parsed yet.
     window: String,
-    /// Where in the document the window begins.
+    /// Offset of the window in the document.
     window_offset: u64,
     bytes_decoded: u64,
-    progress: Progress,
+    parser: Parser,
     stopped: Option<Stop>,
-    /// Problems of the stream.
+    /// Problems of the stream that the bytes came from.
     reported: Vec<Problem>,
 }
 
-/// How far the document is known.
-enum Progress {
+/// The parser of the detected format.
+enum Parser {
+    /// The format is not detected yet.
     Undecided,
     Xml(Box<(Markup, Tree)>),
     Text(Box<TextReader>),
+    /// The document is in none of the known formats.
     Unknown,
 }
 
 impl DocumentReader {
-    /// A reader for the document at `base`, against which relative URLs are resolved.
+    /// Creates a reader for the document at the URL `base`, against which relative URLs are resolved.
     pub fn new(base: &Url, limits: Limits) -> Self {
         Self {
             base: base.clone(),
@@ -191,7 +165,7 @@ impl DocumentReader {
             window: String::new(),
             window_offset: 0,
             bytes_decoded: 0,
-            progress: Progress::Undecided,
+            parser: Parser::Undecided,
             stopped: None,
             reported: Vec::new(),
         }
@@ -200,14 +174,15 @@ impl DocumentReader {
     /// Reads the next bytes of the document.
     ///
     /// # Errors
-    /// A [`Stop`] when nothing more will be read. What was read before is kept: call [`Self::finish`] all the same.
+    /// [`Stop`] if the reader accepts no more bytes. Earlier results stay valid: call [`Self::finish`] in this case
+    /// too.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Result<(), Stop> {
         for slice in bytes.chunks(SLICE_BYTES) {
             if let Some(stop) = self.stopped {
                 return Err(stop);
             }
-            let room = self.limits.document_bytes - self.bytes_decoded;
-            let fitting = usize::try_from(room).map_or(slice, |room| &slice[..slice.len().min(room)]);
+            let remaining = self.limits.document_bytes - self.bytes_decoded;
+            let fitting = usize::try_from(remaining).map_or(slice, |bytes| &slice[..slice.len().min(bytes)]);
             self.bytes_decoded += fitting.len() as u64;
             self.read(fitting, false, sink);
             if fitting.len() < slice.len() && self.stopped.is_none() {
@@ -217,17 +192,29 @@ impl DocumentReader {
         self.stopped.map_or(Ok(()), Err)
     }
 
-    /// Adds a problem of the stream the bytes came from; it is counted and handed out at the end of the document.
+    /// Adds a problem of the stream that the bytes came from. It is counted and reported at the end of the document.
     pub fn report(&mut self, problem: Problem) {
         self.reported.push(problem);
     }
 
-    /// Stops the reading as too large: a ceiling was met before the bytes came here.
+    /// Stops reading because a size limit was exceeded before the bytes reached this reader.
     pub fn stop_too_large(&mut self) {
         self.stopped.get_or_insert(Stop::TooLarge);
     }
 
-    /// Ends the document and tells what became of it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// Parses the complete tokens that still wait in the window, for a document whose rest cannot be read.
+    pub(crate) fn flush(&mut self, sink: &mut impl Sink) {
+        // The last line of a text document may be incomplete, so it is not read.
+        if self.stopped.is_none() && matches!(self.parser, Parser::Xml(_)) {
+            self.parse(true, sink);
+        }
+    }
+
+    /// Ends the document and returns its summary.
     pub fn finish(mut self, sink: &mut impl Sink) -> Document {
         if matches!(self.stopped, None | Some(Stop::TooLarge)) {
             self.read(b"", true, sink);
@@ -235,10 +222,10 @@ impl DocumentReader {
         if self.stopped == Some(Stop::TooLarge) {
             let (limit, at) = (self.limits.document_bytes, self.bytes_decoded);
             self.output(sink).problem(ProblemKind::DocumentTooLarge, at, || {
-                format!("the document exceeds {limit} bytes, what comes here is left out")
+                format!("the document exceeds {limit} bytes, the rest was skipped")
             });
         }
-        // Of a document that was refused, the stream is not read to its end in any case.
+        // The stream of a rejected document is never read to its end, so its problems are left out.
         if matches!(self.stopped, None | Some(Stop::TooLarge)) {
             for Problem { kind, offset, text } in std::mem::take(&mut self.reported) {
                 self.output(sink).problem(kind, offset, || text);
@@ -258,10 +245,10 @@ impl DocumentReader {
     }
 
     fn kind(&self) -> Option<DocumentKind> {
-        match &self.progress {
-            Progress::Xml(xml) => xml.1.kind(),
-            Progress::Text(_) => Some(DocumentKind::Text),
-            Progress::Undecided | Progress::Unknown => None,
+        match &self.parser {
+            Parser::Xml(xml) => xml.1.kind(),
+            Parser::Text(_) => Some(DocumentKind::Text),
+            Parser::Undecided | Parser::Unknown => None,
         }
     }
 
@@ -269,7 +256,7 @@ impl DocumentReader {
         Output { sink, tally: &mut self.tally, base: &self.base, limits: &self.limits }
     }
 
-    /// Decodes bytes into the window and reads what is whole there.
+    /// Decodes bytes into the window and parses the complete tokens there.
     fn read(&mut self, bytes: &[u8], last: bool, sink: &mut impl Sink) {
         let Self { decoder, window, window_offset, tally, .. } = self;
         decoder.push(bytes, last, window, &mut |at, count| {
@@ -277,60 +264,65 @@ impl DocumentReader {
         });
         if let Some(label) = decoder.take_unknown() {
             self.output(sink).problem(ProblemKind::UnknownEncoding, 0, || {
-                format!("encoding {} is unknown, read as UTF-8", quote(&label))
+                format!("unknown encoding {}, read as UTF-8", quote(&label))
             });
         }
-        if matches!(self.progress, Progress::Undecided) {
-            self.decide(last, sink);
+        if matches!(self.parser, Parser::Undecided) {
+            self.detect_format(last, sink);
         }
-        let Self { window, window_offset, tally, base, limits, progress, .. } = self;
-        let mut out = Output { sink, tally, base, limits };
-        let done = match progress {
-            Progress::Undecided => 0,
-            Progress::Unknown => window.len(),
-            Progress::Text(reader) => reader.read(window, *window_offset, last, &mut out),
-            Progress::Xml(xml) => xml.0.read(window, *window_offset, last, &mut xml.1, &mut out),
-        };
-        self.advance(done);
-        let found = match &self.progress {
-            Progress::Unknown => Some(Stop::NotASitemap),
-            Progress::Xml(xml) if xml.1.refusal().is_some() => Some(Stop::NotASitemap),
-            Progress::Xml(xml) if xml.1.is_hopeless() => Some(Stop::Parse),
-            _ => None,
-        };
-        // What the document is counts for more than its length: the last bytes may be read after the ceiling was met.
-        self.stopped = found.or(self.stopped);
+        self.parse(last, sink);
     }
 
-    /// Looks at the beginning of the document until it shows its format.
-    fn decide(&mut self, last: bool, sink: &mut impl Sink) {
+    /// Parses the complete tokens in the window.
+    fn parse(&mut self, last: bool, sink: &mut impl Sink) {
+        let Self { window, window_offset, tally, base, limits, parser, .. } = self;
+        let mut out = Output { sink, tally, base, limits };
+        let done = match parser {
+            Parser::Undecided => 0,
+            Parser::Unknown => window.len(),
+            Parser::Text(reader) => reader.read(window, *window_offset, last, &mut out),
+            Parser::Xml(xml) => xml.0.read(window, *window_offset, last, &mut xml.1, &mut out),
+        };
+        self.advance(done);
+        let stop = match &self.parser {
+            Parser::Unknown => Some(Stop::NotASitemap),
+            Parser::Xml(xml) if xml.1.refusal().is_some() => Some(Stop::NotASitemap),
+            Parser::Xml(xml) if xml.1.is_hopeless() => Some(Stop::Parse),
+            _ => None,
+        };
+        // These reasons take precedence over the size: the last bytes may be parsed after the size limit was reached.
+        self.stopped = stop.or(self.stopped);
+    }
+
+    /// Detects the format, once enough of the document is known.
+    fn detect_format(&mut self, last: bool, sink: &mut impl Sink) {
         self.advance(detect::blank_length(&self.window));
         if self.window.is_empty() {
             return;
         }
-        self.progress = match detect::format(&self.window, last) {
+        self.parser = match detect::format(&self.window, last) {
             None => return,
             Some(Format::Xml(start)) => {
-                self.pass_messages(start, sink);
-                Progress::Xml(Box::new((Markup::default(), Tree::new(&self.limits))))
+                self.skip_messages(start, sink);
+                Parser::Xml(Box::new((Markup::default(), Tree::new(&self.limits))))
             }
             Some(Format::Text) => {
-                Progress::Text(Box::new(TextReader::new(Draft::new(self.limits.entry_bytes))))
+                Parser::Text(Box::new(TextReader::new(Draft::new(self.limits.entry_bytes))))
             }
-            Some(Format::Unknown) => Progress::Unknown,
+            Some(Format::Unknown) => Parser::Unknown,
         };
     }
 
-    /// Leaves out the text before the document.
-    fn pass_messages(&mut self, length: usize, sink: &mut impl Sink) {
+    /// Skips the messages of a server before the document.
+    fn skip_messages(&mut self, length: usize, sink: &mut impl Sink) {
         if length == 0 {
             return;
         }
         let Self { window, window_offset, tally, base, limits, .. } = self;
         let mut out = Output { sink, tally, base, limits };
-        out.pass(*window_offset + length as u64);
+        out.advance_to(*window_offset + length as u64);
         out.problem(ProblemKind::TrailingContent, *window_offset, || {
-            format!("text {} before the document left out", quote(window[..length].trim_end()))
+            format!("text {} before the document, skipped", quote(window[..length].trim_end()))
         });
         self.advance(length);
     }
@@ -342,20 +334,20 @@ impl DocumentReader {
 
     fn end(&mut self, sink: &mut impl Sink) -> DocumentEnd {
         let stopped = self.stopped;
-        let Self { window, window_offset, tally, base, limits, progress, .. } = self;
+        let Self { window, window_offset, tally, base, limits, parser, .. } = self;
         let mut out = Output { sink, tally, base, limits };
         if !matches!(stopped, Some(Stop::NotASitemap | Stop::Parse)) {
-            out.pass(u64::MAX);
+            out.advance_to(u64::MAX);
         }
-        let was_cut = match progress {
-            Progress::Undecided => {
+        let is_truncated = match parser {
+            Parser::Undecided => {
                 return if stopped.is_some() { DocumentEnd::TooLarge } else { DocumentEnd::Empty };
             }
-            Progress::Unknown => {
+            Parser::Unknown => {
                 return DocumentEnd::NotASitemap("neither markup nor a list of URLs".to_owned());
             }
-            Progress::Text(_) => false,
-            Progress::Xml(xml) => {
+            Parser::Text(_) => false,
+            Parser::Xml(xml) => {
                 let (markup, tree) = xml.as_mut();
                 if let Some(reason) = tree.refusal() {
                     return DocumentEnd::NotASitemap(reason.to_owned());
@@ -367,12 +359,12 @@ impl DocumentReader {
                 ends_inside && tree.finish(window, *window_offset, &mut out)
             }
         };
-        let is_broken = matches!(&self.progress, Progress::Xml(xml) if xml.1.is_broken());
+        let is_broken = matches!(&self.parser, Parser::Xml(xml) if xml.1.is_broken());
         let gzip = [ProblemKind::GzipCutShort, ProblemKind::GzipDamaged];
         match stopped {
             Some(Stop::TooLarge) => DocumentEnd::TooLarge,
             Some(Stop::Parse) => DocumentEnd::Broken,
-            _ if was_cut || gzip.iter().any(|&kind| self.tally.problems.get(kind) > 0) => {
+            _ if is_truncated || gzip.iter().any(|&kind| self.tally.problems.get(kind) > 0) => {
                 DocumentEnd::Truncated
             }
             _ if is_broken => DocumentEnd::Broken,

@@ -1,4 +1,4 @@
-//! The entry or child that is being read, before its element closes.
+//! The entry or child being read, until its element closes.
 
 use std::mem::size_of;
 
@@ -10,16 +10,16 @@ use crate::image::Image;
 use crate::news::News;
 use crate::video::{ContentSegment, Price, Video};
 
-/// Where the text of an element goes. Small on purpose: it is copied for each element.
+/// The field that the text of an element belongs to. Kept small because it is copied for each element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
-    /// The loc; of several, the one with the highest rank is kept.
+    /// The loc with its rank; the value with the highest rank is kept.
     Loc(u8),
-    /// The lastmod; of several, the one with the highest rank is kept.
+    /// The lastmod with its rank; the value with the highest rank is kept.
     Lastmod(u8),
     Changefreq,
     Priority,
-    /// A value of the news, by its index in `News::FIELDS`.
+    /// A value of the news article, by its index in `News::FIELDS`.
     News(u8),
     /// A value of the last image, by its index in `Image::FIELDS`.
     Image(u8),
@@ -30,16 +30,16 @@ pub(crate) enum Field {
     Segment,
 }
 
-/// What became of a field when its element closed.
+/// How the value of a field was stored when its element closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     Kept,
     Empty,
-    /// There was one already, which stays.
+    /// The field already had a value, which was kept.
     Repeated,
 }
 
-/// A piece of the draft's text.
+/// A range of the text of a [`Draft`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     start: u32,
@@ -56,21 +56,23 @@ struct VideoDraft {
     segments: Vec<Record<{ ContentSegment::FIELDS.len() }>>,
 }
 
-/// Collects one entry; all its texts lie one after the other in one buffer, which the next entry uses again.
+/// Collects the values of one entry.
+///
+/// All texts are stored one after the other in one buffer, which the next entry reuses.
 pub(crate) struct Draft {
-    /// Where in the document the entry begins.
+    /// Offset of the entry in the document.
     pub(crate) offset: u64,
-    /// What a relative loc is resolved against, where the document says so.
+    /// Base URL for relative URLs, if the document sets one with `xml:base`.
     pub(crate) base: Option<Url>,
-    /// Whether something did not fit.
-    pub(crate) is_over: bool,
+    /// Whether some part exceeded the size limit and was skipped.
+    pub(crate) is_over_limit: bool,
     text: String,
-    /// Bytes the entry has cost: its text and the records around it.
-    cost: usize,
-    bytes_max: usize,
-    /// Where in `text` the open field begins.
+    /// Bytes used by the entry: its text and its records.
+    used_bytes: usize,
+    limit_bytes: usize,
+    /// Offset of the open field in `text`.
     field_start: usize,
-    /// Whether a part of the open field was left out, so that the rest is worthless.
+    /// Whether a part of the open field was skipped, which makes its value unusable.
     is_field_damaged: bool,
     loc: Option<(Span, u8)>,
     bare: Option<Span>,
@@ -84,15 +86,15 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(limit_bytes: usize) -> Self {
         Self {
             offset: 0,
             base: None,
-            is_over: false,
+            is_over_limit: false,
             text: String::new(),
-            cost: 0,
-            // Spans are 32 bits wide.
-            bytes_max: bytes_max.min(u32::MAX as usize),
+            used_bytes: 0,
+            // A `Span` holds 32-bit offsets.
+            limit_bytes: limit_bytes.min(u32::MAX as usize),
             field_start: 0,
             is_field_damaged: false,
             loc: None,
@@ -107,13 +109,13 @@ impl Draft {
         }
     }
 
-    /// Begins the entry at `offset`.
+    /// Starts a new entry at `offset`.
     pub(crate) fn begin(&mut self, offset: u64) {
         self.offset = offset;
         self.base = None;
-        self.is_over = false;
+        self.is_over_limit = false;
         self.text.clear();
-        self.cost = 0;
+        self.used_bytes = 0;
         self.loc = None;
         self.bare = None;
         self.lastmod = None;
@@ -129,18 +131,18 @@ impl Draft {
         self.loc.is_some()
     }
 
-    /// The loc as published, or else the text found outside of any element.
+    /// The loc as published.
     pub(crate) fn loc(&self) -> Option<&str> {
-        self.loc.map(|(span, _)| self.at(span))
+        self.loc.map(|(span, _)| self.text_at(span))
     }
 
-    /// The text found outside of any field.
+    /// The text found outside any field.
     pub(crate) fn bare(&self) -> Option<&str> {
-        self.bare.map(|span| self.at(span).trim())
+        self.bare.map(|span| self.text_at(span).trim())
     }
 
     pub(crate) fn lastmod(&self) -> Option<&str> {
-        self.lastmod.map(|(span, _)| self.at(span))
+        self.lastmod.map(|(span, _)| self.text_at(span))
     }
 
     /// The text of the open field so far.
@@ -153,29 +155,29 @@ impl Draft {
         !self.field_text().is_empty()
     }
 
-    /// Begins the text of a field.
+    /// Starts the text of a field.
     pub(crate) fn open_field(&mut self) {
         self.field_start = self.text.len();
         self.is_field_damaged = false;
     }
 
-    /// Adds to the text of the open field.
+    /// Appends to the text of the open field.
     pub(crate) fn append(&mut self, text: &str) {
-        if self.charge(text.len()) {
+        if self.reserve(text.len()) {
             self.text.push_str(text);
         } else {
             self.is_field_damaged = true;
         }
     }
 
-    /// Notes that a part of the open field was left out; its value will not be stored.
+    /// Marks the open field as incomplete; its value will not be stored.
     pub(crate) fn damage_field(&mut self) {
         self.is_field_damaged = true;
     }
 
-    /// Adds to the text outside of any field, as long as it is in one piece.
+    /// Appends to the text outside any field. Only the first contiguous run of text is kept.
     pub(crate) fn append_bare(&mut self, text: &str) {
-        // The white space between elements.
+        // White space between elements is ignored.
         if self.bare.is_none() && text.bytes().all(|byte| byte.is_ascii_whitespace()) {
             return;
         }
@@ -189,7 +191,7 @@ impl Draft {
         self.bare = Some(span(first, self.text.len()));
     }
 
-    /// Stores the text collected since the field was opened.
+    /// Stores the text appended since [`open_field`](Self::open_field).
     pub(crate) fn close_field(&mut self, field: Field) -> Stored {
         let value = if self.is_field_damaged { None } else { self.trimmed() };
         let Some(value) = value else { return self.close_empty(field) };
@@ -213,7 +215,7 @@ impl Draft {
         }
     }
 
-    /// Begins the news; false when there are some already.
+    /// Starts the news article; returns false if the entry already has one.
     pub(crate) fn open_news(&mut self) -> bool {
         let is_first = self.news.is_none();
         self.news.get_or_insert_default();
@@ -226,9 +228,9 @@ impl Draft {
         }
     }
 
-    /// Begins an image; false when it does not fit.
+    /// Starts an image; returns false if it does not fit.
     pub(crate) fn open_image(&mut self) -> bool {
-        let fits = self.charge(size_of::<Image<'static>>());
+        let fits = self.reserve(size_of::<Image<'static>>());
         if fits {
             self.images.push([None; Image::FIELDS.len()]);
         }
@@ -239,9 +241,9 @@ impl Draft {
         self.images.pop_if(|image| is_empty(image));
     }
 
-    /// Begins a video; false when it does not fit.
+    /// Starts a video; returns false if it does not fit.
     pub(crate) fn open_video(&mut self) -> bool {
-        let fits = self.charge(size_of::<Video<'static>>());
+        let fits = self.reserve(size_of::<Video<'static>>());
         if fits {
             self.videos.push(VideoDraft::default());
         }
@@ -257,27 +259,27 @@ impl Draft {
         });
     }
 
-    /// Begins a price of the last video; false when it does not fit.
+    /// Starts a price of the last video; returns false if it does not fit.
     pub(crate) fn open_price(&mut self) -> bool {
-        let fits = self.charge(size_of::<Price<'static>>());
+        let fits = self.reserve(size_of::<Price<'static>>());
         if let (true, Some(video)) = (fits, self.videos.last_mut()) {
             video.prices.push(Default::default());
         }
         fits
     }
 
-    /// Begins a content segment of the last video; false when it does not fit.
+    /// Starts a content segment of the last video; returns false if it does not fit.
     pub(crate) fn open_segment(&mut self) -> bool {
-        let fits = self.charge(size_of::<ContentSegment<'static>>());
+        let fits = self.reserve(size_of::<ContentSegment<'static>>());
         if let (true, Some(video)) = (fits, self.videos.last_mut()) {
             video.segments.push(Default::default());
         }
         fits
     }
 
-    /// Stores a value that stands in an attribute.
+    /// Stores the value of an attribute.
     pub(crate) fn store_attribute(&mut self, place: Attribute, value: &str) -> Stored {
-        let Some(value) = self.add(value) else { return Stored::Empty };
+        let Some(value) = self.add_text(value) else { return Stored::Empty };
         let video = self.videos.last_mut();
         match place {
             Attribute::Video(index) => store_at(video.map(|video| &mut video.values), index, value),
@@ -290,27 +292,27 @@ impl Draft {
         }
     }
 
-    /// Adds another version of the page.
+    /// Adds an alternate version of the page.
     pub(crate) fn add_alternate(&mut self, hreflang: Option<&str>, href: &str) {
-        if !self.charge(size_of::<Alternate<'static>>()) {
+        if !self.reserve(size_of::<Alternate<'static>>()) {
             return;
         }
-        let hreflang = hreflang.and_then(|text| self.add(text));
-        if let Some(href) = self.add(href) {
+        let hreflang = hreflang.and_then(|text| self.add_text(text));
+        if let Some(href) = self.add_text(href) {
             self.alternates.push((hreflang, href));
         }
     }
 
-    /// Stores a loc that stands in an attribute.
+    /// Stores a loc given in an attribute.
     pub(crate) fn store_loc(&mut self, text: &str, rank: u8) {
-        if let Some(value) = self.add(text) {
+        if let Some(value) = self.add_text(text) {
             store_ranked(&mut self.loc, value, rank);
         }
     }
 
-    /// The entry, but for its loc and instant.
+    /// The entry, with an empty `loc` and without `lastmod_at`.
     pub(crate) fn entry(&self) -> Entry<'_> {
-        let text = |value: Span| self.at(value);
+        let text = |value: Span| self.text_at(value);
         Entry {
             loc: "",
             lastmod: self.lastmod(),
@@ -330,7 +332,7 @@ impl Draft {
 
     fn video<'d>(&'d self, video: &VideoDraft) -> Video<'d> {
         Video {
-            tags: video.tags.iter().map(|&tag| self.at(tag)).collect(),
+            tags: video.tags.iter().map(|&tag| self.text_at(tag)).collect(),
             prices: video.prices.iter().map(|values| Price::from_values(self.texts(values))).collect(),
             content_segments: video
                 .segments
@@ -342,28 +344,28 @@ impl Draft {
     }
 
     fn texts<const N: usize>(&self, values: &Record<N>) -> [Option<&str>; N] {
-        values.map(|value| value.map(|span| self.at(span)))
+        values.map(|value| value.map(|span| self.text_at(span)))
     }
 
-    fn at(&self, span: Span) -> &str {
+    fn text_at(&self, span: Span) -> &str {
         &self.text[span.start as usize..span.end as usize]
     }
 
-    /// Whether `bytes` more fit into the entry, which they then do.
-    fn charge(&mut self, bytes: usize) -> bool {
-        let fits = self.cost.saturating_add(bytes) <= self.bytes_max;
+    /// Reserves `bytes` more for the entry; returns false if they exceed its limit.
+    fn reserve(&mut self, bytes: usize) -> bool {
+        let fits = self.used_bytes.saturating_add(bytes) <= self.limit_bytes;
         if fits {
-            self.cost += bytes;
+            self.used_bytes += bytes;
         } else {
-            self.is_over = true;
+            self.is_over_limit = true;
         }
         fits
     }
 
-    /// Adds a text of its own, trimmed; nothing when it is empty or does not fit.
-    fn add(&mut self, text: &str) -> Option<Span> {
+    /// Stores a trimmed text outside the open field; `None` if it is empty or does not fit.
+    fn add_text(&mut self, text: &str) -> Option<Span> {
         let text = trim(text);
-        if text.is_empty() || !self.charge(text.len()) {
+        if text.is_empty() || !self.reserve(text.len()) {
             return None;
         }
         let start = self.text.len();
@@ -372,7 +374,7 @@ impl Draft {
     }
 
     fn store_tag(&mut self, value: Span) -> Stored {
-        if !self.charge(size_of::<&str>()) {
+        if !self.reserve(size_of::<&str>()) {
             return Stored::Empty;
         }
         if let Some(video) = self.videos.last_mut() {
@@ -381,7 +383,7 @@ impl Draft {
         Stored::Kept
     }
 
-    /// Drops the record of a list whose element said nothing.
+    /// Removes the record of a price or segment without a value.
     fn close_empty(&mut self, field: Field) -> Stored {
         if let Some(video) = self.videos.last_mut() {
             match field {
@@ -393,7 +395,7 @@ impl Draft {
         Stored::Empty
     }
 
-    /// The text of the open field without white space at its ends; nothing when nothing is left.
+    /// The trimmed text of the open field; `None` if it is empty.
     fn trimmed(&self) -> Option<Span> {
         let field = &self.text[self.field_start..];
         let text = trim(field);
@@ -402,7 +404,7 @@ impl Draft {
     }
 }
 
-/// Where the value of an attribute goes: an index in the `FIELDS` of a record.
+/// The field that the value of an attribute belongs to, by its index in the `FIELDS` of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attribute {
     Video(usize),
@@ -410,7 +412,7 @@ pub(crate) enum Attribute {
     Segment(usize),
 }
 
-/// A text without the white space, byte order marks and zero-width spaces at its ends.
+/// Removes white space, byte order marks, zero-width spaces and NUL characters from both ends.
 pub(crate) fn trim(text: &str) -> &str {
     let bytes = text.as_bytes();
     if let (Some(b'!'..=b'~'), Some(b'!'..=b'~')) = (bytes.first(), bytes.last()) {
@@ -422,7 +424,7 @@ pub(crate) fn trim(text: &str) -> &str {
 }
 
 fn span(start: usize, end: usize) -> Span {
-    // An entry is smaller than 4 GiB, see `Draft::new`; were it not, the text would be empty rather than wrong.
+    // `Draft::new` keeps an entry below 4 GiB. If that ever failed, the text would be empty instead of wrong.
     match (u32::try_from(start), u32::try_from(end)) {
         (Ok(start), Ok(end)) => Span { start, end },
         _ => Span { start: 0, end: 0 },

@@ -1,32 +1,33 @@
-//! Bytes of a document to text: byte order mark, else declaration, else UTF-8.
+//! Decodes the bytes of a document to text. The encoding is that of the byte order mark, else of the XML declaration,
+//! else UTF-8.
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::limits::DECLARATION_BYTES_MAX;
 
-/// Turns the bytes of one document into text, piece by piece; what is no text becomes U+FFFD.
+/// Decodes one document to text, piece by piece. Invalid bytes become U+FFFD.
 ///
 /// A byte order mark stays in the text as U+FEFF, so that offsets in the text are offsets in the document.
 pub(crate) struct TextDecoder {
     state: State,
-    /// The declared encoding, when nobody knows it.
+    /// The declared encoding, if it is unknown.
     unknown: Option<String>,
 }
 
 enum State {
-    /// The first bytes are collected until they show the encoding.
+    /// The first bytes, collected until they show the encoding.
     Sniffing(Vec<u8>),
-    /// UTF-8, with the bytes of a character that the last piece cut in two.
+    /// UTF-8, with the bytes of a character that the end of the last piece cut in two.
     Utf8(Vec<u8>),
     Other(Box<encoding_rs::Decoder>),
 }
 
-/// Bytes that are no text.
+/// A sequence of bytes that is invalid in the encoding of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadBytes {
-    /// Where in the document their U+FFFD stands.
+    /// Offset of their U+FFFD in the document.
     pub(crate) at: u64,
-    /// How many bytes they were.
+    /// Number of bytes.
     pub(crate) count: u8,
 }
 
@@ -35,13 +36,14 @@ impl TextDecoder {
         Self { state: State::Sniffing(Vec::new()), unknown: None }
     }
 
-    /// The declared encoding, once, when nobody knows it.
+    /// The declared encoding, if it is unknown. Returned once.
     pub(crate) fn take_unknown(&mut self) -> Option<String> {
         self.unknown.take()
     }
 
-    /// Appends what `bytes` say to `text`; `last` when no more will come. `report` gets the place in `text` and the
-    /// number of bytes that are no text.
+    /// Decodes `bytes` and appends the result to `text`. `last` means that no more bytes follow.
+    ///
+    /// `report` is called for each sequence of invalid bytes with the offset in `text` and the number of bytes.
     pub(crate) fn push(
         &mut self,
         bytes: &[u8],
@@ -99,7 +101,7 @@ fn decode_utf8(
             Err(error) => error,
         };
         let (valid, rest) = bytes.split_at(error.valid_up_to());
-        // Checked a second time, which happens once a piece at most in documents without bad bytes.
+        // Validates this part a second time. In documents without invalid bytes that happens at most once a piece.
         text.push_str(simdutf8::compat::from_utf8(valid).unwrap_or_default());
         let bad = match error.error_len() {
             Some(length) => length,
@@ -127,7 +129,7 @@ fn decode_other(
         match result {
             DecoderResult::InputEmpty => return,
             DecoderResult::OutputFull => {}
-            // Some of them may have been in the last piece.
+            // Some of these bytes may be from the last piece.
             DecoderResult::Malformed(count, _) => report_bad_bytes(usize::from(count), text, report),
         }
     }
@@ -144,13 +146,13 @@ enum Choice {
     Unknown(String),
 }
 
-/// The encoding that the first bytes of a document show, or nothing while more of them are needed.
+/// The encoding that the first bytes of a document show; `None` while more bytes are needed.
 fn choose(head: &[u8], last: bool) -> Option<Choice> {
     const MARKS: [(&[u8], &Encoding); 5] = [
         (b"\xef\xbb\xbf", UTF_8),
         (b"\xff\xfe", UTF_16LE),
         (b"\xfe\xff", UTF_16BE),
-        // UTF-16 without a mark, told by its first `<`.
+        // UTF-16 without a mark, detected by its first `<`.
         (b"<\0", UTF_16LE),
         (b"\0<", UTF_16BE),
     ];
@@ -163,22 +165,22 @@ fn choose(head: &[u8], last: bool) -> Option<Choice> {
     declared(head, last)
 }
 
-/// The encoding that an XML declaration names, UTF-8 when there is none.
+/// The encoding that an XML declaration names, or UTF-8 if there is none; `None` while more bytes are needed.
 fn declared(head: &[u8], last: bool) -> Option<Choice> {
-    let is_all = last || head.len() >= DECLARATION_BYTES_MAX;
+    let is_complete = last || head.len() >= DECLARATION_BYTES_MAX;
     let head = &head[..head.len().min(DECLARATION_BYTES_MAX)];
     let start = head.trim_ascii_start();
     let utf8 = Some(Choice::Known(UTF_8));
-    let may_become_one = !is_all && b"<?xml".starts_with(start);
-    if !start.starts_with(b"<?xml") && !may_become_one {
+    let may_be_declaration = !is_complete && b"<?xml".starts_with(start);
+    if !start.starts_with(b"<?xml") && !may_be_declaration {
         return utf8;
     }
     let Some(end) = memchr::memmem::find(start, b"?>") else {
-        return if is_all { utf8 } else { None };
+        return if is_complete { utf8 } else { None };
     };
     let Some(label) = encoding_label(&start[..end]) else { return utf8 };
     Some(match Encoding::for_label(label) {
-        // A declaration that can be read byte by byte is not in UTF-16, whatever it says.
+        // A declaration that is readable as ASCII is not in UTF-16, even if it says so.
         Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => Choice::Known(UTF_8),
         Some(encoding) if encoding == encoding_rs::REPLACEMENT => Choice::Unknown(lossy(label)),
         Some(encoding) => Choice::Known(encoding),
@@ -190,13 +192,13 @@ fn lossy(label: &[u8]) -> String {
     String::from_utf8_lossy(label).into_owned()
 }
 
-/// The value of `encoding` in an XML declaration.
+/// The value of the `encoding` attribute of an XML declaration.
 fn encoding_label(declaration: &[u8]) -> Option<&[u8]> {
     let start = memchr::memmem::find(declaration, b"encoding")? + b"encoding".len();
     let rest = declaration[start..].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
-    let (&mark, rest) = rest.split_first()?;
-    let end = rest.iter().position(|&byte| byte == mark)?;
-    matches!(mark, b'"' | b'\'').then_some(&rest[..end])
+    let (&quote, rest) = rest.split_first()?;
+    let end = rest.iter().position(|&byte| byte == quote)?;
+    matches!(quote, b'"' | b'\'').then_some(&rest[..end])
 }
 
 #[cfg(test)]
@@ -206,20 +208,20 @@ mod tests {
     fn decode(bytes: &[u8], chunk: usize) -> (String, Vec<(usize, u8)>) {
         let mut decoder = TextDecoder::new();
         let mut text = String::new();
-        let mut flaws = Vec::new();
+        let mut invalid = Vec::new();
         for piece in bytes.chunks(chunk) {
-            decoder.push(piece, false, &mut text, &mut |at, count| flaws.push((at, count)));
+            decoder.push(piece, false, &mut text, &mut |at, count| invalid.push((at, count)));
         }
-        decoder.push(b"", true, &mut text, &mut |at, count| flaws.push((at, count)));
-        (text, flaws)
+        decoder.push(b"", true, &mut text, &mut |at, count| invalid.push((at, count)));
+        (text, invalid)
     }
 
     #[track_caller]
-    fn check(bytes: &[u8], expected: &str, expected_flaws: &[(usize, u8)]) {
+    fn check(bytes: &[u8], expected: &str, expected_invalid: &[(usize, u8)]) {
         for chunk in [1, 2, 3, 7, 4096] {
-            let (text, flaws) = decode(bytes, chunk);
+            let (text, invalid) = decode(bytes, chunk);
             assert_eq!(text, expected, "chunks of {chunk}");
-            assert_eq!(flaws, expected_flaws, "chunks of {chunk}");
+            assert_eq!(invalid, expected_invalid, "chunks of {chunk}");
         }
     }
 
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_pair_of_utf16_is_no_text_wherever_a_piece_ends() {
+    fn half_a_surrogate_pair_is_invalid_wherever_a_piece_ends() {
         check(b"<\0\xdd\xddb\0", "<\u{fffd}b", &[(1, 2)]);
     }
 

@@ -1,32 +1,32 @@
-//! RSS 2.0 and 1.0, Atom 1.0 and 0.3: which elements of a feed matter.
+//! The elements of RSS 2.0 and 1.0, and of Atom 1.0 and 0.3.
 //!
-//! An entry's loc is its link, in RSS else a guid that is a permalink. Its lastmod is the date of its last change where
-//! one is given, else of its publication.
+//! The loc of an entry is its link; in RSS, a guid that is a permalink is used if there is no link. The lastmod is
+//! the date of the last change, or the date of publication if there is none.
 
 use quick_xml::events::BytesStart;
 
 use crate::attribute::Attributes;
-use crate::document::DocumentKind;
-use crate::draft::Field;
+use crate::document_kind::DocumentKind;
+use crate::draft::{Draft, Field};
+use crate::element::{Element, Place, Role};
 use crate::namespace::Vocabulary;
-use crate::tree::{Element, Place, Role, Tree};
 
-/// Ranks of what a loc is taken from; the highest wins.
+/// Ranks of the sources of a loc; the highest wins.
 const LINK: u8 = 2;
 const GUID: u8 = 1;
 
-/// A guid is a loc only where it is an absolute URL.
+/// The field of a guid, which is a loc only if it is an absolute URL.
 pub(crate) const PERMALINK: Field = Field::Loc(GUID);
 
-/// Ranks of what a lastmod is taken from; the highest wins.
+/// Ranks of the sources of a lastmod; the highest wins.
 const CHANGED: u8 = 3;
 const PUBLISHED: u8 = 2;
 const CREATED: u8 = 1;
 
-/// Where an element of a feed belongs.
-pub(crate) fn place(tree: &mut Tree, kind: DocumentKind, parent: Role, element: &Element<'_>) -> Place {
+/// Where an element of a feed belongs, inside a parent with this role.
+pub(crate) fn place(kind: DocumentKind, parent: Role, element: &Element<'_>, draft: &mut Draft) -> Place {
     let (vocabulary, local, tag) = (element.vocabulary, element.local, element.tag);
-    // The elements of RSS 1.0 have a namespace of their own, which is not that of the root.
+    // RSS 1.0 elements have their own namespace, which differs from that of the root.
     let is_own = matches!(vocabulary, Vocabulary::Own | Vocabulary::Foreign) && !tag.name().0.contains(':')
         || vocabulary == Vocabulary::Own;
     let item = if kind == DocumentKind::Atom { "entry" } else { "item" };
@@ -35,17 +35,20 @@ pub(crate) fn place(tree: &mut Tree, kind: DocumentKind, parent: Role, element: 
         Role::Root if is_own && local == "channel" => Place::As(Role::Channel),
         Role::Entry if is_own && local == item => Place::CloseFirst,
         Role::Entry if local == "link" && (is_own || vocabulary == Vocabulary::Atom) => {
-            Place::As(place_link(tree, kind, is_own, tag))
+            Place::As(place_link(kind, is_own, tag, draft))
         }
         Role::Entry if is_own && local == "guid" => Place::As(place_guid(tag)),
-        Role::Entry => Place::As(date(kind, is_own, vocabulary, local).map_or(Role::Ignored, Role::Field)),
+        Role::Entry => {
+            Place::As(date_field(kind, is_own, vocabulary, local).map_or(Role::Ignored, Role::Field))
+        }
         Role::Field(_) | Role::Inner => Place::As(Role::Inner),
         _ => Place::As(Role::Ignored),
     }
 }
 
-/// A link with an `href` (Atom) that leads to the page itself, or one whose text is the URL (RSS).
-fn place_link(tree: &mut Tree, kind: DocumentKind, is_own: bool, tag: &BytesStart<'_>) -> Role {
+/// The role of a link. In Atom, the URL is in `href`, and only links to the page itself are stored. In RSS, the URL
+/// is the text of the element.
+fn place_link(kind: DocumentKind, is_own: bool, tag: &BytesStart<'_>, draft: &mut Draft) -> Role {
     let (mut rel, mut href) = (None, None);
     for (name, value) in Attributes::of(tag) {
         match name {
@@ -57,7 +60,7 @@ fn place_link(tree: &mut Tree, kind: DocumentKind, is_own: bool, tag: &BytesStar
     match href {
         Some(href) => {
             if rel.is_none_or(|rel| is_alternate(&rel)) {
-                tree.draft.store_loc(&href, if is_own { LINK } else { GUID });
+                draft.store_loc(&href, if is_own { LINK } else { GUID });
             }
             Role::Ignored
         }
@@ -66,7 +69,7 @@ fn place_link(tree: &mut Tree, kind: DocumentKind, is_own: bool, tag: &BytesStar
     }
 }
 
-/// Whether a relation is `alternate`, as a name or as the IRI that means the same (RFC 4287 section 4.2.7.2).
+/// Whether a relation is `alternate`, as a name or as the equivalent IRI (RFC 4287 section 4.2.7.2).
 fn is_alternate(rel: &str) -> bool {
     let rel = rel.trim();
     rel.strip_prefix("http://www.iana.org/assignments/relation/")
@@ -74,7 +77,7 @@ fn is_alternate(rel: &str) -> bool {
         .eq_ignore_ascii_case("alternate")
 }
 
-/// A guid is a permalink unless it says that it is none (RSS 2.0).
+/// The role of a guid. It is a permalink unless `isPermaLink` is `false` (RSS 2.0).
 fn place_guid(tag: &BytesStart<'_>) -> Role {
     let is_permalink = Attributes::of(tag)
         .find(|(name, _)| name.eq_ignore_ascii_case("isPermaLink"))
@@ -82,7 +85,8 @@ fn place_guid(tag: &BytesStart<'_>) -> Role {
     if is_permalink { Role::Field(PERMALINK) } else { Role::Ignored }
 }
 
-fn date(kind: DocumentKind, is_own: bool, vocabulary: Vocabulary, local: &str) -> Option<Field> {
+/// The lastmod field of an element that contains a date.
+fn date_field(kind: DocumentKind, is_own: bool, vocabulary: Vocabulary, local: &str) -> Option<Field> {
     let rank = match (vocabulary, local) {
         (Vocabulary::DublinCore, "modified") => CHANGED,
         (Vocabulary::DublinCore, "date") => CREATED,

@@ -1,4 +1,4 @@
-//! A raw body to plain bytes: gzip, told by its first bytes whatever the label says.
+//! Removes gzip from a raw body. Gzip is detected by its first bytes, not by the content type or file name.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -6,38 +6,62 @@ use crate::buffer::Buffer;
 use crate::limits::{GZIP_MEMBERS_MAX, Limits, SLICE_BYTES};
 use crate::problem::{Problem, ProblemKind};
 
-/// First bytes of a gzip member: its mark, and deflate, the only method there is (RFC 1952 section 2.3.1).
-const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
-/// Base-2 logarithm of deflate's window, the largest allowed.
+/// First bytes of a gzip member: the magic number, and deflate, the only method (RFC 1952 section 2.3.1).
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+/// Base-2 logarithm of the size of deflate's window: the largest allowed.
 const WINDOW_BITS: u8 = 15;
 
-/// Why a body is not inflated any further.
+/// Why inflating a body stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InflateError {
-    /// A layer gives more than [`Limits::document_bytes`].
+    /// The output of a layer exceeds [`Limits::document_bytes`].
     #[error("the body inflates to more than {limit} bytes")]
     TooLarge {
-        /// The ceiling in bytes.
+        /// The limit in bytes.
         limit: u64,
     },
 }
 
-/// What a call of [`Inflater::push`] did.
+/// Result of one call of [`Inflater::push`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inflated {
-    /// Bytes of the input that are done with.
+    /// Number of bytes of the input that were consumed.
     pub consumed: usize,
-    /// Whether more will come out without further input.
+    /// Whether there is more output without further input.
     pub more: bool,
 }
 
-/// Turns a raw body into plain bytes, a slice at a time.
+/// Removes gzip from a raw body, a slice at a time.
 ///
-/// Gzip is recognised by its first bytes and taken off, [`Limits::layers`] times at most; several members follow on
-/// each other. Anything else passes through. A stream that is cut short, damaged or followed by something else gives
-/// what it holds, and a [`Problem`] at the end.
+/// Gzip is detected by its first bytes. At most [`Limits::layers`] nested layers are removed, and several members in
+/// a row are one stream. Other bodies pass through unchanged. A stream that is truncated, damaged or followed by
+/// other data yields everything readable, and a [`Problem`] at the end.
+///
+/// ```
+/// use sitemap::{Buffer, Inflater, Limits};
+///
+/// /// "hello", compressed.
+/// const BODY: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0";
+///
+/// let mut inflater = Inflater::new(&Limits::default());
+/// let (mut slice, mut text) = (Buffer::new(), Vec::new());
+/// for piece in BODY.chunks(10) {
+///     let (mut rest, mut more) = (piece, false);
+///     while !rest.is_empty() || more {
+///         slice.clear();
+///         let inflated = inflater.push(rest, &mut slice)?;
+///         text.extend_from_slice(&slice);
+///         (rest, more) = (&rest[inflated.consumed..], inflated.more);
+///     }
+/// }
+/// slice.clear();
+/// assert_eq!(inflater.finish(&mut slice), None);
+/// text.extend_from_slice(&slice);
+/// assert_eq!(text, b"hello");
+/// # Ok::<(), sitemap::InflateError>(())
+/// ```
 pub struct Inflater {
-    /// One for each gzip layer that may be taken off, the outermost first.
+    /// One for each gzip layer that may be removed, outermost first.
     layers: Vec<Layer>,
     limit: u64,
     bytes_decoded: u64,
@@ -45,30 +69,33 @@ pub struct Inflater {
 }
 
 impl Inflater {
-    /// An inflater at the start of a body.
+    /// Creates an inflater for one body.
     pub fn new(limits: &Limits) -> Self {
         let layers = (0..limits.layers).map(|_| Layer::default()).collect();
         Self { layers, limit: limits.document_bytes, bytes_decoded: 0, is_too_large: false }
     }
 
-    /// Takes some of `input` and appends at most [`SLICE_BYTES`] to `output`, which the caller clears.
+    /// Consumes some of `input` and appends at most [`SLICE_BYTES`] to `output`, which the caller clears.
     ///
-    /// Call again with the rest of the input until it is consumed and `more` is false.
+    /// Call it again with the rest of the input until everything is consumed and [`Inflated::more`] is false.
     ///
     /// # Errors
-    /// [`InflateError::TooLarge`] when the ceiling is passed; what `output` holds then still counts.
+    /// [`InflateError::TooLarge`] if the limit is exceeded. The contents of `output` are valid even then.
     pub fn push(&mut self, input: &[u8], output: &mut Buffer) -> Result<Inflated, InflateError> {
         let before = output.len();
         let result = pump(&mut self.layers, input, output, before + SLICE_BYTES, self.limit)
             .and_then(|consumed| self.count(before, output).map(|()| consumed));
         self.is_too_large = result.is_err();
-        Ok(Inflated { consumed: result?, more: output.len() == before + SLICE_BYTES || self.is_holding() })
+        Ok(Inflated {
+            consumed: result?,
+            more: output.len() == before + SLICE_BYTES || self.has_held_bytes(),
+        })
     }
 
-    /// Ends the body: gives what was held back and says what was wrong with the stream.
+    /// Ends the body: appends the bytes held back and returns the first problem of the stream.
     ///
-    /// At most two bytes for each layer come out: the beginning of a mark that never came. A stream that passed the
-    /// ceiling has no further problem.
+    /// At most two bytes for each layer are held back: the start of an incomplete gzip magic number. A stream that
+    /// exceeded the limit has no further problem.
     pub fn finish(&mut self, output: &mut Buffer) -> Option<Problem> {
         if self.is_too_large {
             return None;
@@ -79,9 +106,9 @@ impl Inflater {
                 None => continue,
                 Some(ProblemKind::GzipCutShort) => (ProblemKind::GzipCutShort, "ends too early"),
                 Some(ProblemKind::GzipTrailingData) => {
-                    (ProblemKind::GzipTrailingData, "is followed by other data, left out")
+                    (ProblemKind::GzipTrailingData, "is followed by other data, which was skipped")
                 }
-                Some(kind) => (kind, "is damaged, what came before is kept"),
+                Some(kind) => (kind, "is damaged, data before the damage was kept"),
             };
             problem.get_or_insert_with(|| (kind, format!("the gzip stream {words}")));
         }
@@ -93,23 +120,23 @@ impl Inflater {
         self.layers.first().is_some_and(|layer| matches!(layer.state, State::Gzip(_) | State::Done(_)))
     }
 
-    /// Plain bytes given so far.
+    /// Number of bytes output so far.
     pub fn bytes_decoded(&self) -> u64 {
         self.bytes_decoded
     }
 
-    fn is_holding(&self) -> bool {
-        self.layers.iter().any(Layer::is_holding)
+    fn has_held_bytes(&self) -> bool {
+        self.layers.iter().any(Layer::has_held_bytes)
     }
 
-    /// Counts what came out; the first byte above the ceiling is an error.
+    /// Counts the output since `before`; the first byte above the limit is an error.
     fn count(&mut self, before: usize, output: &mut Buffer) -> Result<(), InflateError> {
         self.bytes_decoded += (output.len() - before) as u64;
         let is_gzip = self.is_gzip();
-        // A plain body has the ceiling of its reader alone.
+        // For a body that is not gzip, only the limit of its reader applies.
         if is_gzip && self.bytes_decoded > self.limit {
-            let over = usize::try_from(self.bytes_decoded - self.limit).unwrap_or(usize::MAX);
-            output.truncate(output.len().saturating_sub(over).max(before));
+            let excess = usize::try_from(self.bytes_decoded - self.limit).unwrap_or(usize::MAX);
+            output.truncate(output.len().saturating_sub(excess).max(before));
             self.bytes_decoded = self.limit;
             return Err(InflateError::TooLarge { limit: self.limit });
         }
@@ -117,7 +144,7 @@ impl Inflater {
     }
 }
 
-/// Sends `input` through the layers until `output` is `full` bytes long; returns how much of it was consumed.
+/// Sends `input` through the layers until `output` is `full` bytes long; returns how many bytes were consumed.
 fn pump(
     layers: &mut [Layer],
     input: &[u8],
@@ -130,17 +157,17 @@ fn pump(
         output.extend_from_slice(&input[..length]);
         return Ok(length);
     };
-    if layer.is_through() {
+    if layer.is_passthrough() {
         return pump(inner, input, output, full, limit);
     }
     let mut consumed = 0;
     loop {
-        // Nothing more is taken off below: what is held is what comes out, without a copy.
-        let is_innermost = inner.iter().all(Layer::is_through);
+        // No inner layer is gzip, so the held bytes are the output: swap them instead of copying.
+        let is_innermost = inner.iter().all(Layer::is_passthrough);
         if is_innermost && output.is_empty() && layer.held_from == 0 && layer.held.len() <= full {
             std::mem::swap(&mut layer.held, output);
         }
-        // First what the layer already gave, then more of it.
+        // First pass on the held bytes, then inflate more.
         let taken = pump(inner, &layer.held[layer.held_from..], output, full, limit)?;
         layer.held_from += taken;
         if layer.held_from < layer.held.len() || output.len() >= full {
@@ -159,27 +186,29 @@ fn pump(
 /// One layer that may be gzip.
 struct Layer {
     state: State,
-    /// What came out of it and is not taken by the next one yet.
+    /// Output that the next layer has not consumed yet.
     held: Buffer,
+    /// Offset of the first unconsumed byte in `held`.
     held_from: usize,
+    /// Total bytes of output.
     given: u64,
 }
 
 enum State {
-    /// The first bytes are compared with the mark of gzip; so many agree.
+    /// Comparing the first bytes with the magic number of gzip; this many match.
     Sniffing(usize),
     Plain,
     Gzip(Box<Gzip>),
-    /// The stream ended; what else comes is left out.
+    /// The stream ended, with this problem. Further input is skipped.
     Done(Option<ProblemKind>),
 }
 
 struct Gzip {
     inflate: Decompress,
     members: usize,
-    /// Bytes of the next member's mark that were seen after the end of the last one.
+    /// After the end of a member: how many bytes of the next magic number were seen. `None` inside a member.
     between: Option<usize>,
-    /// Whether the last step filled the buffer, so that more may come without input.
+    /// Whether the last step filled the buffer, so that there may be more output without input.
     is_full: bool,
 }
 
@@ -190,27 +219,27 @@ impl Default for Layer {
 }
 
 impl Layer {
-    /// Whether bytes pass through it as they are.
-    fn is_through(&self) -> bool {
+    /// Whether bytes pass through unchanged.
+    fn is_passthrough(&self) -> bool {
         matches!(self.state, State::Plain) && self.held_from == self.held.len()
     }
 
-    fn is_holding(&self) -> bool {
+    fn has_held_bytes(&self) -> bool {
         self.held_from < self.held.len() || matches!(&self.state, State::Gzip(gzip) if gzip.is_full)
     }
 
-    /// Turns some of `input` into held bytes; returns how much of it was used.
+    /// Converts some of `input` to held bytes; returns how many bytes were used.
     fn step(&mut self, input: &[u8], limit: u64) -> Result<usize, InflateError> {
         let used = match &mut self.state {
             State::Sniffing(seen) => {
                 let Some(&byte) = input.first() else { return Ok(0) };
-                if byte != GZIP[*seen] {
-                    self.held.extend_from_slice(&GZIP[..*seen]);
+                if byte != GZIP_MAGIC[*seen] {
+                    self.held.extend_from_slice(&GZIP_MAGIC[..*seen]);
                     self.state = State::Plain;
                     return self.step(input, limit);
                 }
                 *seen += 1;
-                if *seen == GZIP.len() {
+                if *seen == GZIP_MAGIC.len() {
                     let mut gzip = Gzip::new();
                     gzip.begin_member();
                     self.state = State::Gzip(Box::new(gzip));
@@ -237,7 +266,7 @@ impl Layer {
             },
         };
         self.given += self.held.len() as u64;
-        // The innermost layer is counted where its bytes come out; this one keeps a hidden layer from growing.
+        // `Inflater::count` limits the output of the innermost layer. This check limits the layers around it.
         if matches!(self.state, State::Gzip(_)) && self.given > limit.saturating_add(SLICE_BYTES as u64) {
             return Err(InflateError::TooLarge { limit });
         }
@@ -247,7 +276,7 @@ impl Layer {
     fn finish(&mut self, output: &mut Buffer) -> Option<ProblemKind> {
         match &self.state {
             State::Sniffing(seen) => {
-                output.extend_from_slice(&GZIP[..*seen]);
+                output.extend_from_slice(&GZIP_MAGIC[..*seen]);
                 None
             }
             State::Plain => None,
@@ -266,22 +295,22 @@ impl Gzip {
         Self { inflate: Decompress::new_gzip(WINDOW_BITS), members: 0, between: None, is_full: false }
     }
 
-    /// Begins a member whose mark was just seen.
+    /// Starts a member whose magic number was just read.
     fn begin_member(&mut self) {
         self.members += 1;
         self.between = None;
         self.inflate = Decompress::new_gzip(WINDOW_BITS);
-        // The mark was taken from the input already; it gives no output and cannot fail.
-        _ = self.inflate.decompress(&GZIP, &mut [0; 1], FlushDecompress::None);
+        // The magic number was already consumed, so it is passed on here. It has no output and cannot fail.
+        _ = self.inflate.decompress(&GZIP_MAGIC, &mut [0; 1], FlushDecompress::None);
     }
 
-    /// Inflates some of `input` into `output`; the error says how the stream ended.
+    /// Inflates some of `input` into `output`; returns how many bytes were used, or how the stream ended.
     fn step(&mut self, input: &[u8], output: &mut Buffer) -> Result<usize, ProblemKind> {
         if let Some(seen) = self.between {
             return self.step_between(seen, input);
         }
         let (used_before, given_before) = (self.inflate.total_in(), self.inflate.total_out());
-        let result = self.inflate.decompress(input, output.spare(SLICE_BYTES), FlushDecompress::None);
+        let result = self.inflate.decompress(input, output.unused(SLICE_BYTES), FlushDecompress::None);
         let used = usize::try_from(self.inflate.total_in() - used_before).unwrap_or(input.len());
         let given = usize::try_from(self.inflate.total_out() - given_before).unwrap_or(SLICE_BYTES);
         output.advance(given);
@@ -297,14 +326,14 @@ impl Gzip {
         }
     }
 
-    /// Looks for another member behind the last one.
+    /// Looks for another member after the last one.
     fn step_between(&mut self, seen: usize, input: &[u8]) -> Result<usize, ProblemKind> {
         let Some(&byte) = input.first() else { return Ok(0) };
-        if byte != GZIP[seen] || self.members >= GZIP_MEMBERS_MAX {
+        if byte != GZIP_MAGIC[seen] || self.members >= GZIP_MEMBERS_MAX {
             return Err(ProblemKind::GzipTrailingData);
         }
         self.between = Some(seen + 1);
-        if seen + 1 == GZIP.len() {
+        if seen + 1 == GZIP_MAGIC.len() {
             self.begin_member();
         }
         Ok(1)
@@ -326,7 +355,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What comes out of a body, and how it ends.
+    /// Inflates a body; returns the output and how it ended.
     fn inflate(mut input: &[u8], limits: &Limits) -> (Vec<u8>, Result<Option<ProblemKind>, InflateError>) {
         let mut inflater = Inflater::new(limits);
         let mut all = Vec::new();
@@ -354,14 +383,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_gzip_passes_through() {
+    fn a_body_without_gzip_passes_through() {
         for body in [&b"<urlset/>"[..], b"", b"\x1f", b"\x1f\x8b", b"\x1f\x8b\x07x", &[b'a'; 200_000]] {
             assert_eq!(inflate(body, &Limits::default()), (body.to_vec(), Ok(None)));
         }
     }
 
     #[test]
-    fn two_layers_and_several_members_come_off() {
+    fn two_layers_and_several_members_are_removed() {
         let plain = vec![b'a'; 300_000];
         for body in
             [gzip(&plain), gzip(&gzip(&plain)), [gzip(&plain[..7]), gzip(b""), gzip(&plain[7..])].concat()]
@@ -373,15 +402,18 @@ mod tests {
     }
 
     #[test]
-    fn a_flawed_stream_gives_what_it_holds() {
+    fn a_damaged_stream_yields_its_readable_part() {
         let body = gzip(b"plain");
         let comment = [body.as_slice(), b"<!-- -->"].concat();
         assert_eq!(
             inflate(&comment, &Limits::default()),
             (b"plain".to_vec(), Ok(Some(ProblemKind::GzipTrailingData)))
         );
-        let half_a_mark = [body.as_slice(), b"\x1f"].concat();
-        assert_eq!(inflate(&half_a_mark, &Limits::default()).1, Ok(Some(ProblemKind::GzipTrailingData)));
+        let half_a_magic_number = [body.as_slice(), b"\x1f"].concat();
+        assert_eq!(
+            inflate(&half_a_magic_number, &Limits::default()).1,
+            Ok(Some(ProblemKind::GzipTrailingData))
+        );
         let cut = &body[..body.len() - 1];
         assert_eq!(
             inflate(cut, &Limits::default()),

@@ -1,29 +1,41 @@
-//! When a publisher says something changed: W3C datetime, as precise as written, or the date of a mail.
+//! Dates of sitemaps and feeds: W3C datetimes of any precision, and RFC 2822 dates.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::Offset;
 
-/// The instant that a `lastmod` names, or nothing when the text is no date.
+/// Parses a `lastmod`; `None` if the text is not a date.
 ///
-/// Read are the W3C datetimes (a profile of ISO 8601): `YYYY`, `YYYY-MM`, `YYYY-MM-DD` and a date with a time, to the
-/// minute, second or any fraction of it, and a zone. What is not written counts as the first instant it allows. Forgiven
-/// are a missing zone (read as UTC), a space or lower-case `t` before the time, white space before the zone, `+0100` and
-/// `+01` for `+01:00`, a comma before the fraction, second 60 and one-digit months and days. Dates of RFC 2822 are read
-/// too, as feeds write them, with years of two digits; those must name a zone.
+/// The accepted W3C datetimes (a profile of ISO 8601) are `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, and a date with a time and
+/// a zone, where the time is precise to the minute, the second or a fraction of a second. Omitted parts get their
+/// smallest value: `2005` is the first instant of 2005.
+///
+/// Also accepted: a missing zone (read as UTC), a space or lower-case `t` before the time, white space before the
+/// zone, `+0100` and `+01` for `+01:00`, a comma before the fraction, second 60, and months and days of one digit.
+///
+/// RFC 2822 dates, which feeds use, are accepted too, also with two-digit years. They must have a zone.
+///
+/// ```
+/// use sitemap::lastmod;
+///
+/// let instant = lastmod::parse("2024-05-01T12:00+02:00");
+/// assert_eq!(instant.map(|at| at.to_string()).as_deref(), Some("2024-05-01T10:00:00Z"));
+/// assert_eq!(instant, lastmod::parse("Wed, 01 May 2024 10:00:00 GMT"));
+/// assert_eq!(lastmod::parse("yesterday"), None);
+/// ```
 pub fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     w3c(text.as_bytes()).or_else(|| rfc2822(text))
 }
 
-/// Reads the parts of a W3C datetime from left to right.
+/// A parser for the parts of a W3C datetime, from left to right.
 struct Parts<'a> {
     rest: &'a [u8],
 }
 
 impl Parts<'_> {
-    /// A number of `min` to `max` digits.
+    /// Parses a number of `min` to `max` digits.
     fn number(&mut self, min: usize, max: usize) -> Option<i32> {
         let digits = self.rest.iter().take(max).take_while(|byte| byte.is_ascii_digit()).count();
         if digits < min {
@@ -34,7 +46,7 @@ impl Parts<'_> {
         Some(number.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
     }
 
-    /// Whether the next byte is one of `wanted`, which is then taken.
+    /// Consumes the next byte if it is one of `wanted`; returns whether it was.
     fn take(&mut self, wanted: &[u8]) -> bool {
         match self.rest.split_first() {
             Some((first, rest)) if wanted.contains(first) => {
@@ -95,7 +107,7 @@ fn time_of_day(parts: &mut Parts<'_>) -> Option<Time> {
     }
     time.minute = i8::try_from(parts.number(2, 2)?).ok()?;
     if parts.take(b":") {
-        // A leap second has no instant of its own in Unix time.
+        // Unix time has no separate instant for a leap second.
         time.second = i8::try_from(parts.number(2, 2)?.min(60)).ok()?.min(59);
         if parts.take(b".,") {
             time.nanosecond = fraction(parts)?;
@@ -104,7 +116,7 @@ fn time_of_day(parts: &mut Parts<'_>) -> Option<Time> {
     Some(time)
 }
 
-/// Nanoseconds of a fraction; digits beyond the ninth are cut off.
+/// Nanoseconds of a fraction; digits after the ninth are ignored.
 fn fraction(parts: &mut Parts<'_>) -> Option<i32> {
     let before = parts.rest.len();
     let value = parts.number(1, 9)?;
@@ -113,7 +125,7 @@ fn fraction(parts: &mut Parts<'_>) -> Option<i32> {
     Some((digits..9).fold(value, |value, _| value * 10))
 }
 
-/// Seconds east of Greenwich: `Z`, `±hh:mm`, `±hhmm`, `±hh`, or nothing for UTC.
+/// Offset from UTC in seconds, positive to the east: `Z`, `±hh:mm`, `±hhmm` or `±hh`. A missing zone is UTC.
 fn zone(parts: &mut Parts<'_>) -> Option<i32> {
     while parts.take(b" ") {}
     if parts.rest.is_empty() || parts.take(b"Zz") || parts.rest.eq_ignore_ascii_case(b"utc") {
@@ -136,7 +148,7 @@ fn zone(parts: &mut Parts<'_>) -> Option<i32> {
 }
 
 fn rfc2822(text: &str) -> Option<Timestamp> {
-    // The day of the week is often wrong; the date decides.
+    // The day of the week is often wrong, so only the date counts.
     static PARSER: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
     PARSER.parse_timestamp(text).ok()
 }
@@ -164,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn common_slips_are_forgiven() {
+    fn common_mistakes_are_accepted() {
         for (text, expected) in [
             ("2005-03-04T05:06:07", "2005-03-04T05:06:07Z"),
             ("2005-03-04 05:06:07", "2005-03-04T05:06:07Z"),
@@ -193,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_has_no_instant() {
+    fn invalid_dates_have_no_instant() {
         for text in [
             "",
             "blah",

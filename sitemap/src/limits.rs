@@ -1,56 +1,69 @@
-//! The ceilings: what one document may cost, each with its name.
+//! Limits on the memory and time that one document may use.
 
-/// Decoded bytes of a document: the 50 MB of sitemaps.org, which means 50 MiB and holds for every format.
+/// Maximum decoded size of a document in bytes: the 50 MB of sitemaps.org, which are 50 MiB (52,428,800 bytes).
+/// Applies to every format.
 pub const DOCUMENT_BYTES_MAX: u64 = 52_428_800;
-/// Bytes of one token: a tag, a comment, a CDATA section, a run of text, a line.
+/// Maximum size of one token in bytes. A token is a tag, a comment, a CDATA section, a run of text or a line.
 pub const TOKEN_BYTES_MAX: usize = 1 << 20;
-/// Bytes held for one entry, its extensions included.
+/// Maximum memory of one entry with its extensions, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 8 << 20;
-/// Elements open at once.
+/// Maximum number of nested elements.
 pub const DEPTH_MAX: usize = 100;
-/// Bytes of a `loc` that is kept; no server takes longer ones.
+/// Maximum length of a `loc` in bytes. Servers do not accept longer URLs.
 pub const LOC_BYTES_MAX: usize = 8 << 10;
-/// Characters of a `loc` that sitemaps.org allows; longer ones are kept and noted.
+/// A `loc` must have fewer characters than this (sitemaps.org). Longer ones are kept and reported.
 pub const LOC_CHARS_STANDARD: usize = 2_048;
-/// Octets of a host name (RFC 1035 section 2.3.4, as text).
+/// Maximum length of a host name in octets (RFC 1035 section 2.3.4, in text form).
 pub const HOST_BYTES_MAX: usize = 253;
-/// Entries of a document that sitemaps.org allows; more are kept and noted once.
+/// Maximum number of entries that sitemaps.org allows. More are kept, and reported once.
 pub const ENTRIES_STANDARD: u64 = 50_000;
-/// Layers of gzip that are taken off.
+/// Maximum number of nested gzip layers that are removed.
 pub const GZIP_LAYERS_MAX: usize = 2;
-/// Members of one gzip stream; each costs an allocation, and block-wise compressors need about 800 for 50 MiB.
+/// Maximum number of members of one gzip stream. Each member costs an allocation. Block-wise compressors need about
+/// 800 for 50 MiB.
 pub const GZIP_MEMBERS_MAX: usize = 10_000;
-/// Problems of a document that are handed out in words; the rest are counted.
+/// Maximum number of problems of a document that are passed to the sink. The rest are only counted.
 pub const PROBLEMS_MAX: u64 = 100;
-/// Characters of a document that a problem's text quotes.
+/// Maximum number of characters of a document that the text of a problem quotes.
 pub const QUOTE_CHARS_MAX: usize = 80;
-/// Broken tokens in a row, without an entry between them, after which a document is given up.
+/// Maximum number of broken tokens in a row, without an entry between them. After more, the document is abandoned.
 pub const BROKEN_TOKENS_MAX: u32 = 1_000;
-/// Namespace declarations in force at once.
+/// Maximum number of namespace declarations in scope.
 pub const NAMESPACES_MAX: usize = 256;
-/// Decoded bytes handled at a time, so that the caller can yield between slices.
+/// Maximum number of decoded bytes processed at a time, so that the caller can yield between slices.
 pub const SLICE_BYTES: usize = 128 << 10;
-/// Bytes in which an XML declaration must end to be looked at.
+/// An XML declaration that does not end within this many bytes is ignored.
 pub const DECLARATION_BYTES_MAX: usize = 1 << 10;
-/// Bytes in which a text document must show its first URL.
+/// A text document must have its first URL within this many bytes.
 pub const SNIFF_BYTES: usize = 8 << 10;
 
-/// The ceilings of one reading; [`Limits::default`] gives the documented ones.
+/// The limits for reading one document. [`Limits::default`] returns the documented values.
+///
+/// ```
+/// use sitemap::{DocumentEnd, Limits};
+///
+/// let limits = Limits { document_bytes: 30, ..Limits::default() };
+/// let base = url::Url::parse("https://example.com/sitemap.txt")?;
+/// let body = b"https://example.com/a\nhttps://example.com/b\n";
+/// let document = sitemap::read(body, &base, limits, &mut Vec::new());
+/// assert_eq!((document.bytes_decoded, document.ended), (30, DocumentEnd::TooLarge));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Decoded bytes of the document; reading stops there and keeps what came before.
+    /// Maximum decoded bytes of the document. Reading stops there and keeps everything before.
     pub document_bytes: u64,
-    /// Bytes of one token; a longer one is left out.
+    /// Maximum bytes of one token. A longer one is skipped.
     pub token_bytes: usize,
-    /// Bytes of one entry; what exceeds them is left out of the entry.
+    /// Maximum bytes of one entry. Parts that do not fit are skipped.
     pub entry_bytes: usize,
-    /// Elements open at once; deeper ones are left out.
+    /// Maximum number of nested elements. Deeper ones are skipped.
     pub depth: usize,
-    /// Bytes of one `loc`; an entry with a longer one is dropped.
+    /// Maximum bytes of one `loc`. An entry with a longer one is dropped.
     pub loc_bytes: usize,
-    /// Layers of gzip; a further one is left as it is.
+    /// Maximum number of gzip layers. Further layers are not removed.
     pub layers: usize,
-    /// Problems handed to the sink; the rest are counted only.
+    /// Maximum number of problems passed to the sink. The rest are only counted.
     pub problems: u64,
 }
 

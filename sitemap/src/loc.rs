@@ -1,4 +1,4 @@
-//! The URL of an entry or child: absolute, http or https, bounded, safe to print.
+//! The URL of an entry or child: absolute, http or https, of limited length, safe to print.
 
 use std::borrow::Cow;
 
@@ -7,39 +7,39 @@ use url::{Host, Url};
 use crate::limits::HOST_BYTES_MAX;
 use crate::problem::is_unsafe_to_print;
 
-/// A usable loc.
+/// A valid loc.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Loc<'a> {
-    /// The text as published.
+    /// The published text, unchanged.
     AsPublished(&'a str),
-    /// Another spelling, made by URL rules.
+    /// The URL as rewritten by the rules of the URL standard.
     Rewritten {
         url: String,
         /// The text was relative to the document's URL.
         was_relative: bool,
-        /// The text held white space, characters that must not be printed, or the marks of a CDATA section.
+        /// The text contained white space, unprintable characters or the delimiters of a CDATA section.
         was_repaired: bool,
     },
 }
 
-/// Why a text is no usable loc.
+/// Why a text is not a valid loc.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LocError {
     #[error("is longer than {limit} bytes")]
     TooLong { limit: usize },
-    #[error("is no http or https URL")]
+    #[error("is not an http or https URL")]
     NotHttp,
-    #[error("is no URL: {0}")]
+    #[error("is not a valid URL: {0}")]
     Malformed(#[from] url::ParseError),
-    #[error("names no usable host")]
+    #[error("has no valid host")]
     BadHost,
 }
 
-/// What a published text names, resolved against `base` when it is relative.
+/// The absolute URL of a published text, resolved against `base` if it is relative.
 ///
-/// A clean URL, printable ASCII with a plain host, is taken as it is, since that is what almost all are and parsing each
-/// would cost more than the rest of the reading. Anything else goes through the rules of the URL standard, which encode
-/// what is not printable ASCII.
+/// A clean URL (see [`is_clean`]) is returned unchanged. Almost all are clean, and parsing each of them would cost
+/// more than all other reading. Other texts are rewritten by the rules of the URL standard, which percent-encode
+/// everything but printable ASCII.
 pub(crate) fn absolute<'a>(text: &'a str, base: &Url, bytes_max: usize) -> Result<Loc<'a>, LocError> {
     if text.len() > bytes_max {
         return Err(LocError::TooLong { limit: bytes_max });
@@ -47,44 +47,44 @@ pub(crate) fn absolute<'a>(text: &'a str, base: &Url, bytes_max: usize) -> Resul
     if is_clean(text) {
         return Ok(Loc::AsPublished(text));
     }
-    // A CDATA section that was escaped, or put into another, comes out as text.
+    // A CDATA section that was escaped, or nested in another, arrives as text.
     let inner = text.strip_prefix("<![CDATA[").and_then(|inner| inner.strip_suffix("]]>"));
-    let was_marked = inner.is_some();
+    let was_cdata = inner.is_some();
     let text = inner.map_or(text, str::trim);
-    // An entity that nobody expanded stands for an address we do not know.
+    // An entity that was not expanded stands for an unknown address.
     if text.starts_with('&') {
         return Err(LocError::NotHttp);
     }
     let joined = without_line_breaks(text);
     let was_repaired =
-        was_marked || text.chars().any(|character| character == ' ' || is_unsafe_to_print(character));
+        was_cdata || text.chars().any(|character| character == ' ' || is_unsafe_to_print(character));
     let (url, was_relative) = match Url::parse(&joined) {
         Ok(url) => (url, false),
         Err(url::ParseError::RelativeUrlWithoutBase) => (base.join(&joined)?, true),
         Err(error) => return Err(error.into()),
     };
     check(&url, bytes_max)?;
-    if url.as_str() == text && !was_marked {
+    if url.as_str() == text && !was_cdata {
         return Ok(Loc::AsPublished(text));
     }
     Ok(Loc::Rewritten { url: url.into(), was_relative, was_repaired })
 }
 
-/// What an `xml:base` names, resolved against `outer`; nothing when it can be no base of a web page.
+/// The URL of an `xml:base`, resolved against `outer`; `None` if it is not a valid http or https URL.
 pub(crate) fn base(text: &str, outer: &Url, bytes_max: usize) -> Option<Url> {
     let base = outer.join(text.trim()).ok().filter(|_| text.len() <= bytes_max)?;
     check(&base, bytes_max).is_ok().then_some(base)
 }
 
-/// Whether a text begins like an absolute http or https URL.
+/// Whether a text begins with `http://` or `https://`, in any case.
 pub(crate) fn begins_with_http(text: &str) -> bool {
     ["http://", "https://"]
         .iter()
         .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
-/// Whether a text is a URL that needs no rewriting: lower-case scheme, a host of lower-case letters, digits, `-` and `.`
-/// that cannot be a number, no port or user, and printable ASCII.
+/// Whether a text is a URL that needs no rewriting: a lower-case scheme, a plain host (see [`is_plain_host`]), no
+/// port or user, and otherwise printable ASCII without backslashes.
 pub(crate) fn is_clean(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
         return false;
@@ -92,19 +92,20 @@ pub(crate) fn is_clean(text: &str) -> bool {
     let rest = rest.as_bytes();
     let host_end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let (host, tail) = rest.split_at(host_end);
-    // A backslash is a slash to some readers and none to others.
+    // Some readers treat a backslash as a slash, others do not.
     let is_printable =
         tail.iter().fold(true, |good, byte| good & (b'!'..=b'~').contains(byte) & (*byte != b'\\'));
     is_printable && is_plain_host(host)
 }
 
-/// Whether a host is a name that every reader understands alike: no number such as `0x7f.1`, no punycode, no empty label.
+/// Whether every reader understands a host in the same way: lower-case letters, digits, `-`, `_` and `.`, but no
+/// number such as `0x7f.1`, no punycode and no empty label.
 fn is_plain_host(host: &[u8]) -> bool {
     let mut is_plain = true;
     let mut before = b'.';
     for &byte in host {
         is_plain &= byte.is_ascii_lowercase() | byte.is_ascii_digit() | matches!(byte, b'-' | b'_' | b'.');
-        // An empty label, and the mark of punycode.
+        // Refuses an empty label, and the `--` of punycode.
         is_plain &= before != byte || !matches!(byte, b'.' | b'-');
         before = byte;
     }
@@ -112,7 +113,7 @@ fn is_plain_host(host: &[u8]) -> bool {
     is_plain && host.get(last_label).is_some_and(u8::is_ascii_lowercase) && host.len() <= HOST_BYTES_MAX
 }
 
-/// The text with line breaks and tabs inside it taken out, and the indentation around them.
+/// Removes line breaks and tabs inside a text, and the white space around them.
 fn without_line_breaks(text: &str) -> Cow<'_, str> {
     if !text.contains(['\n', '\r', '\t']) {
         return Cow::Borrowed(text);
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn clean_urls_are_kept_to_the_letter() {
+    fn clean_urls_are_kept_unchanged() {
         for text in [
             "http://a.example",
             "https://a.example/x?y=1&z={}|\"#f",

@@ -1,8 +1,9 @@
-//! Text to tokens: quick-xml over a window of whole tokens, and the way around those that are broken or too long.
+//! Splits text into tokens with quick-xml, and skips tokens that are broken or too long.
 //!
-//! quick-xml's borrowed reader wants a whole document. It gets windows instead: each reading begins where the last
-//! token ended and stops at the first one that is not whole yet, which waits for more text. What is a token, and which
-//! are refused, depends on their text alone, so that the pieces in which a document arrives make no difference.
+//! quick-xml's slice reader expects a whole document. Here it gets windows instead: each call starts after the last
+//! complete token and stops at the first incomplete one, which waits for more text. Where a token ends, and whether
+//! it is skipped, depends only on its text. The result is therefore the same for any pieces in which a document
+//! arrives.
 
 use std::io::BufRead;
 
@@ -10,52 +11,52 @@ use quick_xml::Reader;
 use quick_xml::errors::Error;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::Sink;
 use crate::output::Output;
 use crate::plain::{Plain, Shape};
 use crate::problem::{ProblemKind, quote};
+use crate::sink::Sink;
 use crate::tree::Tree;
 
-/// Bytes quoted of a token that is left out.
+/// Maximum number of bytes quoted of a token that is skipped.
 const QUOTED_BYTES: usize = 40;
-/// Bytes of a tag that are searched one by one.
+/// Shorter tags are searched byte by byte instead of with `memchr`.
 const SHORT_TAG_BYTES: usize = 24;
 
-/// Cuts the text of a document into tokens.
+/// Splits the text of a document into tokens.
 #[derive(Default)]
 pub(crate) struct Markup {
-    /// What is left out at present, when a token is broken or too long.
+    /// The rest of a broken or too long token, which is being skipped.
     skip: Option<Skip>,
-    /// Length the waiting text must reach to be looked at again. It grows by half each time, so that a long token that
-    /// comes byte by byte costs no more than its length.
+    /// Number of bytes that must be waiting before the text is examined again. It grows by half each time, so that a
+    /// long token that arrives byte by byte is examined in linear time.
     wait_for: usize,
 }
 
-/// What ends the text that is left out.
+/// The point where skipping ends.
 #[derive(Clone, Copy, Debug)]
 enum Skip {
-    /// The next tag.
+    /// Before the next `<`.
     Text,
-    /// An unquoted `>`, or the next `<`.
+    /// After an unquoted `>`, or before the next `<`.
     Tag { quote: Option<u8> },
-    /// The `>` after a matching number of brackets.
+    /// After a `>` outside square brackets.
     Doctype { brackets: usize },
-    /// This text.
+    /// After this text.
     Through(&'static str),
 }
 
-/// Why a window was left before its end.
+/// Why reading a window stopped before its end.
 enum Halt {
-    /// The rest is not a whole token yet.
+    /// The rest is an incomplete token.
     Incomplete,
-    /// The rest begins with a token that is left out: a number of bytes at once, then what `Skip` says.
-    LeaveOut(usize, Option<Skip>),
-    /// The document turned out not to be worth reading on.
+    /// The rest starts with a token to skip: first a number of bytes, then up to the end that `Skip` names.
+    Skip(usize, Option<Skip>),
+    /// The document is not a sitemap, or too broken to read on.
     Refused,
 }
 
 impl Markup {
-    /// Reads the whole tokens of `window`, which lies at `offset` in the document, and returns their length.
+    /// Reads the complete tokens of `window`, which is at `offset` in the document, and returns their length.
     pub(crate) fn read<S: Sink>(
         &mut self,
         window: &str,
@@ -67,9 +68,9 @@ impl Markup {
         let mut done = 0;
         loop {
             if let Some(skip) = self.skip.take() {
-                let (skipped, rest) = skip.pass(&window[done..]);
+                let (skipped, rest) = skip.advance(&window[done..]);
                 done += skipped;
-                out.pass(offset + done as u64);
+                out.advance_to(offset + done as u64);
                 self.skip = rest;
                 if self.skip.is_some() {
                     return done;
@@ -82,9 +83,9 @@ impl Markup {
             let (read, halt) = read_tokens(&window[done..], offset + done as u64, tree, out);
             done += read;
             match halt {
-                Halt::LeaveOut(length, skip) => {
+                Halt::Skip(length, skip) => {
                     done += length;
-                    out.pass(offset + done as u64);
+                    out.advance_to(offset + done as u64);
                     self.skip = skip;
                     if tree.is_refused() {
                         return done;
@@ -100,69 +101,69 @@ impl Markup {
         }
     }
 
-    /// Whether the text read so far ends inside something that is left out.
+    /// Whether the text read so far ends inside a token that is being skipped.
     pub(crate) fn is_skipping(&self) -> bool {
         self.skip.is_some()
     }
 }
 
-/// Reads tokens until one is not whole or not good; returns the length of those before it.
+/// Reads tokens until one is incomplete or must be skipped. Returns the length of the tokens before it.
 fn read_tokens<S: Sink>(
     window: &str,
     offset: u64,
     tree: &mut Tree,
     out: &mut Output<'_, S>,
 ) -> (usize, Halt) {
-    // quick-xml drops a byte order mark at the start of what it is given, so that text is read here.
+    // quick-xml drops a byte order mark at the start of its input, so text that starts with one is read here.
     let run = match memchr::memchr2(b'<', b'&', window.as_bytes()) {
         _ if !window.starts_with('\u{feff}') => 0,
-        None => return (0, refuse_waiting(window, offset, tree, out).unwrap_or(Halt::Incomplete)),
+        None => return (0, reject_incomplete(window, offset, tree, out).unwrap_or(Halt::Incomplete)),
         Some(end) => end,
     };
-    if let Some(halt) = refuse(&window[..run], offset, tree, out) {
+    if let Some(halt) = reject(&window[..run], offset, tree, out) {
         return (0, halt);
     }
-    out.pass(offset + run as u64);
+    out.advance_to(offset + run as u64);
     tree.text(&window[..run], offset, out);
     let text = &window[run..];
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.allow_dangling_amp = true;
-    // The tree matches the tags, across windows and with a way to go on.
+    // The tree matches the tags: it does so across windows, and recovers from mismatches.
     config.check_end_names = false;
     config.allow_unmatched_ends = true;
-    let mut is_behind_tag = false;
+    let mut is_after_tag = false;
     let mut start = 0;
     loop {
-        // Behind a tag, the reader can be moved on by hand.
-        if is_behind_tag {
+        // Text that `read_plain` has read can be skipped in the reader only after a tag.
+        if is_after_tag {
             let plain = read_plain(&text[start..], offset + (run + start) as u64, tree, out);
             reader.stream().consume(plain);
             start += plain;
         }
         let event = reader.read_event();
-        is_behind_tag = matches!(event, Ok(Event::Start(_) | Event::End(_)));
+        is_after_tag = matches!(event, Ok(Event::Start(_) | Event::End(_)));
         let end = reader.buffer_position() as usize;
         let at = offset + (run + start) as u64;
         let end_at = offset + (run + end) as u64;
-        // By reference: moving an event costs as much as looking at it.
+        // By reference, because moving an event is as expensive as processing it.
         let halt = match &event {
             Ok(Event::Eof) => Some(Halt::Incomplete),
-            // A run of text is whole when something follows it.
-            Ok(Event::Text(_)) if end == text.len() => refuse_waiting(&text[start..], at, tree, out),
-            Ok(event) => match refuse(&text[start..end], at, tree, out) {
+            // A run of text is complete only when something follows it.
+            Ok(Event::Text(_)) if end == text.len() => reject_incomplete(&text[start..], at, tree, out),
+            Ok(event) => match reject(&text[start..end], at, tree, out) {
                 None => {
-                    out.pass(end_at);
+                    out.advance_to(end_at);
                     dispatch(event, &text[start..end], at, tree, out)
                 }
-                refused => refused,
+                rejected => rejected,
             },
-            // The token was taken all the same: a DOCTYPE without a name.
+            // quick-xml consumed the token in spite of the error: a DOCTYPE without a name.
             Err(Error::IllFormed(_)) => {
                 tree.bad_markup(&text[start..end], at, out);
                 None
             }
-            Err(_) => refuse_waiting(&text[start..], at, tree, out),
+            Err(_) => reject_incomplete(&text[start..], at, tree, out),
         };
         match halt {
             None => start = end,
@@ -171,7 +172,7 @@ fn read_tokens<S: Sink>(
     }
 }
 
-/// Reads the plain tags and elements that `window` begins with, inside the root element; returns their length.
+/// Reads the plain tags and elements at the start of `window`, inside the root element. Returns their length.
 fn read_plain<S: Sink>(window: &str, offset: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> usize {
     let mut done = 0;
     while tree.is_open() {
@@ -179,25 +180,25 @@ fn read_plain<S: Sink>(window: &str, offset: u64, tree: &mut Tree, out: &mut Out
         else {
             break;
         };
-        let place = |length: usize| offset + (done + length) as u64;
-        let (tag, behind) = (space.len(), space.len() + name.len() + "<>".len());
-        out.pass(place(tag));
-        tree.text(space, place(0), out);
+        let offset_of = |length: usize| offset + (done + length) as u64;
+        let (tag, after) = (space.len(), space.len() + name.len() + "<>".len());
+        out.advance_to(offset_of(tag));
+        tree.text(space, offset_of(0), out);
         if let Shape::End = shape {
-            tree.end(name, place(tag), out);
-            done += behind + "/".len();
+            tree.end(name, offset_of(tag), out);
+            done += after + "/".len();
             continue;
         }
-        out.pass(place(behind));
-        tree.start(&BytesStart::from_content(name, name.len()), false, place(tag), out);
+        out.advance_to(offset_of(after));
+        tree.start(&BytesStart::from_content(name, name.len()), false, offset_of(tag), out);
         if let Shape::Leaf(text) = shape {
-            let end = behind + text.len();
-            out.pass(place(end));
-            tree.text(text, place(behind), out);
-            tree.end_last(place(end), out);
+            let end = after + text.len();
+            out.advance_to(offset_of(end));
+            tree.text(text, offset_of(after), out);
+            tree.end_last(offset_of(end), out);
             done += end + name.len() + "</>".len();
         } else {
-            done += behind;
+            done += after;
         }
     }
     done
@@ -227,44 +228,46 @@ fn dispatch<S: Sink>(
     tree.is_refused().then_some(Halt::Refused)
 }
 
-/// Whether a whole token is left out all the same.
+/// Rejects a complete token that must be skipped.
 #[inline]
-fn refuse<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
+fn reject<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
     let limit = out.limits.token_bytes;
-    if let Some(halt) = refuse_unclosed(token, at, tree, out) {
+    if let Some(halt) = reject_unclosed(token, at, tree, out) {
         return Some(halt);
     }
-    (token.len() > limit).then(|| too_long(token, at, tree, out))
+    (token.len() > limit).then(|| skip_too_long(token, at, tree, out))
 }
 
-/// Leaves out a tag or an XML declaration that was never closed.
+/// Rejects a tag or an XML declaration that was never closed.
 #[inline]
-fn refuse_unclosed<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
+fn reject_unclosed<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
     let limit = out.limits.token_bytes;
     if let Some(cut) = stray_tag(token, limit) {
         tree.bad_markup(&token[..cut], at, out);
-        return Some(Halt::LeaveOut(cut, None));
+        return Some(Halt::Skip(cut, None));
     }
     let cut = unclosed_declaration(token, limit)?;
-    out.problem(ProblemKind::BadMarkup, at, || format!("{} has no \"?>\", left out", quote(&token[..cut])));
-    Some(Halt::LeaveOut(cut, None))
+    out.problem(ProblemKind::BadMarkup, at, || {
+        format!("{} does not end in \"?>\", skipped", quote(&token[..cut]))
+    });
+    Some(Halt::Skip(cut, None))
 }
 
-/// What to do with a token that does not end in the window: wait for its end, or leave it out.
-fn refuse_waiting<S: Sink>(rest: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
+/// Decides about a token that does not end in the window: wait for its end, or skip it.
+fn reject_incomplete<S: Sink>(rest: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
     let limit = out.limits.token_bytes;
     if is_unknown_markup(rest) {
-        // Not quoted: how much of it is there depends on the pieces the document came in.
+        // Only `<` is quoted: how much of the token is known depends on the pieces in which the document arrives.
         tree.bad_markup("<", at, out);
-        return Some(Halt::LeaveOut(1, Some(Skip::Tag { quote: None })));
+        return Some(Halt::Skip(1, Some(Skip::Tag { quote: None })));
     }
-    if let Some(halt) = refuse_unclosed(rest, at, tree, out) {
+    if let Some(halt) = reject_unclosed(rest, at, tree, out) {
         return Some(halt);
     }
-    Some(if rest.len() > limit { too_long(rest, at, tree, out) } else { Halt::Incomplete })
+    Some(if rest.len() > limit { skip_too_long(rest, at, tree, out) } else { Halt::Incomplete })
 }
 
-fn too_long<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Halt {
+fn skip_too_long<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Halt {
     let limit = out.limits.token_bytes;
     let (length, skip) = match Opening::of(token) {
         Opening::Text => (0, Skip::Text),
@@ -276,15 +279,15 @@ fn too_long<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_,
     };
     out.problem(ProblemKind::TokenTooLong, at, || {
         format!(
-            "{} goes on for more than {limit} bytes, left out",
+            "the token starting with {} exceeds {limit} bytes, skipped",
             quote(&token[..token.floor_char_boundary(limit.min(QUOTED_BYTES))])
         )
     });
-    tree.left_out();
-    Halt::LeaveOut(length, Some(skip))
+    tree.token_skipped();
+    Halt::Skip(length, Some(skip))
 }
 
-/// The kinds of tokens, told by how they begin.
+/// The kind of a token, as its start shows it.
 enum Opening {
     Text,
     Tag,
@@ -307,7 +310,7 @@ impl Opening {
     }
 }
 
-/// Whether a token begins like no markup there is: `<!` or `<?` with something unknown behind it.
+/// Whether a token starts with `<!` or `<?` but is none of the known kinds of markup.
 fn is_unknown_markup(rest: &str) -> bool {
     if rest.starts_with("<?>") {
         return true;
@@ -323,8 +326,8 @@ fn is_doctype(rest: &str) -> bool {
     rest.as_bytes()[..length].eq_ignore_ascii_case(&OPENING[..length])
 }
 
-/// Where inside a tag another one begins, which means that the first was never closed (XML 1.0 section 3.1 forbids `<`
-/// in a tag, quoted or not).
+/// Offset of a `<` inside a tag, which means that the tag was never closed: XML 1.0 section 3.1 forbids `<` in a tag,
+/// quoted or not.
 #[inline]
 fn stray_tag(token: &str, limit: usize) -> Option<usize> {
     let bytes = token.as_bytes();
@@ -332,7 +335,7 @@ fn stray_tag(token: &str, limit: usize) -> Option<usize> {
         return None;
     }
     let bytes = &bytes[..bytes.len().min(limit)];
-    // Most tags are shorter than what a search by vectors pays for.
+    // Most tags are too short for `memchr` to be faster.
     let found = if bytes.len() < SHORT_TAG_BYTES {
         bytes[1..].iter().position(|&byte| byte == b'<')
     } else {
@@ -341,7 +344,8 @@ fn stray_tag(token: &str, limit: usize) -> Option<usize> {
     found.map(|found| found + 1)
 }
 
-/// The length of an XML declaration that ends in `>` alone. (What follows it would else be a part of it.)
+/// Length of an XML declaration that ends in `>` instead of `?>`. Otherwise the text after it would become part of
+/// it.
 #[inline]
 fn unclosed_declaration(token: &str, limit: usize) -> Option<usize> {
     let rest = token.strip_prefix("<?xml")?;
@@ -351,8 +355,8 @@ fn unclosed_declaration(token: &str, limit: usize) -> Option<usize> {
 }
 
 impl Skip {
-    /// Passes over what is left out: the length passed, and what is still to be left out after it.
-    fn pass(self, text: &str) -> (usize, Option<Self>) {
+    /// Skips text: returns the length skipped, and where skipping ends if it goes on in the next piece.
+    fn advance(self, text: &str) -> (usize, Option<Self>) {
         let bytes = text.as_bytes();
         match self {
             Self::Text => match memchr::memchr(b'<', bytes) {
@@ -361,16 +365,16 @@ impl Skip {
             },
             Self::Through(end) => match memchr::memmem::find(bytes, end.as_bytes()) {
                 Some(found) => (found + end.len(), None),
-                // Its beginning may stand at the end of this piece.
+                // The end of this piece may contain the start of the text.
                 None => (text.floor_char_boundary(text.len().saturating_sub(end.len() - 1)), Some(self)),
             },
-            Self::Tag { quote } => pass_tag(bytes, quote),
-            Self::Doctype { brackets } => pass_doctype(bytes, brackets),
+            Self::Tag { quote } => skip_tag(bytes, quote),
+            Self::Doctype { brackets } => skip_doctype(bytes, brackets),
         }
     }
 }
 
-fn pass_tag(bytes: &[u8], mut quote: Option<u8>) -> (usize, Option<Skip>) {
+fn skip_tag(bytes: &[u8], mut quote: Option<u8>) -> (usize, Option<Skip>) {
     for (index, &byte) in bytes.iter().enumerate() {
         match (byte, quote) {
             (b'<', _) => return (index, None),
@@ -383,7 +387,7 @@ fn pass_tag(bytes: &[u8], mut quote: Option<u8>) -> (usize, Option<Skip>) {
     (bytes.len(), Some(Skip::Tag { quote }))
 }
 
-fn pass_doctype(bytes: &[u8], mut brackets: usize) -> (usize, Option<Skip>) {
+fn skip_doctype(bytes: &[u8], mut brackets: usize) -> (usize, Option<Skip>) {
     for (index, &byte) in bytes.iter().enumerate() {
         match byte {
             b'[' => brackets += 1,

@@ -1,13 +1,13 @@
-//! What a prefix means: the vocabulary of an element by its namespace, in any spelling met in the wild.
+//! XML namespaces: the vocabulary of an element by its namespace, in every spelling that publishers use.
 
 use std::borrow::Cow;
 
 use crate::limits::NAMESPACES_MAX;
 
-/// The vocabulary an element belongs to.
+/// The vocabulary that an element belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Vocabulary {
-    /// That of the document itself: sitemaps.org, no namespace, or the namespace of the root whatever it is.
+    /// The vocabulary of the document itself: sitemaps.org, no namespace, or any namespace that the root has.
     Own,
     News,
     Image,
@@ -18,22 +18,22 @@ pub(crate) enum Vocabulary {
     Foreign,
 }
 
-/// One declaration in force.
+/// One declaration in scope.
 struct Binding {
     prefix: String,
     uri: String,
     vocabulary: Vocabulary,
-    /// Number of elements open around the one that declares it.
+    /// Number of open elements around the one that declares it.
     depth: usize,
 }
 
-/// The namespace declarations in force at a place of a document.
+/// The namespace declarations in scope.
 ///
-/// Names are resolved by the declared URI; without a declaration the customary prefixes mean what they mean
-/// everywhere. (Namespaces in XML 1.0 would refuse such a document.)
+/// Prefixes are resolved by their declared URI. Undeclared prefixes have their conventional meaning, although
+/// Namespaces in XML 1.0 makes them an error.
 pub(crate) struct Namespaces {
     bindings: Vec<Binding>,
-    /// The vocabulary of names without a prefix, kept aside since nearly all names have none.
+    /// The vocabulary of names without a prefix, cached because nearly all names have none.
     unprefixed: Vocabulary,
 }
 
@@ -42,30 +42,30 @@ impl Namespaces {
         Self { bindings: Vec::new(), unprefixed: Vocabulary::Own }
     }
 
-    /// Takes a declaration `xmlns:prefix="uri"` (`prefix` is empty for `xmlns`); false when there are too many.
+    /// Adds a declaration `xmlns:prefix="uri"` (`prefix` is empty for `xmlns`); returns false if there are too many.
     pub(crate) fn declare(&mut self, prefix: &str, uri: &str, depth: usize) -> bool {
         if self.bindings.len() >= NAMESPACES_MAX {
             return false;
         }
-        // What was declared as the document's own on the root stays so further down.
+        // A URI that `adopt` made the document's own stays so in inner declarations.
         let vocabulary = match self.bindings.iter().find(|binding| binding.uri == uri) {
             Some(known) => known.vocabulary,
             None => vocabulary_of(uri),
         };
         self.bindings.push(Binding { prefix: prefix.to_owned(), uri: uri.to_owned(), vocabulary, depth });
-        self.find_unprefixed();
+        self.update_unprefixed();
         true
     }
 
-    /// Forgets the declarations of an element that had `depth` elements around it.
+    /// Removes the declarations of an element that had `depth` elements around it.
     pub(crate) fn leave(&mut self, depth: usize) {
         if self.bindings.last().is_some_and(|binding| binding.depth >= depth) {
             self.bindings.retain(|binding| binding.depth < depth);
-            self.find_unprefixed();
+            self.update_unprefixed();
         }
     }
 
-    /// Makes the namespace of the root element, and of names without a prefix, the document's own.
+    /// Makes the namespaces of the root element and of names without a prefix the document's own.
     pub(crate) fn adopt(&mut self, root_prefix: &str) {
         let mut adopted = Vec::new();
         for binding in &mut self.bindings {
@@ -82,12 +82,13 @@ impl Namespaces {
         if !root_prefix.is_empty() && !self.bindings.iter().any(|binding| binding.prefix == root_prefix) {
             self.declare(root_prefix, "", 0);
         }
-        self.find_unprefixed();
+        self.update_unprefixed();
     }
 
-    /// Vocabulary and local name of an element's name, the local name in lower case: some write `<URL>`, `<lastMod>`.
+    /// Vocabulary and local name of an element. The local name is in lower case because some publishers write `<URL>`
+    /// or `<lastMod>`.
     pub(crate) fn resolve<'n>(&self, name: &'n str) -> (Vocabulary, Cow<'n, str>) {
-        // Nearly every name is plain, and this is done for each element: one pass without branches tells.
+        // Nearly every name is plain. This runs for each element, so it checks in one pass without branches.
         let is_plain =
             name.bytes().fold(true, |plain, byte| plain & (byte != b':') & !byte.is_ascii_uppercase());
         if is_plain {
@@ -106,17 +107,17 @@ impl Namespaces {
     fn prefixed(&self, prefix: &str) -> Vocabulary {
         match self.bindings.iter().rev().find(|binding| binding.prefix == prefix) {
             Some(binding) => binding.vocabulary,
-            None => customary(prefix),
+            None => conventional_vocabulary(prefix),
         }
     }
 
-    fn find_unprefixed(&mut self) {
+    fn update_unprefixed(&mut self) {
         let default = self.bindings.iter().rev().find(|binding| binding.prefix.is_empty());
         self.unprefixed = default.map_or(Vocabulary::Own, |binding| binding.vocabulary);
     }
 }
 
-/// The vocabulary of a namespace, whatever its scheme, `www.`, version and trailing slash.
+/// The vocabulary of a namespace, ignoring scheme, `www.`, version and trailing slash.
 fn vocabulary_of(uri: &str) -> Vocabulary {
     let uri = uri.trim().to_ascii_lowercase();
     let uri = uri.strip_prefix("https://").or_else(|| uri.strip_prefix("http://")).unwrap_or(&uri);
@@ -143,8 +144,8 @@ fn vocabulary_of(uri: &str) -> Vocabulary {
     }
 }
 
-/// What a prefix means to those who forget to declare it.
-fn customary(prefix: &str) -> Vocabulary {
+/// The conventional vocabulary of an undeclared prefix.
+fn conventional_vocabulary(prefix: &str) -> Vocabulary {
     match prefix {
         "news" => Vocabulary::News,
         "image" => Vocabulary::Image,

@@ -5,16 +5,16 @@ use crate::record::record;
 record! {
     /// The news article behind an entry, as published (Google's namespace `sitemap-news/0.9`).
     ///
-    /// `name` and `language` stand inside `news:publication`; `access`, `genres`, `keywords` and `stock_tickers` are no
-    /// longer asked for but still occur.
-    pub struct News {
+    /// `name` and `language` are inside `news:publication`. Google no longer uses `access`, `genres`, `keywords` and
+    /// `stock_tickers`, but they still occur.
+    pub struct News, OwnedNews {
         /// Name of the publication.
         name,
         /// Language of the publication, ISO 639 or `zh-cn`, `zh-tw`.
         language,
         /// Title of the article.
         title,
-        /// When the article came out, a W3C datetime.
+        /// When the article was published, a W3C datetime.
         publication_date,
         /// `Subscription` or `Registration`.
         access,

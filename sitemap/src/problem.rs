@@ -1,20 +1,30 @@
-//! What was wrong with a document, and where.
+//! The problems of a document.
 
 use std::fmt;
 
 use crate::limits::QUOTE_CHARS_MAX;
 
-/// Something wrong with a document, with what was kept or dropped because of it.
+/// Something wrong with a document, and how it was handled.
 ///
-/// Its `Display` is `problem KIND at byte N: TEXT`.
+/// `Display` writes `problem KIND at byte N: TEXT`.
+///
+/// ```
+/// use sitemap::{Problem, ProblemKind};
+///
+/// let text = "entry without a loc dropped".to_owned();
+/// let problem = Problem { kind: ProblemKind::MissingLoc, offset: 8, text };
+/// assert_eq!(problem.to_string(), "problem missing_loc at byte 8: entry without a loc dropped");
+/// assert!(problem.kind.drops_entry());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What sort of thing was wrong.
+    /// The kind of problem.
     pub kind: ProblemKind,
-    /// Where, in bytes of the document: decoded from gzip, and counted as UTF-8 where it came in another encoding or
-    /// contained bad bytes. For a problem of the gzip stream itself: bytes decoded so far.
+    /// Byte offset in the decoded document. It counts bytes after gzip was removed, and bytes of UTF-8 where the
+    /// document has another encoding or contains invalid bytes. For a problem of the gzip stream: bytes decoded so
+    /// far.
     pub offset: u64,
-    /// What was kept or dropped; one short line, safe to print.
+    /// What was wrong and what was kept or dropped: one short line, safe to print.
     pub text: String,
 }
 
@@ -24,10 +34,10 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Declares the kinds once, with their texts.
+/// Declares the kinds and their names in one place.
 macro_rules! kinds {
     ( $( $(#[$meta:meta])* $name:ident = $text:literal, )* ) => {
-        /// The sorts of problems a document can have.
+        /// The kinds of problems that a document can have.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ProblemKind { $( $(#[$meta])* $name, )* }
 
@@ -35,7 +45,7 @@ macro_rules! kinds {
             /// Every kind, in declaration order.
             pub const ALL: [Self; [$( $text ),*].len()] = [$( Self::$name ),*];
 
-            /// Its name in output: snake case.
+            /// The name used in output, in snake case.
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$name => $text, )* }
             }
@@ -44,80 +54,81 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// The gzip stream ended too early; what came out of it was read.
+    /// The gzip stream ended too early; the decoded part was read.
     GzipCutShort = "gzip_cut_short",
-    /// The gzip stream is damaged; what came before was read.
+    /// The gzip stream is damaged; the part before the damage was read.
     GzipDamaged = "gzip_damaged",
-    /// Something that is not gzip follows the gzip stream and was left out.
+    /// Data after the end of the gzip stream is not gzip and was skipped.
     GzipTrailingData = "gzip_trailing_data",
-    /// Bytes that are not text in the document's encoding became U+FFFD.
+    /// Bytes that are invalid in the encoding of the document were replaced with U+FFFD.
     BadEncoding = "bad_encoding",
     /// The declared encoding is unknown; the document was read as UTF-8.
     UnknownEncoding = "unknown_encoding",
-    /// A `&` that begins no reference was kept as text.
+    /// A `&` that does not start a reference was kept as text.
     RawAmpersand = "raw_ampersand",
-    /// A reference to an entity other than the five of XML was kept as text; none is ever expanded.
+    /// A reference to an entity other than the five of XML was kept as text. Such entities are never expanded.
     UnknownEntity = "unknown_entity",
-    /// Markup that is none was left out.
+    /// Invalid markup was skipped.
     BadMarkup = "bad_markup",
     /// An end tag without its start tag, or an element that was never closed.
     MismatchedTag = "mismatched_tag",
-    /// An element where none belongs was left out or taken by its name.
+    /// An element in the wrong place was skipped, or read according to its name.
     MisplacedElement = "misplaced_element",
-    /// Text where none belongs, or anything after the end of the document's root.
+    /// Text outside the root element, another element after its end, or text after the URL on a line.
     TrailingContent = "trailing_content",
-    /// A token exceeds its ceiling and was left out.
+    /// A token exceeds its size limit and was skipped.
     TokenTooLong = "token_too_long",
-    /// Elements nest too deep; the inner ones were left out.
+    /// Elements are nested too deeply; the inner ones were skipped.
     TooDeep = "too_deep",
-    /// Too many namespace declarations; the further ones were left out.
+    /// There are too many namespace declarations; the last ones were skipped.
     TooManyNamespaces = "too_many_namespaces",
-    /// An entry exceeds its ceiling; it was kept without the rest.
+    /// An entry exceeds its size limit; it was kept without the parts that did not fit.
     EntryTooLarge = "entry_too_large",
-    /// More entries than sitemaps.org allows; all are read.
+    /// There are more entries than sitemaps.org allows; all were read.
     TooManyEntries = "too_many_entries",
-    /// The document exceeds its ceiling; what came before was read.
+    /// The document exceeds its size limit; the part before the limit was read.
     DocumentTooLarge = "document_too_large",
-    /// The document ends before its root is closed; what was whole was read.
+    /// The document ends before its root element is closed; the complete parts were read.
     CutShort = "cut_short",
     /// An entry without a loc was dropped.
     MissingLoc = "missing_loc",
-    /// An entry whose loc is no http(s) URL was dropped.
+    /// An entry whose loc is not an http or https URL was dropped.
     BadUrl = "bad_url",
-    /// An entry whose loc exceeds its ceiling was dropped.
+    /// An entry whose loc exceeds its size limit was dropped.
     LocTooLong = "loc_too_long",
-    /// An entry was dropped because the document ends before its loc does.
+    /// An entry was dropped because the document ends before its loc is complete.
     EntryCutShort = "entry_cut_short",
-    /// A link of an image, a video or another version of the page that nobody could follow was left out.
+    /// A link of an image, a video or an alternate version that is not a valid http or https URL was skipped.
     BadLink = "bad_link",
-    /// A loc longer than sitemaps.org allows was kept.
+    /// A loc that is longer than sitemaps.org allows was kept.
     LongLoc = "long_loc",
-    /// A relative loc was resolved against the document's own URL.
+    /// A relative loc was resolved against the URL of the document or its `xml:base`.
     RelativeLoc = "relative_loc",
-    /// White space or control characters inside a loc were removed or percent-encoded.
+    /// White space or unprintable characters in a loc, or the delimiters of a CDATA section, were removed or
+    /// percent-encoded.
     RepairedLoc = "repaired_loc",
-    /// A second loc in one element began an entry of its own.
+    /// A second loc in one element started a separate entry.
     RepeatedLoc = "repeated_loc",
-    /// The text of an entry without a loc element was taken for its loc.
+    /// The text of an entry without a loc element was used as its loc.
     BareLoc = "bare_loc",
-    /// A field or extension that may occur once occurs again; the first was kept.
+    /// A field or extension that may occur once was repeated; the first was kept.
     RepeatedField = "repeated_field",
-    /// A lastmod that is no date was kept as text.
+    /// A lastmod that is not a valid date was kept as text.
     BadLastmod = "bad_lastmod",
-    /// A changefreq outside the seven words was kept as text.
+    /// A changefreq that is not one of the seven allowed values was kept as text.
     BadChangefreq = "bad_changefreq",
-    /// A priority outside 0.0 to 1.0 was kept as text.
+    /// A priority that is not a number from 0.0 to 1.0 was kept as text.
     BadPriority = "bad_priority",
 }
 
 impl ProblemKind {
-    /// Whether each problem of this kind stands for one entry that was dropped.
+    /// Whether each problem of this kind means that one entry was dropped.
     pub const fn drops_entry(self) -> bool {
         matches!(self, Self::MissingLoc | Self::BadUrl | Self::LocTooLong | Self::EntryCutShort)
     }
 }
 
-/// How many problems of each kind a document has.
+/// The number of problems of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProblemCounts([u64; ProblemKind::ALL.len()]);
 
@@ -128,17 +139,17 @@ impl Default for ProblemCounts {
 }
 
 impl ProblemCounts {
-    /// How many problems are of this kind.
+    /// The number of problems of this kind.
     pub fn get(&self, kind: ProblemKind) -> u64 {
         self.0[kind as usize]
     }
 
-    /// How many problems there are in all.
+    /// The total number of problems.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// The kinds that occur, with their numbers.
+    /// The kinds with at least one problem, and their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (ProblemKind, u64)> + '_ {
         ProblemKind::ALL.into_iter().map(|kind| (kind, self.get(kind))).filter(|&(_, count)| count > 0)
     }
@@ -148,8 +159,8 @@ impl ProblemCounts {
     }
 }
 
-/// A piece of a document as it may be shown on a terminal or in a log: in quotes, shortened, nothing in it that could
-/// move the cursor, turn the writing direction or begin a new line.
+/// Quotes text of a document so that it is safe to show on a terminal or in a log. The text is shortened, and every
+/// character is escaped that could move the cursor, change the writing direction or start a new line.
 pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len().min(QUOTE_CHARS_MAX) + 2);
     quoted.push('"');
@@ -168,8 +179,8 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
-/// Whether a character may disturb a terminal or the reading order: controls, line and paragraph separators, bidi and
-/// other invisible format characters.
+/// Whether a character could disturb a terminal or the reading order: control characters, line and paragraph
+/// separators, bidirectional and other invisible format characters.
 pub(crate) fn is_unsafe_to_print(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -182,19 +193,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_printed_on_one_line_with_its_place() {
+    fn a_problem_is_printed_on_one_line_with_its_offset() {
         let problem = Problem { kind: ProblemKind::BadUrl, offset: 7, text: "dropped".to_owned() };
         assert_eq!(problem.to_string(), "problem bad_url at byte 7: dropped");
     }
 
     #[test]
-    fn what_is_quoted_cannot_disturb_a_terminal() {
+    fn quoted_text_cannot_disturb_a_terminal() {
         assert_eq!(quote("a\u{1b}[2J\u{202e}\n\"b"), r#""a\u{1b}[2J\u{202e}\n\"b""#);
         assert_eq!(quote(&"x".repeat(1_000)).chars().count(), QUOTE_CHARS_MAX + 3);
     }
 
     #[test]
-    fn kinds_are_counted_apart() {
+    fn kinds_are_counted_separately() {
         let mut counts = ProblemCounts::default();
         counts.add(ProblemKind::BadUrl);
         counts.add(ProblemKind::BadUrl);

@@ -1,39 +1,33 @@
-//! A whole body at once.
+//! Reads a body that is completely in memory.
 
 use url::Url;
 
-use crate::buffer::Buffer;
-use crate::document::{Document, DocumentReader, Sink};
-use crate::inflate::{Inflated, Inflater};
+use crate::body::BodyReader;
+use crate::document::Document;
 use crate::limits::Limits;
+use crate::sink::Sink;
 
-/// Reads a raw body that is at hand, gzip or not, as the document at `base`.
+/// Reads a complete raw body, with or without gzip, as the document at the URL `base`.
+///
+/// ```
+/// use sitemap::{DocumentEnd, Limits, OwnedItem};
+///
+/// let base = url::Url::parse("https://example.com/sitemap.xml")?;
+/// let body = b"<urlset><url><loc>https://example.com/</loc></url>";
+/// let mut items: Vec<OwnedItem> = Vec::new();
+/// let document = sitemap::read(body, &base, Limits::default(), &mut items);
+/// assert_eq!((document.entries, document.ended), (1, DocumentEnd::Truncated));
+/// assert!(matches!(items.as_slice(), [OwnedItem::Entry(_), OwnedItem::Problem(_)]));
+/// # Ok::<(), url::ParseError>(())
+/// ```
 pub fn read(body: &[u8], base: &Url, limits: Limits, sink: &mut impl Sink) -> Document {
-    let mut inflater = Inflater::new(&limits);
-    let mut reader = DocumentReader::new(base, limits);
+    let mut reader = BodyReader::new(base, limits);
     let mut rest = body;
-    let mut slice = Buffer::new();
-    loop {
-        slice.clear();
-        let step = inflater.push(rest, &mut slice);
-        if reader.push(&slice, sink).is_err() {
-            return reader.finish(sink);
-        }
-        let Ok(Inflated { consumed, more }) = step else {
-            reader.stop_too_large();
-            return reader.finish(sink);
-        };
-        rest = &rest[consumed..];
-        if rest.is_empty() && !more {
+    while let Ok(inflated) = reader.push(rest, sink) {
+        rest = &rest[inflated.consumed..];
+        if rest.is_empty() && !inflated.more {
             break;
         }
-    }
-    slice.clear();
-    let problem = inflater.finish(&mut slice);
-    // A stop shows in the document.
-    _ = reader.push(&slice, sink);
-    if let Some(problem) = problem {
-        reader.report(problem);
     }
     reader.finish(sink)
 }

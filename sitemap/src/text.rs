@@ -1,15 +1,15 @@
-//! A URL per line.
+//! Text documents with one URL per line.
 
-use crate::Sink;
 use crate::draft::{Draft, Field, trim};
 use crate::loc;
 use crate::output::Output;
 use crate::problem::{ProblemKind, quote};
+use crate::sink::Sink;
 
 /// Reads the lines of a text document.
 pub(crate) struct TextReader {
     draft: Draft,
-    /// Whether the line at hand is left out since it is too long.
+    /// Whether the current line is skipped because it is too long.
     is_skipping: bool,
 }
 
@@ -18,7 +18,7 @@ impl TextReader {
         Self { draft, is_skipping: false }
     }
 
-    /// Reads the whole lines of `window`, which lies at `offset` in the document, and returns their length.
+    /// Reads the complete lines of `window`, which is at `offset` in the document, and returns their length.
     pub(crate) fn read<S: Sink>(
         &mut self,
         window: &str,
@@ -28,19 +28,19 @@ impl TextReader {
     ) -> usize {
         let mut done = 0;
         while let Some(length) = memchr::memchr2(b'\n', b'\r', &window.as_bytes()[done..]) {
-            out.pass(offset + (done + length) as u64);
+            out.advance_to(offset + (done + length) as u64);
             self.line(&window[done..done + length], offset + done as u64, out);
             done += length + 1;
         }
         let rest = &window[done..];
         if last {
-            out.pass(offset + window.len() as u64);
+            out.advance_to(offset + window.len() as u64);
             self.line(rest, offset + done as u64, out);
             return window.len();
         }
         if self.is_skipping || rest.len() > out.limits.token_bytes {
-            self.leave_out(offset + done as u64, out);
-            out.pass(offset + window.len() as u64);
+            self.skip_long_line(offset + done as u64, out);
+            out.advance_to(offset + window.len() as u64);
             return window.len();
         }
         done
@@ -52,7 +52,7 @@ impl TextReader {
             return;
         }
         if line.len() > out.limits.token_bytes {
-            self.leave_out(at, out);
+            self.skip_long_line(at, out);
             self.is_skipping = false;
             return;
         }
@@ -62,14 +62,14 @@ impl TextReader {
         }
         if !loc::begins_with_http(line) {
             out.problem(ProblemKind::BadUrl, at, || {
-                format!("line {} is no absolute URL, dropped", quote(line))
+                format!("line {} is not an absolute URL, dropped", quote(line))
             });
             return;
         }
         let (line, columns) = line.split_once('\t').unwrap_or((line, ""));
         if !columns.is_empty() {
             out.problem(ProblemKind::TrailingContent, at, || {
-                format!("what follows {} in its line left out", quote(line))
+                format!("text after {} on the same line, skipped", quote(line))
             });
         }
         let line = trim(line);
@@ -80,13 +80,11 @@ impl TextReader {
         out.entry(&self.draft);
     }
 
-    /// Reports a line that is too long, once.
-    fn leave_out<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
+    /// Starts skipping a line that is too long, and reports it once.
+    fn skip_long_line<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
         if !self.is_skipping {
             let limit = out.limits.token_bytes;
-            out.problem(ProblemKind::TokenTooLong, at, || {
-                format!("line of more than {limit} bytes left out")
-            });
+            out.problem(ProblemKind::TokenTooLong, at, || format!("line exceeds {limit} bytes, skipped"));
             self.is_skipping = true;
         }
     }

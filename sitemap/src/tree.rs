@@ -1,88 +1,43 @@
-//! The open elements of a document: what each is for, and what closes when.
+//! The open elements of a document, and the entry they build.
 //!
-//! An element's role follows from its parent's role, its vocabulary and its local name; [`crate::xml`] and
-//! [`crate::feed`] say how. Text counts inside fields only. Tags that do not match are put right the way that loses
-//! least: an end tag closes everything down to its own start tag, or nothing when there is none.
+//! The role of an element follows from the role of its parent, its vocabulary and its local name; [`crate::xml`] and
+//! [`crate::feed`] contain the rules. Text is used only inside fields. Mismatched tags are repaired in the way that
+//! loses least: an end tag closes all elements up to its start tag, or none if it has no start tag.
 
 use quick_xml::events::BytesStart;
 use url::Url;
 
-use crate::Sink;
 use crate::attribute::{self, Attributes};
-use crate::document::DocumentKind;
+use crate::document_kind::DocumentKind;
 use crate::draft::{Draft, Field, Stored, trim};
+use crate::element::{Element, Place, Role};
 use crate::limits::{BROKEN_TOKENS_MAX, Limits};
-use crate::namespace::{Namespaces, Vocabulary};
+use crate::namespace::Namespaces;
 use crate::output::Output;
 use crate::problem::{ProblemKind, quote};
+use crate::sink::Sink;
 use crate::{feed, loc, xml};
 
-/// What an open element is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Root,
-    /// `channel` of a feed.
-    Channel,
-    /// `url`, `item` or `entry`.
-    Entry,
-    /// `sitemap` of an index.
-    Child,
-    News,
-    Publication,
-    Image,
-    Video,
-    TvShow,
-    /// Its text is a value.
-    Field(Field),
-    /// An element inside a field: its text belongs to the value.
-    Inner,
-    /// Left out, and all that is in it.
-    Ignored,
-}
-
-/// A start tag and what its name means.
-pub(crate) struct Element<'e> {
-    pub(crate) vocabulary: Vocabulary,
-    /// Local name, in lower case.
-    pub(crate) local: &'e str,
-    pub(crate) tag: &'e BytesStart<'e>,
-    /// Where the tag begins.
-    pub(crate) at: u64,
-}
-
-impl Element<'_> {
-    /// The name as written.
-    pub(crate) fn name(&self) -> &str {
-        self.tag.name().0
-    }
-}
-
-/// Where an element belongs.
-pub(crate) enum Place {
-    As(Role),
-    /// The element around it should have ended first.
-    CloseFirst,
-}
-
+/// An open element.
 struct Open {
     role: Role,
-    /// Where its name begins in `Tree::names`.
+    /// Offset of the name in `Tree::names`.
     name_start: u32,
 }
 
-/// The open elements of a document and the entry they build.
+/// The open elements of a document, and the entry they build.
 pub(crate) struct Tree {
     kind: Option<DocumentKind>,
     open: Vec<Open>,
-    /// Names of the open elements, one after the other.
+    /// Names of the open elements, concatenated.
     names: String,
-    /// Elements open below the deepest that is looked at.
+    /// Number of open elements beyond the maximum depth.
     too_deep: u64,
     namespaces: Namespaces,
-    /// Every `xml:base` in force, with the number of elements around the one that says it.
+    /// Every `xml:base` in scope, with the number of elements around the one that sets it.
     bases: Vec<(usize, Url)>,
-    pub(crate) draft: Draft,
-    /// Why this is no sitemap.
+    draft: Draft,
+    /// Why the document is not a sitemap.
     refusal: Option<String>,
     is_root_closed: bool,
     is_broken: bool,
@@ -111,32 +66,32 @@ impl Tree {
         self.kind
     }
 
-    /// Whether nothing more is to be read.
+    /// Whether reading must stop.
     pub(crate) fn is_refused(&self) -> bool {
         self.refusal.is_some() || self.is_hopeless()
     }
 
-    /// Why the document is no sitemap, when it is none.
+    /// Why the document is not a sitemap, if it is not.
     pub(crate) fn refusal(&self) -> Option<&str> {
         self.refusal.as_deref()
     }
 
-    /// Whether the document is too broken to go on.
+    /// Whether the document is too broken to read on.
     pub(crate) fn is_hopeless(&self) -> bool {
         self.broken_tokens > BROKEN_TOKENS_MAX
     }
 
-    /// Whether the elements of the document do not match.
+    /// Whether the document has mismatched tags or invalid markup.
     pub(crate) fn is_broken(&self) -> bool {
         self.is_broken
     }
 
-    /// Whether a root element was opened and not closed.
+    /// Whether any element is open.
     pub(crate) fn is_open(&self) -> bool {
         !self.open.is_empty()
     }
 
-    // --- Tokens, in the order of their frequency.
+    // --- Tokens, most frequent first.
 
     pub(crate) fn start<S: Sink>(
         &mut self,
@@ -154,10 +109,14 @@ impl Tree {
             self.declare(tag, at, out);
             match self.place(tag, at, out) {
                 Place::As(role) => break role,
+                Place::NextEntry(role) => {
+                    self.start_next_entry(at, out);
+                    break role;
+                }
                 Place::CloseFirst => {
                     self.namespaces.leave(self.open.len());
                     self.mismatch(at, out, || {
-                        format!("{} begins before the element around it ends", quote(name))
+                        format!("{} starts before the previous element is closed", quote(name))
                     });
                     self.close(at, out);
                 }
@@ -166,10 +125,10 @@ impl Tree {
         if matches!(role, Role::Root | Role::Channel | Role::Entry)
             && self.kind.is_some_and(DocumentKind::is_feed)
         {
-            self.take_base(tag, out);
+            self.set_base(tag, out);
         }
         let role = self.begin(role, tag, at, out);
-        // Names of at most `Limits::depth` tokens: far below 4 GiB.
+        // `names` holds at most `Limits::depth` names, far less than 4 GiB.
         self.open.push(Open { role, name_start: self.names.len() as u32 });
         self.names.push_str(name);
         if is_empty {
@@ -182,28 +141,28 @@ impl Tree {
             self.too_deep -= 1;
             return;
         }
-        // Nearly always the innermost; its name is the last one.
+        // Nearly always, the tag closes the innermost element, whose name is the last.
         if self.open.last().is_some_and(|open| &self.names[open.name_start as usize..] == name) {
             self.close(at, out);
             return;
         }
-        match self.open.iter().rposition(|open| self.name_of(open, name)) {
+        match self.open.iter().rposition(|open| self.has_name(open, name)) {
             Some(index) => {
                 let unclosed = self.open.len() - 1 - index;
                 if unclosed > 0 {
                     self.mismatch(at, out, || {
-                        format!("</{}> closes {unclosed} open element(s) too", plain(name))
+                        format!("</{}> also closes {unclosed} unclosed element(s)", printable(name))
                     });
                 }
                 while self.open.len() > index {
                     self.close(at, out);
                 }
             }
-            None => self.mismatch(at, out, || format!("</{}> closes nothing, left out", plain(name))),
+            None => self.mismatch(at, out, || format!("</{}> has no start tag, skipped", printable(name))),
         }
     }
 
-    /// Ends the element that was opened last, which is known to have the right name.
+    /// Closes the innermost element, whose name is known to match.
     pub(crate) fn end_last<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
         if self.too_deep > 0 {
             self.too_deep -= 1;
@@ -219,20 +178,20 @@ impl Tree {
             Some(_) => {}
             None if trim(text).is_empty() => {}
             None => out.problem(ProblemKind::TrailingContent, at, || {
-                format!("text {} outside of the root element left out", quote(text))
+                format!("text {} outside the root element, skipped", quote(text))
             }),
         }
     }
 
     /// A reference `&name;` in text.
     pub(crate) fn reference<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
-        match attribute::character(name) {
+        match attribute::referenced_character(name) {
             Some(character) => self.text(character.encode_utf8(&mut [0; 4]), at, out),
             None => {
                 let is_name =
                     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=' || c == '/');
                 let kind = if is_name { ProblemKind::UnknownEntity } else { ProblemKind::RawAmpersand };
-                out.problem(kind, at, || format!("&{}; kept as text", plain(name)));
+                out.problem(kind, at, || format!("&{}; kept as text", printable(name)));
                 for piece in ["&", name, ";"] {
                     self.text(piece, at, out);
                 }
@@ -240,18 +199,17 @@ impl Tree {
         }
     }
 
-    /// Markup that was left out since it is none.
+    /// Reports invalid markup that is skipped.
     pub(crate) fn bad_markup<S: Sink>(&mut self, token: &str, at: u64, out: &mut Output<'_, S>) {
         self.is_broken = true;
         self.broken_tokens += 1;
         self.draft.damage_field();
-        out.problem(ProblemKind::BadMarkup, at, || {
-            format!("{} begins no whole token, left out", quote(token))
-        });
+        out.problem(ProblemKind::BadMarkup, at, || format!("invalid markup {}, skipped", quote(token)));
         self.imply_root(token);
     }
 
-    /// Takes a root element whose tag is broken by its name; its namespaces are those that all know.
+    /// Opens the root element if `token` is its broken tag, recognised by its name. Only the conventional prefixes
+    /// are then known.
     fn imply_root(&mut self, token: &str) {
         let (kind, name) = match token {
             _ if self.kind.is_some() => return,
@@ -264,12 +222,12 @@ impl Tree {
         self.names.push_str(name);
     }
 
-    /// A token that was left out since it is too long.
-    pub(crate) fn left_out(&mut self) {
+    /// Notes that a token was skipped because it is too long.
+    pub(crate) fn token_skipped(&mut self) {
         self.draft.damage_field();
     }
 
-    /// Ends the document; `rest` is what came after the last whole token. Whether it was cut short.
+    /// Ends the document and returns whether it was cut short. `rest` is the text after the last complete token.
     pub(crate) fn finish<S: Sink>(&mut self, rest: &str, at: u64, out: &mut Output<'_, S>) -> bool {
         if !rest.starts_with('<') && !self.is_open() {
             self.text(rest, at, out);
@@ -277,22 +235,22 @@ impl Tree {
         }
         if !self.is_open() && self.is_root_closed {
             out.problem(ProblemKind::TrailingContent, at, || {
-                "a tag after the root element left out".to_owned()
+                "incomplete tag after the root element, skipped".to_owned()
             });
             return false;
         }
         out.problem(ProblemKind::CutShort, at, || {
-            "the document ends here, what was whole is kept".to_owned()
+            "the document ends early, complete values are kept".to_owned()
         });
-        let is_value_whole = rest.starts_with("</");
+        let is_value_complete = rest.starts_with("</");
         while let Some(open) = self.open.last() {
             let role = open.role;
-            if matches!(role, Role::Field(_)) && !is_value_whole {
+            if matches!(role, Role::Field(_)) && !is_value_complete {
                 self.draft.damage_field();
             }
             if matches!(role, Role::Entry | Role::Child) && !self.draft.has_loc() {
                 out.problem(ProblemKind::EntryCutShort, self.draft.offset, || {
-                    "entry dropped, the document ends before its loc does".to_owned()
+                    "entry dropped, the document ends before its loc is complete".to_owned()
                 });
                 self.pop();
             } else {
@@ -307,14 +265,16 @@ impl Tree {
     fn start_too_deep<S: Sink>(&mut self, is_empty: bool, at: u64, out: &mut Output<'_, S>) {
         if self.too_deep == 0 {
             let limit = out.limits.depth;
-            out.problem(ProblemKind::TooDeep, at, || format!("elements below level {limit} left out"));
+            out.problem(ProblemKind::TooDeep, at, || {
+                format!("elements nested deeper than {limit} levels, skipped")
+            });
         }
         if !is_empty {
             self.too_deep += 1;
         }
     }
 
-    /// Takes the namespace declarations of a tag.
+    /// Adds the namespace declarations of a tag.
     fn declare<S: Sink>(&mut self, tag: &BytesStart<'_>, at: u64, out: &mut Output<'_, S>) {
         let raw = tag.attributes_raw();
         if raw.len() < "xmlns".len() || memchr::memmem::find(raw.as_bytes(), b"xmlns").is_none() {
@@ -334,13 +294,13 @@ impl Tree {
         }
         if !fit {
             out.problem(ProblemKind::TooManyNamespaces, at, || {
-                "further namespace declarations left out".to_owned()
+                "too many namespace declarations, the last ones were skipped".to_owned()
             });
         }
     }
 
-    /// Takes the `xml:base` of a feed, its channel or an entry: what relative links in it are resolved against.
-    fn take_base<S: Sink>(&mut self, tag: &BytesStart<'_>, out: &Output<'_, S>) {
+    /// Applies the `xml:base` of a feed, its channel or an entry, against which relative links are resolved.
+    fn set_base<S: Sink>(&mut self, tag: &BytesStart<'_>, out: &Output<'_, S>) {
         let Some((_, text)) = Attributes::of(tag).find(|(name, _)| *name == "xml:base") else { return };
         let outer = self.bases.last().map_or(out.base, |(_, base)| base);
         if let Some(base) = loc::base(&text, outer, out.limits.loc_bytes) {
@@ -353,13 +313,15 @@ impl Tree {
         let element = Element { vocabulary, local: &local, tag, at };
         match (self.open.last().map(|open| open.role), self.kind) {
             (Some(Role::Ignored), _) => Place::As(Role::Ignored),
-            (Some(parent), Some(kind)) if kind.is_feed() => feed::place(self, kind, parent, &element),
-            (Some(parent), Some(_)) => xml::place(self, parent, &element, out),
+            (Some(parent), Some(kind)) if kind.is_feed() => {
+                feed::place(kind, parent, &element, &mut self.draft)
+            }
+            (Some(parent), Some(kind)) => xml::place(kind, parent, &element, &mut self.draft, out),
             _ => Place::As(self.root(&element, out)),
         }
     }
 
-    /// The root element decides what the document is.
+    /// The role of an element outside all others. The first one decides the kind of the document.
     fn root<S: Sink>(&mut self, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
         let name = element.name();
         let found = match element.local {
@@ -381,26 +343,27 @@ impl Tree {
                 Role::Ignored
             }
             (Some(kind), found) => {
-                let goes_on = found == Some(kind);
+                let is_same_kind = found == Some(kind);
                 out.problem(ProblemKind::TrailingContent, element.at, || {
-                    let fate = if goes_on { "read on" } else { "left out" };
-                    format!("{} after the end of the root element, {fate}", quote(name))
+                    let action = if is_same_kind { "also read" } else { "skipped" };
+                    format!("{} after the end of the root element, {action}", quote(name))
                 });
-                if goes_on { Role::Root } else { Role::Ignored }
+                if is_same_kind { Role::Root } else { Role::Ignored }
             }
         }
     }
 
-    /// Ends the entry at its second loc and begins the next one.
-    pub(crate) fn begin_next<S: Sink>(&mut self, role: Role, at: u64, out: &mut Output<'_, S>) {
+    /// Ends the open entry or child at its second loc and starts the next one.
+    fn start_next_entry<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
         out.problem(ProblemKind::RepeatedLoc, at, || {
-            "a second loc in one element, taken for the next entry".to_owned()
+            "a second loc in one element starts a new entry".to_owned()
         });
-        self.hand_out(role, out);
+        let role = self.open.last().map_or(Role::Entry, |open| open.role);
+        self.emit(role, out);
         self.draft.begin(at);
     }
 
-    /// What an element does when it begins; its role changes to `Ignored` when its content does not fit.
+    /// Starts an element in the draft. Returns its role, or `Ignored` if its content does not fit.
     fn begin<S: Sink>(&mut self, role: Role, tag: &BytesStart<'_>, at: u64, out: &mut Output<'_, S>) -> Role {
         let fits = match role {
             Role::Entry | Role::Child => {
@@ -412,7 +375,7 @@ impl Tree {
                 let is_first = self.draft.open_news();
                 if !is_first {
                     out.problem(ProblemKind::RepeatedField, at, || {
-                        "second news of an entry left out".to_owned()
+                        "second news element of an entry, skipped".to_owned()
                     });
                 }
                 is_first
@@ -455,12 +418,12 @@ impl Tree {
                 }
                 let stored = self.draft.close_field(field);
                 let is_feed = self.kind.is_some_and(DocumentKind::is_feed);
-                // In a feed several elements may give the same value.
+                // In a feed, several elements may have the same meaning.
                 if stored == Stored::Repeated && !is_feed {
-                    out.problem(ProblemKind::RepeatedField, at, || "repeated value left out".to_owned());
+                    out.problem(ProblemKind::RepeatedField, at, || "repeated value, skipped".to_owned());
                 }
             }
-            Role::Entry | Role::Child => self.hand_out(role, out),
+            Role::Entry | Role::Child => self.emit(role, out),
             Role::News => self.draft.close_news(),
             Role::Image => self.draft.close_image(),
             Role::Video => self.draft.close_video(),
@@ -477,7 +440,7 @@ impl Tree {
         Some(open.role)
     }
 
-    fn hand_out<S: Sink>(&mut self, role: Role, out: &mut Output<'_, S>) {
+    fn emit<S: Sink>(&mut self, role: Role, out: &mut Output<'_, S>) {
         self.broken_tokens = 0;
         if role == Role::Child {
             out.child(&self.draft);
@@ -486,20 +449,20 @@ impl Tree {
         }
     }
 
-    fn mismatch<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>, words: impl FnOnce() -> String) {
+    fn mismatch<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>, text: impl FnOnce() -> String) {
         self.is_broken = true;
-        out.problem(ProblemKind::MismatchedTag, at, words);
+        out.problem(ProblemKind::MismatchedTag, at, text);
     }
 
-    /// Whether an open element has this name.
-    fn name_of(&self, open: &Open, name: &str) -> bool {
+    /// Whether the name of an open element is `name`.
+    fn has_name(&self, open: &Open, name: &str) -> bool {
         let next = self.open.partition_point(|other| other.name_start <= open.name_start);
         let end = self.open.get(next).map_or(self.names.len(), |next| next.name_start as usize);
         &self.names[open.name_start as usize..end] == name
     }
 }
 
-/// A name as it may be printed, without quotes.
-fn plain(name: &str) -> String {
+/// A name that is safe to print, without quotes.
+fn printable(name: &str) -> String {
     quote(name).trim_matches('"').to_owned()
 }

@@ -1,118 +1,109 @@
-//! `urlset` and `sitemapindex` of sitemaps.org with the news, image, video and alternate extensions: which of their
-//! elements matter.
+//! The elements of `urlset` and `sitemapindex` of sitemaps.org, with the news, image, video and alternate extensions.
 
-use crate::Sink;
 use crate::attribute::{self, Attributes};
-use crate::document::DocumentKind;
-use crate::draft::{Attribute, Field};
+use crate::document_kind::DocumentKind;
+use crate::draft::{Attribute, Draft, Field};
+use crate::element::{Element, Place, Role};
 use crate::image::Image;
 use crate::namespace::Vocabulary;
 use crate::news::News;
 use crate::output::Output;
 use crate::problem::{ProblemKind, quote};
-use crate::tree::{Element, Place, Role, Tree};
+use crate::sink::Sink;
 use crate::video::{ContentSegment, Price, Video};
 
-/// Where an element of a sitemap belongs.
+/// Where an element of a sitemap belongs, inside a parent with this role.
 pub(crate) fn place<S: Sink>(
-    tree: &mut Tree,
+    kind: DocumentKind,
     parent: Role,
     element: &Element<'_>,
+    draft: &mut Draft,
     out: &mut Output<'_, S>,
 ) -> Place {
     let (vocabulary, local) = (element.vocabulary, element.local);
     let is_own = vocabulary == Vocabulary::Own;
     let role = match parent {
-        Role::Root if is_own => place_in_root(tree, element, out),
-        Role::Entry | Role::Child if is_own => return place_in_entry(tree, parent, element, out),
-        Role::Entry | Role::Child => place_extension(tree, element, out),
+        Role::Root if is_own => place_in_root(kind, element, out),
+        Role::Entry | Role::Child if is_own => return place_in_entry(element, draft, out),
+        Role::Entry | Role::Child => place_extension(element, draft, out),
         Role::News | Role::Publication => place_news(vocabulary, local),
         Role::Image => value(vocabulary, Vocabulary::Image, &Image::FIELDS, "", local, Field::Image),
         Role::Video => place_video(vocabulary, local),
         Role::TvShow => value(vocabulary, Vocabulary::Video, &Video::FIELDS, "tvshow_", local, Field::Video),
         Role::Root => place_foreign_in_root(element, out),
-        Role::Field(open) if is_own && is_left_open(tree, open, local) => return Place::CloseFirst,
+        Role::Field(open) if is_own && is_left_open(draft, open, local) => return Place::CloseFirst,
         Role::Field(_) | Role::Inner => Role::Inner,
         Role::Channel | Role::Ignored => Role::Ignored,
     };
     Place::As(role)
 }
 
-/// Where the value of an attribute of a video's element goes.
+/// The field for an attribute of an element inside a video.
 pub(crate) fn attribute_place(element: Field, attribute: &str) -> Option<Attribute> {
     match element {
         Field::Price => index_of(&Price::FIELDS, "", attribute).map(Attribute::Price),
         Field::Segment => index_of(&ContentSegment::FIELDS, "", attribute).map(Attribute::Segment),
         Field::Video(element) => {
             let element = Video::FIELDS.get(usize::from(element))?;
-            let is_of = |field: &str| {
+            let is_attribute = |field: &str| {
                 field.strip_prefix(element).and_then(|rest| rest.strip_prefix('_')) == Some(attribute)
             };
-            Video::FIELDS.iter().position(|field| is_of(field)).map(Attribute::Video)
+            Video::FIELDS.iter().position(|field| is_attribute(field)).map(Attribute::Video)
         }
         _ => None,
     }
 }
 
-fn place_in_root<S: Sink>(tree: &Tree, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
+fn place_in_root<S: Sink>(kind: DocumentKind, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
     let (role, is_in_place) = match element.local {
-        "url" => (Role::Entry, tree.kind() == Some(DocumentKind::Urlset)),
-        "sitemap" => (Role::Child, tree.kind() == Some(DocumentKind::Index)),
+        "url" => (Role::Entry, kind == DocumentKind::Urlset),
+        "sitemap" => (Role::Child, kind == DocumentKind::Index),
         "urlset" | "sitemapindex" => (Role::Root, false),
         _ => (Role::Ignored, false),
     };
     if !is_in_place {
-        let fate = if role == Role::Ignored { "left out" } else { "taken by its name" };
-        misplaced(element, fate, out);
+        let action = if role == Role::Ignored { "skipped" } else { "read anyway" };
+        report_misplaced(element, action, out);
     }
     role
 }
 
-/// An entry in a namespace of its own, or an extension that stands beside its entry, is worth a word; others are not.
+/// Ignores an element of another vocabulary in the root. An entry in another namespace, or an extension outside of
+/// an entry, is reported.
 fn place_foreign_in_root<S: Sink>(element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
     let is_extension =
         !matches!(element.vocabulary, Vocabulary::Foreign | Vocabulary::DublinCore | Vocabulary::Atom);
     if is_entry(element.local) || is_extension {
-        misplaced(element, "left out", out);
+        report_misplaced(element, "skipped", out);
     }
     Role::Ignored
 }
 
-fn place_in_entry<S: Sink>(
-    tree: &mut Tree,
-    parent: Role,
-    element: &Element<'_>,
-    out: &mut Output<'_, S>,
-) -> Place {
+fn place_in_entry<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut Output<'_, S>) -> Place {
     match entry_field(element.local) {
-        Some(Field::Loc(rank)) => {
-            if tree.draft.has_loc() {
-                tree.begin_next(parent, element.at, out);
-            }
-            Place::As(Role::Field(Field::Loc(rank)))
-        }
+        Some(field @ Field::Loc(_)) if draft.has_loc() => Place::NextEntry(Role::Field(field)),
         Some(field) => Place::As(Role::Field(field)),
         None if is_entry(element.local) => Place::CloseFirst,
-        None => Place::As(place_link(tree, element, out)),
+        None => Place::As(place_link(element, draft, out)),
     }
 }
 
-fn place_extension<S: Sink>(tree: &mut Tree, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
+fn place_extension<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut Output<'_, S>) -> Role {
     match (element.vocabulary, element.local) {
         (Vocabulary::News, "news") => Role::News,
         (Vocabulary::Image, "image") => Role::Image,
         (Vocabulary::Video, "video") => Role::Video,
-        (Vocabulary::Xhtml, _) => place_link(tree, element, out),
+        (Vocabulary::Xhtml, _) => place_link(element, draft, out),
         (Vocabulary::News | Vocabulary::Image | Vocabulary::Video, _) => {
-            misplaced(element, "left out", out);
+            report_misplaced(element, "skipped", out);
             Role::Ignored
         }
         _ => Role::Ignored,
     }
 }
 
-/// `<link rel="alternate" hreflang href/>`, which has no content.
-fn place_link<S: Sink>(tree: &mut Tree, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
+/// Adds an alternate from `<link rel="alternate" hreflang href/>`. The element itself has no content.
+fn place_link<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut Output<'_, S>) -> Role {
     if element.local != "link" {
         return Role::Ignored;
     }
@@ -129,10 +120,10 @@ fn place_link<S: Sink>(tree: &mut Tree, element: &Element<'_>, out: &mut Output<
     if let Some(href) = href.filter(|_| is_alternate) {
         if attribute::has_raw_ampersand(element.tag.attributes_raw()) {
             out.problem(ProblemKind::RawAmpersand, element.at, || {
-                format!("in the attributes of {}, kept as text", quote(element.name()))
+                format!("raw \"&\" in the attributes of {}, kept as text", quote(element.name()))
             });
         }
-        tree.draft.add_alternate(hreflang.as_deref(), &href);
+        draft.add_alternate(hreflang.as_deref(), &href);
     }
     Role::Ignored
 }
@@ -155,7 +146,7 @@ fn place_video(vocabulary: Vocabulary, local: &str) -> Role {
     }
 }
 
-/// The field of a record by its element's local name; forgotten prefixes are forgiven.
+/// The role of a value of a record, by the local name of its element. A missing prefix is accepted.
 fn value(
     vocabulary: Vocabulary,
     expected: Vocabulary,
@@ -172,19 +163,20 @@ fn value(
 }
 
 fn index_of(fields: &[&str], prefix: &str, name: &str) -> Option<usize> {
-    // Lengths first: nearly every field is told by its own, without a call.
+    // Compares lengths first: they rule out nearly every field without a call.
     let length = prefix.len() + name.len();
     fields.iter().position(|field| field.len() == length && field.strip_prefix(prefix) == Some(name))
 }
 
-/// Whether the open field should have ended before an own element `local`: it begins the next field, or the next entry
-/// while the open field has a value already. (Some write `<loc><url>…</url></loc>`.)
-fn is_left_open(tree: &Tree, open: Field, local: &str) -> bool {
+/// Whether the open field was not closed before the element `local`, which starts the next field or the next entry.
+///
+/// An entry inside a field without text does not count, because some publishers write `<loc><url>…</url></loc>`.
+fn is_left_open(draft: &Draft, open: Field, local: &str) -> bool {
     let is_of_entry = matches!(open, Field::Loc(_) | Field::Lastmod(_) | Field::Changefreq | Field::Priority);
-    is_of_entry && (entry_field(local).is_some() || is_entry(local) && tree.draft.has_text())
+    is_of_entry && (entry_field(local).is_some() || is_entry(local) && draft.has_text())
 }
 
-/// A field of `url` or `sitemap` by its element's local name.
+/// The field of `url` or `sitemap` with this local name.
 fn entry_field(local: &str) -> Option<Field> {
     match local {
         "loc" => Some(Field::Loc(0)),
@@ -199,8 +191,8 @@ fn is_entry(local: &str) -> bool {
     matches!(local, "url" | "sitemap")
 }
 
-fn misplaced<S: Sink>(element: &Element<'_>, fate: &str, out: &mut Output<'_, S>) {
+fn report_misplaced<S: Sink>(element: &Element<'_>, action: &str, out: &mut Output<'_, S>) {
     out.problem(ProblemKind::MisplacedElement, element.at, || {
-        format!("element {} does not belong here, {fate}", quote(element.name()))
+        format!("element {} does not belong here, {action}", quote(element.name()))
     });
 }

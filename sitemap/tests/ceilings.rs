@@ -1,4 +1,4 @@
-//! Documents that exceed a ceiling give all that fits, and say what does not.
+//! Documents that exceed a limit yield everything that fits, and a problem for the rest.
 
 use sitemap::{DocumentEnd, Limits, ProblemKind, limits};
 
@@ -22,34 +22,34 @@ fn sixty_thousand_entries_are_all_read_and_noted() {
     assert_eq!(document.problem_counts.get(ProblemKind::TooManyEntries), 1);
 }
 
-/// A token may be cut by the ceiling of the document and be too long by itself.
+/// A token may be cut by the size limit of the document and exceed the token limit as well.
 #[test]
 fn problems_at_the_ceiling_come_in_one_order_whatever_the_pieces() {
     let content = format!("{}{}<x y=\"{}\"/>\u{e4}\u{20ac}", url("a"), "text ".repeat(20), "z".repeat(90));
     let body = urlset(&content.repeat(2));
     for document_bytes in 0..body.len() as u64 {
-        let narrow = Limits { document_bytes, token_bytes: 60, ..Limits::default() };
-        let whole = comparable(read(&body, &base(), narrow));
+        let low_limits = Limits { document_bytes, token_bytes: 60, ..Limits::default() };
+        let whole = comparable(read(&body, &base(), low_limits));
         for sizes in [&[1][..], &[24, 100, 1], &[7, 300]] {
-            let in_pieces = comparable(read_in_pieces(&body, &base(), narrow, sizes));
-            assert_eq!(in_pieces, whole, "{document_bytes} bytes in pieces of {sizes:?}");
+            let in_pieces = comparable(read_in_pieces(&body, &base(), low_limits, sizes));
+            assert_eq!(in_pieces, whole, "limit of {document_bytes} bytes, in pieces of {sizes:?}");
         }
     }
 }
 
 #[test]
 fn a_document_above_the_ceiling_keeps_what_came_before() {
-    let narrow = Limits { document_bytes: 1_000, ..Limits::default() };
+    let low_limits = Limits { document_bytes: 1_000, ..Limits::default() };
     let content: String = (0..1_000).map(|number| url(&number.to_string())).collect();
     let body = urlset(&content);
     for body in [gzip(&body), gzip(&gzip(&body)), body] {
-        let (document, reading) = read(&body, &base(), narrow);
+        let (document, reading) = read(&body, &base(), low_limits);
         assert_eq!((document.ended, document.bytes_decoded), (DocumentEnd::TooLarge, 1_000));
         assert_eq!(reading.locs().len(), 19);
         assert_eq!(document.problem_counts.get(ProblemKind::DocumentTooLarge), 1);
     }
     let exact = urlset(&url(&"a".repeat(1_000 - urlset(&url("")).len())));
-    assert_eq!(read(&exact, &base(), narrow).0.ended, DocumentEnd::Whole);
+    assert_eq!(read(&exact, &base(), low_limits).0.ended, DocumentEnd::Whole);
 }
 
 #[test]
@@ -125,14 +125,14 @@ fn locs_above_the_ceiling_are_dropped_and_long_ones_noted() {
 }
 
 #[test]
-fn problems_are_counted_beyond_those_that_are_told() {
+fn problems_beyond_the_reported_ones_are_counted() {
     let (document, reading) = read(&urlset(&"<url/>".repeat(1_000)), &base(), Limits::default());
     assert_eq!(reading.problems.len() as u64, limits::PROBLEMS_MAX);
     assert_eq!(document.dropped().collect::<Vec<_>>(), [(ProblemKind::MissingLoc, 1_000)]);
 }
 
 #[test]
-fn a_document_of_nothing_but_broken_markup_is_given_up() {
+fn a_document_of_only_broken_markup_is_abandoned() {
     let (document, _) =
         read(&urlset(&(url("a") + &"<a <b ".repeat(5_000) + &url("b"))), &base(), Limits::default());
     assert_eq!((document.entries, document.ended), (1, DocumentEnd::Broken));

@@ -1,4 +1,4 @@
-//! What comes out of a document does not depend on the pieces in which it arrives, and no bytes make the reader panic.
+//! The result does not depend on the pieces in which a document arrives, and no input makes the reader panic.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -16,8 +16,8 @@ fn read_in_pieces(body: &[u8], base: &Url, limits: Limits, sizes: &[usize]) -> (
     comparable(reading::read_in_pieces(body, base, limits, sizes))
 }
 
-/// Ceilings so low that small documents meet them.
-const NARROW: Limits = Limits {
+/// Limits so low that small documents reach them.
+pub(crate) const LOW_LIMITS: Limits = Limits {
     document_bytes: 3_000,
     token_bytes: 60,
     entry_bytes: 1_500,
@@ -32,9 +32,9 @@ fn every_corpus_document_reads_the_same_in_pieces_of_any_size() {
     let Some(directory) = corpus::directory() else { return };
     for case in corpus::cases(&directory) {
         let Some(body) = case.body() else { continue };
-        // Enough of the largest ones; byte by byte they would take minutes.
+        // The largest documents would take minutes byte by byte, so only their start is read.
         let body = &body[..body.len().min(100_000)];
-        for limits in [Limits::default(), NARROW] {
+        for limits in [Limits::default(), LOW_LIMITS] {
             let whole = read(body, &case.url(), limits);
             for sizes in [&[1][..], &[7, 1, 4_093], &[65_536]] {
                 assert_eq!(read_in_pieces(body, &case.url(), limits, sizes), whole, "pieces of {sizes:?}");
@@ -46,7 +46,7 @@ fn every_corpus_document_reads_the_same_in_pieces_of_any_size() {
 #[test]
 fn every_fixture_reads_the_same_in_pieces_of_any_size() {
     for (name, body) in fixtures::all() {
-        for limits in [Limits::default(), NARROW] {
+        for limits in [Limits::default(), LOW_LIMITS] {
             let whole = read(&body, &base(), limits);
             for sizes in [&[1][..], &[2], &[3, 5], &[17], &[1_000], &[70_000]] {
                 assert_eq!(
@@ -59,7 +59,7 @@ fn every_fixture_reads_the_same_in_pieces_of_any_size() {
     }
 }
 
-/// Pieces of markup that get in each other's way.
+/// Pieces of markup that interfere with each other.
 fn fragment() -> impl Strategy<Value = &'static [u8]> {
     prop::sample::select(vec![
         b"<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'>" as &[u8],
@@ -153,7 +153,7 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Documents that people publish: every fixture and, where the corpus is at hand, the beginning of each of its documents.
+/// Real documents: every fixture, and the start of each document of the corpus if the corpus is available.
 fn published() -> Vec<(Vec<u8>, Url)> {
     let fixtures = fixtures::all().into_iter().map(|(_, body)| (body, base()));
     let cases = corpus::directory().map(|directory| corpus::cases(&directory)).unwrap_or_default();
@@ -170,9 +170,9 @@ fn published_documents_read_the_same_in_any_pieces() {
     let pieces = (0..published.len(), prop::collection::vec(1_usize..5_000, 1..8), any::<bool>());
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 1_000, failure_persistence: None, ..Default::default() });
-    let result = runner.run(&pieces, |(which, sizes, is_narrow)| {
-        let (body, url) = &published[which];
-        let limits = if is_narrow { NARROW } else { Limits::default() };
+    let result = runner.run(&pieces, |(index, sizes, has_low_limits)| {
+        let (body, url) = &published[index];
+        let limits = if has_low_limits { LOW_LIMITS } else { Limits::default() };
         prop_assert_eq!(read_in_pieces(body, url, limits, &sizes), read(body, url, limits));
         Ok(())
     });
@@ -186,27 +186,28 @@ proptest! {
     fn any_document_reads_the_same_in_pieces_of_any_size(
         body in document(),
         sizes in prop::collection::vec(1_usize..40, 1..6),
-        is_narrow in any::<bool>(),
+        has_low_limits in any::<bool>(),
         is_gzip in any::<bool>(),
     ) {
         let body = if is_gzip { fixtures::gzip(&body) } else { body };
-        let limits = if is_narrow { NARROW } else { Limits::default() };
+        let limits = if has_low_limits { LOW_LIMITS } else { Limits::default() };
         let whole = read(&body, &base(), limits);
         prop_assert_eq!(&read_in_pieces(&body, &base(), limits, &sizes), &whole);
         prop_assert_eq!(&read_in_pieces(&body, &base(), limits, &[1]), &whole);
+        prop_assert_eq!(&comparable(reading::pull(&body[..], &base(), limits)), &whole);
         prop_assert_eq!(whole.0.entries + whole.0.children, whole.1.items.len() as u64);
         prop_assert!(whole.0.problems >= whole.1.problems.len() as u64);
     }
 
     #[test]
     fn a_damaged_gzip_stream_reads_the_same_in_pieces_of_any_size(
-        flaw in any::<(prop::sample::Index, u8)>(),
+        damage in any::<(prop::sample::Index, u8)>(),
         cut in any::<prop::sample::Index>(),
         sizes in prop::collection::vec(1_usize..40, 1..6),
     ) {
         let mut body = fixtures::gzip(&fixtures::plain().repeat(3));
-        let at = flaw.0.index(body.len());
-        body[at] ^= flaw.1;
+        let at = damage.0.index(body.len());
+        body[at] ^= damage.1;
         body.truncate(cut.index(body.len()) + 1);
         let whole = read(&body, &base(), Limits::default());
         prop_assert_eq!(&read_in_pieces(&body, &base(), Limits::default(), &sizes), &whole);

@@ -1,6 +1,8 @@
-//! The conformance corpus: real documents of published sites and of other crawlers' tests, with the reading to expect.
+//! The conformance corpus: real documents from public sites and from the tests of other crawlers, with the expected
+//! results.
 //!
-//! `CRAWL_CORPUS` names its directory; the documents are not ours to keep in this repository.
+//! `CRAWL_CORPUS` is its directory. The documents are not part of this repository because we have no right to
+//! distribute them.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,7 +16,7 @@ use url::Url;
 
 use crate::reading::{self, Reading};
 
-/// Contested cases we decide the other way, with the reason; docs/FORMATS.md says more.
+/// Contested cases that we decide differently from the corpus, with the reason. See docs/FORMATS.md.
 const DECIDED_OTHERWISE: [(&str, &str); 4] = [
     ("crawler-commons/sitemap/testSitemapXMLfilterUrls", "a relative loc is resolved, a fragment is kept"),
     ("sites/0bsnetwork-developer.0bsnetwork.com/sitemap.xml", "a relative loc is resolved"),
@@ -39,34 +41,38 @@ fn documents_and_dates_of_the_corpus_are_read_as_expected() {
         match (result, otherwise) {
             (Ok(()), None) => score.0 += 1,
             (Err(_), Some((_, reason))) if is_contested => {
-                say(&format!("corpus: decided otherwise: {id}: {reason}"));
+                print_uncaptured(&format!("corpus: decided otherwise: {id}: {reason}"));
             }
-            (Ok(()), Some(_)) => wrong.push(format!("{id}: passes, yet is listed as decided otherwise")),
+            (Ok(()), Some(_)) => wrong.push(format!("{id}: passes, but is listed as decided otherwise")),
             (Err(cause), _) => wrong.push(format!("{id}: {cause}")),
         }
     }
     for (source, (passed, all)) in &scores {
-        say(&format!("corpus: {source}: {passed} of {all}"));
+        print_uncaptured(&format!("corpus: {source}: {passed} of {all}"));
     }
-    assert!(!scores.is_empty(), "{} holds no case", directory.display());
+    assert!(!scores.is_empty(), "{} contains no case", directory.display());
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Shown whether or not the test passes: the test runner hides only what the print macros print.
-fn say(line: &str) {
+/// Prints a line even if the test passes: the test runner captures only the output of the print macros.
+fn print_uncaptured(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Where the corpus is; nothing, said loudly, when nobody named it and it is not beside the repository.
+/// The directory of the corpus. Prints a message and returns `None` if `CRAWL_CORPUS` is not set and the corpus is
+/// not at its default path next to the repository.
 pub(crate) fn directory() -> Option<PathBuf> {
-    if let Some(named) = std::env::var_os("CRAWL_CORPUS") {
-        return Some(named.into());
+    if let Some(directory) = std::env::var_os("CRAWL_CORPUS") {
+        return Some(directory.into());
     }
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
-    if beside.is_dir() {
-        return Some(beside);
+    let default_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    if default_path.is_dir() {
+        return Some(default_path);
     }
-    say(&format!("NOT TESTED: the corpus is not at {}; set CRAWL_CORPUS to its directory", beside.display()));
+    print_uncaptured(&format!(
+        "NOT TESTED: the corpus is not at {}; set CRAWL_CORPUS to its directory",
+        default_path.display()
+    ));
     None
 }
 
@@ -100,7 +106,7 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
 }
 
 impl Case {
-    /// The document of a sitemap case.
+    /// The document, if this is a sitemap case.
     pub(crate) fn body(&self) -> Option<Vec<u8>> {
         let file = self.json["file"].as_str().filter(|_| self.json["kind"] == "sitemap")?;
         Some(std::fs::read(self.directory.join(file)).unwrap())
@@ -114,7 +120,7 @@ impl Case {
         if self.json["kind"] == "date" {
             let text = self.json["text"].as_str().unwrap();
             let expected = self.json["expect"]["instant"].as_str().map(|instant| instant.parse().unwrap());
-            return same(&sitemap::lastmod::parse(text), &expected);
+            return check_equal(&sitemap::lastmod::parse(text), &expected);
         }
         let body = self.body().unwrap();
         let (document, reading) = reading::read(&body, &self.url(), Limits::default());
@@ -156,55 +162,57 @@ fn check(expect: &Value, document: &Document, reading: &Reading) -> Result<(), S
 fn check_locs(expect: &Value, locs: &[&str]) -> Result<(), String> {
     let ours: Vec<_> = locs.iter().map(|loc| canonical(loc)).collect();
     let Some(expected) = expect["locs"].as_array() else {
-        same(&locs.len(), &(expect["locs_count"].as_u64().unwrap() as usize))?;
+        check_equal(&locs.len(), &(expect["locs_count"].as_u64().unwrap() as usize))?;
         let digest = |locs: String| hex(&Sha256::digest(locs));
         let is_same = expect["locs_sha256"] == digest(locs.join("\n"))
             || expect["locs_canon_sha256"] == digest(ours.join("\n"));
         return if is_same { Ok(()) } else { Err("the digest of the locs differs".to_owned()) };
     };
     let expected: Vec<_> = expected.iter().map(|loc| canonical(loc.as_str().unwrap())).collect();
-    same(&ours, &expected)
+    check_equal(&ours, &expected)
 }
 
 fn check_field(expect: &Value, field: &str, reading: &Reading) -> Result<(), String> {
     let Some(expected) = expect[field].as_array() else { return Ok(()) };
     for (index, (item, expected)) in reading.items.iter().zip(expected).enumerate() {
         if !expected.is_null() {
-            covers(field, &item[field], expected).map_err(|cause| format!("entry {index}: {cause}"))?;
+            check_contains(field, &item[field], expected)
+                .map_err(|cause| format!("entry {index}: {cause}"))?;
         }
     }
     Ok(())
 }
 
-/// Whether `actual` says what `expected` says, and perhaps more.
-fn covers(field: &str, actual: &Value, expected: &Value) -> Result<(), String> {
+/// Checks that `actual` contains everything in `expected`. It may contain more.
+fn check_contains(field: &str, actual: &Value, expected: &Value) -> Result<(), String> {
     match (actual, expected) {
         (Value::Object(actual), Value::Object(expected)) => {
             expected.iter().try_for_each(|(name, expected)| {
-                covers(name, actual.get(name).unwrap_or(&Value::Null), expected)
+                check_contains(name, actual.get(name).unwrap_or(&Value::Null), expected)
             })
         }
-        (Value::Array(actual), Value::Array(expected)) if actual.len() == expected.len() => {
-            actual.iter().zip(expected).try_for_each(|(actual, expected)| covers(field, actual, expected))
-        }
+        (Value::Array(actual), Value::Array(expected)) if actual.len() == expected.len() => actual
+            .iter()
+            .zip(expected)
+            .try_for_each(|(actual, expected)| check_contains(field, actual, expected)),
         (Value::String(actual), Value::Number(expected)) => {
-            same(&actual.parse::<f64>().ok(), &expected.as_f64())
+            check_equal(&actual.parse::<f64>().ok(), &expected.as_f64())
         }
         (Value::String(actual), Value::String(expected))
             if field == "lastmod" || field.ends_with("_date") =>
         {
-            same(&instant(actual), &instant(expected))
+            check_equal(&instant(actual), &instant(expected))
         }
-        // Some sources fold the line breaks inside a text, others keep them.
-        (Value::String(actual), Value::String(expected)) => same(
+        // Some sources replace line breaks inside a text with spaces, others keep them.
+        (Value::String(actual), Value::String(expected)) => check_equal(
             &actual.split_whitespace().collect::<Vec<_>>(),
             &expected.split_whitespace().collect::<Vec<_>>(),
         ),
-        _ => same(actual, expected),
+        _ => check_equal(actual, expected),
     }
 }
 
-/// The instant a date names; corpus texts that are none count by their spelling.
+/// A date as an instant. Texts of the corpus that are not dates are compared as text.
 fn instant(text: &str) -> Result<Timestamp, &str> {
     sitemap::lastmod::parse(text).ok_or(text)
 }
@@ -220,18 +228,18 @@ fn check_counts(expected: &Value, reading: &Reading) -> Result<(), String> {
                 _ => 1,
             })
             .sum();
-        same(&(actual as u64), &expected.as_u64().unwrap())
+        check_equal(&(actual as u64), &expected.as_u64().unwrap())
             .map_err(|cause| format!("count of {field}: {cause}"))?;
     }
     Ok(())
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(actual: &T, expected: &T) -> Result<(), String> {
+fn check_equal<T: PartialEq + std::fmt::Debug>(actual: &T, expected: &T) -> Result<(), String> {
     if actual == expected { Ok(()) } else { Err(format!("{actual:?}, expected {expected:?}")) }
 }
 
-/// A URL with scheme and host in lower case, without default port, with a path, and percent-encoded outside of
-/// printable ASCII: the differences between two spellings that the corpus declares harmless.
+/// Normalises a URL: scheme and host in lower case, no default port, a path, and everything but printable ASCII
+/// percent-encoded. The corpus ignores these differences between URLs.
 fn canonical(loc: &str) -> String {
     let Some((scheme, rest)) = loc.split_once("://") else { return loc.to_owned() };
     let scheme = scheme.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! The awkward documents that real servers send, each with its reading and problems.
+//! Unusual documents that real servers send, each with a snapshot of its entries and problems.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,7 +9,7 @@ use sitemap::Limits;
 
 use crate::reading::{base, read};
 
-/// The fixtures in files, and those whose bytes are made here.
+/// The fixtures in files, and the fixtures that are generated here.
 pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut fixtures: Vec<_> = directory
@@ -18,12 +18,12 @@ pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
         .map(|entry| entry.unwrap().path())
         .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()))
         .collect();
-    fixtures.extend(made());
+    fixtures.extend(generated());
     fixtures.sort();
     fixtures
 }
 
-/// A small document without flaws.
+/// A small valid document.
 pub(crate) fn plain() -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/plain.xml")).unwrap()
 }
@@ -34,10 +34,10 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn made() -> Vec<(String, Vec<u8>)> {
+fn generated() -> Vec<(String, Vec<u8>)> {
     let plain = plain();
     let text = String::from_utf8(plain.clone()).unwrap();
-    let packed = gzip(&plain);
+    let gzipped = gzip(&plain);
     let (first, second) = plain.split_at(plain.len() / 2);
     let utf16 = |to_bytes: fn(u16) -> [u8; 2]| {
         format!("\u{feff}{}", text.replace("UTF-8", "UTF-16"))
@@ -52,13 +52,13 @@ fn made() -> Vec<(String, Vec<u8>)> {
     damaged[middle] ^= 0xff;
     let mark = b"\xef\xbb\xbf" as &[u8];
     let declared = |label: &str| text.replace("UTF-8", label);
-    let cases: [(&str, Vec<u8>); 30] = [
-        ("gzip.xml.gz", packed.clone()),
-        ("gzip-twice.xml.gz", gzip(&packed)),
-        ("gzip-three-times.xml.gz", gzip(&gzip(&packed))),
-        ("gzip-cut-short.xml.gz", packed[..packed.len() - 40].to_vec()),
-        ("gzip-cut-in-its-trailer.xml.gz", packed[..packed.len() - 3].to_vec()),
-        ("gzip-then-a-comment.xml.gz", [&packed, b"<!-- cached -->" as &[u8]].concat()),
+    let cases: [(&str, Vec<u8>); 31] = [
+        ("gzip.xml.gz", gzipped.clone()),
+        ("gzip-twice.xml.gz", gzip(&gzipped)),
+        ("gzip-three-times.xml.gz", gzip(&gzip(&gzipped))),
+        ("gzip-cut-short.xml.gz", gzipped[..gzipped.len() - 40].to_vec()),
+        ("gzip-cut-in-its-trailer.xml.gz", gzipped[..gzipped.len() - 3].to_vec()),
+        ("gzip-then-a-comment.xml.gz", [&gzipped, b"<!-- cached -->" as &[u8]].concat()),
         ("gzip-of-two-members.xml.gz", [gzip(first), gzip(second)].concat()),
         ("gzip-damaged.xml.gz", damaged),
         ("gzip-of-text.txt.gz", gzip(b"https://www.example.com/first\nhttps://www.example.com/second\n")),
@@ -84,10 +84,11 @@ fn made() -> Vec<(String, Vec<u8>)> {
             "gzip-with-empty-members.xml.gz",
             [gzip(b""), gzip(first), gzip(b""), gzip(second), gzip(b"")].concat(),
         ),
-        ("gzip-then-zeros.xml.gz", [packed.as_slice(), &[0; 512]].concat()),
-        ("gzip-with-a-wrong-check-sum.xml.gz", [&packed[..packed.len() - 8], &[0; 8]].concat()),
+        ("gzip-then-zeros.xml.gz", [gzipped.as_slice(), &[0; 512]].concat()),
+        ("gzip-with-a-wrong-check-sum.xml.gz", [&gzipped[..gzipped.len() - 8], &[0; 8]].concat()),
         ("zip.xml.zip", [b"PK\x03\x04\x14\0\0\0\0\0sitemap.xml\n" as &[u8], &plain].concat()),
         ("empty.xml", Vec::new()),
+        ("character-references-with-a-sign.xml", signed_references()),
         (
             "bad-utf-8.xml",
             text.replace("/second", "/sec#nd").bytes().map(|b| if b == b'#' { 0xff } else { b }).collect(),
@@ -96,7 +97,14 @@ fn made() -> Vec<(String, Vec<u8>)> {
     cases.map(|(name, bytes)| (name.to_owned(), bytes)).into()
 }
 
-/// A document in that charset, with `word` in a loc and in a caption.
+/// References with a sign, which XML does not allow, in a text and in an attribute.
+fn signed_references() -> Vec<u8> {
+    b"<urlset><url><loc>https://www.example.com/&#65;&#+65;&#x+41;</loc>\
+      <xhtml:link rel='alternate' hreflang='de' href='https://www.example.com/&#65;&#+65;&#x+41;'/></url></urlset>"
+        .to_vec()
+}
+
+/// A document in the charset `label`, with `word` in a loc and in a caption.
 fn in_charset(label: &str, word: &str) -> Vec<u8> {
     let text = format!(
         "<?xml version=\"1.0\" encoding=\"{label}\"?>\n<urlset><url><loc>https://www.example.com/{word}</loc>\
@@ -115,12 +123,12 @@ fn gzip_with_header_fields(plain: &[u8]) -> Vec<u8> {
     let mut sum = flate2::Crc::new();
     sum.update(&header);
     let sum = sum.sum().to_le_bytes();
-    // Behind the ten bytes of a plain header.
+    // Replaces the ten bytes of the minimal header.
     [header.as_slice(), &sum[..2], &gzip(plain)[10..]].concat()
 }
 
 #[test]
-fn every_awkward_document_gives_what_is_in_it() {
+fn every_unusual_document_reads_as_expected() {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("readings");
     settings.set_prepend_module_to_snapshot(false);
@@ -129,14 +137,14 @@ fn every_awkward_document_gives_what_is_in_it() {
         for (name, body) in all() {
             let (document, reading) = read(&body, &base(), Limits::default());
             let kind = document.kind.map_or("none", |kind| kind.as_str());
-            let mut shown = format!("{kind}, {}\n", document.ended);
+            let mut snapshot = format!("{kind}, {}\n", document.ended);
             for item in &reading.items {
-                shown.push_str(&format!("{item}\n"));
+                snapshot.push_str(&format!("{item}\n"));
             }
             for problem in &reading.problems {
-                shown.push_str(&format!("{problem}\n"));
+                snapshot.push_str(&format!("{problem}\n"));
             }
-            insta::assert_snapshot!(name.as_str(), shown);
+            insta::assert_snapshot!(name.as_str(), snapshot);
         }
     });
 }

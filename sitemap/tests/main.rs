@@ -1,8 +1,9 @@
-//! What a user of the crate sees: the corpus, the awkward documents, and pieces of any size.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, and say what they skip")]
+//! Tests of the public interface: the corpus, unusual documents, limits, and pieces of any size.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, and report what they skip")]
 
 mod ceilings;
 mod chunking;
 mod corpus;
 mod fixtures;
+mod pulling;
 mod reading;

@@ -1,13 +1,13 @@
-//! A sink that keeps everything as JSON, to be compared and shown.
+//! A sink that stores everything as JSON, for comparisons and snapshots.
 
 use serde_json::{Map, Value, json};
 use sitemap::{
-    Buffer, Child, Document, DocumentEnd, DocumentReader, Entry, Inflater, Limits, Problem, Sink,
-    limits::SLICE_BYTES,
+    Buffer, Child, Document, DocumentEnd, DocumentReader, Entries, Entry, Inflater, Limits, OwnedItem,
+    Problem, Sink, limits::SLICE_BYTES,
 };
 use url::Url;
 
-/// All that came out of a document.
+/// All entries, children and problems of a document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) items: Vec<Value>,
@@ -96,14 +96,28 @@ pub(crate) fn base() -> Url {
     Url::parse("https://www.example.com/sitemap.xml").unwrap()
 }
 
-/// Reads a body that is at hand.
+/// Reads a complete body.
 pub(crate) fn read(body: &[u8], base: &Url, limits: Limits) -> (Document, Reading) {
     let mut reading = Reading::default();
     let document = sitemap::read(body, base, limits, &mut reading);
     (document, reading)
 }
 
-/// The same without the one figure that may depend on the pieces: how much was taken in before a document was refused.
+/// Reads a complete body through the pull interface.
+pub(crate) fn pull(body: impl std::io::Read, base: &Url, limits: Limits) -> (Document, Reading) {
+    let mut reading = Reading::default();
+    let mut entries = Entries::new(body, base, limits);
+    for item in &mut entries {
+        match item.unwrap() {
+            OwnedItem::Entry(entry) => reading.entry(&entry.as_borrowed()),
+            OwnedItem::Child(child) => reading.child(&child.as_borrowed()),
+            OwnedItem::Problem(problem) => reading.problem(problem),
+        }
+    }
+    (entries.document().unwrap().clone(), reading)
+}
+
+/// Removes the only value that may depend on the pieces: how many bytes were read before a document was rejected.
 pub(crate) fn comparable((mut document, reading): (Document, Reading)) -> (Document, Reading) {
     if matches!(document.ended, DocumentEnd::NotASitemap(_) | DocumentEnd::Broken) {
         document.bytes_decoded = 0;
@@ -111,7 +125,7 @@ pub(crate) fn comparable((mut document, reading): (Document, Reading)) -> (Docum
     (document, reading)
 }
 
-/// Reads a body that arrives in pieces of these sizes, over and over.
+/// Reads a body in pieces of these sizes, which are repeated in a cycle.
 pub(crate) fn read_in_pieces(
     body: &[u8],
     base: &Url,

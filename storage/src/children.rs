@@ -1,19 +1,19 @@
-//! The sitemaps that an index names, until its outcome is final.
+//! The URLs of the sitemaps that an index names, kept until its outcome is final.
 
 use std::io::{BufReader, Read};
 
 use crate::data_dir::scratch::Scratch;
 use crate::data_dir::spill::{Spill, Spilled};
-use crate::segment::SegmentError;
+use crate::segment::error::SegmentError;
 
-/// Bytes that come together before they count as held.
-const FIT_EVERY_BYTES: usize = 16 << 10;
+/// Bytes collected before the held bytes are counted again.
+const COUNT_EVERY_BYTES: usize = 16 << 10;
 
-/// Bytes before each URL: its length.
+/// Bytes of the length before each URL.
 const LENGTH_BYTES: usize = 4;
 
-/// The URLs that an index names, in its order: up to 1 MiB in memory, less when many documents are read at once; the rest
-/// in a file under `tmp/` that goes when they are dropped.
+/// Collects the URLs that an index names, in its order. It holds up to 1 MiB in memory, or less if many documents are
+/// read at the same time. The rest goes to a file under `tmp/`, which is removed on drop.
 pub struct Children {
     spill: Spill,
     number: u64,
@@ -21,12 +21,20 @@ pub struct Children {
     bytes_counted: usize,
 }
 
+impl Scratch {
+    /// An empty collection for the children of an index.
+    pub fn children(&self) -> Children {
+        Children::new(self.clone())
+    }
+}
+
 impl Children {
-    pub(crate) fn new(scratch: Scratch) -> Self {
+    fn new(scratch: Scratch) -> Self {
         Self { spill: Spill::new(scratch), number: 0, bytes: 0, bytes_counted: 0 }
     }
 
-    /// Adds a URL. An error is one of the disk, or a URL of 4 GiB; the children are then of no further use.
+    /// Adds a URL. Fails if the file cannot be written or the URL has 4 GiB or more. Do not use the collection after
+    /// an error.
     pub fn push(&mut self, url: &str) -> Result<(), SegmentError> {
         let length = u32::try_from(url.len())
             .map_err(|_| SegmentError::EntryTooLarge { bytes: url.len(), max: u32::MAX as usize })?;
@@ -35,53 +43,53 @@ impl Children {
         tail.extend_from_slice(url.as_bytes());
         self.number += 1;
         self.bytes += url.len();
-        if self.bytes - self.bytes_counted >= FIT_EVERY_BYTES {
+        if self.bytes - self.bytes_counted >= COUNT_EVERY_BYTES {
             self.bytes_counted = self.bytes;
-            self.spill.fit()?;
+            self.spill.spill_if_large()?;
         }
         Ok(())
     }
 
-    /// How many there are.
+    /// Number of URLs.
     pub fn len(&self) -> u64 {
         self.number
     }
 
-    /// Whether there are none.
+    /// Whether there are no URLs.
     pub fn is_empty(&self) -> bool {
         self.number == 0
     }
 
-    /// Bytes of their URLs.
+    /// Total bytes of the URLs.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// All of them, ready to be recorded.
+    /// Completes the collection.
     pub fn finish(mut self) -> Result<FinishedChildren, SegmentError> {
-        self.spill.fit()?;
+        self.spill.spill_if_large()?;
         Ok(FinishedChildren { spilled: self.spill.finish(), number: self.number })
     }
 }
 
-/// The URLs that an index names; dropping them removes what is in a file.
+/// All URLs that an index names. Dropping them removes their file.
 pub struct FinishedChildren {
     spilled: Spilled,
     number: u64,
 }
 
 impl FinishedChildren {
-    /// How many there are.
+    /// Number of URLs.
     pub fn len(&self) -> u64 {
         self.number
     }
 
-    /// Whether there are none.
+    /// Whether there are no URLs.
     pub fn is_empty(&self) -> bool {
         self.number == 0
     }
 
-    /// Hands each to `take`, in the index's order. An error is one of the disk.
+    /// Passes each URL to `take`, in the order of the index. Fails if the file cannot be read.
     pub fn each(&self, mut take: impl FnMut(&str)) -> Result<(), SegmentError> {
         let mut reader = BufReader::new(self.spilled.read()?);
         let mut url = String::new();
@@ -128,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn children_of_many_indexes_share_the_memory_that_they_may_take() {
+    fn children_of_many_indexes_share_one_memory_limit() {
         let dir = tempfile::tempdir().unwrap();
         let scratch = Scratch::new(dir.path());
         let indexes: Vec<FinishedChildren> = (0..20)
@@ -138,7 +146,7 @@ mod tests {
                 children.finish().unwrap()
             })
             .collect();
-        assert!(scratch.hold().set(0) <= 8 << 20, "8 MiB of 16 in memory");
+        assert!(scratch.hold().set(0) <= 8 << 20, "at most 8 of 16 MiB are in memory");
         for (index, children) in indexes.iter().enumerate() {
             assert_eq!(read(children)[999], format!("{index} {:0800}", 999));
         }

@@ -1,18 +1,18 @@
-//! Records as bytes: serde's shapes in postcard's compact format.
+//! Encodes records with serde in postcard's compact format.
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes that are not the record they should be, or a record that cannot be written.
+/// The bytes do not encode the expected record, or a record could not be encoded.
 #[derive(Debug, thiserror::Error)]
 #[error("unreadable record: {0}")]
 pub(crate) struct CodecError(#[from] postcard::Error);
 
-/// `record` as bytes.
+/// Encodes `record`.
 pub(crate) fn encode(record: &impl Serialize) -> Result<Vec<u8>, CodecError> {
     Ok(postcard::to_allocvec(record)?)
 }
 
-/// The record of which `bytes` are the whole; it may borrow from them.
+/// Decodes the record that all of `bytes` encode. It may contain references into them.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     match postcard::take_from_bytes(bytes)? {
         (record, []) => Ok(record),

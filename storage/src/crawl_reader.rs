@@ -1,4 +1,4 @@
-//! A crawl that does not run, read back: what reports and exports are made of.
+//! Reads a crawl that is not running, for reports and exports.
 
 use std::path::{Path, PathBuf};
 
@@ -6,20 +6,23 @@ use arrow_array::RecordBatch;
 use frontier::work_queue::{Counts, HostRecord, QueueError, SessionRecord, TaskState};
 use frontier::{FetchRecord, HostId, TaskId, Timestamp};
 
-use crate::data_dir::{OpenError, ReadOnly, ReaderPermit, SharedLock};
+use crate::data_dir::ReadOnly;
+use crate::data_dir::error::OpenError;
+use crate::data_dir::lock::{ReaderPermit, SharedLock};
 use crate::recovery;
-use crate::segment::ReadError;
+use crate::segment::error::ReadError;
 use crate::segment::reader::SegmentReader;
+use crate::segment::record::SegmentRecord;
+use crate::work_queue::sled::read;
 use crate::work_queue::sled::store::Store;
-use crate::work_queue::sled::{SegmentRecord, read};
 
-/// Reads a data directory that no process works on, and keeps one from beginning meanwhile.
+/// Reads a data directory that no crawl is using, and prevents a crawl from starting while it does.
 ///
-/// Any number may read at once, but they take turns with the queue: whoever only wants the entries goes on with
-/// [`Self::into_entries`], and the next one has its turn.
+/// Any number of processes may read at the same time, but only one of them can use the queue. A reader that only
+/// needs the entries calls [`Self::into_entries`], which lets the next one use the queue.
 ///
-/// Everything streams in the order of the keys or of the commits; memory does not grow with the crawl, but for the
-/// sessions and segments.
+/// Records are read one by one, in the order of their keys or commits. Memory grows only with the number of sessions
+/// and segments.
 ///
 /// ```no_run
 /// use storage::{BatchView, CrawlReader};
@@ -34,14 +37,14 @@ use crate::work_queue::sled::{SegmentRecord, read};
 /// ```
 pub struct CrawlReader {
     store: Store,
-    // After the queue, so that it is closed when the turn ends.
-    _turn: ReaderPermit,
+    // Declared after the store, so that the store is closed before the permit is released.
+    _permit: ReaderPermit,
     sessions: Vec<SessionRecord>,
     settings: Option<String>,
     entries: EntryReader,
 }
 
-/// Reads the entries alone, as [`CrawlReader`] does.
+/// Reads only the entries of a data directory, like [`CrawlReader`].
 pub struct EntryReader {
     dir: PathBuf,
     segments: Vec<SegmentRecord>,
@@ -49,34 +52,34 @@ pub struct EntryReader {
 }
 
 impl CrawlReader {
-    /// Opens the data directory at `path`; makes nothing where there is none.
+    /// Opens the data directory at `path`. Creates nothing if there is none.
     ///
-    /// A registered segment that is missing or too short is an error that names it and the remedy.
+    /// Fails if a registered segment is missing or too short. The error names the segment and the remedy.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let parts = ReadOnly::open(path)?;
-        let turn = ReaderPermit::wait(path, &parts.queue)?;
+        let permit = ReaderPermit::wait(path, &parts.queue)?;
         let store = Store::open(&parts.queue)?;
         let registered = read::registered(&store)?;
         let sessions = read::sessions(&store)?;
         let rows = registered.segments.iter().map(|segment| segment.rows).sum();
-        parts.witness.check(&parts.queue, &sessions, rows)?;
-        // What a crash left is no business of a reader, but that it is nothing else.
-        recovery::left_over(&parts.segments, &registered)?;
+        parts.committed.check(&parts.queue, &sessions, rows)?;
+        // A reader does not remove what a crash left, but checks that there is nothing else.
+        recovery::leftovers(&parts.segments, &registered)?;
         Ok(Self {
             store,
-            _turn: turn,
+            _permit: permit,
             sessions,
             settings: parts.settings,
             entries: EntryReader { dir: parts.segments, segments: registered.segments, _lock: parts.lock },
         })
     }
 
-    /// What the crawl remembers of its flags, see [`crate::DataDir::set_settings`].
+    /// The stored flags of the crawl, see [`crate::DataDir::set_settings`].
     pub fn settings(&self) -> Option<&str> {
         self.settings.as_deref()
     }
 
-    /// The totals, as seen at `now`: hosts parked beyond it count as parked.
+    /// The totals at `now`. Hosts that are parked until later count as parked.
     pub fn counts(&self, now: Timestamp) -> Result<Counts, QueueError> {
         read::counts_at_rest(&self.store, now)
     }
@@ -86,48 +89,49 @@ impl CrawlReader {
         &self.sessions
     }
 
-    /// All registered segments, in the order of their making.
+    /// All registered segments, in the order of their rows.
     pub fn segments(&self) -> &[SegmentRecord] {
         &self.entries.segments
     }
 
-    /// All hosts, by id, without their rules: of thousands of hosts these would fill memory, and no report tells them.
+    /// All hosts by id, without their robots.txt rules: those of thousands of hosts would fill memory, and no report
+    /// needs them.
     pub fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
         read::hosts(&self.store)
     }
 
-    /// The origins of all hosts, by their ids.
+    /// The origins of all hosts, in the order of their ids.
     pub fn origins(&self) -> impl Iterator<Item = Result<String, QueueError>> {
         self.hosts().map(|host| Ok(host?.1.host.to_string()))
     }
 
-    /// All that is known of URLs, by host and then by hash.
+    /// The states of all tasks, by host and then by hash of the URL.
     pub fn tasks(&self) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
         read::tasks(&self.store)
     }
 
-    /// All requests in the order of their commits. The `record` stage of each is completed with the time of its
-    /// commit, but for the last commit of a session, of which nobody told.
+    /// All requests in the order of their commits. The `record` stage of each includes the duration of its commit,
+    /// except in the last commit of a session, whose duration is not stored.
     pub fn fetches(&self) -> impl Iterator<Item = Result<FetchRecord, QueueError>> {
         read::fetches(&self.store, &self.sessions)
     }
 
-    /// All entries in batches of [`crate::schema`]: each document's in its order and without another's between
-    /// them, documents in the order of their commits.
+    /// All entries in batches of [`crate::schema`]. Documents come in the order of their commits and are not
+    /// interleaved. The entries of a document come in its order.
     ///
-    /// Registered bytes only, each checked before it is given. Ends after the first error.
+    /// Only registered bytes are read, and each batch is checked before it is returned. Ends after the first error.
     pub fn entries(&self) -> impl Iterator<Item = Result<RecordBatch, ReadError>> {
         self.entries.entries()
     }
 
-    /// Lets go of the queue.
+    /// Closes the queue and keeps the entries open.
     pub fn into_entries(self) -> EntryReader {
         self.entries
     }
 }
 
 impl EntryReader {
-    /// All entries, as [`CrawlReader::entries`] gives them.
+    /// All entries, like [`CrawlReader::entries`].
     pub fn entries(&self) -> impl Iterator<Item = Result<RecordBatch, ReadError>> {
         let mut segments = self.segments.iter();
         let mut current: Option<SegmentReader> = None;

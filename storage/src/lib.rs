@@ -1,11 +1,11 @@
-//! Keeps what must survive `kill -9`: the work queue and the entries.
+//! Stores what must survive `kill -9`: the work queue and the entries.
 //!
-//! A crawl lives in a data directory ([`DataDir`]). Its queue ([`SledQueue`]) knows tasks, hosts, requests and which
-//! bytes of which segments count; the segments hold the entries. Entries reach the disk first ([`Rows`],
-//! [`SegmentWriter`]); then one commit of the queue makes them true together with the outcomes that brought them.
-//! [`CrawlReader`] reads all of it back.
+//! A crawl is stored in a data directory ([`DataDir`]). Its queue ([`SledQueue`]) holds the tasks, hosts and
+//! requests, and records which bytes of which segments are valid. The segments hold the entries. Entries are written
+//! to disk first ([`Rows`], [`SegmentWriter`]). One commit of the queue then registers them together with the
+//! outcomes of their tasks. [`CrawlReader`] reads everything back.
 //!
-//! With the feature `postgres` many machines share one crawl: its queue lies in a PostgreSQL database (`Database`).
+//! With the feature `postgres`, many machines share one crawl: its queue is in a PostgreSQL database (`Database`).
 
 mod children;
 mod codec;
@@ -34,7 +34,8 @@ pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use sealing::{SealError, Sealer};
 pub use segment::{
     BatchView, DocumentHead, EntryScope, EntryWriter, FinishedRows, ReadError, Row, Rows, SCHEMA_VERSION,
-    SCHEMA_VERSION_KEY, SegmentError, SegmentWriter, WrongSchema, parquet_properties, schema,
+    SCHEMA_VERSION_KEY, SegmentError, SegmentPlace, SegmentRecord, SegmentWriter, WrongSchema,
+    parquet_properties, schema,
 };
 #[cfg(feature = "shared")]
 pub use shared::{
@@ -44,4 +45,4 @@ pub use shared::{
 pub use watchdog::{is_guarded, watch_for_stalls};
 #[cfg(feature = "postgres")]
 pub use work_queue::postgres::{Database, FetchMark, PostgresQueue, SESSION_TTL, SharedCrawl, StoreError};
-pub use work_queue::sled::{QueueView, SegmentPlace, SegmentRecord, SledQueue, ViewMark};
+pub use work_queue::sled::{QueueView, SledQueue, ViewMark};

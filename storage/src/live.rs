@@ -1,4 +1,5 @@
-//! What a running crawl shows: `live.json`, written by its process about once a second and read without a lock.
+//! The file `live.json`: the state of a running crawl. Its process writes it about once a second, and it is read
+//! without a lock.
 
 use std::fs;
 use std::io;
@@ -8,74 +9,77 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 
-use crate::data_dir::{OpenError, SEGMENTS_DIR, replace_file};
-use crate::segment::ReadError;
+use crate::data_dir::error::OpenError;
+use crate::data_dir::layout::{LIVE_FILE, SEGMENTS_DIR};
+use crate::data_dir::replace::replace_unsynced;
+use crate::segment::error::ReadError;
 use crate::segment::reader::SegmentReader;
-use crate::work_queue::sled::SegmentRecord;
+use crate::segment::record::SegmentRecord;
 
-const LIVE_FILE: &str = "live.json";
+/// Number of times that a reader polls the file, and the pause after each: 5 s in all.
+const POLLS_MAX: u32 = 100;
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How often, and how far apart, a reader looks for what it wants of a process at work: 5 s in all.
-const LOOKS_MAX: u32 = 100;
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// What a running crawl shows of itself.
+/// The published state of a running crawl.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Live {
-    /// The process at work.
+    /// Id of the process that runs the crawl.
     pub pid: u32,
-    /// Incremented with every writing.
+    /// Incremented each time the file is written.
     pub revision: u64,
     /// All registered segments, in the order of their rows.
     pub segments: Vec<SegmentRecord>,
-    /// The hosts, by their origins.
+    /// The origins of all hosts.
     pub origins: Vec<String>,
-    /// Outputs for commands that want no entries, by command and format: `status.text`.
+    /// Rendered outputs of commands that need no entries, by command and format, such as `status.text`.
     pub outputs: std::collections::BTreeMap<String, String>,
 }
 
 impl Live {
-    /// Shows this in the data directory at `dir`, in place of what was shown. Not synced: a crash ends its use.
+    /// Writes this to the data directory at `dir`. Replaces the earlier state. Not synced, because it is useless
+    /// after a crash.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), OpenError> {
         let path = dir.join(LIVE_FILE);
         let json = serde_json::to_vec(self).map_err(io::Error::other);
-        let written = json.and_then(|json| replace_file(&path, &json));
+        let written = json.and_then(|json| replace_unsynced(&path, &json));
         written.map_err(|error| OpenError::io("write", &path, error))
     }
 
-    /// What process `pid` shows; `None` while it shows nothing.
+    /// The state that process `pid` has written; `None` if it has not written any yet.
     fn read(dir: &Path, pid: u32) -> Option<Self> {
         let live: Self = serde_json::from_slice(&fs::read(dir.join(LIVE_FILE)).ok()?).ok()?;
         (live.pid == pid).then_some(live)
     }
 }
 
-/// Reads a crawl that another process is at work on: what was committed up to about a second ago.
+/// Reads a crawl that another process is running. It sees what was committed until about a second ago.
 pub struct LiveReader {
     dir: PathBuf,
     live: Live,
 }
 
 impl LiveReader {
-    /// Reads what process `pid` shows of the data directory at `dir`; waits for it for a moment, since a process shows
-    /// nothing before it is at work. `None` when it does not come: it may be no crawl.
+    /// Reads the state that process `pid` has written to the data directory at `dir`. Waits up to 5 s for it, because
+    /// a process writes it only once it has started. Returns `None` if there is none by then: the process may not be
+    /// a crawl.
     pub fn open(dir: &Path, pid: u32) -> Option<Self> {
         let live = wait_for(|| Live::read(dir, pid))?;
         Some(Self { dir: dir.to_owned(), live })
     }
 
-    /// What was shown.
+    /// The state that was read.
     pub fn live(&self) -> &Live {
         &self.live
     }
 
-    /// All entries that were registered when this was opened, as [`crate::CrawlReader::entries`] gives them.
+    /// All entries that were registered when this was opened, like [`crate::CrawlReader::entries`].
     ///
-    /// Their order stays the same when segments are sealed meanwhile, so reading goes on behind the rows already given.
+    /// Sealing does not change their order. If segments are sealed in the meantime, reading continues after the rows
+    /// that were already returned.
     pub fn entries(&self) -> impl Iterator<Item = Result<RecordBatch, ReadError>> {
         let total = self.live.segments.iter().map(|segment| segment.rows).sum();
         let (live, current) = (self.live.clone(), None);
-        let mut entries = Entries { dir: &self.dir, live, current, given: 0, total };
+        let mut entries = Entries { dir: &self.dir, live, current, returned: 0, total };
         let mut is_over = false;
         std::iter::from_fn(move || {
             if is_over {
@@ -91,15 +95,15 @@ impl LiveReader {
 struct Entries<'a> {
     dir: &'a Path,
     live: Live,
-    /// The segment being read, and rows to pass over at its beginning.
+    /// The segment being read, and the number of rows to skip at its start.
     current: Option<(SegmentReader, u64)>,
-    given: u64,
+    returned: u64,
     total: u64,
 }
 
 impl Entries<'_> {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, ReadError> {
-        while self.given < self.total {
+        while self.returned < self.total {
             let Some((reader, skip)) = &mut self.current else {
                 self.current = Some(self.open_next()?);
                 continue;
@@ -109,29 +113,31 @@ impl Entries<'_> {
                 continue;
             };
             let rows = batch.num_rows();
-            let passed = usize::try_from(*skip).map_or(rows, |skip| skip.min(rows));
-            *skip -= passed as u64;
-            let wanted = usize::try_from(self.total - self.given).unwrap_or(usize::MAX).min(rows - passed);
+            let skipped = usize::try_from(*skip).map_or(rows, |skip| skip.min(rows));
+            *skip -= skipped as u64;
+            let wanted =
+                usize::try_from(self.total - self.returned).unwrap_or(usize::MAX).min(rows - skipped);
             if wanted > 0 {
-                self.given += wanted as u64;
-                return Ok(Some(batch.slice(passed, wanted)));
+                self.returned += wanted as u64;
+                return Ok(Some(batch.slice(skipped, wanted)));
             }
         }
         Ok(None)
     }
 
-    /// Opens the segment that holds the next row, as often as it is sealed before it could be opened.
+    /// Opens the segment that contains the next row. Tries again if it was sealed and removed before it could be
+    /// opened.
     fn open_next(&mut self) -> Result<(SegmentReader, u64), ReadError> {
         let segments = self.dir.join(SEGMENTS_DIR);
         loop {
             let Some((segment, skip)) = self.next_segment() else {
-                return Err(self.gone(&segments));
+                return Err(self.ended(&segments));
             };
             match SegmentReader::open(&segments, segment) {
                 Err(ReadError::Io { source, path }) if source.kind() == io::ErrorKind::NotFound => {
                     let (dir, pid, revision) = (self.dir, self.live.pid, self.live.revision);
                     let later = || Live::read(dir, pid).filter(|live| live.revision > revision);
-                    self.live = wait_for(later).ok_or_else(|| self.gone(&path))?;
+                    self.live = wait_for(later).ok_or_else(|| self.ended(&path))?;
                 }
                 opened => return opened.map(|reader| (reader, skip)),
             }
@@ -142,24 +148,24 @@ impl Entries<'_> {
         let mut begin = 0;
         self.live.segments.iter().find_map(|segment| {
             let end = begin + segment.rows;
-            let skip = (self.given < end).then(|| self.given.saturating_sub(begin));
+            let skip = (self.returned < end).then(|| self.returned.saturating_sub(begin));
             begin = end;
             skip.map(|skip| (segment.clone(), skip))
         })
     }
 
-    fn gone(&self, path: &Path) -> ReadError {
-        let source = io::Error::other("the crawl that was at work on it has ended; try again");
+    fn ended(&self, path: &Path) -> ReadError {
+        let source = io::Error::other("the crawl that was running has ended; try again");
         ReadError::Io { path: path.to_owned(), source }
     }
 }
 
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    for _ in 0..LOOKS_MAX {
-        if let Some(found) = look() {
+fn wait_for<T>(mut poll: impl FnMut() -> Option<T>) -> Option<T> {
+    for _ in 0..POLLS_MAX {
+        if let Some(found) = poll() {
             return Some(found);
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
     None
 }

@@ -1,8 +1,9 @@
-//! A queue built anew from the segments and the seeds, where the one that was there cannot be trusted.
+//! Builds a new queue from the segments and the seeds, in place of one that cannot be trusted.
 //!
-//! Documents that hold entries are done as soon as they are found whole in a segment; all else (robots.txt, indexes, what
-//! failed, what was damaged) is asked again by the next `crawl resume`. Nothing is deleted: what is damaged or not needed
-//! any more goes to a folder under `damaged/`. Interrupted at any moment, it can be done again.
+//! A document with entries counts as done if it is whole in a segment. The next `crawl resume` requests everything
+//! else again: robots.txt, indexes, failures and damaged documents. Nothing is deleted: damaged files, and files that
+//! are no longer needed, are moved to a folder under `damaged/`. A rebuild that was interrupted at any moment can be
+//! repeated.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
@@ -12,57 +13,60 @@ use std::sync::Arc;
 
 use frontier::work_queue::{Commit, QueueBounds, QueueError, Session};
 use frontier::{
-    Clock, FetchedDocument, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp,
+    Clock, DocumentKind, FetchedDocument, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome,
+    Timestamp,
 };
 use parquet::errors::ParquetError;
 use url::Url;
 
-use crate::data_dir::{
-    COMMITTED_FILE, Lock, OpenError, QUEUE_DIR, SCRATCH_DIR, SEGMENTS_DIR, SETTINGS_FILE, format, make_dir,
-    seeds, settings,
-};
+use crate::data_dir::error::OpenError;
+use crate::data_dir::layout::{COMMITTED_FILE, QUEUE_DIR, SCRATCH_DIR, SEGMENTS_DIR, SETTINGS_FILE};
+use crate::data_dir::lock::Lock;
+use crate::data_dir::{create_dir, format, seeds, settings};
 use crate::disk::{self, DurableFile, sync_dir};
 use crate::recovery;
 use crate::sealing::into_io;
+use crate::segment::batch_view::BatchView;
+use crate::segment::error::ReadError;
 use crate::segment::name::SegmentName;
+use crate::segment::record::{SegmentPlace, SegmentRecord};
 use crate::segment::salvage::salvage;
 use crate::segment::sealed::{self, Extent, SealedDocument, SealedReader, SealedWriter};
-use crate::segment::{BatchView, ReadError};
-use crate::work_queue::sled::witness::Witness;
-use crate::work_queue::sled::{SegmentPlace, SegmentRecord, SledQueue};
+use crate::work_queue::sled::SledQueue;
+use crate::work_queue::sled::committed::CommittedFile;
 
-/// Where things are put aside.
+/// Folder that damaged and superseded files are moved to.
 const DAMAGED_DIR: &str = "damaged";
 
-/// The new queue until it is whole.
+/// Folder of the new queue until it is complete.
 const NEW_QUEUE_DIR: &str = "queue.new";
 
-/// Documents that become true in one commit.
+/// Number of documents in one commit.
 const COMMIT_DOCUMENTS_MAX: usize = 500;
 
-/// What became of a data directory.
+/// The result of a rebuild.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Rebuilt {
-    /// Documents that need not be asked again.
+    /// Number of documents that need not be requested again.
     pub documents: u64,
-    /// Their entries.
+    /// Number of their entries.
     pub entries: u64,
-    /// Seeds that are known.
+    /// Number of readable seeds.
     pub seeds: u64,
-    /// Seeds whose line is damaged.
+    /// Number of damaged lines in the file of seeds.
     pub seeds_damaged: u64,
-    /// Whether what was remembered of the flags is lost.
+    /// Whether the stored flags are lost.
     pub settings_lost: bool,
-    /// Segments of which not everything is whole, by name.
+    /// Names of the damaged sealed segments and of files that are not segments.
     pub damaged: Vec<String>,
-    /// Where everything is that was put aside.
+    /// The folder that files were moved to.
     pub aside: PathBuf,
 }
 
-/// Why a queue could not be rebuilt. It can be tried again.
+/// Why a queue could not be rebuilt. The rebuild can be repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// The data directory could not be opened or written.
+    /// The data directory could not be read or written.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The new queue failed.
@@ -73,9 +77,10 @@ pub enum RebuildError {
     Read(#[from] ReadError),
 }
 
-/// Builds the queue of the crawl at `path` anew.
+/// Rebuilds the queue of the crawl at `path`.
 ///
-/// Takes the lock, whatever else is damaged. Fails with [`OpenError::NotFound`] where there is no crawl.
+/// Locks the data directory, even if its other files are damaged. Fails with [`OpenError::NotFound`] if there is no
+/// crawl.
 pub fn rebuild(path: &Path, clock: Arc<dyn Clock>) -> Result<Rebuilt, RebuildError> {
     let is_marked = match format::check(path) {
         Ok(is_marked) => is_marked,
@@ -100,17 +105,17 @@ struct Rebuilding {
     rebuilt: Rebuilt,
     seeds: Vec<NewTask>,
     known: HashSet<TaskId>,
-    /// The sealed segments by the moment of their first document.
-    segments: BTreeMap<(Timestamp, String), Kept>,
+    /// The sealed segments, by the time of their first document and by name.
+    segments: BTreeMap<(Timestamp, String), WholeSegment>,
 }
 
-/// A sealed segment that counts.
-struct Kept {
+/// A sealed segment that is whole.
+struct WholeSegment {
     extent: Extent,
     documents: Vec<Document>,
 }
 
-/// A document of a segment, as the queue is told of it.
+/// A document of a segment, as it is added to the queue.
 #[derive(Clone)]
 struct Document {
     sealed: SealedDocument,
@@ -120,18 +125,19 @@ struct Document {
 }
 
 impl Rebuilding {
-    /// Puts the queue aside.
+    /// Moves the old queue aside.
     fn begin(dir: &Path) -> Result<Self, RebuildError> {
         let aside =
             (1..).map(|n: u32| dir.join(DAMAGED_DIR).join(n.to_string())).find(|aside| !aside.exists());
         let aside = aside.unwrap_or_else(|| dir.join(DAMAGED_DIR));
         for dir in [&aside.join(SEGMENTS_DIR), &dir.join(SEGMENTS_DIR), &dir.join(SCRATCH_DIR)] {
-            make_dir(dir)?;
+            create_dir(dir)?;
         }
-        recovery::empty(&dir.join(SCRATCH_DIR))?;
-        let half_built = dir.join(NEW_QUEUE_DIR);
-        if half_built.exists() {
-            fs::remove_dir_all(&half_built).map_err(|error| OpenError::io("remove", &half_built, error))?;
+        recovery::remove_files(&dir.join(SCRATCH_DIR))?;
+        // An interrupted rebuild leaves this folder.
+        let unfinished = dir.join(NEW_QUEUE_DIR);
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).map_err(|error| OpenError::io("remove", &unfinished, error))?;
         }
         for name in [QUEUE_DIR, COMMITTED_FILE] {
             move_aside(&dir.join(name), &aside.join(name))?;
@@ -148,7 +154,7 @@ impl Rebuilding {
         Ok(Self { dir: dir.to_owned(), rebuilt, seeds: seeds.tasks, known, segments })
     }
 
-    /// Finds the whole documents of all segments, each once, and has them in sealed segments.
+    /// Finds the whole documents of all segments and keeps each of them once, in a sealed segment.
     fn gather(&mut self) -> Result<(), RebuildError> {
         let dir = self.dir.join(SEGMENTS_DIR);
         let listing = fs::read_dir(&dir).map_err(|error| OpenError::io("read", &dir, error))?;
@@ -157,50 +163,52 @@ impl Rebuilding {
             let name = entry.map_err(|error| OpenError::io("read", &dir, error))?.file_name();
             let name = name.to_string_lossy().into_owned();
             match name.parse::<SegmentName>() {
-                Ok(SegmentName { sealed: Some(crc32c), .. }) => match documents(&dir.join(&name), crc32c)? {
-                    Some(kept) => sealed.push((name, kept)),
-                    None => self.put_aside(&name)?,
-                },
+                Ok(SegmentName { sealed: Some(crc32c), .. }) => {
+                    match read_sealed(&dir.join(&name), crc32c)? {
+                        Some(segment) => sealed.push((name, segment)),
+                        None => self.move_aside_damaged(&name)?,
+                    }
+                }
                 Ok(_) => open.push(name),
-                Err(_) => self.put_aside(&name)?,
+                Err(_) => self.move_aside_damaged(&name)?,
             }
         }
-        // What was made of others comes before those others.
-        sealed.sort_by_key(|(_, kept)| std::cmp::Reverse(kept.documents.len()));
-        for (name, kept) in sealed {
-            self.keep_sealed(name, kept)?;
+        // The result of a merge comes before its sources, which have fewer documents.
+        sealed.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.documents.len()));
+        for (name, segment) in sealed {
+            self.keep_sealed(name, segment)?;
         }
         open.sort_unstable();
         open.into_iter().try_for_each(|name| self.seal(&name))
     }
 
-    /// Takes a sealed segment as it is, or none of it where another one holds its documents. Both hold what was merged, so
-    /// one that holds a part of another's does not occur but by hand; its own part is asked again.
-    fn keep_sealed(&mut self, name: String, kept: Kept) -> Result<(), RebuildError> {
-        if kept.documents.iter().any(|document| self.known.contains(&document.sealed.task)) {
+    /// Keeps a sealed segment, or moves it aside if another one contains any of its documents. The result of a merge
+    /// contains all documents of its sources. A partial overlap occurs only if somebody copies files; then the
+    /// documents that are not in the other segment are requested again.
+    fn keep_sealed(&mut self, name: String, segment: WholeSegment) -> Result<(), RebuildError> {
+        if segment.documents.iter().any(|document| self.known.contains(&document.sealed.task)) {
             return self.move_aside(&name);
         }
-        self.keep(name, kept);
+        self.keep(name, segment);
         Ok(())
     }
 
-    fn keep(&mut self, name: String, kept: Kept) {
-        let Some(first) = kept.documents.first() else { return };
-        self.known.extend(kept.documents.iter().map(|document| document.sealed.task));
-        self.rebuilt.documents += kept.documents.len() as u64;
-        self.rebuilt.entries += kept.extent.rows;
-        self.segments.insert((first.fetched_at, name), kept);
+    fn keep(&mut self, name: String, segment: WholeSegment) {
+        let Some(first) = segment.documents.first() else { return };
+        self.known.extend(segment.documents.iter().map(|document| document.sealed.task));
+        self.rebuilt.documents += segment.documents.len() as u64;
+        self.rebuilt.entries += segment.extent.rows;
+        self.segments.insert((first.fetched_at, name), segment);
     }
 
-    /// Seals what is whole and new of an open segment, and puts that aside.
+    /// Seals the documents of an open segment that are whole and not known yet, and moves the open segment aside.
     fn seal(&mut self, name: &str) -> Result<(), RebuildError> {
         let path = self.dir.join(SEGMENTS_DIR).join(name);
         let unfinished = self.dir.join(SCRATCH_DIR).join(name);
         let bytes = fs::read(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
-        let refused = |error| OpenError::io("write", &unfinished, error);
-        let failed = |error: ParquetError| refused(into_io(error));
-        let mut writer =
-            SealedWriter::new(DurableFile::create(&unfinished).map_err(refused)?).map_err(failed)?;
+        let io = |error| OpenError::io("write", &unfinished, error);
+        let parquet = |error: ParquetError| io(into_io(error));
+        let mut writer = SealedWriter::new(DurableFile::create(&unfinished).map_err(io)?).map_err(parquet)?;
         let mut documents: Vec<Document> = Vec::new();
         let mut seen = HashSet::new();
         salvage(&bytes, |head, batches| {
@@ -209,22 +217,22 @@ impl Rebuilding {
             let document = Document::new(sealed, &head.host, &head.sitemap, head.fetched_at);
             let is_new = !self.known.contains(&head.task) && seen.insert(head.task);
             if let Some(document) = document.filter(|_| is_new) {
-                batches.iter().try_for_each(|batch| writer.write(batch)).map_err(failed)?;
-                writer.document(sealed);
+                batches.iter().try_for_each(|batch| writer.write(batch)).map_err(parquet)?;
+                writer.add_document(sealed);
                 documents.push(document);
             }
             Ok::<(), OpenError>(())
         })?;
-        let extent = writer.finish().map_err(failed)?;
+        let extent = writer.finish().map_err(parquet)?;
         if !documents.is_empty() {
             let parsed = name.parse::<SegmentName>().ok();
             let sealed = parsed.map(|name| SegmentName { sealed: Some(extent.crc32c), ..name }.to_string());
             let sealed = sealed.unwrap_or_else(|| name.to_owned());
             let to = self.dir.join(SEGMENTS_DIR).join(&sealed);
             disk::rename(&unfinished, &to).map_err(|error| OpenError::io("create", &to, error))?;
-            self.keep(sealed, Kept { extent, documents });
+            self.keep(sealed, WholeSegment { extent, documents });
         } else {
-            disk::remove(&unfinished).map_err(refused)?;
+            disk::remove(&unfinished).map_err(io)?;
         }
         self.sync_segments()?;
         self.move_aside(name)
@@ -235,7 +243,7 @@ impl Rebuilding {
         sync_dir(&dir).map_err(|error| OpenError::io("sync", &dir, error))
     }
 
-    fn put_aside(&mut self, name: &str) -> Result<(), RebuildError> {
+    fn move_aside_damaged(&mut self, name: &str) -> Result<(), RebuildError> {
         self.rebuilt.damaged.push(name.to_owned());
         self.move_aside(name)
     }
@@ -245,17 +253,17 @@ impl Rebuilding {
         Ok(move_aside(&from.join(name), &to.join(name))?)
     }
 
-    /// Builds the queue beside its place, and brings it there when it is whole.
+    /// Builds the new queue in its own folder, and renames the folder when the queue is complete.
     fn build(&mut self, lock: Arc<Lock>, clock: Arc<dyn Clock>) -> Result<(), RebuildError> {
         let new = self.dir.join(NEW_QUEUE_DIR);
-        let witness = Witness::at(self.dir.join(COMMITTED_FILE));
+        let committed = CommittedFile::at(self.dir.join(COMMITTED_FILE));
         let bounds = QueueBounds { sitemaps_max: u64::MAX };
-        let (queue, _) = SledQueue::open(&new, &witness, lock, clock, bounds)?;
+        let (queue, _) = SledQueue::open(&new, &committed, lock, clock, bounds)?;
         let mut commits = Commits { session: queue.open_session_blocking()?, queue, seq: 0 };
         commits.make(Commit { found: std::mem::take(&mut self.seeds), ..Commit::default() })?;
         let mut records = Vec::new();
-        for (seq, ((_, name), kept)) in (0..).zip(std::mem::take(&mut self.segments)) {
-            for documents in kept.documents.chunks(COMMIT_DOCUMENTS_MAX) {
+        for (seq, ((_, name), segment)) in (0..).zip(std::mem::take(&mut self.segments)) {
+            for documents in segment.documents.chunks(COMMIT_DOCUMENTS_MAX) {
                 commits.make(Commit {
                     found: documents.iter().map(Document::found).collect(),
                     ..Commit::default()
@@ -266,19 +274,19 @@ impl Rebuilding {
                 })?;
             }
             let place = SegmentPlace { session: commits.session.number, seq };
-            let Extent { bytes, rows, crc32c } = kept.extent;
+            let Extent { bytes, rows, crc32c } = segment.extent;
             records.push(SegmentRecord { name, bytes, rows, crc32c, first: place, last: place });
         }
         commits.queue.adopt_segments_blocking(records)?;
-        // Closes it.
+        // Closes the queue.
         drop(commits);
-        let place = self.dir.join(QUEUE_DIR);
-        let moved = fs::rename(&new, &place).and_then(|()| sync_dir(&self.dir));
-        Ok(moved.map_err(|error| OpenError::io("create", &place, error))?)
+        let path = self.dir.join(QUEUE_DIR);
+        let moved = fs::rename(&new, &path).and_then(|()| sync_dir(&self.dir));
+        Ok(moved.map_err(|error| OpenError::io("create", &path, error))?)
     }
 }
 
-/// One commit after the other.
+/// Numbers the commits of the rebuild.
 struct Commits {
     queue: SledQueue,
     session: Session,
@@ -293,14 +301,14 @@ impl Commits {
 }
 
 impl Document {
-    /// `None` for an origin that is none, or another's.
+    /// `None` if `origin` is invalid or is not the host of the task.
     fn new(sealed: SealedDocument, origin: &str, sitemap: &str, fetched_at: Timestamp) -> Option<Self> {
         let host = Host::of(&Url::parse(origin).ok()?)?;
-        let is_its = host.id() == sealed.task.host;
-        is_its.then(|| Self { sealed, host, sitemap: sitemap.to_owned(), fetched_at })
+        let is_own = host.id() == sealed.task.host;
+        is_own.then(|| Self { sealed, host, sitemap: sitemap.to_owned(), fetched_at })
     }
 
-    /// The task as if a document of its host had named it. Where it was redirected, the URL is the one that it led to.
+    /// The task, as if a document of its host had named it. After a redirect, the URL is the final one.
     fn found(&self) -> NewTask {
         let task =
             Task { id: self.sealed.task, ..Task::new(&self.host, self.sitemap.as_str(), TaskKind::Sitemap) };
@@ -310,7 +318,7 @@ impl Document {
     fn outcome(&self) -> TaskOutcome {
         let SealedDocument { task, attempt, rows } = self.sealed;
         let fetched =
-            FetchedDocument { document: "urlset".into(), entries: rows, ..FetchedDocument::default() };
+            FetchedDocument { document: DocumentKind::Urlset, entries: rows, ..FetchedDocument::default() };
         let final_url = TaskId::of(self.host.id(), &self.sitemap);
         TaskOutcome {
             task,
@@ -322,8 +330,8 @@ impl Document {
     }
 }
 
-/// The documents of the sealed segment at `path`; `None` if it is not whole.
-fn documents(path: &Path, crc32c: u32) -> Result<Option<Kept>, RebuildError> {
+/// Reads the documents of the sealed segment at `path`; `None` if it is not whole.
+fn read_sealed(path: &Path, crc32c: u32) -> Result<Option<WholeSegment>, RebuildError> {
     let io = |source| ReadError::Io { path: path.to_owned(), source };
     let (bytes, found) = sealed::checksum(path).map_err(io)?;
     if found != crc32c {
@@ -352,13 +360,13 @@ fn documents(path: &Path, crc32c: u32) -> Result<Option<Kept>, RebuildError> {
         at = end;
     }
     let is_whole = at == rows && next.peek().is_none();
-    Ok(is_whole.then_some(Kept { extent: Extent { bytes, crc32c, rows }, documents }))
+    Ok(is_whole.then_some(WholeSegment { extent: Extent { bytes, crc32c, rows }, documents }))
 }
 
-/// Moves something, if it is there.
+/// Moves a file or folder, if it exists.
 fn move_aside(from: &Path, to: &Path) -> Result<(), OpenError> {
     match disk::rename(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenError::io("put aside", from, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(OpenError::io("move", from, error)),
         _ => Ok(()),
     }
 }

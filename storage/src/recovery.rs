@@ -1,4 +1,4 @@
-//! What a start puts right after a crash, and what it refuses to.
+//! Repairs what a crash left in a data directory, and detects what no crash can explain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,27 +6,27 @@ use std::path::{Path, PathBuf};
 
 use frontier::SessionId;
 
-use crate::data_dir::OpenError;
-use crate::segment::cut;
+use crate::data_dir::error::OpenError;
 use crate::segment::name::SegmentName;
-use crate::work_queue::sled::{SegmentPlace, SegmentRecord};
+use crate::segment::open::truncate;
+use crate::segment::record::{SegmentPlace, SegmentRecord};
 
-/// What the queue knows of the segments.
+/// The segments and sessions that are registered in the queue.
 pub(crate) struct Registered {
-    /// All registered ones, in the order of their rows.
+    /// All registered segments, in the order of their rows.
     pub(crate) segments: Vec<SegmentRecord>,
-    /// The sessions, by number. The last one may have been writing when the process ended.
+    /// The sessions, by number. The last one may have been writing when its process ended.
     pub(crate) sessions: Vec<SessionId>,
 }
 
 impl Registered {
-    /// Where the segment of that name was begun; `None` for a session that the queue does not know.
+    /// The place of the segment with that name; `None` if the queue does not know its session.
     fn place(&self, name: SegmentName) -> Option<SegmentPlace> {
         let session = self.sessions.iter().position(|session| *session == name.session)?;
         Some(SegmentPlace { session: u32::try_from(session).ok()?, seq: name.seq })
     }
 
-    /// The name that the next segment of the last session has.
+    /// The name that the next segment of the last session would have.
     fn next_name(&self) -> Option<SegmentName> {
         let number = u32::try_from(self.sessions.len()).ok()?.checked_sub(1)?;
         let places = self.segments.iter().map(|segment| segment.last);
@@ -35,43 +35,42 @@ impl Registered {
         Some(SegmentName { session, seq: last.map_or(0, |seq| seq + 1), sealed: None })
     }
 
-    /// The segment that may have bytes which nobody registered, of these files.
+    /// The one of these files that may contain unregistered bytes.
     fn youngest(&self, files: &BTreeSet<String>) -> Option<String> {
         let next = self.next_name()?;
         let last = next.seq.checked_sub(1).map(|seq| SegmentName { seq, ..next }.to_string());
         Some(next.to_string()).filter(|next| files.contains(next)).or(last)
     }
 
-    /// Whether the file of that name is one that a registered segment was made of, or should have replaced: what is left
-    /// of a sealing that was interrupted.
-    fn is_left_over(&self, name: &str) -> bool {
+    /// Whether the file of that name was left by an interrupted sealing: a registered segment contains its rows.
+    fn is_sealing_leftover(&self, name: &str) -> bool {
         let place = name.parse().ok().and_then(|name| self.place(name));
         place.is_some_and(|place| self.segments.iter().any(|segment| segment.covers(place)))
     }
 }
 
-/// What an interrupted process left in `segments/`.
+/// Something that an interrupted process left in `segments/`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum LeftOver {
-    /// A file from before or after an interrupted sealing.
+pub(crate) enum Leftover {
+    /// A source or the result of an interrupted sealing.
     File(PathBuf),
-    /// Bytes beyond these, which the last session appended without registering them.
+    /// The part of a file from this offset on, which the last session appended but did not register.
     Tail(PathBuf, u64),
 }
 
-impl LeftOver {
-    /// Removes it durably.
+impl Leftover {
+    /// Removes the file or the tail durably.
     pub(crate) fn remove(&self, dir: &Path) -> Result<(), OpenError> {
         let (path, bytes) = match self {
             Self::File(path) => (path, 0),
             Self::Tail(path, bytes) => (path, *bytes),
         };
-        cut(dir, path, bytes).map_err(|error| OpenError::io("cut", path, error))
+        truncate(dir, path, bytes).map_err(|error| OpenError::io("truncate", path, error))
     }
 }
 
 /// Removes all files in `dir`.
-pub(crate) fn empty(dir: &Path) -> Result<(), OpenError> {
+pub(crate) fn remove_files(dir: &Path) -> Result<(), OpenError> {
     for entry in fs::read_dir(dir).map_err(|error| OpenError::io("read", dir, error))? {
         let path = entry.map_err(|error| OpenError::io("read", dir, error))?.path();
         fs::remove_file(&path).map_err(|error| OpenError::io("remove", &path, error))?;
@@ -79,36 +78,38 @@ pub(crate) fn empty(dir: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Checks that every registered segment is there with at least its registered length.
+/// Checks that every registered segment exists and has at least its registered length.
 fn check_registered(dir: &Path, registered: &Registered) -> Result<(), OpenError> {
     for segment in &registered.segments {
         let path = dir.join(&segment.name);
-        let damaged = |what: String| OpenError::Damaged { path: path.clone(), what };
+        let damaged = |reason: String| OpenError::Damaged { path: path.clone(), reason };
         let bytes = match fs::metadata(&path) {
             Ok(metadata) => metadata.len(),
             Err(error) => {
-                return Err(damaged(format!("it holds entries of this crawl and cannot be read ({error})")));
+                return Err(damaged(format!(
+                    "it contains entries of this crawl and cannot be read ({error})"
+                )));
             }
         };
         if bytes < segment.bytes {
-            return Err(damaged(format!("it has {bytes} bytes, {} are registered", segment.bytes)));
+            return Err(damaged(format!("it has {bytes} bytes, but {} are registered", segment.bytes)));
         }
     }
     Ok(())
 }
 
-/// What may be removed of the files in `dir`.
+/// Finds the files in `dir`, and the parts of files, that a crash left and that may be removed.
 ///
-/// Appends and commits alternate, so a crash leaves unregistered bytes in one file only: the youngest of the last
-/// session. Sealing leaves files of which a registered segment knows. Any others mean that the queue lost commits, and are
-/// an error; so is a registered segment that is missing or short.
-pub(crate) fn left_over(dir: &Path, registered: &Registered) -> Result<Vec<LeftOver>, OpenError> {
+/// Appends and commits alternate, so a crash leaves unregistered bytes only in the youngest file of the last session.
+/// An interrupted sealing leaves files whose rows a registered segment contains. Any other unregistered bytes mean
+/// that the queue lost commits, which is an error. A registered segment that is missing or too short is an error too.
+pub(crate) fn leftovers(dir: &Path, registered: &Registered) -> Result<Vec<Leftover>, OpenError> {
     check_registered(dir, registered)?;
     let known: BTreeMap<&str, u64> =
         registered.segments.iter().map(|segment| (segment.name.as_str(), segment.bytes)).collect();
     let files = names(dir)?;
     let youngest = registered.youngest(&files);
-    let mut left_over = Vec::new();
+    let mut leftovers = Vec::new();
     for name in &files {
         let path = dir.join(name);
         let bytes = fs::metadata(&path).map_err(|error| OpenError::io("read", &path, error))?.len();
@@ -116,17 +117,17 @@ pub(crate) fn left_over(dir: &Path, registered: &Registered) -> Result<Vec<LeftO
         if known == Some(bytes) {
             continue;
         }
-        if known.is_none() && registered.is_left_over(name) {
-            left_over.push(LeftOver::File(path));
+        if known.is_none() && registered.is_sealing_leftover(name) {
+            leftovers.push(Leftover::File(path));
         } else if Some(name) == youngest.as_ref() {
-            left_over.push(LeftOver::Tail(path, known.unwrap_or(0)));
+            leftovers.push(Leftover::Tail(path, known.unwrap_or(0)));
         } else {
             let known = known.unwrap_or(0);
-            let what = format!("it has {bytes} bytes, {known} are registered: the queue lost commits");
-            return Err(OpenError::Damaged { path, what });
+            let reason = format!("it has {bytes} bytes, but {known} are registered: the queue lost commits");
+            return Err(OpenError::Damaged { path, reason });
         }
     }
-    Ok(left_over)
+    Ok(leftovers)
 }
 
 fn names(dir: &Path) -> Result<BTreeSet<String>, OpenError> {

@@ -1,8 +1,10 @@
-//! Sealing: segments that no longer grow become Parquet, and small ones become one, beside the crawl.
+//! Sealing: rewrites segments that no longer grow as Parquet, and merges small ones, while the crawl runs.
 //!
-//! The new file is written under `tmp/`, synced, brought to its place, and its folder synced; then one commit of the queue
-//! registers it instead of what it was made of, and only then are those files removed. Whatever the moment of a crash, the
-//! rows are registered once, and the next start removes what is left over.
+//! The new file is written under `tmp/`, synced, renamed into `segments/`, and that folder is synced. Then one commit
+//! of the queue registers it instead of its sources, and only after that are the sources removed. At whatever moment
+//! a crash occurs, the rows are registered exactly once, and the next start removes the leftover files.
+
+pub(crate) mod order;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,28 +16,34 @@ use std::thread::JoinHandle;
 use frontier::work_queue::QueueError;
 use parquet::errors::ParquetError;
 
-use crate::data_dir::{SCRATCH_DIR, SEGMENTS_DIR};
+use self::order::Order;
+use crate::data_dir::layout::{SCRATCH_DIR, SEGMENTS_DIR};
 use crate::disk::{self, DurableFile, sync_dir};
+use crate::segment::error::ReadError;
 use crate::segment::name::SegmentName;
+use crate::segment::open::{BYTES_MAX, ROWS_MAX};
 use crate::segment::reader::SegmentReader;
+use crate::segment::record::{SegmentPlace, SegmentRecord};
 use crate::segment::sealed::{Extent, SealedWriter};
-use crate::segment::{BYTES_MAX, ROWS_MAX, ReadError};
-use crate::work_queue::sled::{SegmentPlace, SegmentRecord, SledQueue};
+use crate::work_queue::sled::SledQueue;
 
-/// Bytes below which a sealed segment is small.
+/// A sealed segment with fewer bytes, and with few rows, is small.
 const SMALL_BYTES: u64 = BYTES_MAX / 8;
 
-/// Rows below which a sealed segment is small.
+/// A sealed segment with fewer rows, and with few bytes, is small.
 const SMALL_ROWS: u64 = ROWS_MAX / 8;
 
-/// Small neighbours that are worth merging. Fewer would have the same rows written again and again.
+/// Number of adjacent small segments at which they are merged. With fewer, the same rows would be rewritten too
+/// often.
 pub(crate) const MERGE_MIN: usize = 8;
 
-/// Under `tmp/`, the file that is being written.
+/// File under `tmp/` that is being written while open segments are sealed.
 const SEALING_FILE: &str = "sealing";
+
+/// File under `tmp/` that is being written while sealed segments are merged.
 const MERGING_FILE: &str = "merging";
 
-/// Why segments could not be sealed. They stay as they are, and the next start tries again.
+/// Why segments could not be sealed. They remain unchanged, and the next start tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// The queue failed.
@@ -44,40 +52,32 @@ pub enum SealError {
     /// A segment could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The system refused: mostly the disk is full.
+    /// The operating system reported an error, most often because the disk is full.
     #[error("cannot seal entries in {}: {source}", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// The refusal.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The thread could not be started, or ended before its time.
+    /// The thread could not be started, or it panicked.
     #[error("the sealing thread has ended")]
     Thread,
-    /// It was told to stop.
+    /// Sealing was stopped by [`Sealer::stop`].
     #[error("sealing was stopped")]
     Stopped,
 }
 
-/// Seals the segments of a data directory on a thread of its own, one file at a time: it takes one core at most, and the
-/// memory of a row group.
+/// Seals the segments of a data directory on a separate thread, one file at a time. It uses at most one core and the
+/// memory of one row group.
 pub struct Sealer {
     orders: mpsc::Sender<Order>,
     is_stopped: Arc<AtomicBool>,
     thread: JoinHandle<Result<(), SealError>>,
 }
 
-/// What the thread is told.
-pub(crate) enum Order {
-    /// A segment is full.
-    Full,
-    /// No segment grows any more.
-    Finish,
-}
-
 impl Sealer {
-    /// Begins with what earlier sessions left, and goes on whenever a segment is full.
+    /// Starts the thread. It first seals what earlier sessions left, and then continues whenever a segment is full.
     pub(crate) fn start(dir: &Path, queue: SledQueue) -> Result<Self, SealError> {
         let (orders, received) = mpsc::channel();
         let is_stopped = Arc::new(AtomicBool::new(false));
@@ -87,14 +87,15 @@ impl Sealer {
         Ok(Self { orders, is_stopped, thread })
     }
 
-    /// Seals everything, the session's own segment too; nothing may be appended any more. Blocks until it is done.
+    /// Seals everything, including the open segment of this session. Nothing may be appended any more. Blocks until
+    /// done.
     pub fn finish(self) -> Result<(), SealError> {
-        // Should the thread have ended, it tells why.
+        // If the thread has already ended, the join returns the reason.
         let _ = self.orders.send(Order::Finish);
         self.thread.join().map_err(|_| SealError::Thread)?
     }
 
-    /// Gives up what is being sealed, for the next start to do.
+    /// Stops without completing the file that is being written. The next start seals the rest.
     pub fn stop(self) -> Result<(), SealError> {
         self.is_stopped.store(true, Ordering::Relaxed);
         match self.finish() {
@@ -112,7 +113,7 @@ struct Sealing {
 
 impl Sealing {
     fn run(&self, wakes: mpsc::Sender<Order>, orders: &mpsc::Receiver<Order>) -> Result<(), SealError> {
-        self.queue.tell_when_full(wakes)?;
+        self.queue.set_sealer(wakes)?;
         self.seal_all(false)?;
         while let Ok(Order::Full) = orders.recv() {
             self.seal_all(false)?;
@@ -120,25 +121,26 @@ impl Sealing {
         self.seal_all(true)
     }
 
-    /// Does all that there is to do. `is_over`: no segment grows any more.
-    fn seal_all(&self, is_over: bool) -> Result<(), SealError> {
+    /// Seals and merges until there is nothing to do. `includes_growing`: no segment grows any more.
+    fn seal_all(&self, includes_growing: bool) -> Result<(), SealError> {
         loop {
             self.check_stopped()?;
             let (segments, growing) = self.queue.segments_blocking()?;
-            let sources = next_sources(&segments, growing.filter(|_| !is_over));
-            if sources.is_empty() || !self.unite(sources)? {
+            let sources = next_sources(&segments, growing.filter(|_| !includes_growing));
+            if sources.is_empty() || !self.replace(sources)? {
                 return Ok(());
             }
         }
     }
 
-    /// Makes one sealed segment of `sources`; false when it would have the name of one of them.
-    fn unite(&self, sources: &[SegmentRecord]) -> Result<bool, SealError> {
+    /// Replaces `sources` by one sealed segment. Returns false, and changes nothing, if it would have the name of one
+    /// of them.
+    fn replace(&self, sources: &[SegmentRecord]) -> Result<bool, SealError> {
         let (Some(first), Some(last)) = (sources.first(), sources.last()) else { return Ok(false) };
         let is_merge = sources.iter().all(SegmentRecord::is_sealed);
         let unfinished = self.dir.join(SCRATCH_DIR).join(if is_merge { MERGING_FILE } else { SEALING_FILE });
         let extent = self.write(sources, &unfinished).inspect_err(|_| {
-            // Should it stay, the next start empties the folder.
+            // If this fails, the next start removes the file.
             let _ = disk::remove(&unfinished);
         })?;
         let name = first.name.parse::<SegmentName>().map_err(|_| SealError::Thread)?;
@@ -154,17 +156,16 @@ impl Sealing {
         let sealed = SegmentRecord { name, bytes, rows, crc32c, first: first.first, last: last.last };
         self.queue.replace_segments_blocking(sources.to_vec(), sealed)?;
         for source in sources {
-            // Should it stay, the next start removes it.
+            // If this fails, the next start removes the file.
             let _ = disk::remove(&dir.join(&source.name));
         }
         Ok(true)
     }
 
     fn write(&self, sources: &[SegmentRecord], unfinished: &Path) -> Result<Extent, SealError> {
-        let refused = |source| SealError::Write { path: unfinished.to_owned(), source };
-        let failed = |error: ParquetError| refused(into_io(error));
-        let mut writer =
-            SealedWriter::new(DurableFile::create(unfinished).map_err(refused)?).map_err(failed)?;
+        let io = |source| SealError::Write { path: unfinished.to_owned(), source };
+        let parquet = |error: ParquetError| io(into_io(error));
+        let mut writer = SealedWriter::new(DurableFile::create(unfinished).map_err(io)?).map_err(parquet)?;
         let mut documents = Vec::new();
         for source in sources {
             let reader = SegmentReader::open(&self.dir.join(SEGMENTS_DIR), source.clone())?;
@@ -172,12 +173,12 @@ impl Sealing {
                 |document| documents.push(document),
                 |rows| {
                     self.check_stopped()?;
-                    writer.write(rows).map_err(failed)
+                    writer.write(rows).map_err(parquet)
                 },
             )?;
         }
-        documents.into_iter().for_each(|document| writer.document(document));
-        writer.finish().map_err(failed)
+        documents.into_iter().for_each(|document| writer.add_document(document));
+        writer.finish().map_err(parquet)
     }
 
     fn check_stopped(&self) -> Result<(), SealError> {
@@ -185,7 +186,7 @@ impl Sealing {
     }
 }
 
-/// What the system said, where Parquet's error is but a wrapping of it.
+/// Converts an error of Parquet to the I/O error that it wraps, if any.
 pub(crate) fn into_io(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(cause) => match cause.downcast::<io::Error>() {
@@ -196,31 +197,32 @@ pub(crate) fn into_io(error: ParquetError) -> io::Error {
     }
 }
 
-/// The next segments to become one, neighbours in the order of the crawl; none when there is nothing to do.
+/// The next segments to replace by one, which are adjacent in the order of the crawl. Empty if there is nothing to
+/// do.
 fn next_sources(segments: &[SegmentRecord], growing: Option<SegmentPlace>) -> &[SegmentRecord] {
-    let is_ripe = |segment: &SegmentRecord| !segment.is_sealed() && growing != Some(segment.first);
-    if let Some(begin) = segments.iter().position(is_ripe) {
-        return fitting(&segments[begin..], is_ripe);
+    let is_complete = |segment: &SegmentRecord| !segment.is_sealed() && growing != Some(segment.first);
+    if let Some(begin) = segments.iter().position(is_complete) {
+        return longest_fit(&segments[begin..], is_complete);
     }
     let is_small = |segment: &SegmentRecord| segment.is_sealed() && is_small(segment);
     let mut begin = 0;
     while begin < segments.len() {
         let run = segments[begin..].iter().take_while(|segment| is_small(segment)).count();
         if run >= MERGE_MIN {
-            return fitting(&segments[begin..begin + run], is_small);
+            return longest_fit(&segments[begin..begin + run], is_small);
         }
         begin += run + 1;
     }
     &[]
 }
 
-/// Whether a sealed segment is worth merging.
+/// Whether a sealed segment should be merged with others.
 pub(crate) fn is_small(segment: &SegmentRecord) -> bool {
     segment.bytes < SMALL_BYTES && segment.rows < SMALL_ROWS
 }
 
-/// The first of `segments` and those that follow it, as long as they are wanted and one segment holds them all.
-fn fitting(segments: &[SegmentRecord], is_wanted: impl Fn(&SegmentRecord) -> bool) -> &[SegmentRecord] {
+/// The first of `segments` and as many that follow it as are wanted and fit into one segment.
+fn longest_fit(segments: &[SegmentRecord], is_wanted: impl Fn(&SegmentRecord) -> bool) -> &[SegmentRecord] {
     let (mut rows, mut bytes) = (0, 0);
     let fits = |segment: &&SegmentRecord| {
         rows += segment.rows;
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn open_segments_are_sealed_together_but_for_the_one_that_grows() {
+    fn open_segments_are_sealed_together_except_the_one_that_grows() {
         let segments =
             [segment(0, true, 9), segment(1, false, 9), segment(2, false, 9), segment(3, false, 9)];
         assert_eq!(seqs(&segments, Some(3)), [1, 2]);
@@ -261,17 +263,17 @@ mod tests {
             [segment(0, false, BYTES_MAX - 1), segment(1, false, 9), segment(2, false, BYTES_MAX + 1)];
         assert_eq!(seqs(&segments, None), [0]);
         assert_eq!(seqs(&segments[1..], None), [1]);
-        assert_eq!(seqs(&segments[2..], None), [2], "a single one is sealed, however large");
+        assert_eq!(seqs(&segments[2..], None), [2], "a single segment is sealed whatever its size");
     }
 
     #[test]
-    fn small_neighbours_are_merged_once_there_are_enough() {
+    fn adjacent_small_segments_are_merged_once_there_are_enough() {
         let mut segments: Vec<SegmentRecord> = (0..7).map(|seq| segment(seq, true, 9)).collect();
         assert_eq!(seqs(&segments, None), [0; 0]);
         segments.insert(0, segment(8, true, SMALL_BYTES));
         segments.push(segment(9, true, 9));
         assert_eq!(seqs(&segments, None), [0, 1, 2, 3, 4, 5, 6, 9]);
         segments.insert(4, segment(10, true, SMALL_BYTES));
-        assert_eq!(seqs(&segments, None), [0; 0], "they are no neighbours");
+        assert_eq!(seqs(&segments, None), [0; 0], "they are not adjacent");
     }
 }

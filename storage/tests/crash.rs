@@ -1,4 +1,4 @@
-//! What a process leaves that was killed, and what the next start makes of it.
+//! What a killed process leaves, and how the next start repairs it.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ fn extend(place: &Place, name: &str, bytes: &[u8]) {
 }
 
 fn expect_damage(place: &Place, name: &str) {
-    let error = place.open().err().expect("it must not open");
+    let error = place.open().err().expect("opening must fail");
     let text = error.to_string();
     assert!(matches!(error, OpenError::Damaged { .. }), "{text}");
     assert!(text.contains(name) && text.contains("crawl rebuild"), "{text}");
@@ -30,7 +30,7 @@ fn segment_names(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn a_start_killed_while_sled_wrote_a_snapshot_does_not_lock_the_crawl_out() {
+fn a_crawl_opens_after_a_kill_while_sled_wrote_a_snapshot() {
     let place = Place::new();
     Work::begin(&place).crawl(1, 3);
     fs::write(place.path.join("queue").join("snap.ffffffff.generating"), "half a snapshot").unwrap();
@@ -47,7 +47,7 @@ fn bytes_appended_but_never_committed_are_cut_off() {
     drop(work);
     let path = place.segments().join(&lost.name);
     assert_eq!(fs::metadata(&path).unwrap().len(), lost.to_bytes);
-    assert_eq!(place.locs().len(), 3, "a reader passes over them");
+    assert_eq!(place.locs().len(), 3, "a reader ignores them");
     drop(place.open().unwrap());
     assert_eq!(fs::metadata(&path).unwrap().len(), lost.from_bytes);
     Work::begin(&place).crawl(2, 5);
@@ -84,7 +84,7 @@ fn rows_of_unfinished_documents_are_removed() {
 }
 
 #[test]
-fn a_longer_segment_of_an_earlier_session_means_that_commits_were_lost() {
+fn unregistered_bytes_of_an_earlier_session_mean_that_commits_were_lost() {
     let place = Place::new();
     Work::begin(&place).crawl(1, 3);
     let name = segment_names(&place).remove(0);
@@ -142,5 +142,5 @@ fn a_commit_cannot_register_bytes_that_do_not_follow() {
     };
     let error = block_on(work.queue.commit(&work.session, commit)).unwrap_err().to_string();
     assert!(error.contains("do not follow"), "{error}");
-    assert_eq!(block_on(work.queue.counts()).unwrap().tasks, 1, "nothing of the commit is true");
+    assert_eq!(block_on(work.queue.counts()).unwrap().tasks, 1, "nothing of the commit was applied");
 }

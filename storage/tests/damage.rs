@@ -1,4 +1,4 @@
-//! Bytes of the queue that changed on the disk.
+//! Damaged bytes of the queue on the disk.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::support::{Place, Work, block_on, host};
 fn a_flipped_bit_in_a_record_is_an_error_that_names_folder_and_remedy() {
     let place = Place::new();
     Work::begin(&place).crawl(1, 3);
-    // Below the checksums of sled itself: what a record holds is checked, whatever sled lets through.
+    // sled writes the damaged record with a valid checksum, so only our own checksum detects it.
     let queue = place.path.join("queue");
     let key = [&b"H"[..], &host().id().0.to_be_bytes()].concat();
     {

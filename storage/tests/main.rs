@@ -1,6 +1,6 @@
-//! A data directory as its users see it: what opens, what is refused, what a crash leaves.
+//! Tests of the public interface: opening, reading, sealing, crashes, damage, and shared segments.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where it is surprised")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod crash;
 mod damage;

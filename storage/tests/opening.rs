@@ -1,16 +1,16 @@
-//! Making and opening a data directory.
+//! Creating and opening a data directory.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use frontier::work_queue::QueueBounds;
 use frontier::work_queue::suite::HandClock;
-use storage::{CrawlReader, DataDir, OpenError};
+use storage::{CrawlReader, DataDir, OpenError, RebuildError};
 
 use crate::support::{NOW, Place, Work, open};
 
 #[test]
-fn a_data_directory_is_made_where_there_is_none_with_the_folders_above_it() {
+fn a_data_directory_and_its_parents_are_created_if_missing() {
     let mut place = Place::new();
     place.path = place.path.join("deep").join("down");
     drop(place.open().unwrap());
@@ -31,7 +31,7 @@ fn a_folder_with_anything_else_in_it_is_left_alone() {
     fs::create_dir(&place.path).unwrap();
     fs::write(place.path.join("thesis.tex"), "years of work").unwrap();
     let error = place.open().err().unwrap();
-    assert!(matches!(&error, OpenError::Foreign { what, .. } if what == "thesis.tex"), "{error}");
+    assert!(matches!(&error, OpenError::Foreign { name, .. } if name == "thesis.tex"), "{error}");
     assert_eq!(fs::read_dir(&place.path).unwrap().count(), 1, "nothing was added");
 }
 
@@ -43,7 +43,7 @@ fn a_file_in_its_place_is_refused() {
 }
 
 #[test]
-fn making_that_was_interrupted_is_taken_up() {
+fn an_interrupted_creation_is_completed() {
     let place = Place::new();
     fs::create_dir(&place.path).unwrap();
     fs::write(place.path.join("lock"), "").unwrap();
@@ -63,7 +63,7 @@ fn a_second_opening_fails_at_once_and_names_the_process() {
     }
     let queue = first.queue();
     drop(first);
-    assert!(place.open().is_err(), "its queue still works on it");
+    assert!(place.open().is_err(), "its queue still holds the lock");
     drop(queue);
     place.open().unwrap();
 }
@@ -84,34 +84,50 @@ fn readers_take_turns_with_the_queue_and_share_the_entries() {
     Work::begin(&place).crawl(1, 3);
     let first = CrawlReader::open(&place.path).unwrap();
     let second = std::thread::scope(|scope| {
-        // It waits until the first one has let go of the queue.
+        // It waits until the first one has closed the queue.
         let second = scope.spawn(|| CrawlReader::open(&place.path).unwrap());
         let first = first.into_entries();
         let second = second.join().unwrap();
         assert_eq!(first.entries().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 3);
-        assert!(matches!(place.open(), Err(OpenError::InUse { .. })), "the first still reads");
+        assert!(matches!(place.open(), Err(OpenError::InUse { .. })), "the first is still reading");
         second
     });
     assert_eq!(second.sessions().len(), 1);
-    assert!(matches!(place.open(), Err(OpenError::InUse { .. })), "the second still reads");
+    assert!(matches!(place.open(), Err(OpenError::InUse { .. })), "the second is still reading");
     drop(second);
     place.open().unwrap();
 }
 
 #[test]
 fn a_later_format_is_refused_with_both_versions() {
-    let place = Place::new();
-    drop(place.open().unwrap());
-    let line = "sitemap-crawler data directory, format 7";
-    fs::write(place.path.join("format"), format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes())))
-        .unwrap();
+    let place = of_format(7);
     for error in [place.open().err().unwrap(), CrawlReader::open(&place.path).err().unwrap()] {
-        assert!(matches!(error, OpenError::Newer { found: 7, known: 1, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 7, known: 2, .. }), "{error}");
     }
 }
 
 #[test]
-fn where_there_is_no_crawl_nothing_is_made() {
+fn an_older_format_is_refused_with_both_versions() {
+    let place = of_format(1);
+    for error in [place.open().err().unwrap(), CrawlReader::open(&place.path).err().unwrap()] {
+        assert!(matches!(error, OpenError::Older { found: 1, known: 2, .. }), "{error}");
+    }
+    let rebuilt = storage::rebuild(&place.path, HandClock::at(NOW));
+    assert!(matches!(rebuilt, Err(RebuildError::Open(OpenError::Older { .. }))), "{rebuilt:?}");
+}
+
+/// A data directory that says it has this format.
+fn of_format(version: u32) -> Place {
+    let place = Place::new();
+    drop(place.open().unwrap());
+    let line = format!("sitemap-crawler data directory, format {version}");
+    let text = format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes()));
+    fs::write(place.path.join("format"), text).unwrap();
+    place
+}
+
+#[test]
+fn without_a_crawl_nothing_is_created() {
     let place = Place::new();
     let bounds = QueueBounds { sitemaps_max: 1 };
     assert!(matches!(CrawlReader::open(&place.path), Err(OpenError::NotFound { .. })));
@@ -122,7 +138,7 @@ fn where_there_is_no_crawl_nothing_is_made() {
 
 #[test]
 fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
-    // Its own permissions would not stop root; a file system without writing does.
+    // File permissions do not stop root, but a file system that cannot be written does.
     let error = open("/proc/crawl-data".as_ref()).err().unwrap();
     assert!(
         matches!(&error, OpenError::Io { .. }) && error.to_string().contains("/proc/crawl-data"),
@@ -131,14 +147,14 @@ fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_an_error() {
+fn a_dangling_link_is_an_error() {
     let place = Place::new();
     symlink(place.path.with_extension("gone"), &place.path).unwrap();
     assert!(place.open().is_err());
 }
 
 #[test]
-fn settings_are_remembered_and_replaced() {
+fn settings_are_stored_and_replaced() {
     let place = Place::new();
     let data_dir = place.open().unwrap();
     assert_eq!(data_dir.settings().unwrap(), None);

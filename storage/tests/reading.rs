@@ -1,4 +1,4 @@
-//! What a reader gives of a crawl that does not run.
+//! Reading a crawl, running or not.
 
 use frontier::WorkQueue;
 use frontier::work_queue::Commit;
@@ -23,7 +23,7 @@ fn entries_come_in_the_order_of_the_commits_over_sessions() {
 }
 
 #[test]
-fn hosts_that_were_lent_count_as_free_once_nobody_works() {
+fn leased_hosts_are_free_once_the_crawl_has_ended() {
     let place = Place::new();
     let mut work = Work::begin(&place);
     work.commit(Commit { found: vec![found(1)], ..Commit::default() });
@@ -36,7 +36,7 @@ fn hosts_that_were_lent_count_as_free_once_nobody_works() {
 }
 
 #[test]
-fn tasks_come_with_what_became_of_them() {
+fn tasks_are_read_with_their_states() {
     let place = Place::new();
     let mut work = Work::begin(&place);
     work.crawl(1, 2);
@@ -50,20 +50,20 @@ fn tasks_come_with_what_became_of_them() {
 }
 
 #[test]
-fn what_is_sealed_while_it_is_read_comes_once_and_in_its_order() {
+fn entries_sealed_while_they_are_read_come_once_and_in_order() {
     let place = Place::new();
     Work::begin(&place).crawl(1, 3);
     let mut work = Work::begin(&place);
     work.crawl(2, 3);
     let view = block_on(work.queue.view(storage::ViewMark::default(), 9, Vec::new())).unwrap();
-    let shown = |revision, segments| Live {
+    let live = |revision, segments| Live {
         pid: 7,
         revision,
         segments,
         origins: Vec::new(),
         outputs: std::collections::BTreeMap::default(),
     };
-    work.data_dir.show(&shown(1, view.segments)).unwrap();
+    work.data_dir.show(&live(1, view.segments)).unwrap();
     let reader = LiveReader::open(&place.path, 7).unwrap();
     let mut entries = reader.entries();
     let first = entries.next().unwrap().unwrap();
@@ -72,7 +72,7 @@ fn what_is_sealed_while_it_is_read_comes_once_and_in_its_order() {
     work.data_dir.sealer().unwrap().finish().unwrap();
     let view = block_on(work.queue.view(storage::ViewMark::default(), 9, Vec::new())).unwrap();
     assert!(view.segments.iter().all(storage::SegmentRecord::is_sealed));
-    work.data_dir.show(&shown(2, view.segments)).unwrap();
+    work.data_dir.show(&live(2, view.segments)).unwrap();
     let batches = std::iter::once(first).chain(entries.map(Result::unwrap));
     let locs: Vec<String> = batches
         .flat_map(|batch| {
@@ -82,5 +82,5 @@ fn what_is_sealed_while_it_is_read_comes_once_and_in_its_order() {
         .collect();
     let expected: Vec<String> =
         (1..3).flat_map(|n| (0..3).map(move |i| format!("https://a.example/{n}/{i}"))).collect();
-    assert_eq!(locs, expected, "what was there when it was opened");
+    assert_eq!(locs, expected, "the entries registered when the reader was opened");
 }

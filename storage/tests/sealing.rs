@@ -1,4 +1,4 @@
-//! Segments that no longer grow become Parquet, whatever happens meanwhile.
+//! Sealing segments, interrupted or not.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn names(place: &Place, extension: &str) -> Vec<String> {
     names
 }
 
-/// A session that fetches sitemap `n`, and one start after it that seals.
+/// Fetches sitemap `n` in a session, then opens the data directory again and seals.
 fn crawl_and_seal(place: &Place, n: u32) {
     Work::begin(place).crawl(n, 3);
     seal(place);
@@ -33,7 +33,7 @@ fn copy_segments(from: &Place, to: &Path) {
 }
 
 #[test]
-fn a_sealed_crawl_reads_as_it_did_open() {
+fn sealing_does_not_change_the_entries() {
     let place = Place::new();
     for n in 0..3 {
         Work::begin(&place).crawl(n, 2);
@@ -47,7 +47,7 @@ fn a_sealed_crawl_reads_as_it_did_open() {
 }
 
 #[test]
-fn a_session_goes_on_while_what_came_before_is_sealed() {
+fn a_session_continues_while_earlier_segments_are_sealed() {
     let place = Place::new();
     Work::begin(&place).crawl(1, 3);
     let mut work = Work::begin(&place);
@@ -64,7 +64,7 @@ fn a_session_goes_on_while_what_came_before_is_sealed() {
 }
 
 #[test]
-fn small_files_of_a_crawl_that_was_killed_often_become_one() {
+fn small_segments_of_a_crawl_with_many_sessions_are_merged() {
     let place = Place::new();
     let mut most = 0;
     for n in 0..20 {
@@ -78,7 +78,7 @@ fn small_files_of_a_crawl_that_was_killed_often_become_one() {
 }
 
 #[test]
-fn a_file_in_its_place_that_was_not_registered_is_removed_and_made_again() {
+fn a_sealed_file_that_was_not_registered_is_removed_and_written_again() {
     let place = Place::new();
     Work::begin(&place).crawl(1, 3);
     let kept = place.path.with_extension("kept");
@@ -86,10 +86,10 @@ fn a_file_in_its_place_that_was_not_registered_is_removed_and_made_again() {
     let copy = Place::new();
     copy_folder(&place.path, &copy.path);
     seal(&copy);
-    // As if the end had come between renaming and registering.
+    // The state after a crash between renaming and registering.
     copy_segments(&copy, &place.segments());
     assert_eq!((names(&place, ".arrow").len(), names(&place, ".parquet").len()), (1, 1));
-    assert_eq!(place.locs().len(), 3, "a reader passes over it");
+    assert_eq!(place.locs().len(), 3, "a reader ignores the other file");
     drop(place.open().unwrap());
     assert_eq!(names(&place, ".parquet"), [""; 0]);
     seal(&place);
@@ -97,24 +97,24 @@ fn a_file_in_its_place_that_was_not_registered_is_removed_and_made_again() {
 }
 
 #[test]
-fn what_was_sealed_and_is_still_there_is_removed() {
+fn a_source_that_remains_after_sealing_is_removed() {
     let place = Place::new();
     Work::begin(&place).crawl(1, 3);
     let kept = place.path.with_extension("kept");
     copy_segments(&place, &kept);
     seal(&place);
-    // As if the end had come between registering and removing.
+    // The state after a crash between registering and removing.
     for entry in fs::read_dir(&kept).unwrap().map(Result::unwrap) {
         fs::copy(entry.path(), place.segments().join(entry.file_name())).unwrap();
     }
-    assert_eq!(place.locs().len(), 3, "a reader passes over it");
+    assert_eq!(place.locs().len(), 3, "a reader ignores the other file");
     drop(place.open().unwrap());
     assert_eq!(names(&place, ".arrow"), [""; 0]);
     assert_eq!(place.locs().len(), 3);
 }
 
 #[test]
-fn every_flipped_byte_of_a_sealed_segment_is_found() {
+fn every_flipped_byte_of_a_sealed_segment_is_detected() {
     let place = Place::new();
     crawl_and_seal(&place, 1);
     let path = place.segments().join(&names(&place, ".parquet")[0]);
@@ -137,7 +137,7 @@ fn every_flipped_byte_of_a_sealed_segment_is_found() {
 }
 
 #[test]
-fn a_queue_that_lost_its_end_is_known_by_what_was_told_beside_it() {
+fn a_queue_that_lost_commits_is_detected_by_the_file_committed() {
     let place = Place::new();
     Work::begin(&place).crawl(1, 3);
     let older = place.path.with_extension("older");

@@ -1,4 +1,4 @@
-//! Segments in a bucket and on a mount: what is written is read back, whatever becomes of the requests.
+//! Writing segments to a bucket and a mount, and reading them back, with failures of every kind.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +28,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// A place with what it needs to live.
+/// A place, with the server and the folder that it needs.
 struct Place {
     store: SegmentStore,
     runtime: Runtime,
@@ -93,7 +93,7 @@ fn registered(segment: &SegmentRef) -> SegmentRecord {
     SegmentRecord { name, bytes: to_bytes, rows, crc32c, first, last }
 }
 
-/// Where its file lies within the place.
+/// Path of its file in the place.
 fn path_of(segment: &SegmentRef) -> String {
     format!("segments/{}", segment.name.replacen('-', "/", 1))
 }
@@ -116,7 +116,7 @@ fn append(writer: &mut SharedWriter, n: u32, locs: &[&str]) {
     for loc in locs {
         rows.push(&Entry { loc, ..Entry::default() }, EntryScope::SameHost).unwrap();
     }
-    assert!(writer.append(vec![rows.finish().unwrap()]).unwrap().is_none(), "it gathers");
+    assert!(writer.append(vec![rows.finish().unwrap()]).unwrap().is_none(), "the entries are buffered");
 }
 
 fn now() -> Timestamp {
@@ -125,10 +125,10 @@ fn now() -> Timestamp {
 }
 
 #[test]
-fn what_gathered_is_one_segment_and_reads_back_in_its_order() {
+fn buffered_entries_become_one_segment_and_are_read_back_in_order() {
     for place in Place::all() {
         let mut writer = place.writer();
-        assert!(writer.roll().unwrap().is_none(), "nothing gathered");
+        assert!(writer.roll().unwrap().is_none(), "nothing is buffered");
         append(&mut writer, 1, &["https://a.example/1", "https://a.example/2"]);
         append(&mut writer, 2, &["https://a.example/3"]);
         let first = writer.roll().unwrap().unwrap();
@@ -144,7 +144,7 @@ fn what_gathered_is_one_segment_and_reads_back_in_its_order() {
 }
 
 #[test]
-fn a_full_segment_is_rolled_by_itself() {
+fn a_full_segment_is_rolled_at_once() {
     let place = Place::mount();
     let (mut writer, folder) = (place.writer(), tempfile::tempdir().unwrap());
     let scratch = Scratch::new(folder.path());
@@ -185,7 +185,7 @@ fn a_lost_answer_a_lost_request_and_a_failing_server_change_nothing() {
         Fault::Refuse(500),
     ] {
         for times in [1, 2] {
-            place.proxy().spoil("PUT", fault, times);
+            place.proxy().inject("PUT", fault, times);
             let loc = format!("https://a.example/{fault:?}/{times}");
             let segment = place.write(&[&loc]);
             assert_eq!(place.read(&[segment]).unwrap(), [loc], "{fault:?} {times} times");
@@ -194,17 +194,17 @@ fn a_lost_answer_a_lost_request_and_a_failing_server_change_nothing() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_asked_for_again() {
+fn a_truncated_answer_is_requested_again() {
     let Some(place) = Place::bucket() else { return };
     let segment = place.write(&["https://a.example/1"]);
     for fault in [Fault::LoseAnswer, Fault::Refuse(503), Fault::Refuse(429)] {
-        place.proxy().spoil("GET", fault, 1);
+        place.proxy().inject("GET", fault, 1);
         assert_eq!(place.read(std::slice::from_ref(&segment)).unwrap(), ["https://a.example/1"], "{fault:?}");
     }
 }
 
 #[test]
-fn nothing_that_is_there_is_overwritten() {
+fn no_object_is_overwritten() {
     for place in Place::all() {
         place.store.mark("one").unwrap();
         place.store.mark("one").unwrap();
@@ -213,13 +213,13 @@ fn nothing_that_is_there_is_overwritten() {
         place.store.check_mark("one").unwrap();
         let error = place.store.check_mark("two").unwrap_err().to_string();
         assert_eq!(error, format!("{} holds the segments of another crawl", place.store));
-        // Equal content is what a lost answer leaves.
+        // After a lost answer, there is an object with equal content.
         assert_eq!(place.write(&["https://a.example/1"]), place.write(&["https://a.example/1"]));
     }
 }
 
 #[test]
-fn a_place_without_a_mark_is_not_the_crawls() {
+fn a_place_without_a_marker_does_not_belong_to_the_crawl() {
     for place in Place::all() {
         let error = place.store.check_mark("one").unwrap_err();
         assert!(matches!(error, PlaceError::NotMarked { .. }), "{error}");
@@ -250,29 +250,29 @@ fn a_segment_that_is_missing_or_altered_is_an_error_that_names_it() {
     assert!(error.contains(&path_of(&written)) && error.contains("was altered"), "{error}");
 }
 
-/// A queue that knows one session as alive and one segment as registered, and tells in which order it was asked.
-struct Known {
+/// A queue with given sessions and segments, which records the order of the calls.
+struct FakeRegistry {
     alive: BTreeSet<SessionId>,
     registered: BTreeSet<String>,
-    asked: Vec<&'static str>,
+    calls: Vec<&'static str>,
 }
 
-impl Registry for Known {
+impl Registry for FakeRegistry {
     type Error = std::convert::Infallible;
 
     fn sessions_alive(&mut self) -> Result<BTreeSet<SessionId>, Self::Error> {
-        self.asked.push("sessions");
+        self.calls.push("sessions");
         Ok(self.alive.clone())
     }
 
     fn registered(&mut self) -> Result<BTreeSet<String>, Self::Error> {
-        self.asked.push("segments");
+        self.calls.push("segments");
         Ok(self.registered.clone())
     }
 }
 
 #[test]
-fn only_old_files_of_dead_sessions_that_nobody_registered_are_garbage() {
+fn only_old_unregistered_files_of_ended_sessions_are_garbage() {
     for place in Place::all() {
         let mut names = Vec::new();
         for (session, n) in [(1, 1), (2, 2), (2, 3)] {
@@ -281,24 +281,28 @@ fn only_old_files_of_dead_sessions_that_nobody_registered_are_garbage() {
             append(&mut writer, n, &[&format!("https://a.example/{n}")]);
             names.push(writer.roll().unwrap().unwrap());
         }
-        let mut known = Known {
+        let mut known = FakeRegistry {
             alive: [SessionId(1)].into(),
             registered: [names[1].name.clone()].into(),
-            asked: Vec::new(),
+            calls: Vec::new(),
         };
         let later = now() + GARBAGE_AGE_MIN + Duration::from_secs(60);
-        assert_eq!(place.store.remove_garbage(&mut known, now()).unwrap(), [""; 0], "all are young");
-        known.asked.clear();
+        assert_eq!(
+            place.store.remove_garbage(&mut known, now()).unwrap(),
+            [""; 0],
+            "all files are too young"
+        );
+        known.calls.clear();
         let removed = place.store.remove_garbage(&mut known, later).unwrap();
         assert_eq!(removed, [names[2].name.clone()], "{}", place.store);
-        assert_eq!(known.asked, ["sessions", "segments"]);
-        assert_eq!(place.read(&names[..2]).unwrap().len(), 2, "the others are there");
+        assert_eq!(known.calls, ["sessions", "segments"]);
+        assert_eq!(place.read(&names[..2]).unwrap().len(), 2, "the other files remain");
         assert_eq!(place.store.remove_garbage(&mut known, later).unwrap(), [""; 0]);
     }
 }
 
 #[test]
-fn files_of_others_are_no_garbage() {
+fn files_with_other_names_are_not_garbage() {
     let place = Place::mount();
     let segments = place.folder.path().join("segments");
     let odd: [PathBuf; 3] = ["README", "notes/a.parquet", "000000000000000000000000000000ab/a.txt"]
@@ -307,13 +311,56 @@ fn files_of_others_are_no_garbage() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "mine").unwrap();
     }
-    let mut known = Known { alive: BTreeSet::new(), registered: BTreeSet::new(), asked: Vec::new() };
+    let mut known = FakeRegistry { alive: BTreeSet::new(), registered: BTreeSet::new(), calls: Vec::new() };
     let later = now() + GARBAGE_AGE_MIN * 2;
     assert_eq!(place.store.remove_garbage(&mut known, later).unwrap(), [""; 0]);
     assert!(odd.iter().all(|path| path.exists()));
 }
 
-/// What the queue has registered of one session.
+#[test]
+fn unfinished_files_of_a_mount_are_garbage_as_finished_ones_are() {
+    let place = Place::mount();
+    let root = place.folder.path();
+    let segment = place.write(&["https://a.example/1"]);
+    let unfinished = |name: &str| format!("{name}.00000000000000ab.new");
+    let (mark, half) = (unfinished("crawl"), unfinished(&segment.name));
+    let paths = [root.join(&mark), root.join(unfinished(&path_of(&segment))), root.join("notes.new")];
+    for path in &paths {
+        fs::write(path, "half").unwrap();
+    }
+    let registered = [segment.name.clone()].into();
+    let mut known = FakeRegistry { alive: [SESSION].into(), registered, calls: Vec::new() };
+    assert_eq!(place.store.remove_garbage(&mut known, now()).unwrap(), [""; 0], "all files are too young");
+    let later = now() + GARBAGE_AGE_MIN + Duration::from_secs(60);
+    let removed = place.store.remove_garbage(&mut known, later).unwrap();
+    assert_eq!(removed, [mark], "the session is still alive");
+    known.alive.clear();
+    assert_eq!(place.store.remove_garbage(&mut known, later).unwrap(), [half]);
+    assert_eq!(paths.map(|path| path.exists()), [false, false, true]);
+    assert_eq!(place.read(&[segment]).unwrap().len(), 1, "the registered segment stays");
+}
+
+#[test]
+fn of_crawls_that_mark_a_place_at_the_same_time_one_wins_and_its_workers_agree() {
+    for _ in 0..200 {
+        let place = Place::mount();
+        let start = std::sync::Barrier::new(4);
+        let marked = std::thread::scope(|scope| {
+            let mark = |crawl: &'static str| {
+                let (store, start) = (&place.store, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    store.mark(crawl).and_then(|()| store.check_mark(crawl)).is_ok()
+                })
+            };
+            ["one", "one", "two", "two"].map(mark).map(|thread| thread.join().unwrap())
+        });
+        assert!(marked == [true, true, false, false] || marked == [false, false, true, true], "{marked:?}");
+        assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1, "nothing else is left");
+    }
+}
+
+/// The registered segments of one session.
 #[derive(Clone, Default)]
 struct Segments(Vec<SegmentRef>);
 
@@ -329,7 +376,7 @@ impl Segments {
     }
 }
 
-/// Rolls the document `n`, of one entry.
+/// Rolls document `n`, which has one entry.
 fn roll(writer: &mut SharedWriter, n: u32) -> SegmentRef {
     append(writer, n, &[&loc(n)]);
     writer.roll().unwrap().unwrap()
@@ -344,7 +391,7 @@ fn locs(count: u32) -> Vec<String> {
 }
 
 #[test]
-fn many_small_segments_become_few_and_readers_that_listed_them_before_go_on() {
+fn many_small_segments_become_few_and_earlier_readers_continue() {
     const ROLLS: u32 = 70;
     for place in Place::all() {
         let clock = HandClock::at(NOW);
@@ -358,17 +405,22 @@ fn many_small_segments_become_few_and_readers_that_listed_them_before_go_on() {
             clock.advance(Duration::from_secs(10));
         }
         assert_eq!(place.read(&registered.0).unwrap(), locs(ROLLS), "{}", place.store);
-        assert_eq!(registered.0.len(), 7, "64 are one, and 6 are not yet enough");
+        assert_eq!(registered.0.len(), 7, "64 were merged into one, and 6 are too few");
         assert_eq!(before.0.len(), 14);
-        assert_eq!(place.read(&before.0).unwrap(), locs(63), "what they list is still there");
+        assert_eq!(place.read(&before.0).unwrap(), locs(63), "the segments that they listed remain");
 
         clock.advance(REPLACED_KEPT_FOR);
         registered.commit(roll(&mut writer, ROLLS));
         assert!(matches!(place.read(&before.0).unwrap_err(), ReadError::Place(PlaceError::NotFound { .. })));
         assert_eq!(place.read(&registered.0).unwrap(), locs(ROLLS + 1));
-        let mut known = Known { alive: BTreeSet::new(), registered: registered.names(), asked: Vec::new() };
+        let mut known =
+            FakeRegistry { alive: BTreeSet::new(), registered: registered.names(), calls: Vec::new() };
         let later = now() + GARBAGE_AGE_MIN * 2;
-        assert_eq!(place.store.remove_garbage(&mut known, later).unwrap(), [""; 0], "it tidied up by itself");
+        assert_eq!(
+            place.store.remove_garbage(&mut known, later).unwrap(),
+            [""; 0],
+            "the writer has removed the replaced segments"
+        );
     }
 }
 
@@ -381,12 +433,13 @@ fn a_crash_between_a_merged_segment_and_its_commit_loses_and_doubles_nothing() {
         for n in 0..crash_at {
             registered.commit(roll(&mut writer, n));
         }
-        // It is in its place, and its commit never came.
+        // Its file is in the place, but its commit was never made.
         let lost = roll(&mut writer, crash_at);
         drop(writer);
         assert_eq!(place.read(&registered.0).unwrap(), locs(crash_at), "crash at {crash_at}");
 
-        let mut known = Known { alive: BTreeSet::new(), registered: registered.names(), asked: Vec::new() };
+        let mut known =
+            FakeRegistry { alive: BTreeSet::new(), registered: registered.names(), calls: Vec::new() };
         let later = now() + GARBAGE_AGE_MIN * 2;
         let removed = place.store.remove_garbage(&mut known, later).unwrap();
         assert!(removed.contains(&lost.name), "crash at {crash_at}");
@@ -397,7 +450,7 @@ fn a_crash_between_a_merged_segment_and_its_commit_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn what_a_dead_session_replaced_of_late_is_no_garbage_yet() {
+fn segments_that_an_ended_session_replaced_recently_are_not_garbage_yet() {
     let place = Place::mount();
     let (mut writer, mut registered) = (place.writer(), Segments::default());
     for n in 0..7 {
@@ -410,9 +463,10 @@ fn what_a_dead_session_replaced_of_late_is_no_garbage_yet() {
     }
     registered.commit(roll(&mut writer, 7));
     drop(writer);
-    let mut known = Known { alive: BTreeSet::new(), registered: registered.names(), asked: Vec::new() };
+    let mut known =
+        FakeRegistry { alive: BTreeSet::new(), registered: registered.names(), calls: Vec::new() };
     assert_eq!(place.store.remove_garbage(&mut known, now()).unwrap(), [""; 0]);
-    assert_eq!(place.read(&before.0).unwrap(), locs(7), "a reader that listed them goes on");
+    assert_eq!(place.read(&before.0).unwrap(), locs(7), "a reader that listed them continues");
     let later = now() + GARBAGE_AGE_MIN + Duration::from_secs(60);
     assert_eq!(place.store.remove_garbage(&mut known, later).unwrap().len(), 7);
     assert_eq!(place.read(&registered.0).unwrap(), locs(8));
@@ -422,9 +476,9 @@ fn what_a_dead_session_replaced_of_late_is_no_garbage_yet() {
 fn a_server_that_fails_for_good_is_given_up_and_named() {
     let Some(mut place) = Place::bucket() else { return };
     let segment = place.write(&["https://a.example/1"]);
-    place.store = place.store.clone().with_patience(Duration::from_secs(2));
+    place.store = place.store.clone().with_retry_timeout(Duration::from_secs(2));
     for method in ["PUT", "GET"] {
-        place.proxy().spoil(method, Fault::Refuse(503), 1_000);
+        place.proxy().inject(method, Fault::Refuse(503), 1_000);
     }
     let mut writer = place.writer();
     append(&mut writer, 2, &["https://a.example/2"]);
@@ -432,22 +486,22 @@ fn a_server_that_fails_for_good_is_given_up_and_named() {
     let read = place.read(&[segment]).unwrap_err().to_string();
     for said in [written, read] {
         let object = format!("{}/segments/{SESSION}/000000-", place.prefix);
-        assert!(said.starts_with(&object) && said.contains(" was of no use for 2 s: "), "{said}");
+        assert!(said.starts_with(&object) && said.contains(" has been failing for 2 s: "), "{said}");
         assert!(said.contains("503"), "{said}");
     }
 }
 
 #[test]
-fn a_key_that_may_not_list_is_told_at_once() {
+fn a_key_without_the_right_to_list_is_reported_at_once() {
     let Some(place) = Place::bucket() else { return };
-    place.proxy().spoil("GET", Fault::Refuse(403), 1);
-    let mut known = Known { alive: BTreeSet::new(), registered: BTreeSet::new(), asked: Vec::new() };
+    place.proxy().inject("GET", Fault::Refuse(403), 1);
+    let mut known = FakeRegistry { alive: BTreeSet::new(), registered: BTreeSet::new(), calls: Vec::new() };
     let said = place.store.remove_garbage(&mut known, now()).unwrap_err().to_string();
     assert_eq!(said, format!("{}/segments: access refused (no reason given)", place.prefix));
 }
 
-/// Answers one request, and then takes every connection without a word.
-fn server_that_falls_silent() -> String {
+/// Answers one request, and then accepts connections without answering.
+fn server_that_stops_answering() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -467,27 +521,27 @@ fn server_that_falls_silent() -> String {
 }
 
 #[test]
-fn a_server_that_falls_silent_is_given_up_and_named() {
+fn a_server_that_stops_answering_is_given_up_and_named() {
     let runtime = runtime();
     let variables = [
-        ("AWS_ENDPOINT_URL", server_that_falls_silent()),
+        ("AWS_ENDPOINT_URL", server_that_stops_answering()),
         ("AWS_ACCESS_KEY_ID", "a".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "b".to_owned()),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value));
     let store = SegmentStore::open("s3://bucket/crawl", variables, runtime.handle().clone()).unwrap();
-    let said = store.with_patience(Duration::from_secs(1)).mark("one").unwrap_err().to_string();
-    assert_eq!(said, "s3://bucket/crawl/crawl was of no use for 1 s: no answer");
+    let said = store.with_retry_timeout(Duration::from_secs(1)).mark("one").unwrap_err().to_string();
+    assert_eq!(said, "s3://bucket/crawl/crawl has been failing for 1 s: no answer");
 }
 
 fn refusal(url: &str, variables: Vec<(String, String)>) -> String {
     let runtime = runtime();
     let opened = SegmentStore::open(url, variables, runtime.handle().clone());
-    opened.err().expect("it is refused").to_string()
+    opened.err().expect("opening must fail").to_string()
 }
 
 #[test]
-fn an_unknown_bucket_and_a_wrong_key_are_told_in_one_line() {
+fn an_unknown_bucket_and_a_wrong_key_are_reported_in_one_line() {
     let Some(server) = s3server::shared() else { return };
     let right = variables(server, &server.endpoint());
     let said = refusal("s3://elsewhere/crawl", right.clone());
@@ -506,7 +560,7 @@ fn an_unknown_bucket_and_a_wrong_key_are_told_in_one_line() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_soon() {
+fn a_server_that_is_not_running_is_reported_soon() {
     let nobody = [
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
         ("AWS_ACCESS_KEY_ID", "a"),
@@ -518,7 +572,7 @@ fn a_server_that_is_not_there_is_told_soon() {
 }
 
 #[test]
-fn what_is_no_place_is_told_without_its_password() {
+fn an_invalid_place_is_reported_without_its_password() {
     for url in ["", "crawl-data", "https://bucket/crawl", "ftp://me:secret@host/x", "s3:///crawl"] {
         let said = refusal(url, Vec::new());
         assert!(said.contains("name s3://bucket/prefix, or file:///folder"), "{url}: {said}");
@@ -530,11 +584,11 @@ fn what_is_no_place_is_told_without_its_password() {
 }
 
 #[test]
-fn a_full_mount_is_told_with_its_place() {
+fn a_mount_that_cannot_be_written_is_reported_with_its_path() {
     let place = Place::mount();
     let folder = place.folder.path().join("segments");
-    // What a folder's name is taken by stands for every refusal of the mount.
-    fs::write(&folder, "in the way").unwrap();
+    // A file instead of the folder simulates every error of the mount.
+    fs::write(&folder, "a file").unwrap();
     let mut writer = place.writer();
     append(&mut writer, 1, &["https://a.example/1"]);
     let said = writer.roll().unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! A data directory to spoil, and small commits.
+//! A temporary data directory, and a session that makes small commits.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use frontier::work_queue::suite::HandClock;
 use frontier::work_queue::{Commit, QueueBounds, SegmentRef, Session};
 use frontier::{
-    FetchedDocument, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp, WorkQueue,
+    DocumentKind, FetchedDocument, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp,
+    WorkQueue,
 };
 use sitemap::Entry;
 use storage::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, OpenError, SledQueue};
@@ -15,7 +16,7 @@ use url::Url;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-/// A folder in which a crawl lives.
+/// The path of a data directory in a temporary folder.
 pub(crate) struct Place {
     _folder: TempDir,
     pub(crate) path: PathBuf,
@@ -56,7 +57,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-/// A session with the data directory that it works on.
+/// A session and its data directory.
 pub(crate) struct Work {
     pub(crate) data_dir: DataDir,
     pub(crate) queue: SledQueue,
@@ -97,7 +98,7 @@ impl Work {
         block_on(self.queue.commit(&self.session, Commit { seq: self.seq, ..commit })).unwrap();
     }
 
-    /// Finds sitemap `n` and has it fetched with its entries.
+    /// Commits that sitemap `n` was found, and then that it was fetched with this number of entries.
     pub(crate) fn crawl(&mut self, n: u32, entries: usize) {
         self.commit(Commit { found: vec![found(n)], ..Commit::default() });
         let segment = Some(self.append(n, entries));
@@ -130,7 +131,7 @@ pub(crate) fn found(n: u32) -> NewTask {
 }
 
 pub(crate) fn outcome(n: u32, entries: u64) -> TaskOutcome {
-    let fetched = FetchedDocument { document: "urlset".into(), entries, ..FetchedDocument::default() };
+    let fetched = FetchedDocument { document: DocumentKind::Urlset, entries, ..FetchedDocument::default() };
     TaskOutcome {
         task: sitemap_task(n).id,
         outcome: Outcome::Fetched(fetched),

@@ -1,4 +1,4 @@
-//! Private addresses are refused before any connection: however they are spelled, wherever they come from.
+//! Private addresses are refused before any connection, in every spelling and from every source.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,10 @@ use fakesite::{Misbehaviour, NameServer, Page, ServeOptions, Server, Site, Web};
 
 use super::run::{Run, expect, index, urlset};
 
-/// Spellings of addresses that are not public, as a URL may have them.
+/// Spellings of non-public addresses that a URL may contain.
 const SPELLINGS: [&str; 40] = [
-    // This machine: dotted, decimal, octal, hexadecimal, short, mixed, with a final dot, in other digits and dots.
+    // Loopback: dotted, decimal, octal, hexadecimal, short, mixed, with a final dot, with other Unicode digits and
+    // dots.
     "127.0.0.1",
     "2130706433",
     "017700000001",
@@ -25,7 +26,7 @@ const SPELLINGS: [&str; 40] = [
     "%31%32%37.0.0.1",
     "0.0.0.0",
     "0",
-    // The same within IPv6: mapped, compatible, translated, NAT64, 6to4, Teredo.
+    // Loopback in IPv6: mapped, compatible, translated, NAT64, 6to4, Teredo.
     "[::1]",
     "[::]",
     "[0:0:0:0:0:0:0:1]",
@@ -37,7 +38,7 @@ const SPELLINGS: [&str; 40] = [
     "[64:ff9b:1::7f00:1]",
     "[2002:7f00:1::]",
     "[2001:0:1:2:3:4:80ff:fffe]",
-    // Metadata of clouds, link-local, private, shared, unique local, multicast, reserved.
+    // Cloud metadata, link-local, private, shared, unique local, multicast, reserved.
     "169.254.169.254",
     "2852039166",
     "[::ffff:a9fe:a9fe]",
@@ -53,25 +54,25 @@ const SPELLINGS: [&str; 40] = [
     "255.255.255.255",
 ];
 
-/// A crawl whose connections to `a.example` alone are led to the server.
+/// Crawls with only the connections to `a.example` redirected to the server.
 fn crawl_of_a(run: &Run, flags: &[&str]) {
     let mut command = run.command(&["--rate", "0", "--timeout", "5", "--seed", "http://a.example"]);
     command.args(["--connect-to", &format!("a.example:80:{}", run.server.address())]).args(flags);
     expect(command, 0);
 }
 
-/// A web whose documents name the port that they are served on.
+/// Serves a web whose documents contain the port that they are served on.
 fn served_on_a_port_it_knows(web: impl Fn(u16) -> Web) -> Server {
     loop {
         let free = Web::new().serve(ServeOptions::default()).unwrap().port();
-        // Somebody else may take it first.
+        // Another process may take the port first.
         if let Ok(server) = web(free).serve(ServeOptions { port: free, ..ServeOptions::default() }) {
             return server;
         }
     }
 }
 
-/// Checks that nothing but `a.example` was asked, and that each other host ended as blocked.
+/// Checks that only `a.example` was requested, and that all other hosts, `hosts` in number, were blocked.
 fn assert_all_blocked(run: &Run, hosts: usize) {
     let log = run.server.log();
     assert!(log.iter().all(|request| request.host == "a.example"), "{log:?}");
@@ -136,7 +137,7 @@ fn every_address_that_a_name_resolves_to_is_checked_at_every_hop() {
         ("nat64.example", &["64:ff9b::7f00:1"]),
         ("metadata.example", &["169.254.169.254"]),
         ("unspecified.example", &["0.0.0.0"]),
-        // One private address among public ones is enough; nothing is connected to then.
+        // One private address among public ones is enough to block the host.
         ("second.example", &["93.184.215.14", "10.0.0.1"]),
         ("second6.example", &["2606:4700::1111", "fd00::1"]),
         ("other-kind.example", &["93.184.215.14", "::1"]),
@@ -164,7 +165,8 @@ fn every_address_that_a_name_resolves_to_is_checked_at_every_hop() {
     assert_all_blocked(&run, answers.len());
 }
 
-/// A name that is looked up once to be checked and again to be connected to can lead elsewhere the second time.
+/// DNS rebinding: a name that is resolved once for the check and again for the connection can give another address the
+/// second time.
 #[test]
 fn a_name_is_looked_up_once_for_a_connection_so_rebinding_it_gains_nothing() {
     let names = NameServer::answering(|_, nth| {

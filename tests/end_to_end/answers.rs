@@ -1,14 +1,15 @@
-//! Answers that are not what HTTP says they should be.
+//! Answers that violate HTTP or have unexpected statuses.
 
 use fakesite::{Misbehaviour, Page, Site, Web, hostile};
 
-use super::hosts::{assert_ended, host, host_name, hostile_hosts, most_sent, one_host_each, tell};
+use super::hosts::{assert_ended, host, host_name, hostile_hosts, most_sent, one_host_each, show_figure};
 use super::run::{Run, urlset};
 
-/// Headers of an answer that are read; the HTTP library's bound lies below.
+/// Maximum bytes of headers that are read per answer; the limit of the HTTP library is lower.
 const HEADER_BYTES_MAX: usize = 512 << 10;
 
-/// What the sockets of both ends may hold beyond what was read: Linux lets them grow to some mebibytes each.
+/// Bytes that the socket buffers of both ends may hold in addition to the bytes read. Linux lets them grow to some
+/// mebibytes each.
 const SOCKET_BUFFER_BYTES: u64 = 16 << 20;
 
 #[test]
@@ -21,7 +22,7 @@ fn headers_without_end_of_a_hundred_megabytes_or_in_thousands_end_as_protocol() 
         assert_ended(&run.report(), &name, "protocol", 2);
         let sent = most_sent(&run, &name);
         assert!(sent <= HEADER_BYTES_MAX as u64 + SOCKET_BUFFER_BYTES, "{kind}: {sent} bytes sent");
-        tell(&format!("{kind}: {sent} bytes sent"));
+        show_figure(&format!("{kind}: {sent} bytes sent"));
     }
 }
 
@@ -85,7 +86,8 @@ fn statuses_that_nobody_asked_for_bring_no_document() {
     assert_eq!(run.locs(), [""; 0]);
 }
 
-/// Every second sitemap lies; those between them, asked over the connection that was lied on, must be read as they are.
+/// Every second sitemap has a false length or an extra response. The sitemaps between them, requested over the same
+/// connection, must be read correctly.
 #[test]
 fn bytes_behind_an_answer_never_become_the_next_one() {
     for lie in [Misbehaviour::ExtraResponse, Misbehaviour::LiesAboutLength(30)] {
@@ -105,7 +107,11 @@ fn bytes_behind_an_answer_never_become_the_next_one() {
         let locs = run.locs();
         let honest = (1..20).step_by(2).filter(|n| locs.contains(&format!("http://a.example/in/{n}.xml")));
         assert_eq!(honest.count(), 10, "{lie:?}");
-        assert!(run.asked().values().all(|&times| times == 1), "{lie:?}: {:?}", run.asked());
+        assert!(
+            run.request_counts().values().all(|&times| times == 1),
+            "{lie:?}: {:?}",
+            run.request_counts()
+        );
     }
 }
 
@@ -127,6 +133,6 @@ fn answers_that_are_no_http_and_lengths_that_lie_are_reported() {
     for (name, _, error, requests) in cases {
         assert_ended(&report, &host_name(name), error, requests);
     }
-    assert_eq!(host(&report, "claims-more.example")["entries"]["kept"], 2, "what came whole is kept, once");
+    assert_eq!(host(&report, "claims-more.example")["entries"]["kept"], 2, "complete entries are kept, once");
     assert_eq!(host(&report, "claims-less.example")["entries"]["kept"], 1);
 }

@@ -1,14 +1,14 @@
-//! Documents written to hurt whoever parses them.
+//! Malicious documents.
 
 use fakesite::{Page, hostile};
 
-use super::hosts::{host, hostile_hosts, one_host_each, tell};
+use super::hosts::{host, hostile_hosts, one_host_each, show_figure};
 use super::run::{crawl_with, stdout, urlset};
 
-/// The most that may be resident while any single document is read.
+/// Maximum resident memory while a single document is read.
 const PEAK_BYTES_MAX: u64 = 256 << 20;
 
-/// What must not be found anywhere.
+/// The content of a local file, which must not appear in any output.
 const MARKER: &str = "the-content-of-a-local-file";
 
 #[test]
@@ -104,7 +104,7 @@ fn a_million_attributes_namespaces_or_levels_and_an_endless_token_are_survived()
         assert_eq!(host["entries"]["kept"], kept, "{kind}: {host}");
         let peak = report["cpu"]["peak_rss_bytes"].as_u64().unwrap();
         assert!(peak <= PEAK_BYTES_MAX, "{kind}: {peak} bytes");
-        tell(&format!("{kind}: peak RSS {} MiB, {} s of CPU", peak >> 20, report["cpu"]["process_s"]));
+        show_figure(&format!("{kind}: peak RSS {} MiB, {} s of CPU", peak >> 20, report["cpu"]["process_s"]));
     }
 }
 

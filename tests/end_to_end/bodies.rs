@@ -1,4 +1,4 @@
-//! Bodies that are larger than they look, without an end, or coded in a way that nobody asked for.
+//! Bodies that are larger than they look, endless, or in an unrequested content coding.
 
 use std::io::Write;
 
@@ -6,16 +6,17 @@ use fakesite::{Misbehaviour, Page, hostile};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
-use super::hosts::{assert_ended, host, host_name, hostile_hosts, most_sent, one_host_each, tell};
+use super::hosts::{assert_ended, host, host_name, hostile_hosts, most_sent, one_host_each, show_figure};
 use super::run::urlset;
 
-/// What is read of a body, decoded or raw.
+/// Maximum bytes that are read of a body, both encoded and decoded.
 const BODY_BYTES_MAX: u64 = 52_428_800;
 
-/// What a server may be rid of before the connection is closed: the rest lies in socket buffers.
+/// Maximum bytes that a server can send before the connection is closed; more than what is read, because of socket
+/// buffers.
 const SENT_BYTES_MAX: u64 = 160 << 20;
 
-/// The most that may be resident while any single document is read.
+/// Maximum resident memory while a single document is read.
 const PEAK_BYTES_MAX: u64 = 256 << 20;
 
 #[test]
@@ -37,7 +38,7 @@ fn bombs_of_one_and_ten_gibibytes_end_at_fifty_mebibytes_and_are_not_tried_again
         assert!(host(&report, &host_name(name))["entries"]["kept"].as_u64().unwrap() > 600_000, "{name}");
         let peak = report["cpu"]["peak_rss_bytes"].as_u64().unwrap();
         assert!(peak <= PEAK_BYTES_MAX, "{name}: {peak} bytes");
-        tell(&format!("{name}: peak RSS {} MiB, {decoded} bytes decoded", peak >> 20));
+        show_figure(&format!("{name}: peak RSS {} MiB, {decoded} bytes decoded", peak >> 20));
     }
 }
 
@@ -66,22 +67,22 @@ fn endless_bodies_end_at_fifty_mebibytes_on_the_wire_and_the_connection_with_the
         assert_ended(&report, &name, "too_large", 2);
         let sent = most_sent(&run, &name);
         assert!((BODY_BYTES_MAX..=SENT_BYTES_MAX).contains(&sent), "{kind}: {sent} bytes sent");
-        tell(&format!("{kind}: {sent} bytes sent"));
+        show_figure(&format!("{kind}: {sent} bytes sent"));
     }
     let wire = run.requests().iter().map(|request| request.bytes_wire).max().unwrap();
-    assert!(wire <= BODY_BYTES_MAX + (1 << 20), "{wire} bytes taken from a socket");
+    assert!(wire <= BODY_BYTES_MAX + (1 << 20), "{wire} bytes read from a socket");
     let kept = &host(&report, &hostile::host_name("endless-gzip-tail", 0))["entries"]["kept"];
-    assert_eq!(kept, 1, "what came before is kept");
+    assert_eq!(kept, 1, "entries before the tail are kept");
     let peak = report["cpu"]["peak_rss_bytes"].as_u64().unwrap();
     assert!(peak <= PEAK_BYTES_MAX, "{peak} bytes");
 }
 
-/// A url on each line, so that it would be taken for text wherever the coding lets it through as it is.
+/// One URL per line, so that the body would be read as a text sitemap if the coding left it unchanged.
 fn lines() -> String {
     (0..500).map(|n| format!("http://coded.example/{n}\n")).collect()
 }
 
-/// Brotli that does not compress (RFC 7932 section 9.2): a window of 64 KiB, one stored meta-block, the empty last one.
+/// Uncompressed Brotli (RFC 7932 section 9.2): a window of 64 KiB, one stored meta-block, and an empty last meta-block.
 pub fn brotli(text: &str) -> Vec<u8> {
     let head = (u32::try_from(text.len()).unwrap() - 1) << 4 | 1 << 20;
     [&head.to_le_bytes()[..3], text.as_bytes(), &[3]].concat()
@@ -152,7 +153,7 @@ fn a_damaged_gzip_file_keeps_its_whole_entries_and_is_reported() {
     let report = run.report();
     assert_ended(&report, "truncated.example", "parse", 2);
     let kept = host(&report, "truncated.example")["entries"]["kept"].as_u64().unwrap();
-    assert!((1_000..4_000).contains(&kept), "{kept} entries of the half that came");
+    assert!((1_000..4_000).contains(&kept), "{kept} entries of half a file");
     let whole = host(&report, "with-junk-behind.example");
     assert_eq!((&whole["entries"]["kept"], &whole["complete"]), (&5_000.into(), &true.into()), "{whole}");
 }

@@ -1,4 +1,4 @@
-//! What a crawl may take of its machine, whatever it is served; and what its good hosts may expect beside bad ones.
+//! Limits on the resources of a crawl, whatever it is served, and on how much hostile hosts delay well-behaved ones.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,32 +8,32 @@ use std::time::{Duration, Instant};
 use fakesite::{LoggedRequest, Misbehaviour, Page, ServeOptions, Site, Web, hostile};
 use serde_json::json;
 
-use super::hosts::{announcing, host, hostile_hosts, one_host_each, tell};
-use super::run::{Dice, Run, turn_to_measure, urlset};
+use super::hosts::{announcing, host, hostile_hosts, one_host_each, show_figure};
+use super::run::{Dice, Run, measurement_lock, urlset};
 
-/// The most that may be resident while any single document is read.
+/// Maximum resident memory while a single document is read.
 const DOCUMENT_PEAK_BYTES_MAX: u64 = 256 << 20;
 
-/// The most that may be resident with everything hostile at once, or with many hosts queued.
+/// Maximum resident memory with all hostile hosts at once, or with many queued hosts.
 const CRAWL_PEAK_BYTES_MAX: u64 = 512 << 20;
 
-/// The most that may be resident while hosts with large robots.txt files are crawled, however many they are.
+/// Maximum resident memory while hosts with large robots.txt files are crawled, for any number of hosts.
 const RULES_PEAK_BYTES_MAX: u64 = 350 << 20;
 
-/// Descriptors besides those of the requests in flight.
+/// Maximum number of descriptors in addition to those of the requests in flight.
 const DESCRIPTORS_BESIDES: usize = 32;
 
-/// How often a running crawl is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Interval at which a running crawl is observed.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The most that a process had of something while it ran.
+/// Peak resource use of a process.
 #[derive(Debug)]
 struct Peaks {
     resident_bytes: u64,
     descriptors: usize,
 }
 
-/// Runs `command` to its end and looks at it meanwhile.
+/// Runs `command` to its end and records its peak resource use.
 fn watch(mut command: Command) -> Peaks {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let proc = Path::new("/proc").join(child.id().to_string());
@@ -45,19 +45,19 @@ fn watch(mut command: Command) -> Peaks {
         peaks.resident_bytes = peaks.resident_bytes.max(peak_kib.unwrap_or(0) << 10);
         let descriptors = std::fs::read_dir(proc.join("fd")).map_or(0, Iterator::count);
         peaks.descriptors = peaks.descriptors.max(descriptors);
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_INTERVAL);
     }
     assert_eq!(child.wait().unwrap().code(), Some(0), "{command:?}");
     peaks
 }
 
-/// Checks the size of the data dir: 3 x the bytes of the JSONL export, 1 KiB for each task and 16 MiB.
+/// Checks that the data dir takes at most 3 x the size of the JSONL export, 1 KiB per task and 16 MiB.
 fn assert_state_is_small(run: &Run, tasks: u64) {
     let state = folder_bytes(&run.data_dir());
     let export = run.export("jsonl").len() as u64;
     let most = 3 * export + 1_024 * tasks + (16 << 20);
     assert!(state <= most, "{state} bytes of state, {most} allowed: {export} exported, {tasks} tasks");
-    tell(&format!("state {state} bytes of {most}: {export} exported, {tasks} tasks"));
+    show_figure(&format!("state {state} bytes of {most}: {export} exported, {tasks} tasks"));
 }
 
 fn folder_bytes(folder: &Path) -> u64 {
@@ -69,7 +69,7 @@ fn folder_bytes(folder: &Path) -> u64 {
     entries.map(bytes).sum()
 }
 
-/// A urlset of just below 50 MiB.
+/// A URL set slightly smaller than 50 MiB.
 fn plain_document() -> String {
     let mut text = String::from("<urlset>\n");
     let mut number = 0;
@@ -85,21 +85,21 @@ fn no_single_document_takes_more_than_256_mib() {
     let plain = one_host_each([("plain", Page::xml(plain_document()))]);
     let peaks = watch(plain.crawl_command());
     assert!(peaks.resident_bytes <= DOCUMENT_PEAK_BYTES_MAX, "plain: {peaks:?}");
-    tell(&format!("49 MiB of entries: {} MiB", peaks.resident_bytes >> 20));
+    show_figure(&format!("49 MiB of entries: {} MiB", peaks.resident_bytes >> 20));
     assert_eq!(host(&plain.report(), "plain.example")["complete"], true);
     assert_state_is_small(&plain, 2);
     for kind in ["large-index", "large-entry", "doubled-bomb", "attributes", "namespaces", "levels"] {
         let run = hostile_hosts(&[kind]).flags(&["--max-sitemaps", "100", "--timeout", "3"]);
         let peaks = watch(run.crawl_command());
         assert!(peaks.resident_bytes <= DOCUMENT_PEAK_BYTES_MAX, "{kind}: {peaks:?}");
-        tell(&format!("{kind}: {} MiB", peaks.resident_bytes >> 20));
+        show_figure(&format!("{kind}: {} MiB", peaks.resident_bytes >> 20));
     }
 }
 
-/// Large indexes at once, half of which break off and are held until they are asked for again.
+/// Number of large indexes at once. Half of them are cut off, and the part received is kept until the retry.
 const LARGE_INDEXES: usize = 60;
 
-/// An index of 40,000 long names, 12 MiB, each by its path alone: one body serves many hosts.
+/// An index of 40,000 long names, 12 MiB. The names are paths without a host, so many hosts can share the body.
 fn index_of_long_names() -> Page {
     Page::written("application/xml", |out| {
         out.write_all(b"<sitemapindex>\n")?;
@@ -112,7 +112,7 @@ fn index_of_long_names() -> Page {
 fn large_robots_txt_files_of_many_hosts_at_once_stay_within_350_mib() {
     const HOSTS: usize = 150;
     const LINES: u64 = 33_333;
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let mut text = String::new();
     (0..LINES).for_each(|n| writeln!(text, "sitemap:/{n:05}").unwrap());
     let names: Vec<String> = (0..HOSTS).map(|n| format!("robots-{n}.example")).collect();
@@ -121,7 +121,7 @@ fn large_robots_txt_files_of_many_hosts_at_once_stay_within_350_mib() {
     let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
     let run = Run::of(web, &seeds).flags(&["--max-sitemaps", "3"]);
     let peaks = watch(run.crawl_command());
-    tell(&format!("{HOSTS} robots.txt files of 500 KB: {} MiB", peaks.resident_bytes >> 20));
+    show_figure(&format!("{HOSTS} robots.txt files of 500 KB: {} MiB", peaks.resident_bytes >> 20));
     assert!(peaks.resident_bytes <= RULES_PEAK_BYTES_MAX, "{peaks:?}");
     let report = run.report();
     for name in &names {
@@ -131,7 +131,7 @@ fn large_robots_txt_files_of_many_hosts_at_once_stay_within_350_mib() {
 
 #[test]
 fn large_indexes_of_many_hosts_at_once_stay_within_256_mib() {
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let (whole, mut web) = (index_of_long_names(), Web::new());
     let broken_off = whole.clone().misbehaves(Misbehaviour::DropsAfter(11 << 20));
     let names: Vec<String> = (0..LARGE_INDEXES).map(|n| format!("index-{n}.example")).collect();
@@ -143,7 +143,7 @@ fn large_indexes_of_many_hosts_at_once_stay_within_256_mib() {
     let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
     let run = Run::of(web, &seeds).flags(&["--max-sitemaps", "3"]);
     let peaks = watch(run.crawl_command());
-    tell(&format!("{LARGE_INDEXES} large indexes: {} MiB", peaks.resident_bytes >> 20));
+    show_figure(&format!("{LARGE_INDEXES} large indexes: {} MiB", peaks.resident_bytes >> 20));
     assert!(peaks.resident_bytes <= DOCUMENT_PEAK_BYTES_MAX, "{peaks:?}");
     let report = run.report();
     for (n, name) in names.iter().enumerate() {
@@ -153,7 +153,7 @@ fn large_indexes_of_many_hosts_at_once_stay_within_256_mib() {
     }
 }
 
-/// Hosts that hold their connections for long, and many others that come and go beside them.
+/// Some hosts never answer and keep their connections, while many other hosts answer quickly.
 #[test]
 fn descriptors_stay_within_the_concurrency_and_32_more() {
     const CONCURRENCY: usize = 60;
@@ -175,7 +175,7 @@ fn descriptors_stay_within_the_concurrency_and_32_more() {
     let peaks = watch(run.crawl_command());
     assert!(peaks.descriptors <= CONCURRENCY + DESCRIPTORS_BESIDES, "{peaks:?}");
     assert_eq!(run.locs().len(), 400);
-    tell(&format!("{} descriptors at a concurrency of {CONCURRENCY}", peaks.descriptors));
+    show_figure(&format!("{} descriptors at a concurrency of {CONCURRENCY}", peaks.descriptors));
 }
 
 #[test]
@@ -202,12 +202,19 @@ fn ten_thousand_hosts_are_crawled_on_256_descriptors_in_512_mib() {
     assert!(peaks.resident_bytes <= CRAWL_PEAK_BYTES_MAX, "{peaks:?}");
     assert!(peaks.descriptors <= 256, "{peaks:?}");
     assert_eq!(run.export("txt").lines().count() as u64, HOSTS);
-    assert!(run.asked().values().all(|&times| times == 1), "no request failed for want of a descriptor");
+    assert!(
+        run.request_counts().values().all(|&times| times == 1),
+        "no request failed for lack of a descriptor"
+    );
     assert_state_is_small(&run, 2 * HOSTS);
-    tell(&format!("{HOSTS} hosts: {} MiB, {} descriptors", peaks.resident_bytes >> 20, peaks.descriptors));
+    show_figure(&format!(
+        "{HOSTS} hosts: {} MiB, {} descriptors",
+        peaks.resident_bytes >> 20,
+        peaks.descriptors
+    ));
 }
 
-/// A robots.txt of nearly as many bytes as are read of one, all of it rules for everyone, and no line like another.
+/// A robots.txt slightly smaller than the limit. It has only rules for all user agents, and no line occurs twice.
 fn large_rules(seed: u64) -> Page {
     const LINES: usize = 8_000;
     Page::streamed("text/plain", None, move || {
@@ -220,7 +227,7 @@ fn large_rules(seed: u64) -> Page {
     })
 }
 
-/// Each of these hosts is asked twice, and its rules outlive the first answer.
+/// Each of these hosts gets two requests, and its rules must be kept after the first answer.
 #[test]
 fn hosts_with_500_kb_of_rules_each_are_crawled_in_350_mib() {
     const HOSTS: usize = 500;
@@ -234,26 +241,27 @@ fn hosts_with_500_kb_of_rules_each_are_crawled_in_350_mib() {
     let seeds: Vec<&str> = names.iter().map(String::as_str).collect();
     let run = Run::of(web, &seeds);
     let peaks = watch(run.crawl_command());
-    tell(&format!("{HOSTS} hosts of 500 KB of rules: {} MiB", peaks.resident_bytes >> 20));
+    show_figure(&format!("{HOSTS} hosts of 500 KB of rules: {} MiB", peaks.resident_bytes >> 20));
     assert_eq!(run.locs().len(), HOSTS);
-    assert!(run.asked().values().all(|&times| times == 1), "nothing is asked twice");
+    assert!(run.request_counts().values().all(|&times| times == 1), "no URL is requested twice");
     assert!(peaks.resident_bytes <= RULES_PEAK_BYTES_MAX, "{peaks:?}");
 }
 
-const BESIDE: hostile::Options =
+/// The web of hostile and well-behaved hosts.
+const MIXED: hostile::Options =
     hostile::Options { copies: 7, heavy_copies: 2, well_behaved: 10, sitemaps: 20 };
 
-/// What the well-behaved hosts may take beside hostile ones, of what they take alone.
-const BESIDE_RATIO_MAX: f64 = 1.5;
+/// Maximum time for the well-behaved hosts with hostile hosts, divided by the time without them.
+const MIXED_RATIO_MAX: f64 = 1.5;
 
-/// And in all.
-const BESIDE_MAX: Duration = Duration::from_secs(90);
+/// Maximum time for the well-behaved hosts with hostile hosts.
+const MIXED_TIME_MAX: Duration = Duration::from_secs(90);
 
-/// From the first request of all to the end of the last one of a well-behaved host.
+/// Time from the first request of the crawl to the end of the last request to a well-behaved host.
 ///
-/// With twenty-one requests, one a second, their pace makes up nearly all of it, so that it says little of how busy the
-/// machine is: an answer that comes within the second delays nothing, and the ratio leaves room for ten seconds in which
-/// everything hostile begins at once.
+/// With twenty-one requests at one a second, nearly all of this time is pacing, so it depends little on the load of
+/// the machine: an answer within a second delays nothing. The ratio leaves ten seconds for the start, when all
+/// hostile hosts begin at once.
 fn well_behaved_time(log: &[LoggedRequest]) -> Duration {
     let begun_us = log.iter().map(|request| request.at_us).min().unwrap();
     let well_behaved = log.iter().filter(|request| request.host.starts_with(hostile::WELL_BEHAVED));
@@ -261,7 +269,7 @@ fn well_behaved_time(log: &[LoggedRequest]) -> Duration {
     Duration::from_micros(ended_us - begun_us)
 }
 
-fn crawl_beside(options: hostile::Options) -> (Run, Peaks) {
+fn watched_crawl(options: hostile::Options) -> (Run, Peaks) {
     let run = hostile_run(options);
     let peaks = watch(run.crawl_command());
     (run, peaks)
@@ -274,14 +282,14 @@ fn hostile_run(options: hostile::Options) -> Run {
     Run::on(server, &seeds).flags(&["--rate", "1", "--timeout", "3", "--max-sitemaps", "20"])
 }
 
-/// Once, or for `SOAK_MINUTES`: crawls of one web of everything hostile, each begun anew, and each resumed to ask again for
-/// what was given up.
+/// Crawls a web of all hostile hosts once, or repeatedly for `SOAK_MINUTES`. Each round starts a new crawl, then
+/// resumes it to retry what failed.
 #[test]
 fn everything_hostile_again_and_again_changes_nothing() {
     let minutes = std::env::var("SOAK_MINUTES").map_or(0, |text| text.parse().unwrap());
     let until = Instant::now() + Duration::from_secs(60 * minutes);
     let few = hostile::Options { copies: 1, heavy_copies: 1, well_behaved: 3, sitemaps: 5 };
-    let options = if minutes > 0 { hostile::Options { heavy_copies: 5, ..BESIDE } } else { few };
+    let options = if minutes > 0 { hostile::Options { heavy_copies: 5, ..MIXED } } else { few };
     let (mut rounds, mut requests, mut peak, mut ended) = (0, 0, 0, None);
     while rounds == 0 || Instant::now() < until {
         let run = hostile_run(options).flags(&["--rate", "5"]);
@@ -296,8 +304,8 @@ fn everything_hostile_again_and_again_changes_nothing() {
             let host = host(&report, &hostile::host_name(hostile::WELL_BEHAVED, n));
             assert_eq!(host["complete"], true, "round {rounds}: {host}");
         }
-        // What each kind of host comes to is the same in every round, but that a body without end is cut off at 50 MiB or
-        // after five time-outs: which comes first is the machine's business.
+        // The errors of each kind of host are the same in every round, with one exception: an endless body is cut off
+        // at 50 MiB or after five time-outs, and which comes first depends on the machine.
         let errors = |kind: &str| match host(&report, &hostile::host_name(kind, 0))["errors"].clone() {
             errors if kind.starts_with("endless-") && errors == json!({"timeout": 1}) => {
                 json!({"too_large": 1})
@@ -307,26 +315,28 @@ fn everything_hostile_again_and_again_changes_nothing() {
         let now: Vec<_> = hostile::KINDS.iter().map(|(kind, _)| (*kind, errors(kind))).collect();
         assert_eq!(*ended.get_or_insert_with(|| now.clone()), now, "round {rounds}");
         (rounds, requests) = (rounds + 1, requests + run.server.log().len());
-        tell(&format!("rounds={rounds} requests={requests} peak_mib={}", peak >> 20));
+        show_figure(&format!("rounds={rounds} requests={requests} peak_mib={}", peak >> 20));
     }
 }
 
 #[test]
 fn well_behaved_hosts_hardly_notice_180_hostile_ones_which_together_stay_within_512_mib() {
-    let _turn = turn_to_measure();
-    assert!(BESIDE.hostile_hosts() >= 180);
-    let (alone, _) = crawl_beside(hostile::Options { copies: 0, heavy_copies: 0, ..BESIDE });
-    let (beside, peaks) = crawl_beside(BESIDE);
-    let (alone_took, took) =
-        (well_behaved_time(&alone.server.log()), well_behaved_time(&beside.server.log()));
+    let _lock = measurement_lock();
+    assert!(MIXED.hostile_hosts() >= 180);
+    let (alone, _) = watched_crawl(hostile::Options { copies: 0, heavy_copies: 0, ..MIXED });
+    let (mixed, peaks) = watched_crawl(MIXED);
+    let (alone_took, took) = (well_behaved_time(&alone.server.log()), well_behaved_time(&mixed.server.log()));
     let ratio = took.as_secs_f64() / alone_took.as_secs_f64();
-    tell(&format!("{alone_took:?} alone, {took:?} beside: {ratio:.2}; {peaks:?}"));
-    let report = beside.report();
-    for n in 0..BESIDE.well_behaved {
+    show_figure(&format!("{alone_took:?} alone, {took:?} with hostile hosts: {ratio:.2}; {peaks:?}"));
+    let report = mixed.report();
+    for n in 0..MIXED.well_behaved {
         let host = host(&report, &hostile::host_name(hostile::WELL_BEHAVED, n));
         assert_eq!((&host["complete"], &host["entries"]["kept"]), (&true.into(), &20.into()), "{host}");
     }
     assert!(peaks.resident_bytes <= CRAWL_PEAK_BYTES_MAX, "{peaks:?}");
     assert!(peaks.descriptors <= 100 + DESCRIPTORS_BESIDES, "{peaks:?}");
-    assert!(ratio <= BESIDE_RATIO_MAX && took <= BESIDE_MAX, "{took:?} beside, {alone_took:?} alone");
+    assert!(
+        ratio <= MIXED_RATIO_MAX && took <= MIXED_TIME_MAX,
+        "{took:?} with hostile hosts, {alone_took:?} alone"
+    );
 }

@@ -1,4 +1,4 @@
-//! A headless Chromium, driven over the DevTools protocol through two pipes: no port, no library.
+//! A headless Chromium, controlled over the DevTools protocol through two pipes, without a port or a library.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -9,25 +9,25 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-/// The protocol's messages end with this (`--remote-debugging-pipe`).
+/// The byte that ends every message of the protocol (`--remote-debugging-pipe`).
 const END: u8 = 0;
 
-/// A browser with one page. It asks for nothing but what the page makes it ask for.
+/// A browser with one page. It sends only the requests that the page causes.
 pub struct Browser {
     process: Child,
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     session: Option<String>,
-    asked: u64,
+    commands_sent: u64,
     events: VecDeque<Value>,
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
-    /// Starts it with a window of that many pixels.
+    /// Starts it with a window of this size in pixels.
     pub fn start(width: u32, height: u32) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        // The browser reads commands from descriptor 3 and answers on 4; the shell gives it ours.
+        // The browser reads commands from descriptor 3 and answers on 4; the shell connects them to our pipes.
         let mut process = Command::new("sh")
             .args(["-c", "exec chromium \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>&1", "sh"])
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"])
@@ -41,7 +41,8 @@ impl Browser {
         let answers = BufReader::new(process.stdout.take().unwrap());
         let commands = process.stdin.take();
         let (session, events) = (None, VecDeque::new());
-        let mut browser = Self { process, commands, answers, session, asked: 0, events, _profile: profile };
+        let mut browser =
+            Self { process, commands, answers, session, commands_sent: 0, events, _profile: profile };
         let page = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attached =
             browser.call("Target.attachToTarget", json!({"targetId": page["targetId"], "flatten": true}));
@@ -53,19 +54,19 @@ impl Browser {
         browser
     }
 
-    /// A window of that many pixels.
+    /// Sets the size of the window in pixels.
     pub fn resize(&mut self, width: u32, height: u32) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", metrics);
     }
 
-    /// `light` or `dark`.
+    /// Sets the preferred color scheme: `light` or `dark`.
     pub fn prefer(&mut self, scheme: &str) {
         let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         self.call("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Opens a file and waits until it is loaded.
+    /// Opens a file and waits until it has loaded.
     pub fn open(&mut self, path: &Path) {
         self.events.clear();
         self.call("Page.navigate", json!({"url": format!("file://{}", path.display())}));
@@ -75,21 +76,21 @@ impl Browser {
         }
     }
 
-    /// What an expression gives, as JSON.
+    /// Evaluates an expression and returns its value as JSON.
     pub fn eval(&mut self, expression: &str) -> Value {
         let answer = self.call("Runtime.evaluate", json!({"expression": expression, "returnByValue": true}));
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
 
-    /// The text of all elements that a selector finds.
+    /// The text of every element that matches a selector.
     pub fn texts(&mut self, selector: &str) -> Vec<String> {
         let expression =
             format!("[...document.querySelectorAll({})].map(e => e.textContent)", json!(selector));
         serde_json::from_value(self.eval(&expression)).unwrap()
     }
 
-    /// Clicks, with the mouse, into the middle of the first element that a selector finds.
+    /// Clicks with the mouse in the middle of the first element that matches a selector.
     pub fn click(&mut self, selector: &str) {
         let place = self.eval(&format!(
             "(() => {{ const e = document.querySelector({}); e.scrollIntoView({{block: 'center'}}); \
@@ -103,12 +104,12 @@ impl Browser {
         }
     }
 
-    /// Types into what has the focus.
+    /// Types into the element that has the focus.
     pub fn type_text(&mut self, text: &str) {
         self.call("Input.insertText", json!({"text": text}));
     }
 
-    /// Presses a key by its name, with the character it stands for if any.
+    /// Presses a key, given by its name and its virtual key code.
     pub fn press(&mut self, key: &str, code: u32) {
         for kind in ["keyDown", "keyUp"] {
             let event = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
@@ -116,17 +117,17 @@ impl Browser {
         }
     }
 
-    /// The window as a PNG.
+    /// A screenshot of the window as a PNG.
     pub fn screenshot(&mut self) -> Vec<u8> {
         let answer = self.call("Page.captureScreenshot", json!({"format": "png"}));
         STANDARD.decode(answer["data"].as_str().unwrap()).unwrap()
     }
 
-    /// What went wrong since the page was opened: console messages, exceptions, blocked or failed requests.
-    pub fn complaints(&mut self) -> Vec<String> {
-        // An answer comes after all events before it.
+    /// Problems since the page was opened: console messages, exceptions, blocked or failed requests.
+    pub fn problems(&mut self) -> Vec<String> {
+        // All earlier events have been received once an answer arrives.
         self.eval("0");
-        let is_complaint = |event: &&Value| {
+        let is_problem = |event: &&Value| {
             let methods = [
                 "Runtime.consoleAPICalled",
                 "Runtime.exceptionThrown",
@@ -136,10 +137,10 @@ impl Browser {
             methods.iter().any(|method| event["method"] == *method)
                 || event["params"]["blockedReason"].is_string()
         };
-        self.events.iter().filter(is_complaint).map(Value::to_string).collect()
+        self.events.iter().filter(is_problem).map(Value::to_string).collect()
     }
 
-    /// The URLs that were asked for since the page was opened.
+    /// The URLs requested since the page was opened.
     pub fn requests(&mut self) -> Vec<String> {
         self.eval("0");
         let sent = self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
@@ -147,8 +148,8 @@ impl Browser {
     }
 
     fn call(&mut self, method: &str, params: impl Into<Value>) -> Value {
-        self.asked += 1;
-        let mut command = json!({"id": self.asked, "method": method, "params": params.into()});
+        self.commands_sent += 1;
+        let mut command = json!({"id": self.commands_sent, "method": method, "params": params.into()});
         if let Some(session) = &self.session {
             command["sessionId"] = json!(session);
         }
@@ -157,7 +158,7 @@ impl Browser {
         self.commands.as_mut().unwrap().write_all(&message).unwrap();
         loop {
             let answer = self.read();
-            if answer["id"] == self.asked {
+            if answer["id"] == self.commands_sent {
                 assert!(answer.get("error").is_none(), "{method}: {answer}");
                 return answer["result"].clone();
             }
@@ -175,7 +176,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It ends by itself once nobody can command it; the profile goes after it.
+        // The browser ends when its command pipe is closed. The profile is deleted afterwards.
         drop(self.commands.take());
         let _ = self.process.wait();
     }

@@ -29,7 +29,7 @@ fn a_wrong_command_line_is_a_usage_error_that_says_what_is_wrong() {
             2,
         );
         assert!(stderr(&output).contains(said), "{args:?}: {}", stderr(&output));
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?} left something behind");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?} created a file");
     }
 }
 
@@ -92,7 +92,7 @@ fn failed_sitemaps_are_asked_again_only_when_wanted() {
     run.crawl();
     assert_eq!(run.locs().len(), 0);
     expect(run.resume_command(&[]), 0);
-    assert_eq!(run.asked()["http://a.example/s.xml"], 1);
+    assert_eq!(run.request_counts()["http://a.example/s.xml"], 1);
     expect(run.resume_command(&["--retry-failed"]), 0);
     assert_eq!(run.locs(), ["http://a.example/1"]);
     let host = &run.report()["hosts"]["http://a.example"];
@@ -114,7 +114,7 @@ fn new_seeds_are_added_to_the_crawl_that_is_there() {
     let mut locs = run.locs();
     locs.sort();
     assert_eq!(locs, ["http://a.example/1", "http://b.example/1"]);
-    assert_eq!(run.asked()["http://a.example/sitemap.xml"], 1);
+    assert_eq!(run.request_counts()["http://a.example/sitemap.xml"], 1);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn parse_of_something_that_is_no_sitemap_fails_with_the_reason() {
     let file = dir.path().join("page.html");
     std::fs::write(&file, "<!doctype html><html><body>not found</body></html>").unwrap();
     let output = expect(crawl_with(&["parse", file.to_str().unwrap()]), 1);
-    assert!(stdout(&output).is_empty() && stderr(&output).contains("no sitemap"), "{}", stderr(&output));
+    assert!(stdout(&output).is_empty() && stderr(&output).contains("not a sitemap"), "{}", stderr(&output));
 }
 
 #[test]
@@ -194,6 +194,32 @@ fn status_tells_what_is_done_and_what_remains() {
     let status: serde_json::Value =
         serde_json::from_slice(&expect(run.command(&["status", "--format", "json"]), 0).stdout).unwrap();
     assert_eq!(status["state"], "complete", "{status}");
+}
+
+#[test]
+fn the_small_commands_end_quietly_when_their_output_is_a_closed_pipe() {
+    let dir = tempfile::tempdir().unwrap();
+    let robots = dir.path().join("robots.txt");
+    std::fs::write(&robots, "User-agent: *\nDisallow:\n").unwrap();
+    let robots = robots.to_str().unwrap();
+    for args in [
+        &["man"][..],
+        &["completions", "bash"],
+        &["completions", "zsh"],
+        &["robots", robots, "--agent", "probe", "--url", "/a"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = expect(
+            {
+                let mut command = crawl_with(args);
+                command.stdout(writer);
+                command
+            },
+            0,
+        );
+        assert_eq!(stderr(&output), "", "{args:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Bytes that changed on the disk, files cut short and files gone: an exact export, or a message that names the place and
-//! the remedy, which then works. Never a panic, a hang, or an export that is silently short.
+//! Flipped bytes, truncated files and missing files in a data dir. The export is exact, or an error message names the
+//! damaged file and a remedy that works. There is never a panic, a hang, or an export that lacks entries silently.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use fakesite::{Latency, ServeOptions, plain};
 
 use super::run::{Dice, Run, comparable, expect, start, stderr, wait_until};
 
-/// Bytes flipped in each of the two data dirs; `make soak` asks for more.
+/// Number of bytes flipped in each of the two data dirs; `make soak` sets a higher number.
 const FLIPS: usize = 100;
 
-/// How long a command may take on a damaged data dir.
+/// Maximum time of a command on a damaged data dir.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const WEB: plain::Options = plain::Options { hosts: 8, sitemaps: 8, entries: 40 };
@@ -45,7 +45,7 @@ fn crawl_of_plain_web(latency: Latency) -> Run {
     Run::on(server, &seeds).flags(&["--concurrency", "8"])
 }
 
-/// What is done to a file.
+/// A change to a file.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
     Flip(usize, u8),
@@ -53,53 +53,53 @@ enum Damage {
     Delete,
 }
 
-/// A data dir to damage again and again.
+/// A data dir to damage repeatedly.
 struct Trial {
     run: Run,
-    /// As it was.
-    whole: PathBuf,
+    /// The folder with the undamaged copy.
+    undamaged: PathBuf,
     files: Vec<PathBuf>,
-    /// The export as it was, and that of the crawl once it is finished.
+    /// The export of the undamaged data dir, and its export after the crawl was resumed to its end.
     before: Vec<String>,
     after: Vec<String>,
-    told: usize,
+    reported: usize,
     failures: usize,
 }
 
 impl Trial {
     fn on(run: Run) -> Self {
-        let whole = run.path("whole");
-        std::fs::rename(run.data_dir(), &whole).unwrap();
+        let undamaged = run.path("undamaged");
+        std::fs::rename(run.data_dir(), &undamaged).unwrap();
         let mut files = Vec::new();
-        list(&whole, &whole, &mut files);
+        list_files(&undamaged, &undamaged, &mut files);
         files.sort();
-        copy(&whole, &run.data_dir());
+        copy_dir(&undamaged, &run.data_dir());
         let before = comparable(&run);
         expect(run.resume_command(&[]), 0);
         let after = comparable(&run);
         assert_eq!(after.len() as u64, WEB.entries_in_all());
-        Self { run, whole, files, before, after, told: 0, failures: 0 }
+        Self { run, undamaged, files, before, after, reported: 0, failures: 0 }
     }
 
     fn all(mut self, dice: &mut Dice) {
         let flips = std::env::var("FLIPS").map_or(FLIPS, |flips| flips.parse().unwrap());
         for file in self.files.clone() {
-            let length = std::fs::metadata(self.whole.join(&file)).unwrap().len();
+            let length = std::fs::metadata(self.undamaged.join(&file)).unwrap().len();
             self.attempt(&file, Damage::Truncate(usize::try_from(length / 2).unwrap()));
             self.attempt(&file, Damage::Delete);
         }
         for _ in 0..flips {
             let file = self.files[dice.below(self.files.len() as u64) as usize].clone();
-            let bytes = std::fs::read(self.whole.join(&file)).unwrap();
-            if let Some(at) = place(&bytes, dice) {
+            let bytes = std::fs::read(self.undamaged.join(&file)).unwrap();
+            if let Some(at) = pick_offset(&bytes, dice) {
                 self.attempt(&file, Damage::Flip(at, 1 << dice.below(8)));
             }
         }
-        assert!(self.told > 0, "no damage was ever told");
-        assert_eq!(self.failures, 0, "each is shown above");
+        assert!(self.reported > 0, "no damage was ever reported");
+        assert_eq!(self.failures, 0, "every failure is shown above");
     }
 
-    /// Goes on after a failure, so that one run shows them all.
+    /// Runs a check and counts a failure instead of panicking, so that one run shows all failures.
     fn attempt(&mut self, file: &Path, damage: Damage) {
         let attempt = std::panic::AssertUnwindSafe(|| self.check(file, damage));
         self.failures += usize::from(std::panic::catch_unwind(attempt).is_err());
@@ -108,28 +108,28 @@ impl Trial {
     fn check(&mut self, file: &Path, damage: Damage) {
         let data_dir = self.run.data_dir();
         std::fs::remove_dir_all(&data_dir).unwrap();
-        copy(&self.whole, &data_dir);
-        spoil(&data_dir.join(file), damage);
+        copy_dir(&self.undamaged, &data_dir);
+        apply(&data_dir.join(file), damage);
         let what = format!("{} {damage:?}", file.display());
-        let export = bounded(self.run.command(&["export", "--format", "jsonl"]), &what);
+        let export = run_with_timeout(self.run.command(&["export", "--format", "jsonl"]), &what);
         if export.status.success() {
-            assert!(lines(&export) == self.before, "{what}: the export is not what it was");
-            let resume = bounded(self.run.resume_command(&[]), &what);
+            assert!(lines(&export) == self.before, "{what}: the export has changed");
+            let resume = run_with_timeout(self.run.resume_command(&[]), &what);
             if resume.status.success() {
                 assert!(comparable(&self.run) == self.after, "{what}: the export after resume differs");
                 return;
             }
-            self.is_told(file, &resume, &what);
+            self.assert_reported(file, &resume, &what);
         } else {
-            self.is_told(file, &export, &what);
+            self.assert_reported(file, &export, &what);
         }
-        bounded_success(self.run.command(&["rebuild"]), &what);
-        bounded_success(self.run.resume_command(&[]), &what);
+        run_successfully(self.run.command(&["rebuild"]), &what);
+        run_successfully(self.run.resume_command(&[]), &what);
         assert!(comparable(&self.run) == self.after, "{what}: the export after rebuild and resume differs");
     }
 
-    /// The message names the file, or the folder of the database that it belongs to, and the remedy.
-    fn is_told(&mut self, file: &Path, output: &Output, what: &str) {
+    /// Checks that the message names the remedy, and the file or the folder of the database that it belongs to.
+    fn assert_reported(&mut self, file: &Path, output: &Output, what: &str) {
         let said = stderr(output);
         let place = if file.starts_with("queue") { Path::new("queue") } else { file };
         let place = self.run.data_dir().join(place);
@@ -137,26 +137,26 @@ impl Trial {
         assert!(said.contains("crawl rebuild"), "{what}: {said}");
         let is_queue = said.contains(self.run.data_dir().join("queue").to_str().unwrap());
         let is_segment = said.contains(self.run.data_dir().join("segments").to_str().unwrap());
-        // What the queue lost may be seen first by what it no longer knows of.
+        // A loss in the queue may first appear as a segment that the queue does not know.
         let is_named =
             said.contains(place.to_str().unwrap()) || file.starts_with("queue") && (is_segment || is_queue);
         assert!(is_named, "{what}: {said}");
         assert!(!said.contains("panicked"), "{what}: {said}");
-        self.told += 1;
+        self.reported += 1;
     }
 }
 
-/// A place with something in it more often than not: sled's files are mostly empty.
-fn place(bytes: &[u8], dice: &mut Dice) -> Option<usize> {
+/// Picks an offset to flip. Prefers bytes that are not zero, because the files of sled are mostly zeros.
+fn pick_offset(bytes: &[u8], dice: &mut Dice) -> Option<usize> {
     let length = bytes.len() as u64;
     if length == 0 {
         return None;
     }
-    let places = (0..32).map(|_| dice.below(length) as usize).collect::<Vec<_>>();
-    places.iter().copied().find(|&at| bytes[at] != 0).or(places.first().copied())
+    let offsets = (0..32).map(|_| dice.below(length) as usize).collect::<Vec<_>>();
+    offsets.iter().copied().find(|&at| bytes[at] != 0).or(offsets.first().copied())
 }
 
-fn spoil(path: &Path, damage: Damage) {
+fn apply(path: &Path, damage: Damage) {
     match damage {
         Damage::Delete => std::fs::remove_file(path).unwrap(),
         Damage::Truncate(bytes) => {
@@ -170,8 +170,8 @@ fn spoil(path: &Path, damage: Damage) {
     }
 }
 
-/// The output of `command`, which is killed when it takes too long.
-fn bounded(mut command: Command, what: &str) -> Output {
+/// Runs `command` and returns its output. Kills it and panics if it takes longer than `PATIENCE`.
+fn run_with_timeout(mut command: Command, what: &str) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (stdout, stderr) = (drain(child.stdout.take().unwrap()), drain(child.stderr.take().unwrap()));
     let give_up = Instant::now() + PATIENCE;
@@ -189,7 +189,7 @@ fn bounded(mut command: Command, what: &str) -> Output {
     Output { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
-/// Reads all of `from` beside what else is done.
+/// Reads all of `from` on another thread.
 fn drain(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -198,8 +198,8 @@ fn drain(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     })
 }
 
-fn bounded_success(command: Command, what: &str) {
-    let output = bounded(command, what);
+fn run_successfully(command: Command, what: &str) {
+    let output = run_with_timeout(command, what);
     assert!(output.status.success(), "{what}: {}", stderr(&output));
 }
 
@@ -207,21 +207,21 @@ fn lines(export: &Output) -> Vec<String> {
     super::run::comparable_lines(&String::from_utf8_lossy(&export.stdout))
 }
 
-fn list(root: &Path, dir: &Path, files: &mut Vec<PathBuf>) {
+fn list_files(root: &Path, dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
-            list(root, &entry.path(), files);
+            list_files(root, &entry.path(), files);
         } else {
             files.push(entry.path().strip_prefix(root).unwrap().to_owned());
         }
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to.join(entry.file_name()));
+            copy_dir(&entry.path(), &to.join(entry.file_name()));
         } else {
             std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }

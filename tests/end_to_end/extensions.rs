@@ -1,4 +1,4 @@
-//! Nothing that the extensions say is lost on the way from the document to the segment and to each export.
+//! No value of an extension is lost between the document, the segment and each export.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,10 +15,10 @@ const IMAGES: usize = 1_000;
 const VIDEOS: usize = 3;
 const ALTERNATES: usize = 40;
 
-/// Characters that a document, a table or JSON must escape, others that none may touch, and a line break.
+/// Characters that a document, a table or JSON must escape, characters that must stay unchanged, and a line break.
 const AWKWARD: &str = "a < b && \"c\" > 'd'; é, ]]\u{2026} 日本 🎬\nnext line";
 
-/// Elements of a video that hold a text alone.
+/// Elements of a video that have text and no attributes.
 const VIDEO_ELEMENTS: [&str; 13] = [
     "thumbnail_loc",
     "title",
@@ -53,7 +53,7 @@ const PRICE_ATTRIBUTES: [&str; 3] = ["currency", "type", "resolution"];
 const NEWS_ELEMENTS: [&str; 6] =
     ["access", "genres", "publication_date", "title", "keywords", "stock_tickers"];
 
-/// The entry as JSONL should give it, but for what the crawl adds.
+/// The expected entry in JSONL, without the keys that the crawl adds.
 fn published() -> Value {
     json!({
         "loc": "https://a.example/all?a=1&b=2", "lastmod": "2026-03-01T10:00:00+02:00",
@@ -84,11 +84,11 @@ fn list(count: usize, item: impl Fn(usize) -> Value) -> Value {
     (0..count).map(item).collect()
 }
 
-/// Keys whose values are URLs: of those an export holds only what can be followed.
+/// Keys whose values are URLs. An export contains only URLs that can be followed.
 const LINKS: [&str; 8] =
     ["loc", "license", "href", "thumbnail_loc", "content_loc", "player_loc", "gallery_loc", "uploader_info"];
 
-/// A text for each key, different from all others.
+/// A record with a different text for each key.
 fn record<K: Into<String>>(n: usize, keys: impl IntoIterator<Item = K>) -> Value {
     let pairs = keys.into_iter().map(Into::into).map(|key: String| {
         let value = if LINKS.contains(&key.as_str()) {
@@ -101,7 +101,7 @@ fn record<K: Into<String>>(n: usize, keys: impl IntoIterator<Item = K>) -> Value
     Value::Object(pairs.collect::<Map<_, _>>())
 }
 
-/// The document that says all of `entry`, and has a plain entry before and behind it.
+/// A document that contains all of `entry`, with a plain entry before and after it.
 fn document(entry: &Value) -> String {
     let mut xml = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\"\n \
@@ -164,7 +164,7 @@ fn write_video(xml: &mut String, video: &Value) {
         element(xml, "video:content_segment_loc", &attributes, text(&segment["loc"]));
     }
     for tag in items(&video["tags"]) {
-        // What is not escaped stands in a CDATA section.
+        // Written as CDATA instead of escaped.
         write!(xml, "<video:tag><![CDATA[{}]]></video:tag>", text(tag)).unwrap();
     }
     xml.push_str("<video:tvshow>");
@@ -216,7 +216,7 @@ fn rows(view: &BatchView<'_>) -> Vec<Value> {
         .collect()
 }
 
-/// Cells by their column, line by line (RFC 4180).
+/// The rows of a CSV table (RFC 4180): cells by column name.
 fn table(csv: &str) -> Vec<BTreeMap<String, String>> {
     let (mut lines, mut cells, mut cell, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
     let mut characters = csv.chars().peekable();
@@ -237,7 +237,7 @@ fn table(csv: &str) -> Vec<BTreeMap<String, String>> {
     lines.into_iter().map(|cells| heading.iter().cloned().zip(cells).collect()).collect()
 }
 
-/// What a table holds of a record: its texts, those that look like formulas marked as none.
+/// The cells of a record in a table: its texts, with a leading `'` on those that look like formulas.
 fn expected_cells(prefix: &str, record: &Value) -> BTreeMap<String, String> {
     let texts = record.as_object().unwrap().iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
     let cell = |text: &str| if text.starts_with('=') { format!("'{text}") } else { text.to_owned() };

@@ -1,4 +1,4 @@
-//! What is fetched, by which way, and what is refused.
+//! Fetching: addresses, redirects, failures, limits, proxies and resolvers.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -152,10 +152,10 @@ fn every_failure_of_a_connection_has_its_kind() {
     assert_eq!(
         host_of(&report, "http://short.example")["entries"]["kept"],
         2,
-        "what came whole is kept, once"
+        "complete entries are kept, once"
     );
-    assert_eq!(host_of(&report, "http://stalls.example")["requests"], 2, "a time-out is not tried again");
-    assert_eq!(host_of(&report, "http://resets.example")["requests"], 4, "a reset is tried three times");
+    assert_eq!(host_of(&report, "http://stalls.example")["requests"], 2, "a time-out is not retried");
+    assert_eq!(host_of(&report, "http://resets.example")["requests"], 4, "a reset is attempted three times");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn connect_to_reaches_hosts_with_a_port_of_their_own_and_literal_addresses() {
     assert_eq!(locs, ["http://1.1.1.1/1", "http://a.example:8080/1", "https://b.example:8443/1"]);
 }
 
-/// Answers every question for an address with 127.0.0.1, until it is dropped with the test.
+/// Starts a DNS server that answers every address query with 127.0.0.1 until the test process ends.
 fn dns_server_that_points_at_loopback() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Documents as servers send them, and exports that agree with each other and with the documents.
+//! Documents in the forms that servers send, and exports that agree with each other and with the documents.
 
 use std::collections::BTreeMap;
 
@@ -97,7 +97,7 @@ fn run_of(pages: impl IntoIterator<Item = (&'static str, Page)>, more: Site) -> 
     run
 }
 
-/// The locs that each document gave, by its path.
+/// The locs of each document, by the path of the document.
 fn by_sitemap(run: &Run) -> BTreeMap<String, Vec<String>> {
     let mut found = BTreeMap::<String, Vec<String>>::new();
     for entry in run.entries() {
@@ -154,8 +154,12 @@ fn indexes_that_go_round_in_circles_or_name_a_child_twice_are_read_once() {
         ],
         Site::new().page("/leaf.xml", Page::xml(urlset(&["http://a.example/1", "http://a.example/1"]))),
     );
-    assert!(run.asked().values().all(|&times| times == 1), "{:?}", run.asked());
-    assert_eq!(run.locs(), ["http://a.example/1", "http://a.example/1"], "repeats of a document are kept");
+    assert!(run.request_counts().values().all(|&times| times == 1), "{:?}", run.request_counts());
+    assert_eq!(
+        run.locs(),
+        ["http://a.example/1", "http://a.example/1"],
+        "repeats within a document are kept"
+    );
     assert_eq!(host(&run)["complete"], true);
 }
 
@@ -208,10 +212,13 @@ fn a_server_that_was_busy_is_asked_again_and_then_read() {
         Site::new(),
     );
     assert_eq!(by_sitemap(&run).len(), 2);
-    assert!(run.asked().values().all(|&times| times == 2), "{:?}", run.asked());
+    assert!(run.request_counts().values().all(|&times| times == 2), "{:?}", run.request_counts());
     let asked: Vec<_> =
         run.server.log().iter().filter(|request| request.path == "/too-many.xml").cloned().collect();
-    assert!(asked[1].at_us - asked[0].at_us >= 2_000_000, "the server's two seconds are kept");
+    assert!(
+        asked[1].at_us - asked[0].at_us >= 2_000_000,
+        "the two seconds that the server asked for have passed"
+    );
     assert_eq!(host(&run)["complete"], true);
 }
 
@@ -235,7 +242,7 @@ fn a_sitemap_that_robots_txt_forbids_is_not_fetched_and_said_to_be_so() {
         .page("/private/s.xml", Page::xml(urlset(&["http://a.example/1"])));
     let run = Run::of(Web::new().host("a.example", site), &["http://a.example"]);
     run.crawl();
-    assert!(run.asked().is_empty(), "{:?}", run.asked());
+    assert!(run.request_counts().is_empty(), "{:?}", run.request_counts());
     let host = host(&run);
     assert_eq!(
         (&host["sitemaps"]["skipped"]["robots_disallowed"], &host["complete"]),
@@ -255,7 +262,7 @@ fn entries_and_children_of_other_hosts_are_kept_with_a_label() {
         .page("/2.xml", Page::xml(urlset(&["http://b.example/4", "http://a.example/5"])));
     let run = Run::of(Web::new().host("a.example", a).host("b.example", b), &["http://a.example"]);
     run.crawl();
-    // What an index lists counts as named by the robots.txt that names the index.
+    // A child of an index counts as named by the robots.txt that names the index.
     let mut labels: Vec<_> = run
         .entries()
         .iter()

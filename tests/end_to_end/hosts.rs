@@ -1,4 +1,4 @@
-//! Hosts with one sitemap each, and what a crawl reports of them.
+//! Hosts with one sitemap each, and checks of what a crawl reports about them.
 
 use std::io::Write;
 
@@ -12,12 +12,12 @@ pub fn announcing(host: &str, sitemap: Page) -> Site {
     Site::new().robots(format!("Sitemap: http://{host}/s.xml\n")).page("/s.xml", sitemap)
 }
 
-/// The host of a case.
+/// The name of the host for a test case.
 pub fn host_name(case: &str) -> String {
     format!("{case}.example")
 }
 
-/// A crawl of one host for each case, whose one sitemap is the page; not started yet.
+/// A crawl of one host per test case, whose only sitemap is the page. It is not started yet.
 pub fn one_host_each<'a>(cases: impl IntoIterator<Item = (&'a str, Page)>) -> Run {
     let (mut web, mut seeds) = (Web::new(), Vec::new());
     for (case, page) in cases {
@@ -28,7 +28,7 @@ pub fn one_host_each<'a>(cases: impl IntoIterator<Item = (&'a str, Page)>) -> Ru
     Run::of(web, &seeds.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// A crawl of a hostile host of each of these kinds; not started yet.
+/// A crawl of one hostile host of each of these kinds. It is not started yet.
 pub fn hostile_hosts(kinds: &[&str]) -> Run {
     let web = hostile::web(hostile::Options { copies: 1, heavy_copies: 1, well_behaved: 0, sitemaps: 0 });
     let seeds: Vec<String> =
@@ -37,27 +37,27 @@ pub fn hostile_hosts(kinds: &[&str]) -> Run {
     Run::on(server, &seeds.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// What a report says of a host by http.
+/// The part of a report about the http host `name`.
 pub fn host<'a>(report: &'a Value, name: &str) -> &'a Value {
     let host = &report["hosts"][format!("http://{name}")];
-    assert!(host.is_object(), "nothing is said of {name}");
+    assert!(host.is_object(), "the report has no host {name}");
     host
 }
 
-/// Checks that the one sitemap of a host came to `error`, and how many requests the host got.
+/// Checks that the only sitemap of a host ended with `error`, and the number of requests to the host.
 pub fn assert_ended(report: &Value, name: &str, error: &str, requests: u64) {
     let host = host(report, name);
     assert_eq!(host["errors"], serde_json::json!({ error: 1 }), "{name}: {host}");
     assert_eq!((&host["requests"], &host["complete"]), (&requests.into(), &false.into()), "{name}: {host}");
 }
 
-/// The most that was sent in answer to one request of a host.
+/// Maximum bytes sent in answer to one request to a host.
 pub fn most_sent(run: &Run, name: &str) -> u64 {
     let log = run.server.log();
     log.iter().filter(|request| request.host == name).map(|request| request.body_bytes).max().unwrap()
 }
 
-/// Shows a figure whether or not the test passes: the test runner hides only what the print macros print.
-pub fn tell(figure: &str) {
+/// Prints a figure even if the test passes. The test runner hides only the output of the print macros.
+pub fn show_figure(figure: &str) {
     std::io::stderr().write_all(format!("{figure}\n").as_bytes()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! A crawl is read while it runs: whole documents, exact for what was committed a second ago.
+//! Reading a crawl while it runs: only whole documents, and everything that was committed more than a second ago.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -11,7 +11,7 @@ use super::run::{Run, expect, start, stdout, wait_until};
 
 const WEB: plain::Options = plain::Options { hosts: 12, sitemaps: 10, entries: 50 };
 
-/// A crawl that soon waits for one host alone, which keeps it running.
+/// A crawl that soon waits only for one silent host, which keeps it running.
 fn crawl_that_does_not_end() -> Run {
     let web = plain::web(WEB).host("silent.test", Site::new().misbehaves(Misbehaviour::NeverAnswers));
     let latency = Latency::between(Duration::from_millis(20), Duration::from_millis(60));
@@ -63,22 +63,18 @@ fn status_export_and_report_are_read_beside_the_crawl() {
 
     crawl.kill().unwrap();
     crawl.wait().unwrap();
-    assert_eq!(
-        run.report()["crawl"]["state"],
-        "interrupted",
-        "what it showed is not taken for the truth any more"
-    );
+    assert_eq!(run.report()["crawl"]["state"], "interrupted", "its last live view is not trusted any more");
     assert_eq!(run.locs().len() as u64, WEB.entries_in_all());
 }
 
 #[test]
-fn readers_of_a_crawl_at_rest_do_not_keep_each_other_out() {
+fn readers_of_a_finished_crawl_do_not_keep_each_other_out() {
     let server = plain::web(WEB).serve(ServeOptions::default()).unwrap();
     let seeds: Vec<String> = (0..WEB.hosts).map(plain::host_name).collect();
     let run = Run::on(server, &seeds.iter().map(String::as_str).collect::<Vec<_>>());
     run.crawl();
 
-    // Nobody reads what it writes, which is more than a pipe holds: it goes on for as long as the others.
+    // Its output is larger than a pipe and is not read yet, so it keeps running while the others run.
     let mut unread = run.command(&["export", "--format", "jsonl"]).spawn().unwrap();
     let mut first_line = String::new();
     let mut pipe = std::io::BufReader::new(unread.stdout.take().unwrap());
@@ -88,7 +84,7 @@ fn readers_of_a_crawl_at_rest_do_not_keep_each_other_out() {
             scope.spawn(|| expect(run.command(&[command]), 0));
         }
     });
-    assert!(unread.try_wait().unwrap().is_none(), "it still had to write");
+    assert!(unread.try_wait().unwrap().is_none(), "it still has output to write");
     assert_eq!(pipe.lines().count() as u64 + 1, WEB.entries_in_all());
     assert!(unread.wait().unwrap().success());
 }

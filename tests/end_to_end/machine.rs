@@ -1,5 +1,5 @@
-//! A machine that refuses: no room, no write permission, few descriptors, a signal at any moment. Each time the message
-//! says what and where, and a later run ends with the export of an undisturbed one.
+//! Failures of the machine: full disk, read-only disk, few descriptors, a signal at any moment. The message says what
+//! failed and where, and after a later run the export is the same as that of an undisturbed crawl.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::run::{Run, expect, index, start, stderr};
 
 const WEB: plain::Options = plain::Options { hosts: 10, sitemaps: 6, entries: 500 };
 
-/// Where the disk is full: while the data dir is made, the queue begun, or entries are written.
+/// Sizes of the disk. It becomes full while the data dir or the queue is created, or while entries are written.
 const SIZES: [&str; 6] = ["4k", "16k", "64k", "256k", "700k", "1500k"];
 
 #[test]
@@ -23,7 +23,7 @@ fn a_full_disk_ends_the_crawl_with_a_reason_and_once_there_is_room_nothing_is_mi
     for size in SIZES {
         let run = crawl_of(WEB, Duration::ZERO);
         let Some(disk) = Disk::mounted(&run.data_dir(), size) else { return };
-        // Again while there still is no room: that must not make it worse.
+        // The second run, still without room, must not make it worse.
         for _ in 0..2 {
             let said = stderr(&expect(run.crawl_command(), 1));
             assert_eq!(said.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{size}: {said}");
@@ -77,7 +77,10 @@ fn with_64_descriptors_the_crawl_of_many_hosts_is_slower_and_the_same() {
         let said = stderr(&expect(few, 0));
         assert!(said.contains("only 64 files may be open at once (ulimit -n)"), "{said}");
         assert!(comparable(&run) == expected, "the export differs from that of an undisturbed crawl");
-        assert!(run.asked().values().all(|&times| times == 1), "no request failed for want of a descriptor");
+        assert!(
+            run.request_counts().values().all(|&times| times == 1),
+            "no request failed for lack of a descriptor"
+        );
     }
 }
 
@@ -89,7 +92,7 @@ fn sigterm_at_any_moment_ends_with_its_own_code_and_costs_no_request() {
     let mut interrupted = 0;
     for round in 0..30 {
         let crawl = start(run.crawl_command());
-        // From here on the data dir is being opened, and a signal may strike.
+        // From here on the data dir is being opened, and the signal may arrive at any moment.
         let lock = run.data_dir().join("lock");
         let pid = format!("{}\n", crawl.id());
         wait_until("the data dir is locked", || std::fs::read_to_string(&lock).is_ok_and(|text| text == pid));
@@ -98,7 +101,7 @@ fn sigterm_at_any_moment_ends_with_its_own_code_and_costs_no_request() {
         let status = { crawl }.wait().unwrap();
         match status.code() {
             Some(130) => interrupted += 1,
-            // It was done already: the next signals strike a new crawl.
+            // The crawl had finished, so the next round starts a new one.
             Some(0) => {
                 assert!(comparable(&run) == expected, "round {round}: the export differs");
                 run = crawl_of(WEB, Duration::from_millis(5));
@@ -106,10 +109,13 @@ fn sigterm_at_any_moment_ends_with_its_own_code_and_costs_no_request() {
             _ => panic!("round {round}: ended with {status}"),
         }
     }
-    assert!(interrupted >= 15, "only {interrupted} of 30 signals struck a crawl at work");
+    assert!(interrupted >= 15, "only {interrupted} of 30 signals interrupted a running crawl");
     expect(run.crawl_command(), 0);
     assert!(comparable(&run) == expected, "the export differs from that of an undisturbed crawl");
-    assert!(run.asked().values().all(|&times| times == 1), "what was in flight was finished and kept");
+    assert!(
+        run.request_counts().values().all(|&times| times == 1),
+        "requests in flight were finished and kept"
+    );
 }
 
 #[test]
@@ -119,15 +125,15 @@ fn a_host_that_hangs_does_not_hold_up_the_end() {
             .page("/robots.txt", Page::text("Sitemap: https://a.test/index.xml\n"))
             .page("/index.xml", Page::xml(index(&["https://a.test/hangs.xml"])))
             .page("/hangs.xml", Page::text("").misbehaves(Misbehaviour::NeverAnswers));
-        // Without the signal it would hang for longer than `wait_until` waits.
+        // Without the signal the crawl would hang for longer than `wait_until` waits.
         let run = Run::of(Web::new().host("a.test", site), &["a.test"]).flags(&["--timeout", "300"]);
         let mut crawl = start(run.crawl_command());
         wait_until("the page that hangs is asked for", || {
-            run.asked().contains_key("https://a.test/hangs.xml")
+            run.request_counts().contains_key("https://a.test/hangs.xml")
         });
         for _ in 0..signals {
             terminate(&crawl);
-            // Two signals at once are one to the system.
+            // Without a pause the system would merge two signals into one.
             std::thread::sleep(Duration::from_millis(100));
         }
         wait_until("the crawl has ended", || crawl.try_wait().unwrap().is_some());
@@ -177,7 +183,7 @@ fn an_export_on_a_full_disk_leaves_the_old_file_as_it_was() {
         let said = stderr(&expect(command, 1));
         assert!(said.contains(&format!("failed to write {}", path.display())), "{format}: {said}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "as it was", "{format}");
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "{format}: something was left behind");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "{format}: a file was left over");
     }
 }
 
@@ -188,13 +194,13 @@ fn an_export_whose_reader_has_seen_enough_ends_quietly() {
     for format in ["txt", "csv", "jsonl", "parquet"] {
         for flags in [&[][..], &["--unique"]] {
             let mut export = run.command(&["export", "--format", format]).args(flags).spawn().unwrap();
-            // The other end of the pipe is closed unread.
+            // Closes the other end of the pipe before reading from it.
             drop(export.stdout.take());
             let output = export.wait_with_output().unwrap();
             assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""), "{format} {flags:?}");
         }
     }
-    // The same for the other commands that write results.
+    // The other commands that write results behave the same.
     for name in ["report", "status"] {
         let mut command = run.command(&[name]).spawn().unwrap();
         drop(command.stdout.take());
@@ -211,7 +217,7 @@ fn crawl_of(options: plain::Options, latency: Duration) -> Run {
     Run::on(server, &seeds)
 }
 
-/// The export of a crawl that nothing disturbs.
+/// The export of an undisturbed crawl.
 fn undisturbed(options: plain::Options) -> Vec<String> {
     let run = crawl_of(options, Duration::ZERO);
     run.crawl();
@@ -220,11 +226,11 @@ fn undisturbed(options: plain::Options) -> Vec<String> {
     entries
 }
 
-/// A small disk in memory, unmounted when dropped.
+/// A small tmpfs disk, unmounted when dropped.
 struct Disk(PathBuf);
 
 impl Disk {
-    /// A disk of `size` at `path`; `None`, and a loud remark, where this machine does not let us.
+    /// Mounts a disk of `size` at `path`. Prints a message and returns `None` if this machine does not permit it.
     fn mounted(path: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(path).unwrap();
         let mount = Command::new("mount")
@@ -234,13 +240,13 @@ impl Disk {
         match mount {
             Ok(output) if output.status.success() => Some(Self(path.to_owned())),
             refused => {
-                // Shown whether or not the test passes: the test runner hides only what the print macros print.
+                // Printed even if the test passes: the test runner hides only the output of the print macros.
                 let why = refused.map_or_else(|error| error.to_string(), |output| stderr(&output));
-                let remark = format!(
-                    "NOT TESTED: what happens on a full or read-only disk. It needs `mount -t tmpfs`, which takes \
-                     root (or CAP_SYS_ADMIN): {why}\n"
+                let message = format!(
+                    "NOT TESTED: a full or read-only disk. The test needs `mount -t tmpfs`, which requires root \
+                     (or CAP_SYS_ADMIN): {why}\n"
                 );
-                std::io::stderr().write_all(remark.as_bytes()).unwrap();
+                std::io::stderr().write_all(message.as_bytes()).unwrap();
                 None
             }
         }
@@ -255,7 +261,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily, should a test have failed with a process still there.
+        // A lazy unmount, because after a failed test a process may still use the disk.
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }

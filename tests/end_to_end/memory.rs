@@ -1,4 +1,4 @@
-//! How much memory reading takes, whatever the document.
+//! Memory of `crawl parse` for any document.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,13 +9,13 @@ use flate2::write::GzEncoder;
 
 use super::run::crawl_with;
 
-/// The most that may be resident while one document is read.
+/// Maximum resident memory while one document is read.
 const PEAK_BYTES_MAX: u64 = 16 << 20;
 
-/// Length of the documents; with what is written behind them they stay below the 50 MiB that are read.
+/// Length of the documents. With the padding they stay below the 50 MiB that are read.
 const DOCUMENT_BYTES: usize = 49 << 20;
 
-/// More than a pipe and the buffers behind it hold: when this is written after a document, the document was read.
+/// More than a pipe and the buffers behind it hold: once this has been written after a document, the document was read.
 const PADDING_BYTES: usize = 256 << 10;
 
 /// Entries with news and images.
@@ -43,7 +43,7 @@ fn many_entries() -> Vec<u8> {
     text.into_bytes()
 }
 
-/// An entry, and a text that does not end.
+/// An entry, then text up to the end of the document.
 fn one_token() -> Vec<u8> {
     let mut text = b"<urlset><url><loc>https://a.example/1</loc></url>".to_vec();
     text.resize(DOCUMENT_BYTES, b'x');
@@ -56,14 +56,14 @@ fn gzipped(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Gives `body` to `crawl parse` and asks the system for its peak before it may end: what the system tells of a child
-/// that ended counts the memory of the process that started it, too.
+/// Gives `body` to `crawl parse` and reads its peak memory before it can end: the peak that the system reports for an
+/// ended child includes the memory of its parent.
 fn peak_bytes(body: &[u8]) -> u64 {
     let mut command: Command = crawl_with(&["parse", "-"]);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // White space after the root element, or no gzip at all: it changes nothing.
+    // White space after the root element, or not a gzip member: the reader ignores it.
     stdin.write_all(body).unwrap();
     stdin.write_all(&[b' '; PADDING_BYTES]).unwrap();
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();

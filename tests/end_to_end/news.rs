@@ -1,4 +1,4 @@
-//! The news web, crawled as the demo does.
+//! A crawl of the news web, as in the demo.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use fakesite::{Latency, ServeOptions, news};
 
 use super::run::Run;
 
-/// What the report says of every host is what the plan of the web says, and both agree with the export.
+/// The report of every host matches the plan of the web, and the export matches both.
 #[test]
 fn the_news_web_is_read_whole_and_every_host_account_agrees_with_the_plan() {
     let options = news::Options::default();

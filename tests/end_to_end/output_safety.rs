@@ -1,4 +1,4 @@
-//! What strangers write does no harm where it is shown, and nothing secret is shown at all.
+//! Text from remote servers is harmless wherever it is shown, and secrets are never shown.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use fakesite::{Misbehaviour, Page, ServeOptions, Site, Web};
 
 use super::run::{Run, expect, index, stderr, stdout, urlset};
 
-/// Clears the screen, rings, turns the text, breaks the line.
+/// Clears the screen, rings the bell, reverses the text direction, breaks the line.
 const HOSTILE: &str = "\u{1b}[2J\u{7}\u{202e}\u{2028}\u{9b}";
 
-/// What moves a cursor or deceives the eye; a line may end.
+/// The characters that move the cursor or mislead the reader, except line feeds.
 fn deceptive(text: &str) -> Vec<char> {
     text.chars().filter(|&character| character != '\n' && reports::escape::is_deceptive(character)).collect()
 }
@@ -143,7 +143,7 @@ fn a_table_holds_no_formula_and_no_cell_breaks_out_of_its_row() {
     }
 }
 
-/// The rows of a table as RFC 4180 section 2 says.
+/// The rows of a CSV table (RFC 4180 section 2).
 fn rows(csv: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
     let mut rest = csv.chars().peekable();
@@ -165,7 +165,7 @@ fn rows(csv: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn no_url_of_a_stranger_adds_a_line_to_a_request() {
+fn no_url_of_a_remote_server_adds_a_line_to_a_request() {
     let children = [
         "http://a.example/1.xml&#13;&#10;X-Evil: yes&#13;&#10;",
         "http://a.example/2.xml%0d%0aX-Evil:%20yes",
@@ -214,14 +214,14 @@ fn what_an_origin_sends_controls_no_terminal_in_logs_status_or_report() {
         said += &stderr(&output);
         assert!(stdout(&output).is_empty());
     }
-    assert!(said.contains("http_status"), "the log tells of failures");
+    assert!(said.contains("http_status"), "the log contains failures");
     for args in [&["status"][..], &["report"], &["report", "--format", "html"]] {
         said += &stdout(&expect(run.command(args), 0));
     }
     assert_eq!(deceptive(&said), Vec::<char>::new(), "{said:?}");
 }
 
-/// A user name and a password that occur nowhere else.
+/// A user name and a password that occur nowhere else in the test data.
 const SECRETS: [&str; 2] = ["moleskin", "hunter2"];
 
 fn assert_secret(place: &str, text: &[u8]) {
@@ -229,7 +229,7 @@ fn assert_secret(place: &str, text: &[u8]) {
         let is_there = text.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!is_there, "{place} shows {secret}");
     }
-    // `moleskin:hunter2`, as a Proxy-Authorization header spells it.
+    // `moleskin:hunter2`, encoded as in a Proxy-Authorization header.
     let encoded = b"bW9sZXNraW46aHVudGVyMg";
     assert!(!text.windows(encoded.len()).any(|window| window == encoded), "{place} shows both, encoded");
 }
@@ -320,7 +320,7 @@ fn a_mistyped_secret_is_not_repeated() {
     }
 }
 
-/// All that a data directory holds, by name: nothing of it can be chosen by a stranger.
+/// Whether the name is one of the fixed names in a data directory, which a remote server cannot choose.
 fn is_ours(path: &Path) -> bool {
     let names = ["lock", "format", "settings", "seeds", "queue", "committed", "live", "segments", "tmp"];
     let first = path.components().next().unwrap().as_os_str().to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! The report as a page, in a real browser.
+//! The HTML report in a real browser.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::browser::Browser;
 use super::reports::{WEB, crawl_that_does_not_end, kept};
 use super::run::{Run, expect, start, wait_until};
 
-/// A name that no URL can have, but a damaged or hostile data directory can.
+/// A host name that no URL can have, but that a damaged or hostile data directory can contain.
 const HOSTILE: &str = "<script>alert(1)</script>.example";
 
 const HOSTS: u32 = 5_000;
@@ -34,20 +34,20 @@ fn the_page_of_a_crawl_shows_its_verdict_and_its_hosts() {
 
     let mut browser = Browser::start(1200, 900);
     browser.open(&path);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
-    assert_eq!(browser.requests(), [format!("file://{}", path.display())], "it asks nobody for anything");
+    assert_eq!(browser.problems(), Vec::<String>::new());
+    assert_eq!(browser.requests(), [format!("file://{}", path.display())], "it sends no other requests");
     let bound = report["verdict"]["bound"].as_str().unwrap();
     assert_eq!(browser.texts("h1"), [format!("Bound by {bound}")]);
     assert_eq!(browser.texts(".verdict"), [report["verdict"]["sentence"].as_str().unwrap()]);
     assert_eq!(browser.texts("#table tbody th").len(), 3);
-    assert_eq!(browser.texts(".lane").len(), 3);
+    assert_eq!(browser.texts(".chart-row").len(), 3);
     assert_eq!(browser.texts("#timeline figcaption span:first-child").len(), 3, "three charts");
     assert!(browser.eval("document.querySelectorAll('#timeline path').length").as_u64() > Some(5));
-    // With the keyboard alone: the figures of a moment.
+    // The keyboard alone shows the figures of a moment.
     browser.eval("document.getElementById('timeline').focus()");
     browser.press("ArrowRight", 39);
     let moment = browser.texts("#moment").concat();
-    assert!(moment.contains("requests in flight") && moment.contains("entries a second"), "{moment}");
+    assert!(moment.contains("requests in flight") && moment.contains("entries per second"), "{moment}");
     keep_screenshots(&mut browser, "crawl");
 }
 
@@ -63,15 +63,15 @@ fn the_page_is_made_beside_the_running_crawl_too() {
 
     let mut browser = Browser::start(1200, 900);
     browser.open(&path);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.problems(), Vec::<String>::new());
     assert_eq!(browser.texts(".state"), ["running"]);
     assert!(browser.texts(".verdict")[0].starts_with("Still running with 1 task left; so far: "));
-    assert_eq!(browser.texts(".lane").len(), WEB.hosts as usize, "those that were answered");
+    assert_eq!(browser.texts(".chart-row").len(), WEB.hosts as usize, "the hosts that were answered");
     assert_eq!(browser.texts("#table tbody th").len(), WEB.hosts as usize + 1);
     assert!(browser.eval("document.querySelectorAll('#timeline path').length").as_u64() >= Some(3));
-    let sticks_out = "[...document.querySelectorAll('.lane rect')].some((part) => \
+    let is_too_wide = "[...document.querySelectorAll('.chart-row rect')].some((part) => \
         part.getBoundingClientRect().right > part.ownerSVGElement.getBoundingClientRect().right + 1)";
-    assert_eq!(browser.eval(sticks_out), false);
+    assert_eq!(browser.eval(is_too_wide), false);
 }
 
 #[test]
@@ -83,16 +83,18 @@ fn thousands_of_hosts_are_sorted_searched_and_turned_over_and_none_of_them_is_ma
 
     let mut browser = Browser::start(1200, 900);
     browser.open(&path);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.problems(), Vec::<String>::new());
     assert_eq!(browser.eval("document.scripts.length"), 2, "the data and the script");
     assert_eq!(browser.texts("#found"), ["5,000 of 5,000 hosts"]);
     let first = |browser: &mut Browser| browser.texts("#table tbody th").first().cloned().unwrap_or_default();
     let hostile = format!("https://{HOSTILE}");
-    assert_eq!(first(&mut browser), hostile, "the slowest host comes first, and is text");
-    assert_eq!(browser.texts(".lane > :first-child")[0], hostile);
-    assert!(browser.eval("document.querySelectorAll('#table tbody tr, .lane').length").as_u64() < Some(100));
+    assert_eq!(first(&mut browser), hostile, "the slowest host comes first, and its name is shown as text");
+    assert_eq!(browser.texts(".chart-row > :first-child")[0], hostile);
+    assert!(
+        browser.eval("document.querySelectorAll('#table tbody tr, .chart-row').length").as_u64() < Some(100)
+    );
 
-    // Sorting: by name, then the other way round, then by entries, which begins with the largest.
+    // Sorting: by name, by name in reverse, then by entries, the largest first.
     browser.click("#table th:nth-child(1) button");
     assert_eq!(first(&mut browser), "https://<script>alert(1)</script>.example");
     browser.click("#table th:nth-child(1) button");
@@ -101,13 +103,13 @@ fn thousands_of_hosts_are_sorted_searched_and_turned_over_and_none_of_them_is_ma
     browser.click("#table th:nth-child(8) button");
     assert_eq!(browser.texts("#table tbody td:nth-child(8)")[0], "4,999");
 
-    // Pages, of the table and of the lanes.
+    // Pages of the table and of the chart.
     browser.click("#table-pager button:last-child");
     assert_eq!(browser.texts("#table-pager span"), ["51 to 100 of 5,000"]);
-    browser.click("#lanes-pager button:last-child");
-    assert_eq!(browser.texts("#lanes-pager span"), ["26 to 50 of 1,000"]);
+    browser.click("#chart-rows-pager button:last-child");
+    assert_eq!(browser.texts("#chart-rows-pager span"), ["26 to 50 of 1,000"]);
 
-    // Searching, by name and by error.
+    // Searching by name and by error.
     browser.click("#search");
     browser.type_text("host012");
     assert_eq!(browser.texts("#found"), ["10 of 5,000 hosts"]);
@@ -128,7 +130,7 @@ fn thousands_of_hosts_are_sorted_searched_and_turned_over_and_none_of_them_is_ma
     browser.type_text("   ");
     browser.click("#incomplete");
     assert_eq!(browser.texts("#found"), ["50 of 5,000 hosts"]);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.problems(), Vec::<String>::new());
     keep_screenshots(&mut browser, "many");
 }
 
@@ -142,11 +144,15 @@ fn the_page_fits_a_narrow_screen_in_both_schemes() {
     let mut grounds = Vec::new();
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
-        assert_eq!(browser.eval("document.documentElement.scrollWidth"), 360, "nothing sticks out sideways");
+        assert_eq!(
+            browser.eval("document.documentElement.scrollWidth"),
+            360,
+            "nothing is wider than the screen"
+        );
         grounds.push(browser.eval("getComputedStyle(document.body).backgroundColor"));
     }
     assert_ne!(grounds[0], grounds[1]);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.problems(), Vec::<String>::new());
 }
 
 #[test]
@@ -156,13 +162,13 @@ fn a_crawl_without_seeds_or_time_has_a_page_too() {
     let path = write_page(dir.path(), &report, &TimelineTally::new(Sessions::default(), []).finish());
     let mut browser = Browser::start(1200, 900);
     browser.open(&path);
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(browser.problems(), Vec::<String>::new());
     assert_eq!(browser.texts("h1"), ["No bound"]);
     assert_eq!(browser.texts("#found"), ["0 of 0 hosts"]);
     assert!(!browser.texts("body").concat().contains("NaN"));
 }
 
-/// Pictures of the whole page at both widths and in both schemes, where `PAGE_PICTURES` names a directory for them.
+/// Saves screenshots of the whole page at two widths and in two color schemes, if `PAGE_PICTURES` names a directory.
 fn keep_screenshots(browser: &mut Browser, name: &str) {
     let Some(dir) = std::env::var_os("PAGE_PICTURES").map(PathBuf::from) else { return };
     for (width, size) in [(1200, "wide"), (390, "narrow")] {
@@ -184,7 +190,7 @@ fn write_page(dir: &Path, report: &Report, timeline: &Timeline) -> PathBuf {
     path
 }
 
-/// A crawl of 5,000 hosts, every hundredth with a time-out; the slowest is called by no name a URL can have.
+/// A generated crawl of 5,000 hosts. Every hundredth has a time-out, and the slowest has the name `HOSTILE`.
 fn made_up() -> (Report, Timeline) {
     let session = SessionRecord {
         session: Session { id: SessionId(1), number: 0, started_at: Timestamp::from_micros(0) },
@@ -192,7 +198,7 @@ fn made_up() -> (Report, Timeline) {
         commit_seq: 1,
         usage: Usage { process_us: 9_000_000, cores: 2, ..Usage::default() },
     };
-    let sessions = Sessions::in_turn(vec![session]);
+    let sessions = Sessions::consecutive(vec![session]);
     let mut tally = Tally::new(sessions.clone());
     let mut fetches = Vec::new();
     for n in 0..HOSTS {
@@ -209,7 +215,7 @@ fn made_up() -> (Report, Timeline) {
         tally.add_host(id, HostRecord { is_seed: true, wall_us, account, ..HostRecord::new(host) });
         fetches.push(fetch(id, n, is_late));
     }
-    let mut timeline = TimelineTally::new(sessions, tally.slowest_hosts(reports::LANES_MAX));
+    let mut timeline = TimelineTally::new(sessions, tally.slowest_hosts(reports::CHART_ROWS_MAX));
     for fetch in &fetches {
         tally.add_fetch(fetch);
         timeline.add_fetch(fetch);
@@ -236,7 +242,7 @@ fn fetch(host: frontier::HostId, n: u32, is_late: bool) -> FetchRecord {
         bytes_decoded: 5_000,
         status: (!is_late).then_some(200),
         connection: Connection::New,
-        document: (!is_late).then(|| "urlset".into()),
+        document: (!is_late).then_some(frontier::DocumentKind::Urlset),
         entries: n.into(),
         error: is_late.then_some(ErrorKind::Timeout),
         detail: if is_late {

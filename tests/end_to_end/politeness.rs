@@ -1,4 +1,4 @@
-//! The pace of a crawl, as the server saw it.
+//! The pace of a crawl, measured at the server.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use fakesite::{Misbehaviour, Page, Site, Web};
 
 use super::run::{Run, index, urlset};
 
-/// How much closer than asked two requests may arrive: they leave in time, but the system may hold the first one up on
-/// its way longer than the second.
+/// How much less than the delay may lie between the arrivals of two requests: they are sent on time, but the system may
+/// delay the first one more than the second.
 const ARRIVAL_TOLERANCE: Duration = Duration::from_millis(60);
 
 fn site_with_many_sitemaps(host: &str, robots: &str) -> Site {
@@ -27,7 +27,7 @@ fn site_with_many_sitemaps(host: &str, robots: &str) -> Site {
     site
 }
 
-/// The spans between requests of `host`, in order of arrival.
+/// The intervals between requests to `host`, in order of arrival.
 fn intervals(run: &Run, host: &str) -> Vec<Duration> {
     let log = run.server.log();
     let at: Vec<u64> =
@@ -54,7 +54,7 @@ fn two_requests_of_a_host_are_never_closer_than_the_rate_or_the_crawl_delay_allo
             11,
             "robots.txt, an index, a redirect and its target, six sitemaps, a retry"
         );
-        // The rules are known from the second request on.
+        // The crawl delay is known from the second request on.
         for interval in intervals.iter().skip(1) {
             assert!(*interval + ARRIVAL_TOLERANCE >= Duration::from_millis(delay), "{host}: {intervals:?}");
         }
@@ -76,7 +76,7 @@ fn a_host_is_asked_by_one_request_at_a_time_unless_more_are_allowed() {
 }
 
 #[test]
-fn retry_after_rests_the_whole_host() {
+fn retry_after_applies_to_the_whole_host() {
     let busy = Misbehaviour::RetryAfter { status: 429, value: "2".to_owned(), times: 1 };
     let site = Site::new()
         .robots("Sitemap: http://a.example/busy.xml\nSitemap: http://a.example/other.xml\n")
@@ -87,7 +87,7 @@ fn retry_after_rests_the_whole_host() {
     let log = run.server.log();
     let refused = log.iter().position(|request| request.status == 429).unwrap();
     let pause = log[refused + 1].at_us - log[refused].at_us;
-    assert!(pause >= 2_000_000, "asked again after {pause} us");
+    assert!(pause >= 2_000_000, "requested again after {pause} us");
     assert_eq!(run.locs().len(), 2);
 }
 
@@ -111,7 +111,7 @@ fn a_long_retry_after_parks_the_host_and_the_crawl_ends_without_it() {
 
     let asked = run.server.log().len();
     super::run::expect(run.resume_command(&[]), 0);
-    assert_eq!(run.server.log().len(), asked, "its date has not come");
+    assert_eq!(run.server.log().len(), asked, "its date is in the future");
 }
 
 #[test]
@@ -198,7 +198,8 @@ fn a_crawl_delay_above_a_minute_skips_the_host_and_one_that_is_no_number_is_igno
     run.crawl();
     let report = run.report();
     for (n, (delay, is_asked)) in delays.into_iter().enumerate() {
-        let asked = run.asked().get(&format!("http://{}/s.xml", host(n))).copied().unwrap_or_default();
+        let asked =
+            run.request_counts().get(&format!("http://{}/s.xml", host(n))).copied().unwrap_or_default();
         assert_eq!(asked, usize::from(is_asked), "Crawl-delay: {delay}");
         let skipped = &report["hosts"][&seeds[n]]["sitemaps"]["skipped"]["crawl_delay"];
         assert_eq!(skipped.as_u64(), (!is_asked).then_some(1), "Crawl-delay: {delay}");
@@ -207,7 +208,7 @@ fn a_crawl_delay_above_a_minute_skips_the_host_and_one_that_is_no_number_is_igno
 
 #[test]
 fn retry_after_may_be_a_date_and_junk_leaves_our_own_backoff() {
-    // A date has whole seconds, and the crawl takes a moment to begin: of five at least two are left.
+    // A date has whole seconds and the crawl takes a moment to start, so at least two of the five seconds are left.
     let date = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(5);
     let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let values = [(date.as_str(), 2_000), ("-7", 1_000), ("soon", 1_000), ("", 1_000)];
@@ -233,12 +234,12 @@ fn retry_after_may_be_a_date_and_junk_leaves_our_own_backoff() {
     }
 }
 
-/// The rest that is asked for: long enough to be killed, restarted and caught within.
-const REST: Duration = Duration::from_secs(10);
+/// The requested cooldown: long enough to kill and restart the crawl before it ends.
+const COOLDOWN: Duration = Duration::from_secs(10);
 
 #[test]
-fn the_rest_of_the_whole_host_outlives_a_kill() {
-    let busy = Misbehaviour::RetryAfter { status: 429, value: REST.as_secs().to_string(), times: 1 };
+fn the_cooldown_of_the_whole_host_outlives_a_kill() {
+    let busy = Misbehaviour::RetryAfter { status: 429, value: COOLDOWN.as_secs().to_string(), times: 1 };
     let mut robots = String::new();
     let mut site = Site::new();
     for n in 0..6 {
@@ -247,7 +248,7 @@ fn the_rest_of_the_whole_host_outlives_a_kill() {
     }
     let run = Run::of(Web::new().host("a.example", site.robots(robots)), &["http://a.example"]);
     let mut crawl = super::run::start(run.crawl_command());
-    super::run::wait_until("the host asked for a rest", || run.server.log().len() == 2);
+    super::run::wait_until("the host has asked for a cooldown", || run.server.log().len() == 2);
     let committed = || {
         let status = run.command(&["status", "--format", "json"]).output().unwrap();
         serde_json::from_slice::<serde_json::Value>(&status.stdout)
@@ -256,25 +257,25 @@ fn the_rest_of_the_whole_host_outlives_a_kill() {
     super::run::wait_until("the refusal is committed", committed);
     crawl.kill().unwrap();
     crawl.wait().unwrap();
-    assert_eq!(run.server.log().len(), 2, "killed while it rests");
+    assert_eq!(run.server.log().len(), 2, "killed during the cooldown");
 
     let mut resumed = super::run::start(run.resume_command(&[]));
-    super::run::wait_until("the host is asked again", || run.server.log().len() > 2);
+    super::run::wait_until("the host is requested again", || run.server.log().len() > 2);
     resumed.kill().unwrap();
     resumed.wait().unwrap();
     let log = run.server.log();
     let pause = Duration::from_micros(log[2].at_us - log[1].at_us);
-    assert!(pause >= REST, "asked again after {pause:?}");
+    assert!(pause >= COOLDOWN, "requested again after {pause:?}");
 }
 
 #[test]
-fn a_long_rest_outlives_a_kill_and_the_next_run_ends_without_the_host() {
+fn a_long_cooldown_outlives_a_kill_and_the_next_run_ends_without_the_host() {
     let busy = Misbehaviour::RetryAfter { status: 503, value: "3600".to_owned(), times: 99 };
     let parked = Site::new()
         .robots("Sitemap: http://a.example/1.xml\nSitemap: http://a.example/2.xml\n")
         .page("/1.xml", Page::xml(urlset(&[])).misbehaves(busy.clone()))
         .page("/2.xml", Page::xml(urlset(&[])).misbehaves(busy));
-    // Keeps the crawl at work until it is killed.
+    // Keeps the crawl running until it is killed.
     let slow = Site::new().misbehaves(Misbehaviour::NeverAnswers);
     let web = Web::new().host("a.example", parked).host("slow.example", slow);
     let run = Run::of(web, &["http://a.example", "http://slow.example"]);
@@ -284,13 +285,13 @@ fn a_long_rest_outlives_a_kill_and_the_next_run_ends_without_the_host() {
         serde_json::from_slice::<serde_json::Value>(&status.stdout)
             .is_ok_and(|status| status["hosts"]["parked"] == 1)
     };
-    super::run::wait_until("the host is put aside", committed);
+    super::run::wait_until("the host is parked", committed);
     crawl.kill().unwrap();
     crawl.wait().unwrap();
     let asked = |host: &str| run.server.log().iter().filter(|request| request.host == host).count();
     assert_eq!(asked("a.example"), 2);
     super::run::expect(run.resume_command(&["--timeout", "1"]), 0);
-    assert_eq!(asked("a.example"), 2, "its date has not come");
+    assert_eq!(asked("a.example"), 2, "its date is in the future");
 }
 
 #[test]
@@ -329,7 +330,7 @@ fn a_url_is_asked_three_times_at_most_and_once_where_asking_again_is_vain() {
             .collect();
         assert_eq!(at.len(), tries, "{name}");
         for (pause, least_s) in at.windows(2).map(|pair| pair[1] - pair[0]).zip([1, 2]) {
-            assert!(pause >= least_s * 1_000_000, "{name}: asked again after {pause} us");
+            assert!(pause >= least_s * 1_000_000, "{name}: requested again after {pause} us");
         }
     }
 }

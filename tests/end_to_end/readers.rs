@@ -1,4 +1,4 @@
-//! DuckDB, Polars and pandas read the sealed segments as they are.
+//! DuckDB, Polars and pandas read the sealed segments without conversion.
 
 use std::process::Command;
 
@@ -22,7 +22,8 @@ const DOCUMENT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
  <url><loc>https://a.example/2</loc></url>
 </urlset>"#;
 
-/// Each prints one JSON object: rows, the Python type of a moment, and the nested values of the first row.
+/// A Python program. Each of the three prints one JSON array: the number of rows, the types of the timestamp columns,
+/// the number of rows without extensions, and values of the row with news.
 const DUCKDB: &str = r#"
 import duckdb
 table = f"read_parquet('{GLOB}')"
@@ -82,7 +83,7 @@ fn duckdb_polars_and_pandas_read_sealed_segments_as_they_are() {
     let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/python/bin/python");
     let is_skipped = std::env::var("DEPS").is_ok_and(|deps| deps == "skip");
     if is_skipped && !std::path::Path::new(python).exists() {
-        // `make deps` said so.
+        // `make deps` has reported that it is missing.
         return;
     }
     let site = Site::new().robots("Sitemap: https://a.example/s.xml\n").page("/s.xml", Page::xml(DOCUMENT));

@@ -1,4 +1,4 @@
-//! Reports of a data dir in any state say what it is, in each format, and hold no number that is none.
+//! Reports of a data dir in any state name that state in each format, and contain no invalid number such as NaN.
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Reports {
         reports
     }
 
-    /// What holds of any report.
+    /// Checks what must hold for every report.
     fn check(&self) {
         for line in self.text.lines() {
             assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
@@ -39,7 +39,7 @@ impl Reports {
         }
         let mut nulls = Vec::new();
         nulls_of("", &self.json, &mut nulls);
-        // Where there is nothing to name. A number that is none would be written as null too.
+        // These keys may be null. An invalid number would be written as null too.
         let allowed = |name: &String| {
             ["started_at", "ended_at", "bound", "critical_host", "all_hosts_bound", "settings"]
                 .iter()
@@ -49,7 +49,7 @@ impl Reports {
         assert_eq!(nulls, Vec::<String>::new());
     }
 
-    /// Every format says that the crawl stands so, and judges it as far as it came.
+    /// Checks that every format names the state, and that the verdict begins with `sentence_begins`.
     fn assert_state(&self, state: &str, sentence_begins: &str) {
         assert_eq!(self.json["crawl"]["state"], state);
         assert!(self.text.contains(&format!("Crawl     {state}, ")), "{}", self.text);
@@ -73,7 +73,8 @@ fn nulls_of(name: &str, value: &Value, nulls: &mut Vec<String>) {
     }
 }
 
-/// A report of `data_dir` in each format fails, says these things, and writes nothing.
+/// Checks that a report of `data_dir` fails in each format with a message that contains all of `said`, and writes
+/// nothing.
 fn assert_refused(data_dir: &Path, said: &[&str]) {
     for format in FORMATS {
         let out = data_dir.with_extension("report");
@@ -97,12 +98,12 @@ fn where_there_is_no_crawl_a_report_says_so_and_makes_nothing() {
     }
     assert!(!none.exists());
     assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
-    // Seeds without a site begin no crawl.
+    // Seeds without a site start no crawl.
     let seeds = dir.path().join("seeds.txt");
     std::fs::write(&seeds, "# sites\n\n# to come\n").unwrap();
     let mut command = crawl_with(&["--seeds"]);
     command.arg(&seeds).arg("--data-dir").arg(&none);
-    assert!(stderr(&expect(command, 2)).contains("no site in the seeds given"));
+    assert!(stderr(&expect(command, 2)).contains("the seeds contain no site"));
     assert_refused(&none, &["no crawl in "]);
 }
 
@@ -111,29 +112,30 @@ fn a_crawl_that_was_killed_before_its_first_answer_has_a_report() {
     let silent = Site::new().misbehaves(Misbehaviour::NeverAnswers);
     let run = Run::of(Web::new().host("silent.test", silent), &["http://silent.test"]);
     let mut crawl = start(run.crawl_command());
-    wait_until("it is shown", || {
+    wait_until("the crawl is shown as running", || {
         let status = run.command(&["status", "--format", "json"]).output().unwrap();
         serde_json::from_slice(&status.stdout).is_ok_and(|status: Value| status["state"] == "running")
     });
-    let begins = "Still running with 1 task left; so far: none of 1 host was asked for anything";
+    let begins = "Still running with 1 task left; so far: no requests were made (1 host known)";
     Reports::of(&run).assert_state("running", begins);
     crawl.kill().unwrap();
     crawl.wait().unwrap();
     let reports = Reports::of(&run);
-    let begins = "Interrupted with 1 task left; up to then: none of 1 host was asked for anything";
+    let begins = "Interrupted with 1 task left; until then: no requests were made (1 host known)";
     reports.assert_state("interrupted", begins);
     assert_eq!(reports.json["totals"]["requests"], 0);
     assert!(reports.text.starts_with("No bound\n"), "{}", reports.text);
-    assert!(reports.text.contains("go on with what is left: crawl resume"), "{}", reports.text);
+    assert!(reports.text.contains("continue the crawl: crawl resume"), "{}", reports.text);
 }
 
-/// Answers take so long that the crawl is bound by the network, and its sentence names the host, on a busy machine too.
+/// Serves with so much latency that the crawl is bound by the network and the verdict names the host, even on a busy
+/// machine.
 fn serve_slowly(web: Web) -> Server {
     let latency = Latency::fixed(Duration::from_millis(100));
     web.serve(ServeOptions { latency, ..ServeOptions::default() }).unwrap()
 }
 
-/// A crawl of a few hosts and of one that never answers, which keeps it running.
+/// A crawl of a few hosts and one that never answers, which keeps the crawl running.
 pub fn crawl_that_does_not_end() -> Run {
     let web = plain::web(WEB).host("silent.test", Site::new().misbehaves(Misbehaviour::NeverAnswers));
     let latency = Latency::fixed(Duration::from_millis(10));
@@ -143,13 +145,13 @@ pub fn crawl_that_does_not_end() -> Run {
     Run::on(server, &seeds).flags(&["--timeout", "600"])
 }
 
-/// What the page's script draws from.
+/// The data of the page, which its script draws.
 fn data(html: &str) -> Value {
     let (_, after) = html.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
     serde_json::from_str(after.split_once("</script>").unwrap().0).unwrap()
 }
 
-/// Entries that a crawl shows; none while there is no data dir yet.
+/// Entries kept according to `crawl status`; 0 while there is no data dir yet.
 pub fn kept(run: &Run) -> u64 {
     status(run).map_or(0, |status| status["entries"]["kept"].as_u64().unwrap())
 }
@@ -174,20 +176,20 @@ fn interrupted_and_running_crawls_are_reported_over_all_their_sessions() {
     let first_s = first.json["crawl"]["wall_s"].as_f64().unwrap();
 
     let mut crawl = start(run.resume_command(&[]));
-    // All may have been kept before the kill: then only the state tells that the second session is shown.
+    // All entries may have been kept before the kill. Then only the state shows that the second session is running.
     wait_until("the rest is kept", || is_running(&run) && kept(&run) == WEB.entries_in_all());
     let running = Reports::of(&run);
     running.assert_state("running", "Still running with 1 task left; so far: ");
     crawl.kill().unwrap();
     crawl.wait().unwrap();
     let killed = Reports::of(&run);
-    killed.assert_state("interrupted", "Interrupted with 1 task left; up to then: ");
+    killed.assert_state("interrupted", "Interrupted with 1 task left; until then: ");
 
     for reports in [&running, &killed] {
         assert_eq!(reports.json["crawl"]["sessions"], 2);
         let (data, json) = (data(&reports.html), &reports.json);
         let timeline = &data["timeline"];
-        // The page was shown a moment before or after the other two formats.
+        // The page was generated a moment before or after the other two formats.
         let off_s = timeline["wall_s"].as_f64().unwrap() - json["crawl"]["wall_s"].as_f64().unwrap();
         assert!(off_s.abs() < 30.0, "{off_s}");
         let second_s = timeline["sessions_at_s"][1].as_f64().unwrap();
@@ -198,8 +200,9 @@ fn interrupted_and_running_crawls_are_reported_over_all_their_sessions() {
         assert_eq!(sum("requests"), json["totals"]["requests"].as_u64().unwrap());
         assert_eq!(sum("entries"), WEB.entries_in_all());
         assert_eq!(data["hosts"].as_array().unwrap().len(), WEB.hosts as usize + 1);
-        let lanes = data["hosts"].as_array().unwrap().iter().filter(|host| host["lane"].is_string()).count();
-        assert!(lanes >= WEB.hosts as usize, "{lanes}");
+        let hosts = data["hosts"].as_array().unwrap();
+        let rows = hosts.iter().filter(|host| host["chart_row"].is_string()).count();
+        assert!(rows >= WEB.hosts as usize, "{rows}");
         assert!(timeline["entries"].as_array().unwrap().len() > reports::BUCKETS / 2);
     }
 }
@@ -210,7 +213,7 @@ fn a_damaged_data_dir_is_named_with_the_remedy_in_every_format() {
     let site = Site::new().robots("Sitemap: /s.xml\n").page("/s.xml", page);
     let run = Run::on(serve_slowly(Web::new().host("x.example", site)), &["http://x.example"]);
     run.crawl();
-    Reports::of(&run).assert_state("complete", "http://x.example ended last: ");
+    Reports::of(&run).assert_state("complete", "http://x.example ended last. ");
     let segments = std::fs::read_dir(run.data_dir().join("segments")).unwrap();
     let segment = segments.map(|entry| entry.unwrap().path()).find(|path| path.is_file()).unwrap();
     let bytes = std::fs::read(&segment).unwrap();
@@ -233,5 +236,5 @@ fn long_names_and_urls_keep_to_the_columns_and_are_not_lost() {
     assert!(reports.text.contains("http_status"), "{}", reports.text);
     assert!(joined.contains("answeredwithstatus404") && joined.contains('…'), "{}", reports.text);
     let example = reports.json["examples"]["http_status"].as_str().unwrap();
-    assert!(example.contains(&path), "the JSON report has it whole: {example}");
+    assert!(example.contains(&path), "the JSON report has the whole path: {example}");
 }

@@ -1,4 +1,4 @@
-//! Killed at any moment, a crawl goes on and loses nothing.
+//! A crawl that is killed at any moment can be resumed and loses nothing.
 
 use std::cmp::Ordering;
 use std::io::Write;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use fakesite::{Latency, ServeOptions, plain};
 
-use super::run::{Dice, Run, comparable, expect, start, start_saying, stderr, stdout, wait_until};
+use super::run::{Dice, Run, comparable, expect, start, start_with_stderr_in, stderr, stdout, wait_until};
 
-/// Requests in flight in all: what a kill may cost.
+/// Total requests in flight: the most that must be repeated after a kill.
 const CONCURRENCY: usize = 8;
-/// Kills of one run of the tests; `make soak` asks for more.
+/// Number of kills; `make soak` sets a higher number.
 const ROUNDS: usize = 36;
-/// Small segments that a start makes one of.
+/// Number of small segments that a start merges into one.
 const MERGED: usize = 8;
 
 const WEB: plain::Options = plain::Options { hosts: 30, sitemaps: 16, entries: 200 };
@@ -22,11 +22,11 @@ const WEB: plain::Options = plain::Options { hosts: 30, sitemaps: 16, entries: 2
 /// The moment of a kill.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Moment {
-    /// Anywhere in the first quarter of a second.
+    /// At a random time in the first quarter of a second.
     Random,
     /// While the data dir is opened.
     StartUp,
-    /// As soon as entries are being written to a segment.
+    /// As soon as entries are written to a segment.
     Commit,
     /// While segments of an earlier run are being sealed.
     Seal,
@@ -38,7 +38,7 @@ impl Moment {
     const NAMES: [&str; 5] =
         ["at random", "inside start-up", "inside a commit", "inside sealing", "inside merging"];
 
-    /// The moment of a round: each in turn, and merging every other time when a start will merge.
+    /// The moment of a round: each in turn, and every other time `Merge` if the next start will merge.
     fn of(round: usize, data_dir: &Path) -> Self {
         let (open, sealed) = (files(data_dir, "arrow"), files(data_dir, "parquet"));
         if round % 2 == 1 && sealed + open.min(1) >= MERGED {
@@ -61,26 +61,26 @@ fn a_crawl_that_is_killed_again_and_again_ends_with_the_same_export() {
     let mut dice = Dice(0x2545_f491_4f6c_dd1d);
     for round in 0..rounds {
         let moment = Moment::of(round, &run.data_dir());
-        let mut crawl = start_saying(run.crawl_command(), &run.path("said"));
-        let struck = kill_at(&mut crawl, moment, &run.data_dir(), &mut dice);
-        kills[moment as usize] += usize::from(struck == Struck::There);
+        let mut crawl = start_with_stderr_in(run.crawl_command(), &run.path("said"));
+        let hit = kill_at(&mut crawl, moment, &run.data_dir(), &mut dice);
+        kills[moment as usize] += usize::from(hit == Hit::Wanted);
 
-        kills_of_run += usize::from(struck != Struck::Nobody);
-        let again: usize = run.asked().values().map(|times| times - 1).sum();
+        kills_of_run += usize::from(hit != Hit::Ended);
+        let again: usize = run.request_counts().values().map(|times| times - 1).sum();
         assert!(
             again <= CONCURRENCY * kills_of_run,
-            "{again} sitemaps were asked again after {kills_of_run} kills"
+            "{again} sitemaps were requested again after {kills_of_run} kills"
         );
-        if struck == Struck::Nobody {
-            // It was done already: the next kills strike a new crawl.
+        if hit == Hit::Ended {
+            // The crawl had finished, so the next round starts a new one.
             let said = std::fs::read_to_string(run.path("said")).unwrap();
             assert!(crawl.wait().unwrap().success(), "round {round}: {said}");
-            assert_export(&run, &expected, &format!("round {round}, {struck:?}"));
+            assert_export(&run, &expected, &format!("round {round}, {hit:?}"));
             run = crawl_of_small_sessions();
             kills_of_run = 0;
         }
     }
-    // Shown whether or not the test passes: the test runner hides only what the print macros print.
+    // Printed even if the test passes: the test runner hides only the output of the print macros.
     let counts = kills.iter().zip(Moment::NAMES).map(|(kills, name)| format!("{kills} {name}"));
     let counts = counts.collect::<Vec<_>>().join(", ");
     std::io::stderr().write_all(format!("kills: {counts}\n").as_bytes()).unwrap();
@@ -90,7 +90,7 @@ fn a_crawl_that_is_killed_again_and_again_ends_with_the_same_export() {
     assert_export(&run, &expected, "in the end");
 }
 
-/// The export is that of an undisturbed crawl; else tells what of it is missing and what is too much.
+/// Checks that the export is that of an undisturbed crawl; otherwise reports which lines are missing or superfluous.
 fn assert_export(run: &Run, expected: &[String], what: &str) {
     let found = comparable(run);
     if found == expected {
@@ -130,7 +130,10 @@ fn a_signal_ends_a_crawl_with_its_own_code_and_resume_needs_no_seeds() {
     expect(run.resume_command(&[]), 0);
     assert_eq!(run.locs().len() as u64, WEB.entries_in_all());
     assert_eq!(run.report()["crawl"]["state"], "complete");
-    assert!(run.asked().values().all(|&times| times == 1), "nothing is asked twice after an orderly end");
+    assert!(
+        run.request_counts().values().all(|&times| times == 1),
+        "no URL is requested twice after an orderly end"
+    );
 }
 
 #[test]
@@ -143,14 +146,17 @@ fn seeds_that_were_named_just_before_the_end_of_the_process_are_crawled_by_resum
         run
     };
     let (whole, run) = (of_hosts(2), of_hosts(1));
-    // The second seed is remembered, and the process ends before the queue has taken it in.
+    // As if the process had ended after writing the second seed to the file, and before adding it to the queue.
     std::fs::copy(whole.data_dir().join("seeds"), run.data_dir().join("seeds")).unwrap();
     expect(run.resume_command(&[]), 0);
     assert_eq!(comparable(&run), comparable(&whole));
-    assert!(run.asked().values().all(|&times| times == 1), "what was done is not asked again");
+    assert!(
+        run.request_counts().values().all(|&times| times == 1),
+        "finished sitemaps are not requested again"
+    );
 }
 
-/// How long nobody is at work between two sessions.
+/// Time between two sessions, when no crawl is running.
 const PAUSE: Duration = Duration::from_secs(2);
 
 #[test]
@@ -185,7 +191,7 @@ fn the_report_of_a_resumed_crawl_has_both_parts_and_not_the_pause() {
 fn a_second_crawl_on_a_data_dir_fails_at_once_and_names_the_first() {
     let run = crawl_of_plain_web();
     let mut first = start(run.crawl_command());
-    wait_until("the first crawl is at work", || !run.server.log().is_empty());
+    wait_until("the first crawl is running", || !run.server.log().is_empty());
     let second = expect(run.crawl_command(), 1);
     let said = stderr(&second);
     assert!(said.contains(&format!("in use by process {}", first.id())), "{said}");
@@ -209,8 +215,8 @@ fn crawl_of_plain_web() -> Run {
     Run::on(server, &seeds).flags(&["--concurrency", &CONCURRENCY.to_string()])
 }
 
-/// The same, begun by sessions that each crawled a host to its end: their segments are sealed, and one more makes so many
-/// that they are merged.
+/// The same crawl after sessions that each crawled one host to its end. Their segments are sealed, and with one more
+/// segment there are enough to merge them.
 fn crawl_of_small_sessions() -> Run {
     let run = crawl_of_plain_web();
     for host in 1..MERGED as u32 {
@@ -222,19 +228,19 @@ fn crawl_of_small_sessions() -> Run {
     run
 }
 
-/// What a kill struck.
+/// The result of a kill.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Struck {
-    /// The crawl, at the moment that was wanted.
-    There,
-    /// The crawl, at another moment.
-    Elsewhere,
-    /// Nobody: it had ended.
-    Nobody,
+enum Hit {
+    /// The crawl was killed at the wanted moment.
+    Wanted,
+    /// The crawl was killed at another moment.
+    OtherMoment,
+    /// The crawl had ended before.
+    Ended,
 }
 
 /// Kills `crawl` at `moment`.
-fn kill_at(crawl: &mut Child, moment: Moment, data_dir: &Path, dice: &mut Dice) -> Struck {
+fn kill_at(crawl: &mut Child, moment: Moment, data_dir: &Path, dice: &mut Dice) -> Hit {
     let was_seen = match moment {
         Moment::Random => {
             std::thread::sleep(Duration::from_millis(dice.below(250)));
@@ -256,17 +262,17 @@ fn kill_at(crawl: &mut Child, moment: Moment, data_dir: &Path, dice: &mut Dice) 
         Moment::Merge => spin_until(crawl, || data_dir.join("tmp/merging").exists()),
     };
     let was_running = crawl.try_wait().unwrap().is_none();
-    // Already gone is no failure.
+    // It may have ended already.
     let _ = crawl.kill();
     crawl.wait().unwrap();
     match (was_running, was_seen) {
-        (true, true) => Struck::There,
-        (true, false) => Struck::Elsewhere,
-        (false, _) => Struck::Nobody,
+        (true, true) => Hit::Wanted,
+        (true, false) => Hit::OtherMoment,
+        (false, _) => Hit::Ended,
     }
 }
 
-/// Whether it came to hold before the crawl ended.
+/// Waits until `holds` is true. Returns false if the crawl ends first.
 fn spin_until(crawl: &mut Child, mut holds: impl FnMut() -> bool) -> bool {
     let give_up = Instant::now() + Duration::from_secs(20);
     while Instant::now() < give_up && crawl.try_wait().unwrap().is_none() {
@@ -278,14 +284,14 @@ fn spin_until(crawl: &mut Child, mut holds: impl FnMut() -> bool) -> bool {
     false
 }
 
-/// The bytes of all open segments: sealing takes some away.
+/// Total size of all open segments in bytes. Sealing reduces it.
 fn open_bytes(data_dir: &Path) -> u64 {
     let files = std::fs::read_dir(data_dir.join("segments")).into_iter().flatten().flatten();
     let open = files.filter(|file| file.path().extension().is_some_and(|extension| extension == "arrow"));
     open.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
-/// Segments with that extension.
+/// Number of segments with this extension.
 fn files(data_dir: &Path, extension: &str) -> usize {
     let files = std::fs::read_dir(data_dir.join("segments")).into_iter().flatten().flatten();
     files.filter(|file| file.path().extension().is_some_and(|found| found == extension)).count()

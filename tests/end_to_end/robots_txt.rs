@@ -1,4 +1,4 @@
-//! robots.txt over the wire (RFC 9309 section 2.3), as the server saw it.
+//! Fetching robots.txt (RFC 9309 section 2.3), observed at the server.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use fakesite::{Latency, Misbehaviour, Page, Site, Web};
 use super::bodies::brotli;
 use super::run::{Run, crawl_with, expect, stdout, urlset};
 
-/// A site whose robots.txt is `page`, with one sitemap where a guess finds it.
+/// A site whose robots.txt is `page`, with one sitemap at a well-known path.
 fn site_with(page: Page) -> Site {
     Site::new().page("/robots.txt", page).page("/sitemap.xml", Page::xml(urlset(&[])))
 }
@@ -43,7 +43,7 @@ fn a_status_of_400_allows_all_but_429_and_500_forbid_all_after_three_tries() {
     for status in forbidding {
         let asked = paths_of(&run, &host(status));
         assert!(asked.iter().all(|path| path == "/robots.txt"), "{status}: {asked:?}");
-        // 304 answers a condition that nobody made: it would only be said again.
+        // The request was not conditional, so 304 is invalid, and a retry would get it again.
         assert_eq!(asked.len(), if status == 304 { 1 } else { 3 }, "{status}");
         let host = &run.report()["hosts"][format!("http://{}", host(status))];
         assert_eq!(host["complete"], false, "{status}: {host}");
@@ -80,10 +80,10 @@ fn five_redirects_of_robots_txt_are_followed_and_the_target_of_the_sixth_is_not_
     let run = Run::of(web, &["http://five.example", "http://six.example"]);
     run.crawl();
     assert_eq!(times(&run, "five.example", "/robots.txt/5"), 1);
-    assert_eq!(times(&run, "five.example", "/sitemap.xml"), 0, "its rules hold");
+    assert_eq!(times(&run, "five.example", "/sitemap.xml"), 0, "its rules apply");
     assert_eq!(times(&run, "six.example", "/robots.txt/5"), 1);
     assert_eq!(times(&run, "six.example", "/robots.txt/6"), 0);
-    assert_eq!(times(&run, "six.example", "/sitemap.xml"), 1, "as if there was none");
+    assert_eq!(times(&run, "six.example", "/sitemap.xml"), 1, "as if it had no robots.txt");
 }
 
 #[test]
@@ -114,8 +114,8 @@ fn rules_that_redirects_led_to_hold_for_the_first_host_and_the_last_is_asked_by_
     assert_eq!(hub.iter().map(|request| request.in_flight).max(), Some(1));
 }
 
-/// A web of spokes whose robots.txt is that of a hub, which asks for a rest so many times.
-fn spokes_and_a_hub_that_rests(retry_after: &str, times: u32) -> (Web, Vec<String>) {
+/// A web of spokes whose robots.txt redirects to a hub, which answers with Retry-After `times` times.
+fn spokes_and_a_hub_with_retry_after(retry_after: &str, times: u32) -> (Web, Vec<String>) {
     let busy = Misbehaviour::RetryAfter { status: 429, value: retry_after.to_owned(), times };
     let hub = site_with(Page::text("User-agent: *\nDisallow: /never\n").misbehaves(busy));
     let names: Vec<String> = (0..5).map(|n| format!("spoke{n}.example")).collect();
@@ -127,9 +127,9 @@ fn spokes_and_a_hub_that_rests(retry_after: &str, times: u32) -> (Web, Vec<Strin
 }
 
 #[test]
-fn a_host_that_rests_is_left_in_peace_by_robots_txt_files_that_redirect_to_it() {
+fn a_host_on_cooldown_is_not_requested_by_robots_txt_files_that_redirect_to_it() {
     for hub_is_seed in [false, true] {
-        let (web, names) = spokes_and_a_hub_that_rests("2", 1);
+        let (web, names) = spokes_and_a_hub_with_retry_after("2", 1);
         let mut seeds: Vec<String> = names.iter().map(|name| format!("http://{name}")).collect();
         seeds.extend(hub_is_seed.then(|| "http://hub.example".to_owned()));
         let run = Run::of(web, &seeds.iter().map(String::as_str).collect::<Vec<_>>());
@@ -139,24 +139,24 @@ fn a_host_that_rests_is_left_in_peace_by_robots_txt_files_that_redirect_to_it() 
         assert_eq!(hub[0].status, 429);
         for request in &hub[1..] {
             let pause = request.at_us - hub[0].at_us;
-            assert!(pause >= 2_000_000, "{} was asked after {pause} us", request.url());
+            assert!(pause >= 2_000_000, "{} was requested after {pause} us", request.url());
         }
         for name in &names {
-            assert_eq!(times(&run, name, "/sitemap.xml"), 1, "{name} has rules in the end");
+            assert_eq!(times(&run, name, "/sitemap.xml"), 1, "{name} has rules at the end");
         }
     }
 }
 
 #[test]
-fn robots_txt_files_that_redirect_to_a_host_that_rests_for_long_put_their_hosts_aside() {
-    let (web, names) = spokes_and_a_hub_that_rests("3600", 99);
+fn robots_txt_files_that_redirect_to_a_host_on_a_long_cooldown_park_their_hosts() {
+    let (web, names) = spokes_and_a_hub_with_retry_after("3600", 99);
     let seeds: Vec<String> = names.iter().map(|name| format!("http://{name}")).collect();
     let run = Run::of(web, &seeds.iter().map(String::as_str).collect::<Vec<_>>());
     run.crawl();
     assert_eq!(times(&run, "hub.example", "/robots.txt"), 1);
     let asked = run.server.log().len();
     expect(run.resume_command(&[]), 0);
-    assert_eq!(run.server.log().len(), asked, "their date has not come");
+    assert_eq!(run.server.log().len(), asked, "their date is in the future");
     let report = run.report();
     for seed in &seeds {
         assert_eq!(report["hosts"][seed]["complete"], false, "{seed}");
@@ -165,7 +165,7 @@ fn robots_txt_files_that_redirect_to_a_host_that_rests_for_long_put_their_hosts_
 
 #[test]
 fn a_robots_txt_that_cannot_be_decoded_forbids_everything_and_a_wrong_label_does_not() {
-    // An allowing line would be all that is understood of it, were it taken for text.
+    // If the body were read as text, only the line that allows would be understood.
     let forbids = "User-agent: *\nDisallow: /\n";
     let allows = "User-agent: *\nAllow: /\n";
     let packed = |text: &str| {
@@ -237,7 +237,7 @@ fn exactly_512_000_octets_are_read_and_the_connection_is_closed() {
     }
     let log = run.server.log();
     let endless = log.iter().find(|request| request.host == "endless.example").unwrap();
-    // What is on its way in the buffers of both sides is sent too.
+    // This includes the bytes in the socket buffers of both sides.
     assert!(endless.body_bytes < 16 << 20, "{} bytes were sent", endless.body_bytes);
     let connection =
         run.server.connections().into_iter().find(|one| one.id == endless.connection_id).unwrap();
@@ -261,7 +261,7 @@ fn robots_txt_is_fetched_once_in_a_day_across_restarts_and_new_seeds() {
         .page("/one.xml", Page::xml(urlset(&["http://a.example/1"])))
         .page("/two.xml", Page::xml(urlset(&["http://a.example/2"])))
         .page("/named.xml", Page::xml(urlset(&["http://a.example/3"])));
-    // The host is first known by sitemaps of it, whose rules are asked for in passing.
+    // The host first becomes known by one of its sitemaps, and its robots.txt is fetched for that.
     let run = Run::of(Web::new().host("a.example", site), &["http://a.example/one.xml"]);
     run.crawl();
     for seed in ["http://a.example/two.xml", "http://a.example"] {

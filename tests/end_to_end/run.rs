@@ -1,4 +1,4 @@
-//! Runs the real `crawl` in a directory of its own.
+//! Runs the real `crawl` program in a temporary directory.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use fakesite::{Server, Web};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A web, a data dir, and the flags that bring the two together.
+/// A web server, a data dir, and the flags for a crawl.
 pub struct Run {
     pub server: Server,
     dir: TempDir,
@@ -19,12 +19,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// `web` served without latency, to be crawled from `seeds` at no particular pace.
+    /// A crawl of `web` from `seeds`, without latency and without a rate limit.
     pub fn of(web: Web, seeds: &[&str]) -> Self {
         Self::on(web.serve(Default::default()).unwrap(), seeds)
     }
 
-    /// A crawl of what `server` serves, in a new data dir.
+    /// A crawl of `server` from `seeds` without a rate limit, in a new data dir.
     pub fn on(server: Server, seeds: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ca.pem"), server.ca_pem()).unwrap();
@@ -33,13 +33,13 @@ impl Run {
         Self { server, dir, target, seeds, flags: Vec::new() }.flags(&["--rate", "0"])
     }
 
-    /// Connects to `target`, a name or address and a port, instead of to the server itself.
+    /// Sends connections to `target` (name or address, and port) instead of the server.
     pub fn through(mut self, target: &str) -> Self {
         target.clone_into(&mut self.target);
         self
     }
 
-    /// Further flags; later ones win over nothing, so give each once.
+    /// Adds pairs of a flag and its value. A flag that was set before is replaced.
     pub fn flags(mut self, flags: &[&str]) -> Self {
         for pair in flags.chunks(2) {
             if let Some(at) = self.flags.iter().position(|flag| flag == pair[0]) {
@@ -76,7 +76,7 @@ impl Run {
         command
     }
 
-    /// Adds all flags, and those that lead to the server.
+    /// Adds all flags, including those that connect the crawl to the server.
     pub fn add_flags(&self, command: &mut Command) {
         command.arg("--connect-to").arg(format!("::{}", self.target));
         command.arg("--ca-cert").arg(self.path("ca.pem")).args(&self.flags);
@@ -90,12 +90,12 @@ impl Run {
         command
     }
 
-    /// Crawls to the end; everything but exit code 0 fails the test.
+    /// Crawls to the end. Any exit code other than 0 fails the test.
     pub fn crawl(&self) -> Output {
         expect(self.crawl_command(), 0)
     }
 
-    /// The entries as `crawl export` gives them, one JSON value each.
+    /// The entries of `crawl export`, one JSON value each.
     pub fn entries(&self) -> Vec<Value> {
         self.export("jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -112,26 +112,26 @@ impl Run {
         serde_json::from_slice(&expect(self.command(&["report", "--format", "json"]), 0).stdout).unwrap()
     }
 
-    /// All requests with their stages, in the order of their commits.
+    /// All fetch records, in the order of their commits.
     pub fn requests(&self) -> Vec<frontier::FetchRecord> {
         storage::CrawlReader::open(&self.data_dir()).unwrap().fetches().map(Result::unwrap).collect()
     }
 
-    /// How often each URL was asked for, robots.txt apart.
-    pub fn asked(&self) -> std::collections::BTreeMap<String, usize> {
-        let mut asked = std::collections::BTreeMap::new();
+    /// Number of requests per URL, without robots.txt.
+    pub fn request_counts(&self) -> std::collections::BTreeMap<String, usize> {
+        let mut counts = std::collections::BTreeMap::new();
         for request in self.server.log().iter().filter(|request| request.path != "/robots.txt") {
-            *asked.entry(request.url()).or_default() += 1;
+            *counts.entry(request.url()).or_default() += 1;
         }
-        asked
+        counts
     }
 }
 
-/// Held by tests that measure time, so that they take turns and do not measure each other.
-pub fn turn_to_measure() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    // A test that failed leaves nothing behind that the next one could stumble over.
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks a mutex that tests hold while they measure time or memory, so that they do not disturb each other.
+pub fn measurement_lock() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    // A failed test poisons the mutex, which protects no data.
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs `command` to its end and checks its exit code.
@@ -142,7 +142,7 @@ pub fn expect(mut command: Command, code: i32) -> Output {
     output
 }
 
-/// `crawl` with `args` alone.
+/// `crawl` with only `args`.
 pub fn crawl_with<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crawl"));
     command
@@ -154,13 +154,13 @@ pub fn crawl_with<S: AsRef<OsStr>>(args: &[S]) -> Command {
     command
 }
 
-/// Starts `command` and leaves it running, its output unread.
+/// Starts `command` in the background and discards its output.
 pub fn start(mut command: Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// The same, with what it says in a file.
-pub fn start_saying(mut command: Command, path: &Path) -> Child {
+/// Starts `command` in the background, with its stderr in a file.
+pub fn start_with_stderr_in(mut command: Command, path: &Path) -> Child {
     command.stdout(Stdio::null()).stderr(std::fs::File::create(path).unwrap()).spawn().unwrap()
 }
 
@@ -172,7 +172,7 @@ pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A urlset of these locs.
+/// A URL set of these locs.
 pub fn urlset(locs: &[&str]) -> String {
     let urls: String = locs.iter().map(|loc| format!("<url><loc>{loc}</loc></url>")).collect();
     format!("<urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">{urls}</urlset>")
@@ -184,12 +184,12 @@ pub fn index(locs: &[&str]) -> String {
     format!("<sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">{sitemaps}</sitemapindex>")
 }
 
-/// The export without what may differ: the order of documents and the moment they were fetched.
+/// The lines of the export, sorted and without `fetched_at`, because both may differ between two crawls.
 pub fn comparable(run: &Run) -> Vec<String> {
     comparable_lines(&run.export("jsonl"))
 }
 
-/// The same of what was exported as jsonl.
+/// The same for a given JSONL export.
 pub fn comparable_lines(jsonl: &str) -> Vec<String> {
     let without_moment = |line: &str| {
         let mut entry: Value = serde_json::from_str(line).unwrap();
@@ -201,15 +201,19 @@ pub fn comparable_lines(jsonl: &str) -> Vec<String> {
     lines
 }
 
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(30);
+pub fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    wait_up_to(std::time::Duration::from_secs(30), what, holds);
+}
+
+pub fn wait_up_to(limit: std::time::Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let give_up = std::time::Instant::now() + limit;
     while !holds() {
-        assert!(std::time::Instant::now() < give_up, "{what}: not within 30 s");
+        assert!(std::time::Instant::now() < give_up, "{what}: not within {limit:?}");
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
 }
 
-/// Numbers that are the same in every run.
+/// A pseudorandom number generator (xorshift) that gives the same numbers in every run.
 pub struct Dice(pub u64);
 
 impl Dice {

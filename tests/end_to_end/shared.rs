@@ -1,10 +1,9 @@
-//! A crawl that many machines share: workers are processes of their own on loopback, beside a real PostgreSQL and a real
-//! S3 server.
+//! Shared crawls: several worker processes on loopback, with a real PostgreSQL server and a real S3 server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fakesite::{Latency, Page, ServeOptions, Site, TlsMisbehaviour, Web, plain};
 use pgserver::Cut;
@@ -12,29 +11,30 @@ use s3server::{BUCKET, Fault, Proxy};
 use serde_json::Value;
 
 use super::run::{
-    Dice, Run, comparable, comparable_lines, expect, start, stderr, stdout, urlset, wait_until,
+    Dice, Run, comparable, comparable_lines, expect, start, stderr, stdout, urlset, wait_until, wait_up_to,
 };
 
-/// The web of a crawl by many; `make soak` asks for more hosts.
+/// The web of a crawl by several workers; `make soak` sets a higher number of hosts.
 const WEB: plain::Options = plain::Options { hosts: 200, sitemaps: 8, entries: 10 };
-/// A web for everything that goes wrong.
+/// The web for tests with faults.
 const SMALL_WEB: plain::Options = plain::Options { hosts: 60, sitemaps: 10, entries: 20 };
 
-/// Requests per second and host, and the pause that follows from it.
+/// Requests per second and host, and the resulting delay.
 const RATE: &str = "2";
 const DELAY: Duration = Duration::from_millis(500);
-/// How much closer two requests may come than they left: the system may hold the first one up on its way, the longer since
-/// workers, servers and other tests have the cores in common.
+/// How much less than the delay may lie between the arrivals of two requests: the system may delay the first one more
+/// than the second, especially because workers, servers and other tests share the cores.
 const ARRIVAL_TOLERANCE: Duration = Duration::from_millis(150);
 
-/// Seconds that a session lives without a sign of life where that is waited for.
-const SHORT_LIFE_S: u64 = 4;
+/// How long it may take until other workers request the hosts of an expired session: they look for expired sessions
+/// every 15 s, let the hosts cool down for 5 s, and look for hosts every 5 s.
+const TAKEOVER_MAX: Duration = Duration::from_secs(60);
 
 /// A password that must never be shown.
 const PASSWORD: &str = "pa55w0rd-of-the-store";
 
-/// A web, a database and a bucket, and the flags that bring workers together.
-struct Many {
+/// A shared crawl: a web, a database, a bucket, and the flags for its workers.
+struct SharedCrawl {
     run: Run,
     web: plain::Options,
     store: String,
@@ -43,8 +43,8 @@ struct Many {
     proxy: Proxy,
 }
 
-impl Many {
-    /// Of a database of the server that all tests share; `None` where a server is missing.
+impl SharedCrawl {
+    /// A crawl in a database of the server that all tests share; `None` if a server is missing.
     fn of(web: plain::Options) -> Option<Self> {
         let store = pgserver::shared_url()?.replacen("postgres@", &format!("postgres:{PASSWORD}@"), 1);
         Self::on(web, store)
@@ -64,12 +64,7 @@ impl Many {
         Some(Self { run, web, store, output, variables, proxy })
     }
 
-    fn short_lived(mut self) -> Self {
-        self.variables.push(("CRAWL_TEST_SESSION_LIFE_S", SHORT_LIFE_S.to_string()));
-        self
-    }
-
-    /// The name of the crawl, which is that of its seeds file.
+    /// The name of the crawl, which is that of its seed file.
     fn name(&self) -> &str {
         self.output.rsplit('/').next().unwrap()
     }
@@ -81,7 +76,7 @@ impl Many {
         command
     }
 
-    /// A worker that tells which one it is in a header.
+    /// A worker that sends its number `n` in a header.
     fn worker(&self, n: usize, args: &[&str]) -> Command {
         let mut command = self.command(args);
         command.args(["--connect-to", &format!("::{}", self.run.server.address())]);
@@ -101,10 +96,10 @@ impl Many {
         self.worker(n, &["work", "--crawl", self.name()])
     }
 
-    /// Starts the crawl with so many workers in all, each as soon as the one before is at work.
+    /// Starts the crawl with `workers` workers; the others start once the first one has sent a request.
     fn start(&self, workers: usize) -> Workers {
         let mut children = Workers(vec![start(self.start_command())]);
-        wait_until("the first worker is at work", || !self.run.server.log().is_empty());
+        wait_until("the first worker has sent a request", || !self.run.server.log().is_empty());
         children.0.extend((1..workers).map(|n| start(self.work_command(n))));
         children
     }
@@ -119,7 +114,7 @@ impl Many {
         serde_json::from_str(&stdout(&expect(self.command(&args), 0))).unwrap()
     }
 
-    /// The export of a crawl of the same web by one machine.
+    /// The export of a local crawl of the same web.
     fn expected(&self) -> Vec<String> {
         let server = plain::web(self.web).serve(ServeOptions::default()).unwrap();
         let seeds: Vec<String> = (0..self.web.hosts).map(plain::host_name).collect();
@@ -129,23 +124,50 @@ impl Many {
         comparable(&run)
     }
 
-    /// Ends all workers, who must have seen the end of the crawl, and checks what they brought.
+    /// Waits for all workers, which must end with success, and compares the export with that of a local crawl.
     fn check(&self, children: Workers) {
         self.check_against(children, &self.expected());
     }
 
-    /// The same for who knows what one machine would export.
+    /// The same, with a known expected export.
     fn check_against(&self, mut children: Workers, expected: &[String]) {
         for child in &mut children.0 {
             assert_eq!(child.wait().unwrap().code(), Some(0));
         }
         let export = self.export();
-        assert_eq!(export.len(), expected.len());
-        assert!(export == expected, "the export differs from that of one machine");
+        let report = self.json("report");
+        let hosts = report["hosts"].as_object().unwrap().iter();
+        let incomplete: Vec<_> = hosts.filter(|(_, host)| host["complete"] != true).collect();
+        assert_eq!(export.len(), expected.len(), "{incomplete:#?}");
+        assert!(export == expected, "the export differs from that of a local crawl");
         assert_eq!(self.json("status")["state"], "complete");
     }
 
-    /// The requests that each worker made.
+    /// Makes the session of a worker expire now, instead of a minute after its last renewal.
+    fn expire_session(&self, worker: &Child) {
+        let expired = self
+            .sessions_of(worker, "UPDATE session SET expires_at = now() - interval '1 second' WHERE true");
+        assert_eq!(expired, 1, "the worker has one session");
+    }
+
+    /// Whether another worker has ended the session of a worker.
+    fn has_ended_session(&self, worker: &Child) -> bool {
+        self.sessions_of(worker, "SELECT FROM session WHERE expires_at IS NULL") == 1
+    }
+
+    /// Executes `statement` on the sessions of a worker, which are named "host:pid". Returns their number.
+    fn sessions_of(&self, worker: &Child, statement: &str) -> u64 {
+        let statement =
+            format!("{statement} AND worker LIKE $1 AND crawl = (SELECT id FROM crawl WHERE name = $2)");
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let (client, connection) =
+                tokio_postgres::connect(&self.store, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client.execute(&statement, &[&format!("%:{}", worker.id()), &self.name()]).await.unwrap()
+        })
+    }
+
+    /// Number of requests per worker.
     fn requests_by_worker(&self) -> BTreeMap<String, usize> {
         let mut requests = BTreeMap::new();
         for request in self.run.server.log() {
@@ -155,21 +177,21 @@ impl Many {
     }
 }
 
-/// Workers that do not outlive a test that fails.
+/// Worker processes, killed on drop so that they do not outlive a failed test.
 struct Workers(Vec<Child>);
 
 impl Drop for Workers {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // Mostly it has ended.
+            // Usually it has ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// Checks that no two requests of a host began closer than its delay, as the server saw it. One that has a connection made
-/// for it begins with the connection.
+/// Checks at the server that the starts of any two requests to a host were at least its delay apart. The first
+/// request of a connection starts with the connection.
 fn check_pace(run: &Run) {
     let opened: BTreeMap<u64, u64> =
         run.server.connections().iter().map(|connection| (connection.id, connection.at_us)).collect();
@@ -192,102 +214,110 @@ fn hosts_of(web: plain::Options) -> plain::Options {
 
 #[test]
 fn four_workers_share_a_crawl_and_no_host_is_asked_too_soon() {
-    let Some(many) = Many::of(hosts_of(WEB)) else { return };
-    let begun = std::time::Instant::now();
-    let children = many.start(4);
-    assert_eq!(many.json("status")["state"], "running");
-    many.check(children);
+    let Some(crawl) = SharedCrawl::of(hosts_of(WEB)) else { return };
+    let begun = Instant::now();
+    let children = crawl.start(4);
+    assert_eq!(crawl.json("status")["state"], "running");
+    crawl.check(children);
     let took = begun.elapsed();
 
-    check_pace(&many.run);
-    assert!(many.run.asked().values().all(|&times| times == 1), "nothing is asked twice");
-    let requests = many.requests_by_worker();
+    check_pace(&crawl.run);
+    assert!(crawl.run.request_counts().values().all(|&times| times == 1), "no URL is requested twice");
+    let requests = crawl.requests_by_worker();
     assert_eq!(requests.len(), 4, "{requests:?}");
-    let report = many.json("report");
+    let report = crawl.json("report");
     assert_eq!((&report["crawl"]["sessions"], &report["crawl"]["workers"]), (&4.into(), &4.into()));
     let wall = Duration::from_secs_f64(report["crawl"]["wall_s"].as_f64().unwrap());
-    assert!(wall <= took, "{wall:?} of {took:?}: what four do at a time counts once");
+    assert!(wall <= took, "{wall:?} of {took:?}: concurrent work counts once");
     let sentence = report["verdict"]["sentence"].as_str().unwrap();
-    assert!(!sentence.contains("sessions"), "one host ended last, whoever asked it: {sentence}");
-    assert_eq!(report["totals"]["hosts_complete"], many.web.hosts);
-    assert_eq!(report["totals"]["requests"], many.run.server.log().len());
+    assert!(!sentence.contains("sessions"), "one host ended last, whichever worker requested it: {sentence}");
+    assert_eq!(report["totals"]["hosts_complete"], crawl.web.hosts);
+    assert_eq!(report["totals"]["requests"], crawl.run.server.log().len());
 }
 
 #[test]
 fn a_worker_that_joins_late_gets_work_within_seconds() {
     // A host of 18 requests at 2 a second takes 9 s.
-    let Some(many) = Many::of(plain::Options { hosts: 30, sitemaps: 16, entries: 2 }) else { return };
-    let mut children = many.start(1);
-    wait_until("all hosts are in work", || {
-        let hosts: BTreeSet<String> = many.run.server.log().into_iter().map(|request| request.host).collect();
+    let Some(crawl) = SharedCrawl::of(plain::Options { hosts: 30, sitemaps: 16, entries: 2 }) else { return };
+    let mut children = crawl.start(1);
+    wait_until("all hosts were requested", || {
+        let hosts: BTreeSet<String> =
+            crawl.run.server.log().into_iter().map(|request| request.host).collect();
         hosts.len() == 30
     });
-    children.0.push(start(many.work_command(1)));
-    wait_until("the second worker asks", || many.requests_by_worker().len() == 2);
-    many.check(children);
-    let requests = many.requests_by_worker();
-    assert!(requests["1"] * 5 > requests["0"], "the late one got little: {requests:?}");
-    check_pace(&many.run);
+    children.0.push(start(crawl.work_command(1)));
+    wait_until("the second worker sends a request", || crawl.requests_by_worker().len() == 2);
+    crawl.check(children);
+    let requests = crawl.requests_by_worker();
+    assert!(requests["1"] * 5 > requests["0"], "the late worker got little: {requests:?}");
+    check_pace(&crawl.run);
 }
 
 #[test]
 fn what_a_killed_worker_had_is_done_by_the_others() {
-    let Some(many) = Many::of(SMALL_WEB).map(Many::short_lived) else { return };
-    let mut children = many.start(3);
-    wait_until("all are at work", || many.requests_by_worker().len() == 3);
+    let Some(crawl) = SharedCrawl::of(SMALL_WEB) else { return };
+    let mut children = crawl.start(3);
+    wait_until("all workers have sent a request", || crawl.requests_by_worker().len() == 3);
     let mut killed = children.0.remove(0);
     killed.kill().unwrap();
     killed.wait().unwrap();
-    many.check(children);
+    crawl.expire_session(&killed);
+    crawl.check(children);
 }
 
 #[test]
 fn a_worker_that_was_stopped_for_longer_than_its_session_lives_begins_anew() {
-    let Some(many) = Many::of(SMALL_WEB).map(Many::short_lived) else { return };
-    let children = many.start(3);
-    wait_until("all are at work", || many.requests_by_worker().len() == 3);
-    stop_for_longer_than_a_session_lives(&many, &children, 1);
-    many.check(children);
+    let Some(crawl) = SharedCrawl::of(SMALL_WEB) else { return };
+    let children = crawl.start(3);
+    wait_until("all workers have sent a request", || crawl.requests_by_worker().len() == 3);
+    stop_until_others_have_its_hosts(&crawl, &children, 1);
+    crawl.check(children);
 }
 
-fn stop_for_longer_than_a_session_lives(many: &Many, children: &Workers, n: usize) {
+fn stop_until_others_have_its_hosts(crawl: &SharedCrawl, children: &Workers, n: usize) {
     signal(&children.0[n], "STOP");
-    // Its hosts are asked by others once its session is over.
+    crawl.expire_session(&children.0[n]);
     let name = n.to_string();
-    let had: BTreeSet<String> = asked_by(&many.run, &name);
-    wait_until("others have its hosts", || {
-        let log = many.run.server.log();
+    let had: BTreeSet<String> = asked_by(&crawl.run, &name);
+    wait_up_to(TAKEOVER_MAX, "another worker ends its session", || {
+        std::thread::sleep(Duration::from_millis(100));
+        crawl.has_ended_session(&children.0[n])
+    });
+    let before = crawl.run.server.log().len();
+    wait_up_to(TAKEOVER_MAX, "others request its hosts", || {
+        let log = crawl.run.server.log().split_off(before);
         let others = log.iter().filter(|request| request.header("x-worker") != Some(&name));
         others.filter(|request| had.contains(&request.host)).count() > 0
     });
-    std::thread::sleep(Duration::from_secs(SHORT_LIFE_S));
+    // Others have done some of its work by the time it continues.
+    std::thread::sleep(Duration::from_secs(4));
     signal(&children.0[n], "CONT");
 }
 
 #[test]
 fn hosts_that_wait_for_a_free_place_go_to_a_worker_that_has_some() {
     let web = plain::Options { hosts: 100, sitemaps: 4, entries: 2 };
-    let Some(mut many) = Many::of(web) else { return };
+    let Some(mut crawl) = SharedCrawl::of(web) else { return };
     let latency = Latency::between(Duration::from_millis(100), Duration::from_millis(100));
     let server = plain::web(web).serve(ServeOptions { latency, ..ServeOptions::default() }).unwrap();
-    many.run = Run::on(server, &[]);
-    let seeds = many.run.path(&format!("{}.txt", many.name()));
+    crawl.run = Run::on(server, &[]);
+    let seeds = crawl.run.path(&format!("{}.txt", crawl.name()));
     std::fs::write(&seeds, plain::seeds(web)).unwrap();
-    let mut first = many.worker(0, &["--rate", "0"]);
+    let mut first = crawl.worker(0, &["--rate", "0"]);
     first.arg("--seeds").arg(seeds);
 
     let mut children = Workers(vec![start(first)]);
-    wait_until("the first worker has hosts", || !many.run.server.log().is_empty());
-    children.0.push(start(many.work_command(1)));
-    many.check(children);
-    let requests = many.requests_by_worker();
+    wait_until("the first worker has hosts", || !crawl.run.server.log().is_empty());
+    children.0.push(start(crawl.work_command(1)));
+    crawl.check(children);
+    let requests = crawl.requests_by_worker();
     assert!(requests.get("1").is_some_and(|&times| times > web.hosts as usize), "{requests:?}");
 }
 
 #[test]
 fn a_worker_that_was_stopped_while_it_connected_sends_no_request_to_a_host_that_is_another_s_by_then() {
     const SITEMAPS: usize = 10;
-    let Some(mut many) = Many::of(SMALL_WEB).map(Many::short_lived) else { return };
+    let Some(mut crawl) = SharedCrawl::of(SMALL_WEB) else { return };
     let mut site = Site::new().tls_misbehaves(TlsMisbehaviour::SlowTls(Duration::from_secs(2)));
     let mut robots = String::new();
     for n in 0..SITEMAPS {
@@ -295,52 +325,60 @@ fn a_worker_that_was_stopped_while_it_connected_sends_no_request_to_a_host_that_
         site = site.page(&format!("/{n}.xml"), Page::xml(urlset(&[])));
     }
     let web = Web::new().host("slow.example", site.robots(robots));
-    many.run = Run::on(web.serve(ServeOptions::default()).unwrap(), &[]);
-    std::fs::write(many.run.path(&format!("{}.txt", many.name())), "https://slow.example\n").unwrap();
+    crawl.run = Run::on(web.serve(ServeOptions::default()).unwrap(), &[]);
+    std::fs::write(crawl.run.path(&format!("{}.txt", crawl.name())), "https://slow.example\n").unwrap();
 
-    let mut children = Workers(vec![start(many.start_command())]);
-    wait_until("the first worker connects", || !many.run.server.connections().is_empty());
+    let mut first = crawl.start_command();
+    // Longer than the worker is stopped, so that its request does not fail for that reason.
+    first.args(["--timeout", "120"]);
+    let mut children = Workers(vec![start(first)]);
+    wait_until("the first worker connects", || !crawl.run.server.connections().is_empty());
     signal(&children.0[0], "STOP");
-    children.0.push(start(many.work_command(1)));
-    wait_until("another one asks the host", || !many.run.server.log().is_empty());
-    // By now its own connection is ready, and all that is missing is the request.
+    let stopped_at = Instant::now();
+    crawl.expire_session(&children.0[0]);
+    children.0.push(start(crawl.work_command(1)));
+    wait_up_to(TAKEOVER_MAX, "another worker requests the host", || !crawl.run.server.log().is_empty());
+    // From its own clock the first worker can tell only after this time that it may have lost its hosts.
+    let lease_span = storage::SESSION_TTL - frontier::work_queue::RENEWAL_MARGIN + Duration::from_secs(1);
+    std::thread::sleep(lease_span.saturating_sub(stopped_at.elapsed()));
+    // By now the first worker's connection is ready, and only its request has not been sent.
     signal(&children.0[0], "CONT");
     for child in &mut children.0 {
         assert_eq!(child.wait().unwrap().code(), Some(0));
     }
-    assert_eq!(many.requests_by_worker(), BTreeMap::from([("1".to_owned(), 1 + SITEMAPS)]));
+    assert_eq!(crawl.requests_by_worker(), BTreeMap::from([("1".to_owned(), 1 + SITEMAPS)]));
 }
 
 #[test]
 fn workers_go_on_when_the_database_comes_back() {
     let Some(server) = pgserver::own_server() else { return };
-    let Some(many) = Many::on(SMALL_WEB, server.url("postgres")) else { return };
-    let children = many.start(3);
+    let Some(crawl) = SharedCrawl::on(SMALL_WEB, server.url("postgres")) else { return };
+    let children = crawl.start(3);
     for requests in [60, 150] {
-        wait_until("some requests were made", || many.run.server.log().len() > requests);
+        wait_until("some requests were made", || crawl.run.server.log().len() > requests);
         server.crash().unwrap();
         server.resume().unwrap();
     }
-    many.check(children);
+    crawl.check(children);
 }
 
 #[test]
 fn workers_go_on_when_connections_are_cut_in_commit() {
     let Some(url) = pgserver::shared_url() else { return };
     let database = pgserver::Proxy::before(url).unwrap();
-    let Some(many) = Many::on(SMALL_WEB, database.url().to_owned()) else { return };
+    let Some(crawl) = SharedCrawl::on(SMALL_WEB, database.url().to_owned()) else { return };
     database.cut_every(5, &[Cut::BeforeCommit, Cut::AfterCommit]);
-    let children = many.start(3);
-    many.check(children);
+    let children = crawl.start(3);
+    crawl.check(children);
     for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
         assert!(database.count(cut) > 1, "{cut:?}: only {}", database.count(cut));
     }
-    assert!(many.run.asked().values().all(|&times| times == 1), "nothing is asked twice");
+    assert!(crawl.run.request_counts().values().all(|&times| times == 1), "no URL is requested twice");
 }
 
-/// What strikes a crawl.
+/// A disturbance of a shared crawl.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Strike {
+enum Disturbance {
     Kill,
     Zombie,
     DatabaseCrash,
@@ -348,8 +386,13 @@ enum Strike {
     Bucket,
 }
 
-const STRIKES: [Strike; 5] =
-    [Strike::CutInCommit, Strike::Kill, Strike::Zombie, Strike::DatabaseCrash, Strike::Bucket];
+const DISTURBANCES: [Disturbance; 5] = [
+    Disturbance::CutInCommit,
+    Disturbance::Kill,
+    Disturbance::Zombie,
+    Disturbance::DatabaseCrash,
+    Disturbance::Bucket,
+];
 
 const FAULTS: [Fault; 4] = [Fault::LoseAnswer, Fault::DoneBut(500), Fault::Refuse(503), Fault::LoseRequest];
 
@@ -358,198 +401,199 @@ fn whatever_strikes_at_whatever_moment_the_export_is_exact() {
     let rounds = std::env::var("SHARED_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
     let Some(server) = pgserver::own_server() else { return };
     let mut expected = Vec::new();
-    let mut struck: BTreeMap<String, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for round in 0..rounds {
         let database = pgserver::Proxy::before(&server.url("postgres")).unwrap();
-        let Some(many) = Many::on(SMALL_WEB, database.url().to_owned()).map(Many::short_lived) else {
-            return;
-        };
+        let Some(crawl) = SharedCrawl::on(SMALL_WEB, database.url().to_owned()) else { return };
         if round == 0 {
-            expected = many.expected();
+            expected = crawl.expected();
         }
-        let (strike, mut dice) = (STRIKES[round % STRIKES.len()], Dice(0x5eed + round as u64));
-        // The first numbers of seeds that are alike are alike.
+        let (disturbance, mut dice) = (DISTURBANCES[round % DISTURBANCES.len()], Dice(0x5eed + round as u64));
+        // Similar seeds give similar first numbers, so this skips some.
         (0..9).for_each(|_| {
             dice.below(2);
         });
-        let children = strike_at_random(strike, &mut dice, &server, &database, &many);
-        many.check_against(children, &expected);
-        let mut count = |what: &str, times| *struck.entry(what.to_owned()).or_default() += times;
-        count(&format!("{strike:?}"), 1);
+        let children = disturb_at_random(disturbance, &mut dice, &server, &database, &crawl);
+        crawl.check_against(children, &expected);
+        let mut count = |what: &str, times| *counts.entry(what.to_owned()).or_default() += times;
+        count(&format!("{disturbance:?}"), 1);
         count("commits unheard", database.count(Cut::BeforeCommit));
         count("commits unanswered", database.count(Cut::AfterCommit));
         count(
-            "puts spoilt",
-            if strike == Strike::Bucket { FAULTS.len() * 2 - many.proxy.left_to_spoil() } else { 0 },
+            "puts with a fault",
+            if disturbance == Disturbance::Bucket { FAULTS.len() * 2 - crawl.proxy.faults_left() } else { 0 },
         );
     }
-    println!("rounds={rounds} {struck:?}");
+    println!("rounds={rounds} {counts:?}");
 }
 
-/// Starts a crawl and strikes it; gives the workers that live.
-fn strike_at_random(
-    strike: Strike,
+/// Starts a crawl and disturbs it at a random moment. Returns the workers that are still running.
+fn disturb_at_random(
+    disturbance: Disturbance,
     dice: &mut Dice,
     server: &pgserver::Server,
     database: &pgserver::Proxy,
-    many: &Many,
+    crawl: &SharedCrawl,
 ) -> Workers {
-    match strike {
-        Strike::CutInCommit => {
+    match disturbance {
+        Disturbance::CutInCommit => {
             database.cut_every(2 + dice.below(6) as usize, &[Cut::BeforeCommit, Cut::AfterCommit]);
         }
-        Strike::Bucket => {
+        Disturbance::Bucket => {
             for fault in FAULTS.into_iter().chain(FAULTS) {
-                many.proxy.spoil("PUT /crawls/crawl-", fault, 1);
+                crawl.proxy.inject("PUT /crawls/crawl-", fault, 1);
             }
         }
-        Strike::Kill | Strike::Zombie | Strike::DatabaseCrash => {}
+        Disturbance::Kill | Disturbance::Zombie | Disturbance::DatabaseCrash => {}
     }
-    let mut children = many.start(3);
+    let mut children = crawl.start(3);
     let moment = 10 + dice.below(250) as usize;
     let victim = dice.below(3) as usize;
     wait_until("the moment has come", || {
-        many.run.server.log().len() > moment && many.requests_by_worker().len() == 3
+        crawl.run.server.log().len() > moment && crawl.requests_by_worker().len() == 3
     });
-    match strike {
-        Strike::Kill => {
+    match disturbance {
+        Disturbance::Kill => {
             let mut killed = children.0.remove(victim);
             killed.kill().unwrap();
             killed.wait().unwrap();
+            crawl.expire_session(&killed);
         }
-        Strike::Zombie => stop_for_longer_than_a_session_lives(many, &children, victim),
-        Strike::DatabaseCrash => {
+        Disturbance::Zombie => stop_until_others_have_its_hosts(crawl, &children, victim),
+        Disturbance::DatabaseCrash => {
             server.crash().unwrap();
             server.resume().unwrap();
         }
-        Strike::CutInCommit | Strike::Bucket => {}
+        Disturbance::CutInCommit | Disturbance::Bucket => {}
     }
     children
 }
 
-/// A primary with `settings`, its standby, and a crawl of `web` that knows both.
-fn replicated(settings: &[&str], web: plain::Options) -> Option<(pgserver::Server, pgserver::Server, Many)> {
-    let primary = pgserver::or_say_so(pgserver::Server::start_with(settings, |_| Ok(())))?;
+/// A primary with `settings`, its standby, and a crawl of `web` whose store URL names both.
+fn replicated(
+    settings: &[&str],
+    web: plain::Options,
+) -> Option<(pgserver::Server, pgserver::Server, SharedCrawl)> {
+    let primary = pgserver::or_skip(pgserver::Server::start_with(settings, |_| Ok(())))?;
     let standby = primary.standby().unwrap();
     let (user, database) = (pgserver::SUPERUSER, "postgres");
     let hosts = format!("127.0.0.1:{},127.0.0.1:{}", primary.port(), standby.port());
     let url = format!("postgres://{user}@{hosts}/{database}?target_session_attrs=read-write");
-    let many = Many::on(web, url)?;
-    Some((primary, standby, many))
+    let crawl = SharedCrawl::on(web, url)?;
+    Some((primary, standby, crawl))
 }
 
 #[test]
 fn workers_go_on_with_a_synchronous_standby_and_nothing_is_lost() {
     let settings = ["synchronous_standby_names=walreceiver"];
-    let Some((primary, standby, many)) = replicated(&settings, SMALL_WEB) else { return };
-    let many = many.short_lived();
-    let children = many.start(3);
-    wait_until("some requests were made", || many.run.server.log().len() > 150);
+    let Some((primary, standby, crawl)) = replicated(&settings, SMALL_WEB) else { return };
+    let children = crawl.start(3);
+    wait_until("some requests were made", || crawl.run.server.log().len() > 150);
     primary.crash().unwrap();
     standby.promote().unwrap();
-    many.check(children);
-    check_pace(&many.run);
+    crawl.check(children);
+    check_pace(&crawl.run);
 }
 
 #[test]
 fn what_a_promoted_standby_did_not_get_is_done_again_and_counted_once() {
     let web = plain::Options { sitemaps: 40, ..SMALL_WEB };
-    let Some((primary, standby, many)) = replicated(&[], web) else { return };
-    let children = many.start(3);
-    wait_until("all are at work", || many.requests_by_worker().len() == 3);
+    let Some((primary, standby, crawl)) = replicated(&[], web) else { return };
+    let children = crawl.start(3);
+    wait_until("all workers have sent a request", || crawl.requests_by_worker().len() == 3);
     standby.stop_following().unwrap();
-    let before = many.run.server.log().len();
-    wait_until("much is committed", || many.run.server.log().len() > before + 1_200);
+    let before = crawl.run.server.log().len();
+    wait_until("many requests were made", || crawl.run.server.log().len() > before + 1_200);
     primary.crash().unwrap();
     standby.promote().unwrap();
-    many.check(children);
-    assert!(many.run.asked().values().any(|&times| times > 1), "what was lost is asked again");
+    crawl.check(children);
+    assert!(crawl.run.request_counts().values().any(|&times| times > 1), "the lost requests are repeated");
 }
 
 #[test]
 fn workers_go_on_when_the_bucket_fails() {
-    let Some(many) = Many::of(SMALL_WEB) else { return };
+    let Some(crawl) = SharedCrawl::of(SMALL_WEB) else { return };
     for fault in [Fault::LoseAnswer, Fault::DoneBut(500), Fault::Refuse(503), Fault::LoseRequest] {
-        many.proxy.spoil("PUT /crawls/crawl-", fault, 1);
+        crawl.proxy.inject("PUT /crawls/crawl-", fault, 1);
     }
-    let children = many.start(2);
-    many.check(children);
+    let children = crawl.start(2);
+    crawl.check(children);
 }
 
 #[test]
 fn a_worker_that_is_told_to_stop_leaves_its_hosts_to_the_others() {
-    let Some(many) = Many::of(SMALL_WEB) else { return };
-    let mut children = many.start(2);
-    wait_until("both are at work", || many.requests_by_worker().len() == 2);
+    let Some(crawl) = SharedCrawl::of(SMALL_WEB) else { return };
+    let mut children = crawl.start(2);
+    wait_until("both workers have sent a request", || crawl.requests_by_worker().len() == 2);
     let mut stopped = children.0.remove(0);
     signal(&stopped, "TERM");
     assert_eq!(stopped.wait().unwrap().code(), Some(130));
-    many.check(children);
+    crawl.check(children);
     assert!(
-        many.run.asked().values().all(|&times| times == 1),
-        "nothing is asked twice after an orderly end"
+        crawl.run.request_counts().values().all(|&times| times == 1),
+        "no URL is requested twice after an orderly end"
     );
 }
 
 #[test]
 fn the_status_of_a_crawl_that_nobody_is_at_work_on_names_the_command_that_joins_it() {
-    let Some(many) = Many::of(SMALL_WEB) else { return };
-    let mut workers = many.start(1);
+    let Some(crawl) = SharedCrawl::of(SMALL_WEB) else { return };
+    let mut workers = crawl.start(1);
     signal(&workers.0[0], "TERM");
     assert_eq!(workers.0[0].wait().unwrap().code(), Some(130));
-    let status = many.json("status");
+    let status = crawl.json("status");
     assert_eq!(status["state"], "interrupted");
     let remains = status["remains"].as_str().unwrap();
-    let command = format!("`crawl work --store … --output … --crawl {}`", many.name());
+    let command = format!("`crawl work --store … --output … --crawl {}`", crawl.name());
     assert!(remains.contains(&command) && !remains.contains("resume"), "{remains}");
 }
 
 #[test]
 fn what_was_given_up_is_asked_again_by_a_worker_that_is_told_to() {
-    let Some(many) = Many::of(plain::Options { hosts: 6, sitemaps: 2, entries: 3 }) else { return };
-    // Without the authority of the web's certificates no handshake succeeds.
-    let mut strangers = many.command(&["--rate", "0"]);
-    strangers.args(["--connect-to", &format!("::{}", many.run.server.address())]);
-    strangers.arg("--seeds").arg(many.run.path(&format!("{}.txt", many.name())));
-    expect(strangers, 0);
-    let report = expect(many.command(&["report", "--crawl", many.name()]), 0);
+    let Some(crawl) = SharedCrawl::of(plain::Options { hosts: 6, sitemaps: 2, entries: 3 }) else { return };
+    // Without `--ca-cert` every TLS handshake fails.
+    let mut untrusting = crawl.command(&["--rate", "0"]);
+    untrusting.args(["--connect-to", &format!("::{}", crawl.run.server.address())]);
+    untrusting.arg("--seeds").arg(crawl.run.path(&format!("{}.txt", crawl.name())));
+    expect(untrusting, 0);
+    let report = expect(crawl.command(&["report", "--crawl", crawl.name()]), 0);
     let words = stdout(&report).split_whitespace().collect::<Vec<_>>().join(" ");
-    let advice = format!("crawl work --store … --output … --crawl {} --retry-failed", many.name());
+    let advice = format!("crawl work --store … --output … --crawl {} --retry-failed", crawl.name());
     assert!(words.contains(&advice) && !words.contains("crawl resume"), "{words}");
 
-    expect(many.work_command(1), 0);
-    assert_eq!(many.export().len(), 0, "it was not told to");
-    let mut again = many.work_command(1);
+    expect(crawl.work_command(1), 0);
+    assert_eq!(crawl.export().len(), 0, "it was not asked to retry");
+    let mut again = crawl.work_command(1);
     again.arg("--retry-failed");
-    many.check(Workers(vec![start(again)]));
+    crawl.check(Workers(vec![start(again)]));
 }
 
 #[test]
 fn a_mount_serves_as_well_as_a_bucket() {
-    let Some(mut many) = Many::of(SMALL_WEB) else { return };
+    let Some(mut crawl) = SharedCrawl::of(SMALL_WEB) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let name = many.name().to_owned();
+    let name = crawl.name().to_owned();
     std::fs::create_dir(folder.path().join(&name)).unwrap();
-    many.output = format!("file://{}/{name}", folder.path().display());
-    let children = many.start(2);
-    many.check(children);
+    crawl.output = format!("file://{}/{name}", folder.path().display());
+    let children = crawl.start(2);
+    crawl.check(children);
 }
 
 #[test]
 fn no_password_is_ever_shown() {
-    let Some(many) = Many::of(plain::Options { hosts: 2, sitemaps: 1, entries: 2 }) else { return };
-    let secret = &many.variables.iter().find(|(name, _)| *name == "AWS_SECRET_ACCESS_KEY").unwrap().1;
-    let mut verbose = many.start_command();
+    let Some(crawl) = SharedCrawl::of(plain::Options { hosts: 2, sitemaps: 1, entries: 2 }) else { return };
+    let secret = &crawl.variables.iter().find(|(name, _)| *name == "AWS_SECRET_ACCESS_KEY").unwrap().1;
+    let mut verbose = crawl.start_command();
     verbose.env("RUST_LOG", "trace");
     let mut said = vec![expect(verbose, 0)];
     for command in ["status", "report"] {
         for format in ["text", "json"] {
-            said.push(expect(many.command(&[command, "--format", format, "--crawl", many.name()]), 0));
+            said.push(expect(crawl.command(&[command, "--format", format, "--crawl", crawl.name()]), 0));
         }
     }
-    let mut wrong = super::run::crawl_with(&["work", "--output", &many.output]);
+    let mut wrong = super::run::crawl_with(&["work", "--output", &crawl.output]);
     wrong.args(["--store", &format!("postgres://postgres:{PASSWORD}@127.0.0.1:9/x")]);
-    wrong.envs(many.variables.iter().map(|(name, value)| (name, value)));
+    wrong.envs(crawl.variables.iter().map(|(name, value)| (name, value)));
     said.push(expect(wrong, 1));
     for output in &said {
         let text = stdout(output) + &stderr(output);
@@ -569,21 +613,21 @@ fn what_cannot_be_shared_is_told_in_one_line() {
     let said = refused(&["work"], 2);
     assert!(said.contains("--store is missing"), "{said}");
 
-    let Some(many) = Many::of(SMALL_WEB) else { return };
-    let said = stderr(&expect(many.work_command(1), 1));
-    assert!(said.contains(&format!("no crawl {:?} in postgres://127.0.0.1:", many.name())), "{said}");
-    let elsewhere = Many { output: format!("s3://nowhere/{}", many.name()), ..many };
+    let Some(crawl) = SharedCrawl::of(SMALL_WEB) else { return };
+    let said = stderr(&expect(crawl.work_command(1), 1));
+    assert!(said.contains(&format!("no crawl {:?} in postgres://127.0.0.1:", crawl.name())), "{said}");
+    let elsewhere = SharedCrawl { output: format!("s3://nowhere/{}", crawl.name()), ..crawl };
     let said = stderr(&expect(elsewhere.start_command(), 1));
     assert!(said.contains("there is no bucket nowhere at http://127.0.0.1:"), "{said}");
     let names = expect(elsewhere.work_command(1), 1);
-    assert!(!stderr(&names).contains("been started"), "nothing was made: {}", stderr(&names));
+    assert!(!stderr(&names).contains("been started"), "no crawl was created: {}", stderr(&names));
 }
 
 #[test]
 fn a_place_that_holds_another_crawl_is_refused() {
-    let (Some(one), Some(other)) = (Many::of(SMALL_WEB), Many::of(SMALL_WEB)) else { return };
+    let (Some(one), Some(other)) = (SharedCrawl::of(SMALL_WEB), SharedCrawl::of(SMALL_WEB)) else { return };
     let _first = one.start(1);
-    let other = Many { output: one.output.clone(), variables: one.variables.clone(), ..other };
+    let other = SharedCrawl { output: one.output.clone(), variables: one.variables.clone(), ..other };
     let mut second = other.worker(0, &["--crawl", "quite-another"]);
     second.args(["--seed", &plain::host_name(0)]);
     let said = stderr(&expect(second, 1));

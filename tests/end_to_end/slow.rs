@@ -1,25 +1,25 @@
-//! Servers that take their time: each stage has `--timeout`, the whole fetch five times that.
+//! Slow servers: `--timeout` limits each stage, and five times that limits the whole fetch.
 
 use std::time::Duration;
 
 use fakesite::{FullBacklog, Misbehaviour, NameServer, Page, Site, TlsMisbehaviour, Web};
 use frontier::{ErrorKind, FetchRecord, Stage};
 
-use super::hosts::{announcing, tell};
-use super::run::{Run, expect, turn_to_measure, urlset};
+use super::hosts::{announcing, show_figure};
+use super::run::{Run, expect, measurement_lock, urlset};
 
-/// The flag.
+/// The value of `--timeout`.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A process that wants to give up may have to wait for its turn on a busy machine; with a whole fetch of five time-outs
-/// this is still told from a stage that is not bounded at all.
+/// How late a time-out may be, because a busy machine may delay the process. A stage without its limit would take five
+/// time-outs, the limit of the whole fetch, which is later than this allows.
 const LATE_MAX: Duration = Duration::from_secs(2);
 
 fn us(time: Duration) -> u64 {
     time.as_micros().try_into().unwrap()
 }
 
-/// What the network stages took.
+/// Total time of the network stages.
 fn network_us(request: &FetchRecord) -> u64 {
     [Stage::Dns, Stage::Connect, Stage::Tls, Stage::FirstByte, Stage::Body]
         .iter()
@@ -29,7 +29,7 @@ fn network_us(request: &FetchRecord) -> u64 {
 
 #[test]
 fn connect_tls_first_byte_and_stalls_are_given_up_after_the_time_out_and_drips_after_five() {
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let page = |misbehaviour| Page::xml(urlset(&["http://a.example/1"])).misbehaves(misbehaviour);
     let drip = || Misbehaviour::SlowBody { bytes: 1, every: Duration::from_secs(1) };
     let long_rules = Page::text("User-agent: *\nDisallow: /private\n");
@@ -59,7 +59,7 @@ fn connect_tls_first_byte_and_stalls_are_given_up_after_the_time_out_and_drips_a
     let report = run.report();
     let timed_out: Vec<FetchRecord> =
         run.requests().into_iter().filter(|request| request.error == Some(ErrorKind::Timeout)).collect();
-    assert_eq!(timed_out.len(), stages.len(), "each costs one time-out");
+    assert_eq!(timed_out.len(), stages.len(), "each host has one time-out");
     for (seed, stage, timeouts) in stages {
         assert_eq!(report["hosts"][seed]["errors"]["timeout"], 1, "{seed}: {}", report["hosts"][seed]);
         let is_of_seed = |request: &&FetchRecord| request.detail.starts_with(seed);
@@ -68,13 +68,13 @@ fn connect_tls_first_byte_and_stalls_are_given_up_after_the_time_out_and_drips_a
         let took_us = network_us(request);
         let allowed = us(limit) - 1_000..=us(limit + LATE_MAX);
         assert!(allowed.contains(&took_us) && request.stages[stage] > took_us / 2, "{seed}: {request:?}");
-        tell(&format!("{seed}: given up after {} ms", took_us / 1_000));
+        show_figure(&format!("{seed}: given up after {} ms", took_us / 1_000));
     }
 }
 
 #[test]
 fn a_name_server_that_does_not_answer_costs_one_time_out() {
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let names = NameServer::start(Duration::from_secs(3600)).unwrap();
     let run = Run::of(Web::new(), &[]);
     let resolver = names.address().to_string();

@@ -1,4 +1,4 @@
-//! Where the report says the time went.
+//! The stages of a request: a delay appears in the right stage of the report.
 
 use std::time::Duration;
 
@@ -7,33 +7,34 @@ use fakesite::{
 };
 use frontier::{Connection, FetchRecord, RequestKind, Stage, Stages};
 
-use super::run::{Run, turn_to_measure, urlset};
+use super::run::{Run, measurement_lock, urlset};
 
-/// A delay long enough that a tenth of it is far more than the machine's own noise.
+/// The delay. A tenth of it is far more than the noise of the machine.
 const DELAY: Duration = Duration::from_millis(300);
 
-/// How far off the measured delay may be…
+/// Maximum deviation of the measured delay.
 const OFF_MAX: Duration = Duration::from_millis(5);
 
-/// …but where the kernel's own timers make the delay: those fire up to 3 % late.
+/// Maximum relative deviation if timers of the kernel cause the delay: they fire up to 3 % late.
 const OFF_SHARE_OF_KERNEL_TIMERS: f64 = 0.1;
 
-/// How much of the delay any other stage may show.
+/// Maximum part of the delay in any other stage.
 const ELSEWHERE_MAX: Duration = Duration::from_millis(5);
 
-/// A shared machine may take a few milliseconds away, in any stage, at any try; so of several tries the least of each
-/// stage counts. What lands in the wrong stage does so at every try.
+/// Maximum number of tries. A shared machine may add a few milliseconds to any stage of any try, so the minimum of each
+/// stage over several tries counts. A delay in the wrong stage would appear in every try.
 const TRIES_MAX: usize = 8;
 
-/// One request of a crawl, and what its delayed stage should show.
-struct Seen {
+/// The stages of one request, and the expected time of the delayed stage.
+struct Measured {
     stages: Stages,
     expected: Duration,
 }
 
-/// The delay is in `stage` and nowhere else: `crawl` gives the same request with and without it.
-fn assert_delay_is_in(stage: Stage, off_max: Duration, crawl: impl Fn(bool) -> Seen) {
-    let _turn = turn_to_measure();
+/// Checks that the delay appears in `stage` and in no other stage. `crawl` measures the same request with and without
+/// it.
+fn assert_delay_is_in(stage: Stage, off_max: Duration, crawl: impl Fn(bool) -> Measured) {
+    let _lock = measurement_lock();
     let mut least = [Stages::default(), Stages::default()];
     let mut off_us = i64::MAX;
     let mut wrong = Vec::new();
@@ -65,7 +66,7 @@ fn assert_delay_is_in(stage: Stage, off_max: Duration, crawl: impl Fn(bool) -> S
     panic!("{}: {wrong:?}, least without and with: {least:?}", stage.as_str());
 }
 
-/// A site of one sitemap at /s.xml, by http or https as it is asked.
+/// A site with one sitemap at /s.xml, named by a relative URL.
 fn site(page: Page) -> Site {
     Site::new().robots("Sitemap: /s.xml\n").page("/s.xml", page)
 }
@@ -74,7 +75,7 @@ fn page() -> Page {
     Page::xml(urlset(&["http://x.example/1"]))
 }
 
-/// Crawls, and gives the last request of that kind.
+/// Crawls, and returns the last request of this kind.
 fn last(run: &Run, kind: RequestKind) -> FetchRecord {
     run.crawl();
     let requests = run.requests();
@@ -93,7 +94,7 @@ fn us(us: u64) -> Duration {
     Duration::from_micros(us)
 }
 
-/// From when on the request was under way: neither its pace nor a missing worker withheld it any more.
+/// When the request was sent: after the stages `politeness` and `slot`.
 fn started_at(fetch: &FetchRecord) -> frontier::Timestamp {
     fetch.begun_at + us(fetch.stages[Stage::Politeness] + fetch.stages[Stage::Slot])
 }
@@ -107,7 +108,7 @@ fn a_slow_name_server_shows_in_dns() {
         let run = Run::of(web, &["http://x.example"]).flags(&["--resolver", &names.address().to_string()]);
         let target = format!("origin.example:{}", run.server.port());
         let fetch = last(&run.through(&target), RequestKind::Robots);
-        Seen { stages: fetch.stages, expected: DELAY }
+        Measured { stages: fetch.stages, expected: DELAY }
     });
 }
 
@@ -119,7 +120,7 @@ fn a_slow_accept_shows_in_connect() {
         let front = FullBacklog::before(run.server.address()).unwrap();
         let run = if is_delayed { run.through(&front.address().to_string()) } else { run };
         let fetch = last(&run, RequestKind::Robots);
-        Seen { stages: fetch.stages, expected: FullBacklog::DELAY }
+        Measured { stages: fetch.stages, expected: FullBacklog::DELAY }
     });
 }
 
@@ -130,13 +131,13 @@ fn a_slow_handshake_shows_in_tls() {
         let slow = site(page()).tls_misbehaves(TlsMisbehaviour::SlowTls(delay));
         let run = Run::of(Web::new().host("x.example", slow), &["https://x.example"]);
         let fetch = last(&run, RequestKind::Robots);
-        // The handshake itself takes a few milliseconds.
+        // The handshake itself takes a few milliseconds, which are part of the stage.
         let own = handshake();
-        Seen { stages: fetch.stages, expected: DELAY + own }
+        Measured { stages: fetch.stages, expected: DELAY + own }
     });
 }
 
-/// What a handshake without delay takes at the least.
+/// The minimum time of a handshake without delay.
 fn handshake() -> Duration {
     let tries = (0..3).map(|_| {
         let run = Run::of(Web::new().host("x.example", site(page())), &["https://x.example"]);
@@ -157,10 +158,13 @@ fn a_slow_first_byte_and_a_slow_body_show_where_they_are() {
             let run = Run::of(Web::new().host("x.example", site(page)), &["http://x.example"]);
             let fetch = last(&run, RequestKind::Sitemap);
             assert_eq!(fetch.connection, Connection::Reused);
-            Seen { stages: fetch.stages, expected: DELAY }
+            Measured { stages: fetch.stages, expected: DELAY }
         });
     }
-    assert!((101..=200).contains(&urlset(&["http://x.example/1"]).len()), "its body is two drops, one pause");
+    assert!(
+        (101..=200).contains(&urlset(&["http://x.example/1"]).len()),
+        "its body is two pieces with one pause"
+    );
 }
 
 #[test]
@@ -180,11 +184,11 @@ fn a_single_worker_shows_in_slot() {
         let mut requests = run.requests();
         requests.sort_by_key(started_at);
         let [first, second] = requests.as_slice() else { panic!("{requests:?}") };
-        // The first one keeps its place until its outcome is durable.
+        // The first request keeps its slot until its outcome is durable.
         let free_at = first.begun_at + us(first.stages.total_us());
         let expected = free_at.since(second.begun_at + us(second.stages[Stage::Politeness]));
         assert!(expected >= DELAY || !is_delayed, "{requests:?}");
-        Seen { stages: second.stages, expected }
+        Measured { stages: second.stages, expected }
     });
 }
 
@@ -194,16 +198,16 @@ fn one_request_a_second_shows_in_politeness() {
         let run = Run::of(Web::new().host("x.example", site(page())), &["http://x.example"]);
         let run = run.flags(&["--rate", if is_delayed { "1" } else { "0" }]);
         let fetch = last(&run, RequestKind::Sitemap);
-        // A second from start to start, of which the first request itself took a part.
+        // One second from start to start, minus the time of the first request.
         let taken = fetch.begun_at.since(started_at(&run.requests()[0]));
         assert!(taken < DELAY, "{taken:?}");
-        Seen { stages: fetch.stages, expected: Duration::from_secs(1) - taken }
+        Measured { stages: fetch.stages, expected: Duration::from_secs(1) - taken }
     });
 }
 
 #[test]
 fn a_retry_after_shows_in_politeness() {
-    // Longer than the crawler's own wait before a second try, 1.5 s at the most.
+    // Longer than the backoff of the crawler before a second attempt, which is at most 1.5 s.
     let asked_for = Duration::from_secs(2);
     assert_delay_is_in(Stage::Politeness, OFF_MAX, |is_delayed| {
         let page = if is_delayed {
@@ -216,19 +220,19 @@ fn a_retry_after_shows_in_politeness() {
         let requests = run.requests();
         let refused = requests.iter().find(|fetch| fetch.status == Some(429));
         assert_eq!((refused.is_some(), fetch.attempt), (is_delayed, if is_delayed { 2 } else { 1 }));
-        // It counts from the end of the answer that asked for it.
+        // Retry-After counts from the end of the answer that contains it.
         let taken = refused.map_or(Duration::ZERO, |refused| {
             let read_us = refused.stages.total_us() - refused.stages[Stage::Record];
             fetch.begun_at.since(refused.begun_at + us(read_us))
         });
-        Seen { stages: fetch.stages, expected: asked_for.saturating_sub(taken) }
+        Measured { stages: fetch.stages, expected: asked_for.saturating_sub(taken) }
     });
 }
 
-/// How far the wall clock of a stage may be from the CPU clock of the same work where nobody else wants the core.
+/// Maximum ratio of wall time to CPU time in a stage if no other process uses the core.
 const WALL_OVER_CPU_MAX: f64 = 1.1;
 
-/// Somebody else does want it, at most tries on a shared machine; one that was left alone is enough.
+/// Maximum number of tries. On a shared machine most tries are disturbed; one undisturbed try is enough.
 const UNDISTURBED_TRIES_MAX: usize = 40;
 
 #[test]
@@ -262,10 +266,10 @@ fn a_large_document_shows_in_inflate_and_parse() {
     panic!("{seen:?}");
 }
 
-/// The sum of the ten stages is the time in which the host had something to do.
+/// The sum of the ten stages is the time during which the host had something to do.
 #[test]
 fn the_stages_of_a_host_add_up_to_its_wall_time() {
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let options = plain::Options { hosts: 3, sitemaps: 10, entries: 50 };
     let latency = Latency::fixed(Duration::from_millis(30));
     let server = plain::web(options).serve(ServeOptions { latency, ..ServeOptions::default() }).unwrap();

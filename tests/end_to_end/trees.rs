@@ -1,4 +1,4 @@
-//! Sitemaps and redirects that lead on and on, or elsewhere.
+//! Sitemaps and redirects that lead to many others, or to other hosts.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use fakesite::{Misbehaviour, Page, Site, Web, hostile};
 use super::hosts::{assert_ended, host, host_name, hostile_hosts, one_host_each};
 use super::run::{Run, index, urlset};
 
-/// How much closer than asked two requests may arrive: they leave in time, but the system may hold the first one up on
-/// its way longer than the second.
+/// How much less than the delay may lie between the arrivals of two requests: they are sent on time, but the system may
+/// delay the first one more than the second.
 const ARRIVAL_TOLERANCE: Duration = Duration::from_millis(60);
 
-/// Requests that a host without any sitemap may cost.
+/// Maximum number of requests to a host without sitemaps.
 const REQUESTS_OF_NOTHING_MAX: u64 = 30;
 
 fn redirect(to: &str) -> Page {
@@ -24,7 +24,7 @@ fn an_index_that_lists_itself_under_ever_new_session_ids_ends_at_the_depth_allow
     run.crawl();
     let name = hostile::host_name("session-ids", 0);
     assert_ended(&run.report(), &name, "depth_limit", 7);
-    assert!(run.asked().values().all(|&times| times == 1), "{:?}", run.asked());
+    assert!(run.request_counts().values().all(|&times| times == 1), "{:?}", run.request_counts());
 }
 
 #[test]
@@ -34,8 +34,12 @@ fn an_exploding_tree_ends_at_the_number_of_sitemaps_allowed() {
     let report = run.report();
     let host = host(&report, &hostile::host_name("exploding", 0));
     assert_eq!(host["requests"], 151, "robots.txt and the sitemaps: {host}");
-    assert_eq!(host["sitemaps"]["skipped"]["count_limit"], 100 * 150 - 149, "all else is counted: {host}");
-    assert!(run.asked().values().all(|&times| times == 1), "{:?}", run.asked());
+    assert_eq!(
+        host["sitemaps"]["skipped"]["count_limit"],
+        100 * 150 - 149,
+        "all other children are counted: {host}"
+    );
+    assert!(run.request_counts().values().all(|&times| times == 1), "{:?}", run.request_counts());
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn a_redirect_to_where_robots_txt_forbids_it_is_not_followed() {
         .page("/secret.xml", Page::xml(urlset(&["http://b.example/1"])));
     let run = Run::of(Web::new().host("a.example", a).host("b.example", b), &["http://a.example"]);
     run.crawl();
-    assert_eq!(run.asked().keys().collect::<Vec<_>>(), ["http://a.example/s.xml"]);
+    assert_eq!(run.request_counts().keys().collect::<Vec<_>>(), ["http://a.example/s.xml"]);
     assert_eq!(host(&run.report(), "b.example")["errors"]["robots_disallowed"], 1);
 }
 

@@ -1,5 +1,5 @@
-//! Nineteen hosts, held by each of the four bounds in turn: the verdict names the right one, more of what it names
-//! does shorten the crawl, and more of what it excludes does not.
+//! Crawls of nineteen hosts, each limited by one of the four bounds. The verdict names the right bound. More of that
+//! resource shortens the crawl, and more of another resource does not.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,24 +7,24 @@ use std::time::Duration;
 use fakesite::{Latency, ServeOptions, Server, Web, plain};
 use serde_json::Value;
 
-use super::run::{Run, expect, turn_to_measure};
+use super::run::{Run, expect, measurement_lock};
 
 const HOSTS: u32 = 19;
 
-/// Doubling what held a crawl leaves at most this part of its time. Half of it would be all there is to win; starting,
-/// names, handshakes and robots.txt files take their share.
+/// Maximum ratio of the times after and before doubling the resource that bounds a crawl. The ideal is 0.5; startup,
+/// name lookups, handshakes and robots.txt files do not get faster.
 const SHORTENED_MAX: f64 = 0.7;
 
-/// Doubling what did not hold it leaves at least this part: what is less is the machine's own noise.
+/// Minimum ratio of the times after and before doubling another resource. The difference to 1 allows for noise.
 const UNCHANGED_MIN: f64 = 0.85;
 
-/// The second core is not ours alone: the server of the same crawl needs it too.
+/// Maximum ratio of the times with two cores and with one. The web server of the crawl also uses the second core.
 const SHORTENED_BY_A_CORE_MAX: f64 = 0.85;
 
-/// Each wall time is the shortest of so many crawls, since a shared machine makes some of them longer and none shorter.
+/// Number of crawls per wall time. The shortest counts, because other load can only make a crawl longer.
 const CRAWLS: usize = 2;
 
-/// A comparison is made so often before it fails: other work may last longer than the crawls of one comparison.
+/// Maximum number of times that a comparison is repeated: other load may last longer than one comparison.
 const TRIES_MAX: usize = 8;
 
 /// A crawl of nineteen hosts.
@@ -36,9 +36,9 @@ struct Setting<'a> {
     rate: &'a str,
     concurrency: &'a str,
     host_concurrency: &'a str,
-    /// The cores it may run on, as `taskset` takes them; `None` for all.
+    /// The cores of the crawl, in the format of `taskset`; `None` for all.
     cores: Option<&'a str>,
-    /// The core that the hosts have to themselves, but for a crawl that may use it too.
+    /// The core of the web server; a crawl may use the same core.
     core_of_hosts: Option<&'a str>,
 }
 
@@ -54,7 +54,7 @@ const SMALL: Setting<'static> = Setting {
 };
 
 impl Setting<'_> {
-    /// Crawls, and gives the report.
+    /// Crawls, and returns the report.
     fn report(&self) -> Value {
         let options = plain::Options { hosts: HOSTS, sitemaps: self.sitemaps, entries: self.entries };
         let web = plain::web(options);
@@ -76,7 +76,7 @@ impl Setting<'_> {
     }
 }
 
-/// Serves on that core alone: threads begin on the cores of the one that starts them.
+/// Serves `web` on the given core only. New threads inherit the cores of the thread that starts them.
 fn serve(web: Web, options: ServeOptions, core: Option<&str>) -> Server {
     let core = core.map(str::to_owned);
     let serve = move || {
@@ -91,14 +91,14 @@ fn serve(web: Web, options: ServeOptions, core: Option<&str>) -> Server {
     std::thread::spawn(serve).join().unwrap()
 }
 
-/// The same command on these cores.
+/// The same command, limited to these cores.
 fn pinned(command: &Command, cores: &str) -> Command {
     let mut pinned = Command::new("taskset");
     pinned.args(["-c", cores]).arg(command.get_program()).args(command.get_args());
     pinned
 }
 
-/// `bound` is what the verdict says of the crawl, and of most of its hosts.
+/// Checks that the verdict for the crawl and for most of its hosts is `bound`.
 fn assert_bound(setting: &Setting<'_>, bound: &str) {
     let mut seen = Vec::new();
     for _ in 0..TRIES_MAX {
@@ -129,7 +129,7 @@ fn assert_unchanged(before: &Setting<'_>, after: &Setting<'_>) {
 
 #[test]
 fn latency_is_the_network_and_a_nearer_server_helps_where_more_concurrency_does_not() {
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let far = Setting { latency_ms: 200, rate: "1000", ..SMALL };
     assert_bound(&far, "network");
     assert_shortened(&far, &Setting { latency_ms: 100, ..far }, SHORTENED_MAX);
@@ -142,7 +142,7 @@ fn latency_is_the_network_and_a_nearer_server_helps_where_more_concurrency_does_
 
 #[test]
 fn one_request_a_second_is_politeness_and_a_higher_rate_helps_where_more_concurrency_does_not() {
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let paced = Setting { sitemaps: 1, rate: "1", ..SMALL };
     assert_bound(&paced, "politeness");
     assert_shortened(&paced, &Setting { rate: "2", ..paced }, SHORTENED_MAX);
@@ -152,7 +152,7 @@ fn one_request_a_second_is_politeness_and_a_higher_rate_helps_where_more_concurr
 
 #[test]
 fn one_worker_is_concurrency_and_a_second_helps_where_a_higher_rate_does_not() {
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let alone = Setting { sitemaps: 1, latency_ms: 20, rate: "100", concurrency: "1", ..SMALL };
     assert_bound(&alone, "concurrency");
     assert_shortened(&alone, &Setting { concurrency: "2", ..alone }, SHORTENED_MAX);
@@ -162,7 +162,7 @@ fn one_worker_is_concurrency_and_a_second_helps_where_a_higher_rate_does_not() {
 
 #[test]
 fn large_documents_are_the_processor_and_a_second_core_helps_where_more_concurrency_does_not() {
-    let _turn = turn_to_measure();
+    let _lock = measurement_lock();
     let large = Setting { sitemaps: 2, entries: 40_000, rate: "1000", cores: Some("0"), ..SMALL };
     let large = Setting { core_of_hosts: Some("1"), ..large };
     assert_bound(&large, "cpu");

@@ -1,5 +1,5 @@
-//! The least that reading a sitemap with quick-xml costs: a loop over its borrowed events that collects the text of `loc`
-//! and `lastmod` and keeps nothing.
+//! The lower bound for reading a sitemap with quick-xml: a loop over the events of its slice reader that collects the
+//! text of `loc` and `lastmod` and keeps nothing.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! The documents that are read: made up, the same each time, as common generators write them.
+//! The documents to read: generated, the same in every run, formatted as by common sitemap generators.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -8,15 +8,15 @@ use flate2::write::GzEncoder;
 
 /// Entries of the plain document, as many as sitemaps.org allows.
 const PLAIN_ENTRIES: usize = 50_000;
-/// The most that sitemaps.org allows a document, and the least by which the long ones stay below it.
+/// Maximum size of a document at sitemaps.org, and the least by which the long documents stay below it.
 const BYTES_MAX: usize = 50 << 20;
 const ROOM_BYTES: usize = 1 << 20;
-/// Length of the one long token.
+/// Length of the single long token.
 const TOKEN_BYTES: usize = 49 << 20;
-/// Images of an entry are 0 to 4.
+/// An entry has 0 to 4 images.
 const IMAGES: usize = 5;
 
-/// A document and what a reader should find in it.
+/// A document and the number of entries that a reader must find in it.
 pub struct Document {
     pub name: &'static str,
     pub text: String,
@@ -41,7 +41,7 @@ impl Document {
         Self { name: "plain", text: end(text), entries: PLAIN_ENTRIES }
     }
 
-    /// Entries with news and images, as many as fit into 50 MiB.
+    /// As many entries with news and images as fit into 50 MiB.
     pub fn rich() -> Self {
         let mut text = head(
             " xmlns:news=\"http://www.google.com/schemas/sitemap-news/0.9\"\
@@ -55,7 +55,7 @@ impl Document {
         Self { name: "news and images", text: end(text), entries }
     }
 
-    /// One entry and one token of 49 MiB, a text that belongs nowhere.
+    /// One entry, then one token of 49 MiB: text outside of any field.
     pub fn one_token() -> Self {
         let mut text = head("");
         _ = writeln!(text, "<url><loc>{}</loc></url>", page(0));
@@ -63,7 +63,7 @@ impl Document {
         Self { name: "one token of 49 MiB", text: end(text), entries: 1 }
     }
 
-    /// The document as a gzip file, compressed as usual.
+    /// The document as a gzip file at the default compression level.
     pub fn gzipped(&self) -> std::io::Result<Vec<u8>> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(self.text.as_bytes())?;
@@ -93,7 +93,7 @@ fn rich_entry(text: &mut String, number: usize) {
         page(number),
         date(number),
         date(number),
-        // Some titles hold references.
+        // Some titles hold entity references.
         words(number * 7 + 1, 8, if number.is_multiple_of(5) { " &amp; " } else { " " }),
         words(number * 7 + 2, 4, ", "),
     );
@@ -154,7 +154,7 @@ fn words(seed: usize, count: usize, between: &str) -> String {
         "union",
         "weather",
     ];
-    // Multiplicative hashing: neighbours get different words.
+    // Multiplicative hashing, so that neighbouring seeds get different words.
     let mut state = seed as u64;
     let mut chosen = Vec::with_capacity(count);
     for _ in 0..count {

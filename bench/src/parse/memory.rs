@@ -1,4 +1,4 @@
-//! The most memory that `crawl parse` has resident while it reads a long document.
+//! Peak resident memory of `crawl parse` while it reads a long document.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,9 +8,9 @@ use anyhow::{Context, ensure};
 use super::documents::Document;
 use crate::child::program;
 
-/// More than a pipe and the buffers behind it hold: when this is written after a document, the document was read.
+/// More than a pipe and the buffers behind it hold: once this has been written after a document, the document was read.
 const PADDING_BYTES: usize = 256 << 10;
-/// The goal.
+/// Goal, in MiB.
 const PEAK_MIB_MAX: f64 = 16.0;
 
 /// Prints the peak for each document, plain and gzipped.
@@ -25,8 +25,8 @@ pub fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives `body` to `crawl parse` and asks the system for its peak before it may end. (What the system tells of a child
-/// that ended counts the memory of the process that started it, too.)
+/// Gives `body` to `crawl parse` and reads its peak memory before it can end. (The peak that the system reports for an
+/// ended child includes the memory of its parent.)
 fn peak_mib(body: &[u8]) -> anyhow::Result<f64> {
     let mut child = Command::new(program("crawl")?)
         .args(["parse", "-"])
@@ -35,7 +35,7 @@ fn peak_mib(body: &[u8]) -> anyhow::Result<f64> {
         .stderr(Stdio::null())
         .spawn()?;
     let mut stdin = child.stdin.take().context("no pipe")?;
-    // White space after the root element, or no gzip at all: it changes nothing.
+    // White space after the root element, or not a gzip member: the reader ignores it.
     stdin.write_all(body).and_then(|()| stdin.write_all(&[b' '; PADDING_BYTES]))?;
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
     drop(stdin);

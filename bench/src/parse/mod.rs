@@ -1,4 +1,4 @@
-//! Reading documents: against a bare loop of quick-xml, libdeflate, and Python's ElementTree; and the memory it takes.
+//! Reading documents: CPU time against a bare loop of quick-xml, libdeflate and Python's ElementTree; and memory.
 
 mod bare_loop;
 mod documents;
@@ -19,15 +19,15 @@ use url::Url;
 use crate::child::{measure, program};
 use documents::Document;
 
-/// The comparison program, from the root of the checkout.
+/// Path of the comparison program, from the root of the repository.
 const PYTHON: &str = "bench/elementtree.py";
-/// Its ways to read a document.
+/// The ways in which it can read a document.
 const PYTHON_READERS: [&str; 2] = ["iterparse", "fromstring"];
 
-/// How often each is run.
+/// The number of rounds.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Rounds, each with every contestant once; the lowest CPU time of each counts.
+    /// Number of rounds, each with every reader once; the lowest CPU time of each counts.
     #[arg(long, default_value_t = 9)]
     pub rounds: u32,
 }
@@ -40,7 +40,7 @@ impl Default for Args {
 
 /// Reads each document in every way and prints the ratios.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    ensure!(Path::new(PYTHON).exists(), "{PYTHON} is missing: run this at the root");
+    ensure!(Path::new(PYTHON).exists(), "{PYTHON} is missing: run this in the root of the repository");
     let work = tempfile::tempdir()?;
     println!("reading documents, all fields; lowest CPU time of {} rounds, in turns", args.rounds);
     for document in [Document::plain(), Document::rich()] {
@@ -88,7 +88,7 @@ fn against_libdeflate(document: &Document, rounds: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `crawl parse` and the Python program write the same lines; then their CPU time is compared.
+/// Checks that `crawl parse` and the Python program write the same lines, then compares their CPU time.
 fn against_python(document: &Document, rounds: u32, work: &Path) -> anyhow::Result<()> {
     let file = work.join("document.xml");
     std::fs::write(&file, &document.text)?;
@@ -109,7 +109,7 @@ fn against_python(document: &Document, rounds: u32, work: &Path) -> anyhow::Resu
         measure(command.stdout(File::create(&path)?))?;
         lines.push(std::fs::read(path)?);
     }
-    ensure!(lines.iter().all(|them| *them == lines[0]), "python3 writes other lines than crawl");
+    ensure!(lines.iter().all(|them| *them == lines[0]), "the lines of python3 and of crawl differ");
     let mut lowest = [Duration::MAX; 3];
     // A round of Python takes seconds.
     for _ in 0..rounds.div_ceil(3) {
@@ -130,7 +130,7 @@ fn against_python(document: &Document, rounds: u32, work: &Path) -> anyhow::Resu
     Ok(())
 }
 
-/// The lowest CPU time of each contestant; each says whether it did what it should.
+/// The lowest CPU time of each contestant. A contestant returns whether its result was correct.
 fn in_turns<const N: usize>(
     rounds: u32,
     mut contestants: [&mut dyn FnMut() -> anyhow::Result<bool>; N],
@@ -139,14 +139,14 @@ fn in_turns<const N: usize>(
     for _ in 0..rounds {
         for (lowest, contestant) in lowest.iter_mut().zip(contestants.iter_mut()) {
             let before = thread_cpu();
-            ensure!(black_box(contestant()?), "a contestant read something else");
+            ensure!(black_box(contestant()?), "a contestant gave a wrong result");
             *lowest = (*lowest).min(thread_cpu() - before);
         }
     }
     Ok(lowest)
 }
 
-/// CPU time of this thread, which a busy machine does not stretch.
+/// CPU time of this thread, which other load on the machine does not increase.
 fn thread_cpu() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
@@ -163,7 +163,7 @@ fn our_reader(document: &[u8]) -> anyhow::Result<usize> {
     Ok(sink.0)
 }
 
-/// Inflates as a crawl does: a slice at a time, into the same room.
+/// Inflates as a crawl does: a slice at a time, into the same buffer.
 fn our_inflater(body: &[u8]) -> anyhow::Result<usize> {
     let mut inflater = Inflater::new(&Limits::default());
     let mut slice = Buffer::new();
@@ -182,7 +182,7 @@ fn our_inflater(body: &[u8]) -> anyhow::Result<usize> {
     usize::try_from(inflater.bytes_decoded()).context("too long")
 }
 
-/// Counts entries and looks at nothing, so that the reading alone is measured.
+/// Counts entries and ignores their content, so that only the reading is measured.
 struct Count(usize);
 
 impl Sink for Count {

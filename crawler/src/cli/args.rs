@@ -1,4 +1,4 @@
-//! The flags as typed.
+//! The flags, as the user types them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,18 +7,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::fetch::ConnectTo;
 
-/// Reads every sitemap that sites publish, obeys their robots.txt and pace, and tells where the time went.
+/// Reads every sitemap of the given sites, obeys robots.txt, limits the request rate, and reports where the time went.
 #[derive(Debug, Parser)]
 #[command(
     name = "crawl",
     version,
     about,
-    after_help = "Exit codes: 0 ran to its end, 1 failure of ours, 2 usage, 4 incomplete with --strict, 130 \
-                  interrupted (go on with `crawl resume`).",
+    after_help = "Exit codes: 0 finished, 1 failure, 2 usage error, 4 a site is incomplete (with --strict), 130 \
+                  interrupted (continue with `crawl resume`).",
     subcommand_negates_reqs = true
 )]
 pub struct Cli {
-    /// What else to do than to start a crawl.
+    /// The command. Without one, a crawl is started.
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
@@ -32,27 +32,27 @@ pub struct Cli {
     pub store: StoreArgs,
 }
 
-/// What `crawl` can do besides starting a crawl.
+/// The commands of `crawl`. Without one, a crawl is started.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Go on with the crawl in --data-dir.
+    /// Continue the crawl in --data-dir.
     Resume(Box<ResumeArgs>),
     /// Join the crawl in --store as one more worker.
     #[cfg(feature = "shared")]
     Work(Box<WorkArgs>),
-    /// Show hosts, tasks by state, entries and what remains.
+    /// Show hosts, tasks by state, entries and the remaining work.
     Status(StatusArgs),
-    /// Write the URLs.
+    /// Write the URLs that were found.
     Export(ExportArgs),
-    /// Show where the time went, errors and the verdict.
+    /// Show where the time went, the errors and the verdict.
     Report(ReportArgs),
-    /// Recover a damaged queue from the segments.
+    /// Rebuild a damaged queue from the segments.
     Rebuild,
-    /// Read one document, offline, and print what it holds.
+    /// Parse one document offline and print its entries.
     Parse(ParseArgs),
-    /// Ask a robots.txt file about a URL.
+    /// Check a URL against a robots.txt file.
     Robots(RobotsArgs),
-    /// Print a completion script.
+    /// Print a shell completion script.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -61,86 +61,86 @@ pub enum Command {
     Man,
 }
 
-/// Flags of every command.
+/// Flags that every command takes.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "All commands")]
 pub struct CommonArgs {
-    /// State and results.
+    /// Directory for state and results.
     #[arg(short, long, global = true, value_name = "DIR", default_value = "crawl-data")]
     pub data_dir: PathBuf,
-    /// More log lines (-vv for still more); RUST_LOG overrides.
+    /// Log more (-vv: even more); RUST_LOG overrides this.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Only errors.
+    /// Log only errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// No progress on stderr.
+    /// Do not show progress on stderr.
     #[arg(short, long, global = true)]
     pub no_progress: bool,
-    /// The form of the log lines on stderr.
+    /// Format of the log lines on stderr.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 }
 
-/// The form of log lines.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Where a crawl starts.
+/// The sites to crawl.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Seeds")]
 pub struct SeedArgs {
-    /// A file of sites, one a line ('-' is stdin); with a path a line is a sitemap of its site.
+    /// A file with one site per line ('-' is stdin); a line with a path names a sitemap of its site.
     #[arg(long, value_name = "FILE")]
     pub seeds: Vec<PathBuf>,
-    /// One site, or with a path a sitemap of it; a bare name means https.
+    /// A site, or with a path one of its sitemaps; a name without scheme means https.
     #[arg(long, value_name = "URL")]
     pub seed: Vec<String>,
 }
 
-/// A crawl that many machines share.
+/// Flags of a crawl that several machines share.
 #[cfg(feature = "shared")]
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Many machines")]
+#[command(next_help_heading = "Several machines")]
 pub struct StoreArgs {
-    /// The database that coordinates them: postgres://user@host/database.
+    /// Database that coordinates the machines: postgres://user@host/database.
     #[arg(long, value_name = "URL", env = "CRAWL_STORE", hide_env_values = true)]
     pub store: Option<String>,
-    /// Where the entries are kept: s3://bucket/prefix, or file:///folder on a mount that all of them have.
+    /// Where entries are stored: s3://bucket/prefix, or file:///folder on a mount that all machines have.
     #[arg(long, value_name = "URL", env = "CRAWL_OUTPUT", hide_env_values = true)]
     pub output: Option<String>,
-    /// Which crawl of the database [default: named after the seeds file, or the only one].
+    /// Name of the crawl in the database [default: the name of the seeds file, or the only crawl].
     #[arg(long = "crawl", value_name = "NAME")]
     pub name: Option<String>,
 }
 
-/// Which crawl is to be read, where it is not that of the data dir.
+/// The crawl to read, if it is not the one in the data directory.
 #[derive(Args, Debug)]
 pub struct SourceArgs {
-    /// A shared one.
+    /// A shared crawl.
     #[cfg(feature = "shared")]
     #[command(flatten)]
     pub store: StoreArgs,
 }
 
-/// Flags of `work`. Scope, pace and identity are those the crawl was started with.
+/// Flags of `work`. Scope, pace and identity are those that the crawl was started with.
 #[cfg(feature = "shared")]
 #[derive(Args, Debug)]
 pub struct WorkArgs {
     #[command(flatten)]
     pub store: StoreArgs,
-    /// Ask again for what was given up, on all machines.
+    /// Try again what was given up, on all machines.
     #[arg(long)]
     pub retry_failed: bool,
-    /// Requests in flight in all.
+    /// Requests in flight over all hosts.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub concurrency: u16,
-    /// Seconds for connect, TLS, first byte and every stall; the whole fetch gets 5 times that.
+    /// Seconds allowed for connect, TLS, the first byte and each stall; a whole fetch may take 5 times as long.
     #[arg(short, long, value_name = "S", default_value_t = 30.0, value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: f64,
     #[command(flatten)]
@@ -164,52 +164,52 @@ pub struct CrawlArgs {
     pub strict: bool,
 }
 
-/// How fast.
+/// How fast to crawl.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Pace")]
 pub struct PaceArgs {
-    /// Requests per second and host; 0 is no limit.
+    /// Requests per second and host; 0 means no limit.
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = rate, allow_negative_numbers = true)]
     pub rate: f64,
-    /// Requests in flight in all.
+    /// Requests in flight over all hosts.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub concurrency: u16,
-    /// Requests in flight per host (raise it for sites of your own).
+    /// Requests in flight per host (raise it for your own sites).
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub host_concurrency: u16,
-    /// Seconds for connect, TLS, first byte and every stall; the whole fetch gets 5 times that.
+    /// Seconds allowed for connect, TLS, the first byte and each stall; a whole fetch may take 5 times as long.
     #[arg(short, long, value_name = "S", default_value_t = 30.0, value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: f64,
 }
 
-/// How far; remembered by the data dir.
+/// What to crawl. The data directory remembers these flags.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Scope (remembered)")]
 pub struct ScopeArgs {
-    /// Index levels below a root sitemap (root = 0).
+    /// Levels of sitemap indexes to follow (a root sitemap is level 0).
     #[arg(long, value_name = "N")]
     pub max_depth: Option<u16>,
-    /// Sitemaps accepted per host.
+    /// Sitemaps to accept per host.
     #[arg(long, value_name = "N")]
     pub max_sitemaps: Option<u64>,
-    /// Children taken per index.
+    /// Children to take from each index.
     #[arg(long, value_name = "N")]
     pub max_children: Option<u64>,
-    /// Fetch only nested sitemaps that match.
+    /// Fetch only nested sitemaps whose URL matches.
     #[arg(long, value_name = "RE")]
     pub include: Vec<String>,
-    /// Do not fetch nested sitemaps that match.
+    /// Do not fetch nested sitemaps whose URL matches.
     #[arg(long, value_name = "RE")]
     pub exclude: Vec<String>,
-    /// Try the well-known sitemap paths; auto: when robots.txt names none.
+    /// When to try the well-known sitemap paths; auto: if robots.txt names no sitemap.
     #[arg(long, value_name = "WHEN")]
     pub probe: Option<ProbeArg>,
 }
 
-/// When to guess.
+/// When to try the well-known sitemap paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProbeArg {
-    /// When robots.txt names no sitemap.
+    /// If robots.txt names no sitemap.
     Auto,
     /// Always.
     Always,
@@ -217,32 +217,32 @@ pub enum ProbeArg {
     Never,
 }
 
-/// By what way.
+/// How to connect.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
-    /// The name robots.txt knows us by is what stands before the '/' [default: sitemap-crawler/VERSION (+contact)].
+    /// User-Agent; robots.txt rules are matched against the part before '/' [default: sitemap-crawler/VERSION (+contact)].
     #[arg(short, long, value_name = "NAME")]
     pub user_agent: Option<String>,
-    /// A page or address where site owners reach you; goes into the User-Agent.
+    /// Page or mail address where site owners can reach you; added to the User-Agent.
     #[arg(long, value_name = "URL|MAIL")]
     pub contact: Option<String>,
-    /// An extra header, sent to the seeds' own hosts only.
+    /// Extra header, sent only to the hosts of the seeds.
     #[arg(short = 'H', long = "header", value_name = "N: V")]
     pub headers: Vec<String>,
-    /// Go through this proxy (HTTP_PROXY, HTTPS_PROXY and NO_PROXY hold otherwise).
+    /// Use this proxy (default: HTTP_PROXY, HTTPS_PROXY and NO_PROXY).
     #[arg(long, value_name = "URL")]
     pub proxy: Option<String>,
-    /// Trust the certificates in this PEM file too.
+    /// Also trust the certificates in this PEM file.
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
-    /// Send requests for H1:P1 to H2:P2 instead; parts may be empty.
+    /// Connect to H2:P2 for requests to H1:P1; parts may be empty.
     #[arg(long, value_name = "H1:P1:H2:P2")]
     pub connect_to: Vec<ConnectTo>,
-    /// Ask this DNS server.
+    /// Use this DNS server.
     #[arg(long, value_name = "ADDR:PORT")]
     pub resolver: Option<SocketAddr>,
-    /// Let private, loopback and link-local addresses be contacted.
+    /// Allow requests to private, loopback and link-local addresses.
     #[arg(long)]
     pub allow_private: bool,
 }
@@ -250,7 +250,7 @@ pub struct ConnectionArgs {
 /// Flags of `resume`.
 #[derive(Args, Debug)]
 pub struct ResumeArgs {
-    /// Ask again for what was given up.
+    /// Try again what was given up.
     #[arg(long)]
     pub retry_failed: bool,
     #[command(flatten)]
@@ -262,12 +262,12 @@ pub struct ResumeArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     pub source: SourceArgs,
-    /// The form.
+    /// Output format.
     #[arg(long, default_value = "text")]
     pub format: StatusFormat,
 }
 
-/// The forms of `status`.
+/// The output formats of `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StatusFormat {
     /// For people.
@@ -279,81 +279,81 @@ pub enum StatusFormat {
 /// Flags of `export`.
 #[derive(Args, Debug)]
 pub struct ExportArgs {
-    /// The form.
+    /// Output format.
     #[arg(short, long, default_value = "txt")]
     pub format: ExportFormat,
-    /// Write there instead of stdout.
+    /// Write to this file instead of stdout.
     #[arg(short = 'o', value_name = "FILE")]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Each URL once: the first entry of it.
+    /// Write each URL once, with its first entry.
     #[arg(long)]
     pub unique: bool,
-    /// Only entries of this host's sitemaps: an origin or a name.
+    /// Only entries from the sitemaps of this host (an origin or a name).
     #[arg(long, value_name = "H")]
     pub host: Option<String>,
-    /// Only entries whose lastmod is not older; those without one are kept and counted.
+    /// Only entries whose lastmod is not older; entries without lastmod are kept and counted.
     #[arg(long, value_name = "DATE")]
     pub since: Option<String>,
 }
 
-/// The forms of `export`.
+/// The output formats of `export`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
-    /// One URL a line.
+    /// One URL per line.
     Txt,
     /// A table.
     Csv,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// Columns, compressed.
+    /// Compressed columns.
     Parquet,
 }
 
 /// Flags of `report`.
 #[derive(Args, Debug)]
 pub struct ReportArgs {
-    /// The form.
+    /// Output format.
     #[arg(short, long, default_value = "text")]
     pub format: ReportFormat,
-    /// Write there instead of stdout.
+    /// Write to this file instead of stdout.
     #[arg(short = 'o', value_name = "FILE")]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     pub source: SourceArgs,
 }
 
-/// The forms of `report`.
+/// The output formats of `report`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReportFormat {
     /// For people.
     Text,
     /// For programs.
     Json,
-    /// For people with a browser: a page in one file.
+    /// For people with a browser: a web page in one file.
     Html,
 }
 
 /// Flags of `parse`.
 #[derive(Args, Debug)]
 pub struct ParseArgs {
-    /// The document ('-' is stdin), compressed or not.
+    /// The document, compressed or not ('-' is stdin).
     pub file: PathBuf,
-    /// The document's own URL, which relative ones are resolved against.
+    /// URL of the document, against which relative URLs are resolved.
     #[arg(long, value_name = "BASE")]
     pub url: Option<String>,
-    /// The form.
+    /// Output format.
     #[arg(short, long, default_value = "jsonl")]
     pub format: ParseFormat,
 }
 
-/// The forms of `parse`.
+/// The output formats of `parse`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ParseFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Jsonl,
-    /// One URL a line.
+    /// One URL per line.
     Txt,
 }
 
@@ -362,13 +362,13 @@ pub enum ParseFormat {
 pub struct RobotsArgs {
     /// The robots.txt file ('-' is stdin).
     pub file: PathBuf,
-    /// The product token or whole User-Agent that asks.
+    /// Product token, or whole User-Agent, of the crawler.
     #[arg(long, value_name = "A")]
     pub agent: String,
-    /// The URL in question.
+    /// The URL to check.
     #[arg(long, value_name = "U", required_unless_present = "info")]
     pub url: Option<String>,
-    /// Print the Sitemap lines and the Crawl-delay instead.
+    /// Print the sitemaps and the crawl delay that the file names instead.
     #[arg(long)]
     pub info: bool,
 }
@@ -376,7 +376,7 @@ pub struct RobotsArgs {
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate.is_finite() && rate >= 0.0 => Ok(rate),
-        _ => Err("expected requests per second, 0 for no limit".to_owned()),
+        _ => Err("expected requests per second, or 0 for no limit".to_owned()),
     }
 }
 
@@ -384,6 +384,6 @@ fn seconds(text: &str) -> Result<f64, String> {
     const SECONDS_MAX: f64 = 3600.0;
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= SECONDS_MAX => Ok(seconds),
-        _ => Err(format!("expected seconds, more than 0 and at most {SECONDS_MAX}")),
+        _ => Err(format!("expected a number of seconds greater than 0 and at most {SECONDS_MAX}")),
     }
 }

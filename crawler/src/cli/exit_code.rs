@@ -1,12 +1,12 @@
-//! The exit codes of `crawl`; part of its contract.
+//! The exit codes of `crawl`, which are part of its contract.
 
-/// The crawl ran to its end, whatever its hosts did.
+/// Success. A crawl ran to its end; its hosts may have failed.
 pub const OK: u8 = 0;
-/// A failure of ours; for `parse`, nothing that is a sitemap.
+/// The command failed. For `parse`, the document is not a sitemap.
 pub const FAILURE: u8 = 1;
-/// The command line is wrong.
+/// The command line or the seeds are invalid.
 pub const USAGE: u8 = 2;
-/// `--strict`, and a site is incomplete.
+/// With `--strict`: a site is incomplete.
 pub const INCOMPLETE: u8 = 4;
-/// Stopped by a signal; `crawl resume` goes on.
+/// Stopped by a signal. `crawl resume` continues the crawl.
 pub const INTERRUPTED: u8 = 130;

@@ -1,12 +1,12 @@
-//! `crawl export`: the URLs.
+//! `crawl export`: writes the URLs that were found.
 
 use reports::{EntrySource, ExportError, ExportOptions, Format};
 
 use super::args::{CommonArgs, ExportArgs, ExportFormat};
 use super::exit_code;
 use super::output::{self, Output};
-use super::reading::Reading;
-use crate::settings::UsageError;
+use super::source::CrawlSource;
+use super::usage_error::UsageError;
 
 /// Writes the entries to stdout or a file.
 pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
@@ -21,18 +21,18 @@ pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
         unique: args.unique.then(|| common.data_dir.join("tmp")),
         since: args.since.as_deref().map(since).transpose()?,
     };
-    match Reading::entries(common, &args.source)? {
+    match CrawlSource::with_entries(common, &args.source)? {
         #[cfg(feature = "shared")]
-        Reading::Shared(reading) => {
+        CrawlSource::Shared(source) => {
             let options = ExportOptions { unique: args.unique.then(std::env::temp_dir), ..options };
-            reports::check_host(reading.origins(), &options)?;
-            write(args, &options, &*reading)
+            reports::check_host(source.origins(), &options)?;
+            write(args, &options, &*source)
         }
-        Reading::AtRest(reader) => {
+        CrawlSource::Stopped(reader) => {
             reports::check_host(reader.origins(), &options)?;
             write(args, &options, &reader.into_entries())
         }
-        Reading::Live(reader) => {
+        CrawlSource::Live(reader) => {
             reports::check_host(reader.live().origins.iter().cloned().map(Ok), &options)?;
             write(args, &options, &reader)
         }
@@ -45,9 +45,7 @@ fn write(args: &ExportArgs, options: &ExportOptions, source: &dyn EntrySource) -
         Ok(summary) => {
             if summary.undated > 0 {
                 let undated = summary.undated;
-                output::note(&format!(
-                    "{undated} of the entries have no lastmod that is a date; they were kept"
-                ));
+                output::note(&format!("{undated} entries have no valid lastmod and were kept"));
             }
             output::end(output, Ok(()), args.file.as_deref())
         }

@@ -1,4 +1,4 @@
-//! Log lines on stderr.
+//! Logging to stderr.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::args::{CommonArgs, LogFormat};
 
-/// Sets up logging as the flags and RUST_LOG say; lines step around `bar`.
+/// Sets up logging by the flags and RUST_LOG. `bar` is hidden while a log line is written.
 pub fn init(args: &CommonArgs, bar: Option<ProgressBar>) {
     let level = match (args.quiet, args.verbose) {
         (true, _) => "error",

@@ -1,24 +1,28 @@
 //! The command line: flags, commands, messages and exit codes.
 
-pub mod args;
-pub mod crawl;
-pub mod exit_code;
+mod args;
+mod check;
+mod crawl;
+mod defect;
+mod exit_code;
 mod export;
 mod log;
-pub mod output;
+mod output;
 mod parse;
 pub mod progress;
-mod reading;
 mod rebuild;
 mod report;
 mod robots;
 #[cfg(feature = "shared")]
 mod shared;
 #[cfg(feature = "shared")]
-mod shared_reading;
-pub mod signals;
+mod shared_source;
+mod signals;
+mod source;
 mod status;
+mod usage_error;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
@@ -26,12 +30,10 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use args::{Cli, Command};
 
-use crate::defect;
-
-/// Runs the command line and gives its exit code. Whatever failed is said on stderr with its cause and, where there
-/// is one, a hint.
+/// Runs the command line and returns its exit code. A failure is printed to stderr with its causes and, if there is one, a
+/// hint.
 pub fn main() -> ExitCode {
-    defect::watch();
+    defect::install_handlers();
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -66,28 +68,32 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Some(Command::Parse(args)) => parse::run(&args),
         Some(Command::Robots(args)) => robots::run(&args),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "crawl", &mut std::io::stdout());
-            Ok(exit_code::OK)
+            // Into memory first, because clap_complete panics if a write fails.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "crawl", &mut script);
+            output::write_result(None, |out| out.write_all(&script))
         }
         Some(Command::Man) => {
-            clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout())?;
-            Ok(exit_code::OK)
+            let page = clap_mangen::Man::new(Cli::command());
+            output::write_result(None, |out| page.render(out))
         }
     }
 }
 
-/// `crawl --rate 5 resume` would silently crawl at the default rate: such flags belong behind the command.
+/// Refuses flags such as those of `crawl --rate 5 resume`, which would silently crawl at the default rate. They belong after
+/// the command.
 fn refuse_crawl_flags_before_a_command(matches: &ArgMatches) {
     let Some(name) = matches.subcommand_name() else { return };
     let mut command = Cli::command();
-    // What an argument is called is known only then.
+    // The names of the arguments are set by this.
     command.build();
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let mut misplaced =
         command.get_arguments().filter(|arg| !arg.is_global_set() && typed(arg.get_id().as_str())).peekable();
     if let Some(arg) = misplaced.peek() {
-        let message =
-            format!("{arg} does not belong before `{name}`; give it behind the command if it takes it");
+        let message = format!(
+            "{arg} does not belong before `{name}`; if the command takes it, write it after the command"
+        );
         Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message).exit();
     }
 }

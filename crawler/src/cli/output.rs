@@ -1,4 +1,4 @@
-//! Where results and failures go.
+//! Writes results to stdout or a file, and failures to stderr.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -9,9 +9,9 @@ use rustix::io::Errno;
 use storage::{LiveReader, OpenError};
 
 use super::exit_code;
-use crate::settings::UsageError;
+use super::usage_error::UsageError;
 
-/// Says on stderr what failed, its causes, and the hint; gives the exit code.
+/// Prints what failed, its causes and a hint to stderr. Returns the exit code.
 pub fn show_failure(error: &anyhow::Error) -> u8 {
     let mut lines = vec![format!("error: {error}")];
     let mut said = error.to_string();
@@ -30,7 +30,7 @@ pub fn show_failure(error: &anyhow::Error) -> u8 {
     if error.is::<UsageError>() { exit_code::USAGE } else { exit_code::FAILURE }
 }
 
-/// The next step for the user, where the message does not name it already.
+/// The next step for the user. `None` if the message names it already.
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref() {
         return hint_of_io(error);
@@ -40,6 +40,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         OpenError::Newer { .. } => {
             Some("use the release that wrote it or a later one; if there is none, `crawl rebuild`")
         }
+        OpenError::Older { .. } => Some(
+            "start the crawl again with a new --data-dir, or use the release that wrote this one to export it",
+        ),
         OpenError::NotFound { .. } => Some("start a crawl with `crawl --seeds FILE`, or name its --data-dir"),
         OpenError::Foreign { .. } => Some("name an empty or new --data-dir"),
         OpenError::Io { .. } | OpenError::Damaged { .. } | OpenError::Queue(_) => None,
@@ -49,7 +52,7 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
 fn hint_of_io(error: &io::Error) -> Option<&'static str> {
     if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
         return Some(
-            "let more files be open at once (ulimit -n), then run the command again: nothing is lost",
+            "raise the limit on open files (ulimit -n), then run the command again: nothing is lost",
         );
     }
     match error.kind() {
@@ -63,22 +66,22 @@ fn hint_of_io(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// A remark on stderr. Nothing is left to tell it to when stderr is gone.
+/// Prints a message to stderr. Errors are ignored, because there is no other place to report them.
 pub fn note(text: &str) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// Where a result is written: a file that appears whole or not at all, or stdout.
+/// The destination of a result: stdout, or a file that appears complete or not at all.
 pub enum Output {
     /// Standard output.
     Stdout(BufWriter<io::Stdout>),
-    /// A file, written beside its place first.
+    /// A file. It is written under another name in the same directory first.
     File {
-        /// The writer of the unfinished file.
+        /// Writes the unfinished file.
         writer: BufWriter<File>,
-        /// Where it is unfinished.
+        /// Path while unfinished.
         unfinished: PathBuf,
-        /// Where it belongs.
+        /// Final path.
         path: PathBuf,
     },
 }
@@ -90,14 +93,14 @@ impl Output {
             return Ok(Self::Stdout(BufWriter::with_capacity(1 << 16, io::stdout())));
         };
         let failed = || format!("failed to write {}", path.display());
-        // A device or a pipe is written in place.
+        // A device or a pipe is written directly.
         let in_place = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-        let unfinished = if in_place { path.to_owned() } else { beside(path) };
+        let unfinished = if in_place { path.to_owned() } else { unfinished_path(path) };
         let file = File::create(&unfinished).with_context(failed)?;
         Ok(Self::File { writer: BufWriter::with_capacity(1 << 16, file), unfinished, path: path.to_owned() })
     }
 
-    /// Everything was written: brings the file to its place.
+    /// Call when everything was written: moves the file to its final path.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         if let Self::File { writer, unfinished, path } = &self
@@ -109,7 +112,7 @@ impl Output {
         Ok(())
     }
 
-    /// Something failed: leaves nothing behind.
+    /// Call when something failed: removes the unfinished file.
     pub fn abandon(self) {
         if let Self::File { unfinished, path, .. } = self
             && unfinished != path
@@ -119,7 +122,7 @@ impl Output {
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
+fn unfinished_path(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.unfinished", std::process::id()));
     path.with_file_name(name)
@@ -141,7 +144,7 @@ impl Write for Output {
     }
 }
 
-/// Writes a whole result to `path` or stdout. A reader that has seen enough (`| head`) ends it quietly.
+/// Writes a whole result to `path` or stdout. If the reader of a pipe has gone (`| head`), this ends without an error.
 pub fn write_result(
     path: Option<&Path>,
     write: impl FnOnce(&mut Output) -> io::Result<()>,
@@ -151,17 +154,17 @@ pub fn write_result(
     end(output, written, path)
 }
 
-/// Writes what the process at work on a crawl shows under `name`.
-pub fn write_shown(path: Option<&Path>, reader: &LiveReader, name: &str) -> anyhow::Result<u8> {
-    let shown = reader
+/// Writes the output `name` that the process of a running crawl keeps up to date.
+pub fn write_live(path: Option<&Path>, reader: &LiveReader, name: &str) -> anyhow::Result<u8> {
+    let output = reader
         .live()
         .outputs
         .get(name)
-        .context("the crawl at work shows no such output: wait for its end")?;
-    write_result(path, |out| out.write_all(shown.as_bytes()))
+        .context("the running crawl does not provide this output: wait until it has ended")?;
+    write_result(path, |out| out.write_all(output.as_bytes()))
 }
 
-/// Ends an output after `written`.
+/// Finishes an output, or abandons it if `written` is an error. Returns the exit code.
 pub fn end(output: Output, written: io::Result<()>, path: Option<&Path>) -> anyhow::Result<u8> {
     let finished = match written {
         Ok(()) => output.finish(),
@@ -180,7 +183,7 @@ pub fn end(output: Output, written: io::Result<()>, path: Option<&Path>) -> anyh
     }
 }
 
-/// The bytes of `path`, or of stdin for `-`.
+/// Opens `path`, or stdin for `-`.
 pub fn read_input(path: &Path) -> anyhow::Result<Box<dyn io::Read>> {
     if path.as_os_str() == "-" {
         return Ok(Box::new(io::stdin().lock()));

@@ -1,4 +1,4 @@
-//! `crawl parse`: one document, offline.
+//! `crawl parse`: parses one document offline.
 
 use std::io::{self, Read, Write};
 
@@ -11,12 +11,12 @@ use url::Url;
 use super::args::{ParseArgs, ParseFormat};
 use super::exit_code;
 use super::output::{self, Output};
-use crate::settings::UsageError;
+use super::usage_error::UsageError;
 
-/// The base where none is given: relative URLs then show that they are.
+/// The base URL if none is given. It shows which URLs were relative.
 const NO_BASE: &str = "http://base.invalid/";
 
-/// Prints what the document holds; its problems go to stderr.
+/// Prints the entries or children of the document to stdout, and its problems to stderr.
 pub fn run(args: &ParseArgs) -> anyhow::Result<u8> {
     let base = args.url.as_deref().unwrap_or(NO_BASE);
     let base = Url::parse(base).map_err(|_| UsageError::Base(base.to_owned()))?;
@@ -35,7 +35,7 @@ pub fn run(args: &ParseArgs) -> anyhow::Result<u8> {
     }
 }
 
-/// Reads the document a piece at a time.
+/// Reads the document piece by piece.
 fn read(input: &mut dyn Read, base: &Url, printer: &mut Printer) -> io::Result<Document> {
     let limits = Limits::default();
     let mut inflater = Inflater::new(&limits);
@@ -66,7 +66,7 @@ fn read(input: &mut dyn Read, base: &Url, printer: &mut Printer) -> io::Result<D
     }
     slice.clear();
     let problem = inflater.finish(&mut slice);
-    // A stop shows in the document.
+    // `reader.finish` says if the reader stopped early.
     let _ = reader.push(&slice, printer);
     if let Some(problem) = problem {
         reader.report(problem);
@@ -74,7 +74,7 @@ fn read(input: &mut dyn Read, base: &Url, printer: &mut Printer) -> io::Result<D
     Ok(reader.finish(printer))
 }
 
-/// Writes entries as they come.
+/// Writes entries as they are parsed.
 struct Printer {
     format: ParseFormat,
     buffer: Vec<u8>,
@@ -87,7 +87,7 @@ impl Printer {
         Self { format, buffer: Vec::with_capacity(2 * SLICE_BYTES), output, written: Ok(()) }
     }
 
-    /// Whether nobody takes what is written any more.
+    /// Whether a write has failed.
     fn is_closed(&self) -> bool {
         self.written.is_err()
     }

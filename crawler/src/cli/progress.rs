@@ -1,4 +1,4 @@
-//! What a person sees while the crawl runs: one line on a terminal, log lines elsewhere.
+//! Shows the progress of a crawl: one line on a terminal, otherwise log lines.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use frontier::schedule::WaitingFor;
 use frontier::work_queue::Counts;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
-/// How often a log line tells the progress where there is no terminal.
+/// How often the progress is logged if stderr is not a terminal.
 const LOG_EVERY: Duration = Duration::from_secs(10);
-/// The span over which the rate of entries is taken.
+/// Time over which the rate of entries is measured.
 const RATE_OVER: Duration = Duration::from_secs(2);
 
-/// Shows how far the crawl is.
+/// Shows the progress of a crawl.
 #[cfg_attr(feature = "shared", derive(Clone))]
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -22,24 +22,24 @@ pub struct Progress {
     rate: f64,
 }
 
-/// What is shown.
-pub struct Shown<'a> {
+/// The state of a crawl, as it is shown.
+pub struct ProgressState<'a> {
     /// The queue's totals.
     pub counts: &'a Counts,
     /// Requests in flight.
     pub in_flight: usize,
     /// Errors so far.
     pub errors: u64,
-    /// What the crawl waits for now.
+    /// What the hosts are waiting for.
     pub waiting_for: WaitingFor,
 }
 
 impl Progress {
-    /// A line on the terminal, where stderr is one and `is_wanted`.
+    /// Creates a progress line if stderr is a terminal and `is_wanted`.
     pub fn new(is_wanted: bool, is_quiet: bool) -> Self {
         let bar = (is_wanted && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new_spinner();
-            // The template is ours and fixed.
+            // Cannot fail, because the template is constant.
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
                 bar.set_style(style);
             }
@@ -49,17 +49,17 @@ impl Progress {
         Self { bar, is_quiet: is_quiet || !is_wanted, last_log: now, rate_from: (now, 0), rate: 0.0 }
     }
 
-    /// Shows the present state; cheap to call often.
-    pub fn show(&mut self, shown: &Shown<'_>) {
-        self.take_rate(shown.counts.entries);
+    /// Shows the current state. Cheap enough to be called often.
+    pub fn show(&mut self, state: &ProgressState<'_>) {
+        self.measure_rate(state.counts.entries);
         if let Some(bar) = &self.bar {
-            bar.set_message(line(shown, self.rate));
+            bar.set_message(line(state, self.rate));
             bar.tick();
         } else if !self.is_quiet && self.last_log.elapsed() >= LOG_EVERY {
             self.last_log = Instant::now();
-            let Counts { hosts, hosts_done, tasks_pending, entries, .. } = *shown.counts;
+            let Counts { hosts, hosts_done, tasks_pending, entries, .. } = *state.counts;
             let (errors, in_flight, waiting_for) =
-                (shown.errors, shown.in_flight, waiting(shown.waiting_for));
+                (state.errors, state.in_flight, waiting(state.waiting_for));
             let rate = self.rate.round() as u64;
             tracing::info!(
                 hosts_done,
@@ -75,19 +75,19 @@ impl Progress {
         }
     }
 
-    /// Takes the line away, so that what follows begins on a clean one.
+    /// Removes the progress line, so that later output begins on an empty line.
     pub fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// The bar, for log lines that must not run through it.
+    /// The progress line, which must be hidden while a log line is written.
     pub fn bar(&self) -> Option<ProgressBar> {
         self.bar.clone()
     }
 
-    fn take_rate(&mut self, entries: u64) {
+    fn measure_rate(&mut self, entries: u64) {
         let (since, before) = self.rate_from;
         let span = since.elapsed();
         if span >= RATE_OVER {
@@ -97,8 +97,8 @@ impl Progress {
     }
 }
 
-fn line(shown: &Shown<'_>, rate: f64) -> String {
-    let counts = shown.counts;
+fn line(state: &ProgressState<'_>, rate: f64) -> String {
+    let counts = state.counts;
     format!(
         "hosts {}/{} · tasks waiting {} · entries {} ({}/s) · errors {} · {}",
         counts.hosts_done,
@@ -106,12 +106,12 @@ fn line(shown: &Shown<'_>, rate: f64) -> String {
         HumanCount(counts.tasks_pending),
         HumanCount(counts.entries),
         HumanCount(rate as u64),
-        HumanCount(shown.errors),
-        waiting(shown.waiting_for),
+        HumanCount(state.errors),
+        waiting(state.waiting_for),
     )
 }
 
-/// Which hosts wait for what, the largest group first.
+/// The number of hosts by what they wait for, the largest number first.
 fn waiting(hosts: WaitingFor) -> String {
     let WaitingFor { answer, slot, pace, cooldown, retry, tasks } = hosts;
     let mut groups = [
@@ -126,7 +126,7 @@ fn waiting(hosts: WaitingFor) -> String {
     let groups: Vec<String> = groups
         .iter()
         .filter(|(hosts, _)| *hosts > 0)
-        .map(|(hosts, what)| format!("{hosts} {what}"))
+        .map(|(hosts, reason)| format!("{hosts} {reason}"))
         .collect();
-    if groups.is_empty() { "nothing to wait for".to_owned() } else { format!("hosts: {}", groups.join(", ")) }
+    if groups.is_empty() { "no host is waiting".to_owned() } else { format!("hosts: {}", groups.join(", ")) }
 }

@@ -1,4 +1,4 @@
-//! `crawl report`: where the time went, errors, and the verdict.
+//! `crawl report`: shows where the time went, the errors and the verdict.
 
 use std::io::Write;
 
@@ -6,28 +6,29 @@ use reports::{RecordSource, render};
 
 use super::args::{CommonArgs, ReportArgs, ReportFormat};
 use super::output;
-use super::reading::Reading;
+use super::source::CrawlSource;
 
 /// Writes the report to stdout or a file.
 pub fn run(common: &CommonArgs, args: &ReportArgs) -> anyhow::Result<u8> {
-    match Reading::records(common, &args.source)? {
-        Reading::AtRest(reader) => write(args, *reader),
+    match CrawlSource::records_only(common, &args.source)? {
+        CrawlSource::Stopped(reader) => write(args, *reader),
         #[cfg(feature = "shared")]
-        Reading::Shared(reading) => write(args, *reading),
-        Reading::Live(reader) => {
+        CrawlSource::Shared(source) => write(args, *source),
+        CrawlSource::Live(reader) => {
             let name = match args.format {
                 ReportFormat::Text => "report.text",
                 ReportFormat::Json => "report.json",
                 ReportFormat::Html => "report.html",
             };
-            output::write_shown(args.file.as_deref(), &reader, name)
+            output::write_live(args.file.as_deref(), &reader, name)
         }
     }
 }
 
 fn write(args: &ReportArgs, reader: impl RecordSource) -> anyhow::Result<u8> {
     let path = args.file.as_deref();
-    // Whoever reads the output may be slow: the next reader is not to wait for that, so the crawl is let go before.
+    // The data directory is unlocked before anything is written: the consumer of the output may be slow, and other commands
+    // must not wait for it.
     match args.format {
         ReportFormat::Text => {
             let text = render::report_text(&reports::report(&reader)?);

@@ -1,4 +1,4 @@
-//! `crawl robots`: one robots.txt and a question.
+//! `crawl robots`: checks a URL against a robots.txt file.
 
 use std::io::{Read, Write};
 
@@ -9,12 +9,12 @@ use serde_json::json;
 use url::Url;
 
 use super::args::RobotsArgs;
-use super::{exit_code, output};
+use super::output;
 
-/// Where a bare path is taken to lie.
+/// The site of a URL that is only a path.
 const ANY_SITE: &str = "https://site.invalid/";
 
-/// Prints `allowed` or `disallowed`, or with `--info` the Sitemap lines and the Crawl-delay.
+/// Prints `allowed` or `disallowed`, or with `--info` the sitemaps and the crawl delay.
 pub fn run(args: &RobotsArgs) -> anyhow::Result<u8> {
     let mut bytes = Vec::new();
     let limit = RobotsRules::BYTES_MAX as u64 + 1;
@@ -28,10 +28,9 @@ pub fn run(args: &RobotsArgs) -> anyhow::Result<u8> {
     } else {
         let url = args.url.as_deref().unwrap_or_default();
         let base = Url::parse(ANY_SITE)?;
-        let url = base.join(url).with_context(|| format!("{url:?} is no URL"))?;
+        let url = base.join(url).with_context(|| format!("{url:?} is not a URL"))?;
         if robots.allows(&url) { "allowed".to_owned() } else { "disallowed".to_owned() }
     };
     answer.push('\n');
-    std::io::stdout().write_all(answer.as_bytes())?;
-    Ok(exit_code::OK)
+    output::write_result(None, |out| out.write_all(answer.as_bytes()))
 }

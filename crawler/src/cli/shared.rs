@@ -1,4 +1,4 @@
-//! `crawl --store` and `crawl work`: start a crawl that many machines share, or join it.
+//! `crawl --store` and `crawl work`: start or join a crawl that several machines share.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,62 +7,48 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use frontier::{NewTask, Scope, SessionId};
-use serde::{Deserialize, Serialize};
-use storage::{
-    Database, GARBAGE_AGE_MIN, PlaceError, Registry, SESSION_TTL, SegmentStore, SharedCrawl, StoreError,
-};
+use storage::{Database, GARBAGE_AGE_MIN, PlaceError, Registry, SegmentStore, SharedCrawl, StoreError};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{CommonArgs, CrawlArgs, PaceArgs, ScopeArgs, SeedArgs, StoreArgs, WorkArgs};
-use super::crawl::SessionStart;
-use super::{crawl, exit_code, log};
-use crate::cli::progress::Progress;
-use crate::cli::signals;
+use super::crawl::RememberedFlags;
+use super::progress::Progress;
+use super::usage_error::UsageError;
+use super::{check, crawl, exit_code, log, signals};
 use crate::descriptors;
 use crate::engine::Ended;
-use crate::settings::{self, Settings, UsageError};
+use crate::engine::session::SessionStart;
+use crate::settings::Settings;
 use crate::shared::{self, SharedParts};
 
-/// The name of a crawl whose seeds come from no file.
+/// The name of a crawl whose seeds do not come from a file.
 const DEFAULT_NAME: &str = "crawl";
 
-/// For tests: how many seconds a session lives without a sign of life.
-const SESSION_LIFE_VARIABLE: &str = "CRAWL_TEST_SESSION_LIFE_S";
+/// How often a worker checks whether the crawl that it joined has seeds.
+const SEEDS_POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// How often a worker looks whether the crawl that it joined has seeds already.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// What a shared crawl remembers of the flags it was started with.
-#[derive(Serialize, Deserialize)]
-struct Remembered {
-    /// Fixed for the whole crawl.
-    scope: Scope,
-    /// Those of the worker that started it: the pace of a host and the identity are every worker's.
-    last_session: serde_json::Value,
-}
-
-/// A store with its place for segments.
-struct Opened {
+/// An open store, and the place for segments.
+struct OpenStore {
     runtime: Runtime,
     database: Database,
     segments: SegmentStore,
 }
 
-/// Starts the crawl in the store, or joins the one of that name with these seeds added.
+/// Starts a crawl in the store. If there is one with that name already, adds the seeds and joins it.
 pub fn start(
     common: &CommonArgs,
     seeds: &SeedArgs,
     args: &CrawlArgs,
     store: &StoreArgs,
 ) -> anyhow::Result<u8> {
-    let settings = Settings::from_args(args)?;
-    let tasks = settings::seeds(seeds)?;
-    // Checked before anything is made.
-    settings::scope(&args.scope, Scope::default())?;
+    let settings = check::settings(args)?;
+    let tasks = check::seeds(seeds)?;
+    // Checked before anything is created.
+    check::scope(&args.scope, Scope::default())?;
     let opened = open(store)?;
     let name = store.name.clone().unwrap_or_else(|| default_name(seeds));
-    refuse_place_of_another(&opened, &name)?;
+    refuse_foreign_segments(&opened, &name)?;
     let shared = opened.runtime.block_on(opened.database.crawl_or_new(&name))?;
     let scope = opened.runtime.block_on(scope(&shared, &args.scope, &settings))?;
     mark(&opened, &shared)?;
@@ -71,17 +57,17 @@ pub fn start(
     run(common, opened, &shared, scope, settings, false)
 }
 
-/// Joins the crawl in the store.
+/// Joins a crawl in the store.
 pub fn work(common: &CommonArgs, args: WorkArgs) -> anyhow::Result<u8> {
     let WorkArgs { store, retry_failed, concurrency, timeout, connection, strict } = args;
     let has_identity = connection.user_agent.is_some() || connection.contact.is_some();
     let pace = PaceArgs { rate: 1.0, concurrency, host_concurrency: 1, timeout };
     let args = CrawlArgs { pace, scope: ScopeArgs::default(), connection, strict };
-    let mut settings = Settings::from_args(&args)?;
+    let mut settings = check::settings(&args)?;
     let opened = open(&store)?;
     let shared = opened.runtime.block_on(find(&opened.database, store.name.as_deref()))?;
     let Some(known) = opened.runtime.block_on(remembered(&shared))? else {
-        bail!("the crawl has not been started yet: run `crawl --seeds FILE --store … --output …` first");
+        bail!("the crawl has not been started: run `crawl --seeds FILE --store … --output …` first");
     };
     settings.take_over(&known.last_session, !has_identity);
     opened.segments.check_mark(&opened.runtime.block_on(shared.identity())?)?;
@@ -90,7 +76,7 @@ pub fn work(common: &CommonArgs, args: WorkArgs) -> anyhow::Result<u8> {
 
 fn run(
     common: &CommonArgs,
-    opened: Opened,
+    opened: OpenStore,
     crawl: &SharedCrawl,
     scope: Scope,
     mut settings: Settings,
@@ -102,17 +88,16 @@ fn run(
     let progress = Progress::new(!common.no_progress, common.quiet);
     log::init(common, progress.bar());
     crawl::warn_of_descriptors(too_few_descriptors, &settings);
-    let Opened { runtime, segments, .. } = opened;
+    let OpenStore { runtime, segments, .. } = opened;
     if let Err(error) = remove_garbage(&runtime, crawl, &segments) {
-        // It costs room, no more.
-        tracing::warn!(%error, "files that nobody registered could not be removed");
+        // They take up space, but do no other harm.
+        tracing::warn!(%error, "could not remove unregistered files");
     }
     let parts = SharedParts {
         settings: Arc::new(settings),
         scope,
         crawl: crawl.clone(),
         segments,
-        session_life: session_life(),
         shutdown: shutdown.clone(),
     };
     let ended = runtime.block_on(async {
@@ -128,7 +113,7 @@ fn run(
                 hosts,
                 tasks_pending,
                 entries,
-                "this worker was stopped; `crawl work` joins again"
+                "this worker was stopped; `crawl work` joins the crawl again"
             );
             exit_code::INTERRUPTED
         }
@@ -139,7 +124,7 @@ fn run(
     })
 }
 
-/// Removes what workers left that are no more; what they left within the last day stays.
+/// Removes the files that ended workers left behind. Files of the last day are kept.
 fn remove_garbage(runtime: &Runtime, crawl: &SharedCrawl, segments: &SegmentStore) -> anyhow::Result<()> {
     let (now, sessions) = runtime.block_on(async { (crawl.now().await, crawl.sessions().await) });
     let (now, sessions) = (now?, sessions?);
@@ -148,12 +133,12 @@ fn remove_garbage(runtime: &Runtime, crawl: &SharedCrawl, segments: &SegmentStor
     }
     let removed = segments.remove_garbage(&mut Registered { runtime, crawl }, now)?;
     if !removed.is_empty() {
-        tracing::info!(files = removed.len(), "removed files that nobody registered");
+        tracing::info!(files = removed.len(), "removed unregistered files");
     }
     Ok(())
 }
 
-/// What the crawl knows of its segments.
+/// The segments that are registered in the crawl.
 struct Registered<'a> {
     runtime: &'a Runtime,
     crawl: &'a SharedCrawl,
@@ -172,18 +157,19 @@ impl Registry for Registered<'_> {
     }
 }
 
-/// Opens database and place of segments; makes tables in the one where there are none, and nothing else.
-fn open(args: &StoreArgs) -> anyhow::Result<Opened> {
-    let (store, output) = both(args)?;
+/// Opens the database and the place for segments. Creates missing tables and nothing else.
+fn open(args: &StoreArgs) -> anyhow::Result<OpenStore> {
+    let (store, output) = store_and_output(args)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start")?;
     let segments = open_segments(output, &runtime)?;
     let database = runtime.block_on(Database::open(store))?;
-    Ok(Opened { runtime, database, segments })
+    Ok(OpenStore { runtime, database, segments })
 }
 
-/// Both URLs: what one machine keeps in its data directory, others could not read.
-fn both(args: &StoreArgs) -> Result<(&str, &str), UsageError> {
+/// The values of `--store` and `--output`, which are only valid together: other machines cannot read the data directory of
+/// one machine.
+fn store_and_output(args: &StoreArgs) -> Result<(&str, &str), UsageError> {
     match (&args.store, &args.output) {
         (Some(store), Some(output)) => Ok((store, output)),
         (Some(_), None) => Err(UsageError::NoOutput),
@@ -191,7 +177,7 @@ fn both(args: &StoreArgs) -> Result<(&str, &str), UsageError> {
     }
 }
 
-/// The place of segments at `url`, by the variables of the environment.
+/// The place for segments at `url`. Credentials come from environment variables.
 pub(super) fn open_segments(url: &str, runtime: &Runtime) -> Result<SegmentStore, PlaceError> {
     let variables = std::env::vars_os();
     let variables =
@@ -199,7 +185,7 @@ pub(super) fn open_segments(url: &str, runtime: &Runtime) -> Result<SegmentStore
     SegmentStore::open(url, variables, runtime.handle().clone())
 }
 
-/// The crawl of that name, or the only one.
+/// The crawl called `name`, or the only crawl.
 pub(super) async fn find(database: &Database, name: Option<&str>) -> anyhow::Result<SharedCrawl> {
     if let Some(name) = name {
         return Ok(database.crawl(name).await?);
@@ -214,24 +200,24 @@ pub(super) async fn find(database: &Database, name: Option<&str>) -> anyhow::Res
     }
 }
 
-/// The name of the first seeds file, without its folder and its ending.
+/// The name of the first seeds file, without folder and extension.
 fn default_name(seeds: &SeedArgs) -> String {
     let file = seeds.seeds.first().filter(|path| path.as_os_str() != "-");
     let stem = file.and_then(|path| Path::file_stem(path)).map(|stem| stem.to_string_lossy().into_owned());
     stem.unwrap_or_else(|| DEFAULT_NAME.to_owned())
 }
 
-/// The scope of the crawl: for a new one what is typed now, which it then remembers; else the remembered one, from which
-/// nothing typed now may differ.
+/// The scope of the crawl. For a new crawl it comes from the flags and is remembered. For an existing crawl it is the
+/// remembered one, and the flags must not differ from it.
 async fn scope(crawl: &SharedCrawl, args: &ScopeArgs, settings: &Settings) -> anyhow::Result<Scope> {
     if remembered(crawl).await?.is_none() {
-        let scope = settings::scope(args, Scope::default())?;
-        let typed = Remembered { scope, last_session: settings.for_report() };
-        crawl.set_settings(&serde_json::to_string(&typed)?).await?;
+        let scope = check::scope(args, Scope::default())?;
+        let flags = RememberedFlags { scope, last_session: settings.for_report() };
+        crawl.set_settings(&serde_json::to_string(&flags)?).await?;
     }
-    // Another may have started it at the same moment, and then its scope holds.
-    let known = remembered(crawl).await?.context("the crawl remembers no settings")?.scope;
-    let scope = settings::scope(args, known.clone())?;
+    // Another worker may have started the crawl at the same time. Then the scope of that worker is remembered.
+    let known = remembered(crawl).await?.context("the crawl has no remembered settings")?.scope;
+    let scope = check::scope(args, known.clone())?;
     let differences: Vec<String> = known.differences(&scope).iter().map(ToString::to_string).collect();
     if !differences.is_empty() {
         return Err(UsageError::ScopeChanged(differences.join("; ")).into());
@@ -239,14 +225,14 @@ async fn scope(crawl: &SharedCrawl, args: &ScopeArgs, settings: &Settings) -> an
     Ok(scope)
 }
 
-async fn remembered(crawl: &SharedCrawl) -> anyhow::Result<Option<Remembered>> {
+async fn remembered(crawl: &SharedCrawl) -> anyhow::Result<Option<RememberedFlags>> {
     let text = crawl.settings().await?;
     let known = text.map(|text| serde_json::from_str(&text)).transpose();
-    known.context("failed to read the settings that the crawl remembers")
+    known.context("failed to read the remembered settings of the crawl")
 }
 
-/// A crawl that is not there yet cannot have segments: what is marked is another's.
-fn refuse_place_of_another(opened: &Opened, name: &str) -> anyhow::Result<()> {
+/// Refuses a place for segments that is marked, if the crawl does not exist yet: it belongs to another crawl.
+fn refuse_foreign_segments(opened: &OpenStore, name: &str) -> anyhow::Result<()> {
     match opened.runtime.block_on(opened.database.crawl(name)) {
         Ok(_) => Ok(()),
         Err(StoreError::NoCrawl { .. }) => match opened.segments.check_mark("") {
@@ -257,8 +243,8 @@ fn refuse_place_of_another(opened: &Opened, name: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Marks the place as this crawl's, unless segments lie elsewhere already.
-fn mark(opened: &Opened, crawl: &SharedCrawl) -> anyhow::Result<()> {
+/// Marks the place for segments as belonging to this crawl, unless the crawl has segments elsewhere.
+fn mark(opened: &OpenStore, crawl: &SharedCrawl) -> anyhow::Result<()> {
     let identity = opened.runtime.block_on(crawl.identity())?;
     match opened.segments.check_mark(&identity) {
         Err(PlaceError::NotMarked { .. }) if opened.runtime.block_on(crawl.segments())?.is_empty() => {
@@ -268,37 +254,32 @@ fn mark(opened: &Opened, crawl: &SharedCrawl) -> anyhow::Result<()> {
     }
 }
 
-/// The seeds of all who started the crawl, as soon as there are any: one of them may have ended before it had taken in its
-/// own. `None` when this worker is told to stop.
+/// Waits for the seeds of the crawl and returns all of them: the worker that added some may have ended before it turned them
+/// into tasks. `None` if this worker is told to stop.
 async fn seeds_of(crawl: &SharedCrawl, shutdown: &CancellationToken) -> anyhow::Result<Option<Vec<NewTask>>> {
     loop {
         let seeds = crawl.seeds().await?;
         if !seeds.is_empty() {
             return Ok(Some(seeds));
         }
-        tracing::info!("waiting for the crawl to be given its first seeds");
+        tracing::info!("waiting for the first seeds of the crawl");
         tokio::select! {
             () = shutdown.cancelled() => return Ok(None),
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(SEEDS_POLL_EVERY) => {}
         }
     }
 }
 
-/// The totals, and the number of hosts that are not complete.
+/// The totals of the crawl and the number of incomplete hosts.
 async fn totals(crawl: &SharedCrawl) -> anyhow::Result<(frontier::work_queue::Counts, u64)> {
-    // Each brings its rules along, which may be 500 KB.
-    const HOSTS_AT_ONCE: usize = 100;
+    // Each host comes with its robots.txt rules, which may take 500 KB.
+    const PAGE_HOSTS: usize = 100;
     let (counts, mut incomplete, mut after) = (crawl.counts().await?, 0, None);
     loop {
-        let hosts = crawl.hosts_after(after, HOSTS_AT_ONCE).await?;
+        let hosts = crawl.hosts_after(after, PAGE_HOSTS).await?;
         let Some((last, _)) = hosts.last() else { return Ok((counts, incomplete)) };
         after = Some(*last);
         incomplete +=
             hosts.iter().filter(|(_, host)| host.parked || !host.account.is_complete()).count() as u64;
     }
-}
-
-fn session_life() -> Duration {
-    let seconds = std::env::var(SESSION_LIFE_VARIABLE).ok().and_then(|text| text.parse().ok());
-    seconds.map_or(SESSION_TTL, Duration::from_secs)
 }

@@ -1,26 +1,20 @@
-//! What came back: what it means, and what goes on to be recorded.
+//! Applies the conclusion from an answer: updates the schedule and passes the result on to the recorder.
 
 use frontier::schedule::Request;
-use frontier::task::REFRESH_DEPTH;
 use frontier::work_queue::HostCooldown;
 use frontier::{
-    Answer, Conclusion, Context, ErrorKind, FetchRecord, NextStep, Rows, TaskKind, Timestamp, WorkQueue,
-    conclude,
+    Answer, Conclusion, Context, ErrorKind, FetchRecord, NextStep, Purpose, Rows, TaskKind, Timestamp,
+    WorkQueue, conclude,
 };
 
-use super::{Engine, EngineError};
-use crate::engine::read::Contents;
-use crate::engine::record::Item;
-use crate::engine::worker::{Fetched, Finished};
-
-/// A partial reading with what it held.
-pub struct PartialReading {
-    answer: Answer,
-    contents: Contents,
-}
+use super::Engine;
+use super::body::{Contents, PartialReading};
+use super::error::EngineError;
+use super::record::Item;
+use super::worker::{Fetched, Finished};
 
 impl<Q: WorkQueue> Engine<Q> {
-    /// What came back goes on to be recorded with what it means.
+    /// Draws the conclusion from a finished request and passes the result on to the recorder.
     pub(super) fn conclude(
         &mut self,
         finished: Result<Finished, tokio::task::JoinError>,
@@ -36,34 +30,34 @@ impl<Q: WorkQueue> Engine<Q> {
         }
         let conclusion = self.conclusion(&request, &answer, read_at);
         match &mut record {
-            Some(record) => self.tell(&request, &answer, conclusion.error, record),
-            None => tracing::debug!(url = request.url(), "not asked: its host cooldowns"),
+            Some(record) => self.set_error(&request, &answer, conclusion.error, record),
+            None => tracing::debug!(url = request.url(), "not requested: its host is in a cooldown"),
         }
         if request.task.kind == TaskKind::Robots && conclusion.error == Some(ErrorKind::BlockedAddress) {
             self.blocked.insert(request.task.id.host);
         }
         let cooldowns = self.cool_down(&request, &conclusion, read_at);
         drop(slot);
-        let contents = self.keep(&request, conclusion.rows, answer, contents, &conclusion.next);
+        let contents = self.contents_to_record(&request, conclusion.rows, answer, contents, &conclusion.next);
         let item = Item {
             record,
             read_at,
             settled_at: None,
-            // A robots.txt asked for anew is a task of no queue; a seed's task of the same URL may still be pending.
-            outcome: conclusion.outcome.filter(|_| request.task.depth != REFRESH_DEPTH),
+            // A refresh of robots.txt is not a task of the queue. A task with the same URL, from a seed, may be pending there.
+            outcome: conclusion.outcome.filter(|_| request.purpose == Purpose::Task),
             found: conclusion.found,
             robots: conclusion.robots,
             permit,
             cooldowns,
             contents,
-            then: conclusion.next,
+            next: conclusion.next,
             request,
         };
         self.record(item)
     }
 
-    /// Completes the record of a request by what was wrong with it.
-    fn tell(
+    /// Sets or clears the error in the record of a request, and logs it.
+    fn set_error(
         &mut self,
         request: &Request,
         answer: &Answer,
@@ -81,14 +75,14 @@ impl<Q: WorkQueue> Engine<Q> {
         tracing::debug!(url, error = error.as_str(), detail, "request failed");
     }
 
-    /// The task's host rests or is put aside as the conclusion says, and so is the host that was asked, should a robots.txt
-    /// have led to another one.
+    /// Applies the cooldown or parking of a conclusion to the task's host, and also to the target host if a robots.txt
+    /// redirected to another host. Returns the cooldowns.
     fn cool_down(&mut self, request: &Request, conclusion: &Conclusion, now: Timestamp) -> Vec<HostCooldown> {
         let host = request.task.id.host;
-        let asked = request.asked().map_or(host, |asked| asked.id());
-        let both = if asked == host { vec![host] } else { vec![host, asked] };
+        let target = request.target_host().map_or(host, |target| target.id());
+        let hosts = if target == host { vec![host] } else { vec![host, target] };
         let mut cooldowns = Vec::new();
-        for host in both {
+        for host in hosts {
             if let Some(until) = conclusion.cooldown_until {
                 self.schedule.cool_down(host, until, now);
                 cooldowns.push(HostCooldown { host, until });
@@ -99,7 +93,7 @@ impl<Q: WorkQueue> Engine<Q> {
             }
         }
         if let Some(until) = conclusion.park_until {
-            tracing::warn!(host = %request.host, %until, "host asked for a long rest and is put aside");
+            tracing::warn!(host = %request.host, %until, "host asked for a long cooldown and is parked");
         }
         for cooldown in &cooldowns {
             self.cooldowns.add(cooldown.host, cooldown.until, now);
@@ -117,6 +111,7 @@ impl<Q: WorkQueue> Engine<Q> {
         Context {
             host: &request.host,
             task: &request.task,
+            purpose: request.purpose,
             url: request.url(),
             hop: request.hop,
             attempt: request.attempt,
@@ -128,17 +123,17 @@ impl<Q: WorkQueue> Engine<Q> {
         }
     }
 
-    /// Holds, drops or gives back what a document held as the conclusion says.
-    fn keep(
+    /// The contents to record. The conclusion decides whether they are recorded, held for a later attempt, or dropped.
+    fn contents_to_record(
         &mut self,
         request: &Request,
-        keep: Rows,
+        rows: Rows,
         answer: Answer,
         contents: Contents,
-        then: &NextStep,
+        next: &NextStep,
     ) -> Contents {
         let id = request.task.id;
-        match keep {
+        match rows {
             Rows::HoldAsBest => {
                 self.held.insert(id, PartialReading { answer, contents });
                 Contents::default()
@@ -149,7 +144,7 @@ impl<Q: WorkQueue> Engine<Q> {
             }
             Rows::CommitHeld => self.held.remove(&id).map(|held| held.contents).unwrap_or_default(),
             Rows::Drop => {
-                if *then == NextStep::Done {
+                if *next == NextStep::Done {
                     self.held.remove(&id);
                 }
                 Contents::default()
@@ -158,12 +153,12 @@ impl<Q: WorkQueue> Engine<Q> {
     }
 }
 
-/// An error for people: what was asked, what came.
+/// The description of an error for people: the URL, and what was wrong with the answer.
 fn detail(request: &Request, answer: &Answer, kind: &str, detail: &str) -> String {
-    let what = match (detail, answer.status) {
+    let reason = match (detail, answer.status) {
         ("", Some(status)) => format!("answered with status {status}"),
         ("", None) => kind.to_owned(),
         (detail, _) => detail.to_owned(),
     };
-    format!("{}: {what}", request.url())
+    format!("{}: {reason}", request.url())
 }

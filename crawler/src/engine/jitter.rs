@@ -1,9 +1,9 @@
-//! Chance, for the jitter of retries alone.
+//! Random numbers that spread retries over time.
 
 use std::hash::{BuildHasher, RandomState};
 
-/// Numbers that spread retries over time. Nothing secret depends on them, so the standard library's randomly keyed
-/// hasher over a counter is random enough.
+/// Generates random numbers. Nothing secret depends on them, so hashing a counter with the standard library's randomly keyed
+/// hasher is sufficient.
 #[derive(Debug, Default)]
 pub struct Jitter {
     keys: RandomState,
@@ -11,7 +11,7 @@ pub struct Jitter {
 }
 
 impl Jitter {
-    /// The next number, from 0 to below 1.
+    /// The next number. It is at least 0 and less than 1.
     pub fn next(&mut self) -> f64 {
         self.count += 1;
         let bits = self.keys.hash_one(self.count) >> 11;

@@ -1,4 +1,4 @@
-//! For how long a session may send requests: past that, another worker may have its hosts.
+//! Limits how long a session may send requests. After that, its hosts may be leased to another worker.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -6,51 +6,51 @@ use std::task::Poll;
 use frontier::{Clock, Timestamp};
 use tokio::sync::watch;
 
-/// Up to when requests may leave; clones share it.
+/// The time until which requests may be sent. Clones share it.
 #[derive(Clone)]
 pub struct LeaseDeadline {
     until: watch::Sender<Timestamp>,
 }
 
 impl LeaseDeadline {
-    /// Up to `until`, to begin with.
+    /// Allows requests until `until`.
     pub fn new(until: Timestamp) -> Self {
         Self { until: watch::Sender::new(until) }
     }
 
-    /// Up to `until` from now on.
+    /// Sets a new deadline.
     #[cfg(feature = "shared")]
     pub fn extend(&self, until: Timestamp) {
         self.until.send_replace(until);
     }
 
-    /// Whether requests may leave at `now`.
+    /// Whether requests may be sent at `now`.
     pub fn holds(&self, now: Timestamp) -> bool {
         now < *self.until.borrow()
     }
 
-    /// Waits until requests may leave. Where the session is lost that is never, and whoever waits is dropped with it.
+    /// Waits until requests may be sent. If the session is lost this never returns, and the caller is dropped with the session.
     pub async fn held(&self, clock: &impl Clock) {
-        // Fails when every sender is gone, and this is one.
+        // Cannot fail, because `self` is a sender.
         let _ = self.until.subscribe().wait_for(|until| clock.now() < *until).await;
     }
 
-    /// What `asking` comes to; `None` where the tenure ended while its request `is_here` still: it does not leave any more.
+    /// Runs `sending` to its end. `None` if the deadline passed while its request was `is_unsent`: then it is not sent.
     ///
-    /// A request leaves when the future that makes it is polled, so that is when the clock is read. A process that was
-    /// stopped while it made a connection finds that connection ready when it goes on, and others at work on the host.
+    /// A request is sent when its future is polled, so the clock is read at each poll. A process that was stopped while it made
+    /// a connection may find the connection ready when it continues, while another worker is requesting the same host.
     pub async fn within<T>(
         &self,
         clock: &impl Clock,
-        is_here: impl Fn() -> bool,
-        asking: impl Future<Output = T>,
+        is_unsent: impl Fn() -> bool,
+        sending: impl Future<Output = T>,
     ) -> Option<T> {
-        let mut asking = pin!(asking);
+        let mut sending = pin!(sending);
         std::future::poll_fn(|cx| {
-            if is_here() && !self.holds(clock.now()) {
+            if is_unsent() && !self.holds(clock.now()) {
                 return Poll::Ready(None);
             }
-            asking.as_mut().poll(cx).map(Some)
+            sending.as_mut().poll(cx).map(Some)
         })
         .await
     }

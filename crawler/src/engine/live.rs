@@ -1,4 +1,4 @@
-//! Shows a running crawl to those who read beside it, about once a second.
+//! Publishes the state of a running crawl about once a second, for commands that read it at the same time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,51 +12,51 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 
-/// How often it is shown.
-const SHOW_EVERY: Duration = Duration::from_secs(1);
+/// How often the state is published.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
-/// A showing that takes long is followed by a pause so many times as long, so that it costs few per cent of a core.
+/// The pause after publishing is this many times as long as publishing took, so that it costs a few per cent of a core.
 const PAUSE_FACTOR: u32 = 20;
 
-/// Requests taken over at a time.
+/// Requests read from the queue at a time.
 const FETCHES_MAX: usize = 20_000;
 
-/// Hosts in the reports beside the crawl, the slowest: all of them would take kilobytes each, again and again. The totals are
-/// those of all, and so are the reports of a crawl at rest.
-const HOSTS_SHOWN_MAX: usize = 1_000;
+/// Hosts in the report of a running crawl: the slowest ones. Each takes kilobytes every time the report is written. The totals
+/// cover all hosts, and so does the report of a stopped crawl.
+const REPORT_HOSTS_MAX: usize = 1_000;
 
-/// Why the crawl could not be shown.
+/// Why the state could not be published.
 #[derive(Debug, thiserror::Error)]
-pub enum ShowError {
+pub enum LiveError {
     /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
     /// The file could not be written.
     #[error(transparent)]
     Write(#[from] OpenError),
-    /// An output could not be made.
-    #[error("failed to make a report: {0}")]
+    /// An output could not be rendered.
+    #[error("failed to render a report: {0}")]
     Render(#[from] std::io::Error),
-    /// The thread that makes reports is gone.
-    #[error("the thread that makes reports has ended")]
+    /// The thread that renders reports has ended.
+    #[error("the thread that renders reports ended unexpectedly")]
     Thread,
 }
 
-/// Shows a crawl.
-pub struct Show {
+/// Publishes the state of a crawl.
+pub struct LivePublisher {
     data_dir: Arc<DataDir>,
     queue: Arc<SledQueue>,
     clock: Arc<SystemClock>,
     revision: u64,
     mark: ViewMark,
-    shown: KnownHosts,
+    hosts: KnownHosts,
     timeline: TimelineTally,
 }
 
-/// What is kept of hosts and their requests.
+/// The hosts and their requests.
 struct KnownHosts {
     tally: Tally,
-    /// Of the view at hand.
+    /// Counts the hosts of the current view.
     status: StatusTally,
     origins: Vec<String>,
 }
@@ -77,24 +77,24 @@ impl KnownHosts {
     }
 }
 
-impl Show {
-    /// Nothing is shown yet.
+impl LivePublisher {
+    /// Creates a publisher that has not published anything yet.
     pub fn new(data_dir: Arc<DataDir>, queue: Arc<SledQueue>, clock: Arc<SystemClock>) -> Self {
         let (revision, mark) = (0, ViewMark::default());
-        let (shown, timeline) = (KnownHosts::new(Tally::new(Sessions::default())), TimelineTally::growing());
-        Self { data_dir, queue, clock, revision, mark, shown, timeline }
+        let (hosts, timeline) = (KnownHosts::new(Tally::new(Sessions::default())), TimelineTally::growing());
+        Self { data_dir, queue, clock, revision, mark, hosts, timeline }
     }
 
-    /// Shows the crawl until `over`, and once more then.
-    pub async fn run(mut self, over: CancellationToken) -> Result<(), ShowError> {
+    /// Publishes the state until `over` is cancelled, and once more after that.
+    pub async fn run(mut self, over: CancellationToken) -> Result<(), LiveError> {
         loop {
             let is_over = over.is_cancelled();
             let begun_at = self.clock.now();
-            self = self.show().await?;
+            self = self.publish().await?;
             if is_over {
                 return Ok(());
             }
-            let pause = SHOW_EVERY.max(self.clock.now().since(begun_at) * PAUSE_FACTOR);
+            let pause = PUBLISH_EVERY.max(self.clock.now().since(begun_at) * PAUSE_FACTOR);
             tokio::select! {
                 () = over.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -102,36 +102,36 @@ impl Show {
         }
     }
 
-    async fn show(self) -> Result<Self, ShowError> {
-        let Self { data_dir, queue, clock, revision, mut mark, mut shown, mut timeline } = self;
+    async fn publish(self) -> Result<Self, LiveError> {
+        let Self { data_dir, queue, clock, revision, mut mark, mut hosts, mut timeline } = self;
         loop {
-            shown = KnownHosts::new(shown.tally);
-            let view = queue.view(mark, FETCHES_MAX, shown).await?;
+            hosts = KnownHosts::new(hosts.tally);
+            let view = queue.view(mark, FETCHES_MAX, hosts).await?;
             let (has_more, dir) = (view.has_more, data_dir.clone());
             let taken = tokio::task::spawn_blocking(move || take(view, timeline, &dir, revision + 1));
-            (mark, shown, timeline) = taken.await.map_err(|_| ShowError::Thread)??;
+            (mark, hosts, timeline) = taken.await.map_err(|_| LiveError::Thread)??;
             if !has_more {
-                return Ok(Self { data_dir, queue, clock, revision: revision + 1, mark, shown, timeline });
+                return Ok(Self { data_dir, queue, clock, revision: revision + 1, mark, hosts, timeline });
             }
         }
     }
 }
 
-/// Takes a view over, and shows it if it is the last one for now.
+/// Adds a view to the tallies, and publishes the state if there are no more views for now.
 fn take(
     mut view: QueueView<KnownHosts>,
     mut timeline: TimelineTally,
     data_dir: &DataDir,
     revision: u64,
-) -> Result<(ViewMark, KnownHosts, TimelineTally), ShowError> {
+) -> Result<(ViewMark, KnownHosts, TimelineTally), LiveError> {
     let tally = &mut view.hosts.tally;
-    let sessions = Sessions::in_turn(std::mem::take(&mut view.sessions));
+    let sessions = Sessions::consecutive(std::mem::take(&mut view.sessions));
     timeline.grow(sessions.clone());
     tally.set_sessions(sessions);
     for fetch in &view.fetches {
         tally.add_fetch(fetch);
-        // Nobody knows yet which hosts will be the slowest: those that are asked first have been at it for longest.
-        timeline.add_lane(fetch.task.host, || tally.origin(fetch.task.host));
+        // Which hosts will be the slowest is not known yet. Those that were requested first have taken the longest so far.
+        timeline.add_row(fetch.task.host, || tally.origin(fetch.task.host));
         timeline.add_fetch(fetch);
     }
     if !view.has_more {
@@ -142,15 +142,15 @@ fn take(
     Ok((view.mark, view.hosts, timeline))
 }
 
-/// What commands write that want no entries, by command and format.
+/// The outputs of the commands that need no entries, by command and format.
 fn outputs(
     view: &QueueView<KnownHosts>,
     timeline: &TimelineTally,
     data_dir: &DataDir,
-) -> Result<BTreeMap<String, String>, ShowError> {
+) -> Result<BTreeMap<String, String>, LiveError> {
     let status = view.hosts.status.clone().finish(&view.counts, true, RESUME);
     let settings = reports::settings(data_dir.settings()?.as_deref());
-    let report = view.hosts.tally.finish(settings, true).with_slowest_hosts(HOSTS_SHOWN_MAX);
+    let report = view.hosts.tally.finish(settings, true).with_slowest_hosts(REPORT_HOSTS_MAX);
     let mut outputs = BTreeMap::new();
     outputs.insert("status.text".to_owned(), render::status_text(&status));
     outputs.insert("status.json".to_owned(), text(|out| render::status_json(&status, out))?);

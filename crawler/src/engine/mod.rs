@@ -1,6 +1,9 @@
-//! The line on one screen: lend hosts, start what is due, conclude what came back, settle what is durable.
+//! The main loop of a crawl: lease hosts, start due requests, draw conclusions from answers, settle durable results.
 
+pub mod body;
 mod conclude;
+pub mod error;
+mod hosts;
 pub mod jitter;
 pub mod lease_deadline;
 pub mod live;
@@ -16,68 +19,50 @@ use std::time::Duration;
 
 use frontier::conclude::conclude_known;
 use frontier::schedule::{Next, Request, Schedule};
-use frontier::work_queue::{QueueError, RobotsRecord, Session};
+use frontier::work_queue::{RobotsRecord, Session};
 use frontier::{
     Clock, ErrorKind, HostId, NextStep, Outcome, Scope, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp,
     WorkQueue,
 };
 use reqwest::header::HeaderMap;
-use storage::SegmentError;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::progress::{Progress, Shown};
+use body::PartialReading;
+use jitter::Jitter;
+use lease_deadline::LeaseDeadline;
+use record::{Durable, Item};
+use worker::{Finished, Job, Worker};
+
+use crate::cli::progress::{Progress, ProgressState};
 use crate::clock::SystemClock;
-use crate::engine::jitter::Jitter;
-use crate::engine::lease_deadline::LeaseDeadline;
-use crate::engine::record::{Durable, Item, RecordError};
-use crate::engine::worker::{Finished, Job, Worker};
 use crate::fetch::Clients;
 use crate::fetch::cooldowns::Cooldowns;
 use crate::settings::Settings;
 
-use conclude::PartialReading;
+pub use error::EngineError;
 pub use refill::Refill;
 
-/// After the first signal, what is in flight may take this long to come to its end.
+/// Time that requests in flight have to finish after the first signal.
 const WIND_DOWN: Duration = Duration::from_secs(8);
-/// Outcomes that may wait for their entries to be rolled while their hosts are asked on: bounds what a crash costs, and
-/// what waits on the disk while the place of the segments fails.
+/// Maximum number of outcomes whose slot is free while their entries are not durable. Bounds how much a crash loses, and how
+/// much waits on disk while the place for segments fails.
 const AHEAD_MAX: usize = 10_000;
-/// How often the progress is drawn.
+/// How often the progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// How a crawl ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// Nothing is left to do but for hosts that asked for a long rest.
+    /// Nothing is left to do, except for hosts that asked for a long cooldown.
     Complete,
     /// A signal stopped it.
     Interrupted,
 }
 
-/// Why a crawl cannot go on. What was committed is safe.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The queue failed.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// Outcomes cannot be made durable.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// A client could not be made.
-    #[error("failed to set up an HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
-    /// The rows of a document could not be kept.
-    #[error("failed to keep entries: {0}")]
-    Rows(#[from] SegmentError),
-    /// A part of the engine ended before its time: a defect.
-    #[error("{0} ended unexpectedly")]
-    Part(&'static str),
-}
-
-/// All that moves in one session.
+/// The state of the main loop in one session.
 pub struct Engine<Q> {
     pub(crate) queue: Arc<Q>,
     pub(crate) session: Session,
@@ -87,19 +72,19 @@ pub struct Engine<Q> {
     pub(crate) clients: Clients,
     pub(crate) worker: Arc<Worker>,
     pub(crate) schedule: Schedule,
-    /// Up to when requests may leave: the session's hosts may be another's after that.
+    /// Until when requests may be sent. After that, the hosts may be leased to another session.
     pub(crate) lease_deadline: LeaseDeadline,
-    /// Hosts to be left in peace.
+    /// Hosts that must not be requested for some time.
     pub(crate) cooldowns: Arc<Cooldowns>,
-    /// Whether entries gather before they are durable. Then a lane does not wait for them.
+    /// Whether the writer gathers entries before they become durable. Then a slot is freed before that.
     pub(crate) gathers: bool,
-    /// Items whose lanes were freed before they are durable.
+    /// Number of items whose slot was freed and that are not durable yet.
     pub(crate) ahead: usize,
-    /// Has what gathered made durable at once.
+    /// Makes the recorder complete the segment of the gathered entries at once.
     pub(crate) roll_now: Arc<Notify>,
-    /// The hosts in work whose robots.txt is at a private address.
+    /// Leased hosts whose robots.txt is at a private address.
     pub(crate) blocked: HashSet<HostId>,
-    /// The best partial readings of documents that are still to be tried again.
+    /// The best partial readings of documents that will be tried again.
     pub(crate) held: HashMap<TaskId, PartialReading>,
     pub(crate) workers: JoinSet<Finished>,
     pub(crate) items: mpsc::UnboundedSender<Item>,
@@ -111,7 +96,7 @@ pub struct Engine<Q> {
 }
 
 impl<Q: WorkQueue> Engine<Q> {
-    /// Crawls until nothing is left to do or `shutdown` is asked for.
+    /// Crawls until nothing is left to do or `shutdown` is cancelled.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<Ended, EngineError> {
         let ended = self.crawl(&shutdown).await;
         self.progress.finish();
@@ -119,9 +104,13 @@ impl<Q: WorkQueue> Engine<Q> {
     }
 
     async fn crawl(&mut self, shutdown: &CancellationToken) -> Result<Ended, EngineError> {
-        let mut tick = tokio::time::interval(PROGRESS_EVERY);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut show_at = Instant::now();
         loop {
+            // Not only in `select!`, which is biased: its last branch is never polled while the others are always ready.
+            if Instant::now() >= show_at {
+                self.show();
+                show_at = Instant::now() + PROGRESS_EVERY;
+            }
             let permitted_at = self.start()?;
             self.evict_rules();
             self.refill();
@@ -130,7 +119,7 @@ impl<Q: WorkQueue> Engine<Q> {
                 return Ok(Ended::Complete);
             }
             if self.ahead > 0 && permitted_at.is_none() && self.schedule.in_flight() == 0 {
-                // There is nothing to ask meanwhile.
+                // No request can be sent in the meantime.
                 self.roll_now.notify_one();
             }
             tokio::select! {
@@ -140,12 +129,13 @@ impl<Q: WorkQueue> Engine<Q> {
                 Some(finished) = self.workers.join_next() => self.conclude(finished)?,
                 refilled = self.refill.finished() => self.admit(refilled?),
                 () = sleep_until(&self.clock, wake_at) => {}
-                _ = tick.tick() => self.show(),
+                () = tokio::time::sleep_until(show_at) => {}
             }
         }
     }
 
-    /// The next request may leave at `permitted_at`, or before that a host may come due that is not lent yet.
+    /// When to continue if nothing else happens: at `permitted_at`, when the next request may be sent, or earlier if a host
+    /// becomes due that is not leased.
     fn wake_at(&self, permitted_at: Option<Timestamp>) -> Option<Timestamp> {
         let has_room = self.room() > 0;
         let due_at = self.refill.next_due_at.filter(|_| has_room);
@@ -153,7 +143,7 @@ impl<Q: WorkQueue> Engine<Q> {
         permitted_at.into_iter().chain(due_at).chain(poll_at).min()
     }
 
-    /// Starts every request that may leave now; gives the moment when the next one may.
+    /// Starts every request that may be sent now. Returns when the next one may be sent.
     fn start(&mut self) -> Result<Option<Timestamp>, EngineError> {
         while self.schedule.in_flight() < self.settings.concurrency
             && self.lease_deadline.holds(self.clock.now())
@@ -175,15 +165,15 @@ impl<Q: WorkQueue> Engine<Q> {
                 ..Item::without_request(request, self.clock.now())
             });
         }
-        // A robots.txt may redirect to another host: it is asked by its own client, and without our headers.
-        let asked = request.asked();
-        let asked = asked.as_ref().unwrap_or(&request.host);
-        let is_own = request.is_seed && *asked == *request.host;
+        // A robots.txt may redirect to another host. That host has its own client, and does not get the user's headers.
+        let target = request.target_host();
+        let target = target.as_ref().unwrap_or(&request.host);
+        let is_own = request.is_seed && *target == *request.host;
         let is_robots = request.task.kind == TaskKind::Robots;
         let rules = self.rules_of(&request).filter(|rules| is_robots && rules.rules.is_some());
         let validator = rules.map(|rules| rules.validator.clone()).filter(|validator| !validator.is_empty());
         let job = Job {
-            client: self.clients.of(asked)?,
+            client: self.clients.of(target)?,
             headers: if is_own { self.settings.headers.clone() } else { HeaderMap::new() },
             validator,
             request,
@@ -196,10 +186,11 @@ impl<Q: WorkQueue> Engine<Q> {
         self.schedule.robots(request.task.id.host)
     }
 
-    /// A task that a rule forbids ends without a request.
+    /// Ends a task without a request, because a rule forbids it.
     fn skip(&mut self, request: Request, reason: SkipReason) -> Result<(), EngineError> {
         self.errors += u64::from(reason.error().is_some());
-        // What keeps us from the host's rules keeps us from all of it, and says more than that there are none.
+        // If robots.txt is at a private address, so is the whole host. That reason is more precise than an unreachable
+        // robots.txt.
         let is_blocked =
             reason == SkipReason::RobotsUnreachable && self.blocked.contains(&request.task.id.host);
         let outcome = TaskOutcome {
@@ -220,7 +211,7 @@ impl<Q: WorkQueue> Engine<Q> {
     fn record(&mut self, mut item: Item) -> Result<(), EngineError> {
         if self.gathers
             && item.contents.rows.is_some()
-            && item.then == NextStep::Done
+            && item.next == NextStep::Done
             && self.ahead < AHEAD_MAX
         {
             let now = self.clock.now();
@@ -231,30 +222,30 @@ impl<Q: WorkQueue> Engine<Q> {
         self.items.send(item).map_err(|_| EngineError::Part("the recorder"))
     }
 
-    /// What is durable goes on: first what it means for its host, then its place is free.
+    /// Applies durable items to the schedule: first their effects on hosts, then the slot of the request is freed.
     fn settle(&mut self, durable: Vec<Durable>) {
         let now = self.clock.now();
-        for Durable { was_settled, request, then, robots, read_as, woken } in durable {
+        for Durable { was_settled, request, next, robots, read_as, woken } in durable {
             let id = request.task.id.host;
             self.ahead -= usize::from(was_settled);
             if let Some(robots) = robots {
-                self.schedule.rules(id, robots, now);
+                self.schedule.set_robots(id, robots, now);
             }
             if let Some(read_as) = read_as {
                 self.schedule.forget(read_as, now);
             }
             for host in woken {
-                if self.schedule.has(host) {
+                if self.schedule.contains(host) {
                     self.schedule.woken(host, now);
                 } else {
                     self.refill.wants_hosts = true;
                 }
             }
-            self.schedule.settle(&request, then, now);
+            self.schedule.settle(&request, next, now);
         }
     }
 
-    /// Whether nothing is left that would come due by itself.
+    /// Whether nothing is left to do, now or later.
     fn is_done(&self) -> bool {
         self.schedule.is_empty()
             && self.schedule.in_flight() == 0
@@ -264,17 +255,18 @@ impl<Q: WorkQueue> Engine<Q> {
             && self.refill.poll_at.is_none()
     }
 
-    /// Takes no new work; gives what is in flight some time, then drops it: it will be asked again.
+    /// Starts no new requests. Waits some time for those in flight, then drops them; they are sent again when the crawl is
+    /// resumed.
     async fn wind_down(&mut self) -> Result<Ended, EngineError> {
-        let limit = tokio::time::Instant::now() + WIND_DOWN;
+        let limit = Instant::now() + WIND_DOWN;
         while !self.workers.is_empty() {
             tokio::select! {
                 Some(finished) = self.workers.join_next() => self.conclude(finished)?,
-                // Read, lest it grow; nothing new is started by it.
+                // Drains the channel so that it stays bounded.
                 Some(durable) = self.durable.recv() => self.settle(durable),
                 () = tokio::time::sleep_until(limit) => self.workers.abort_all(),
             }
-            if tokio::time::Instant::now() >= limit {
+            if Instant::now() >= limit {
                 self.workers.abort_all();
                 break;
             }
@@ -285,8 +277,8 @@ impl<Q: WorkQueue> Engine<Q> {
     fn show(&mut self) {
         let waiting_for = self.schedule.waiting_for(self.clock.now());
         let in_flight = self.schedule.in_flight();
-        let shown = Shown { counts: &self.refill.counts, in_flight, errors: self.errors, waiting_for };
-        self.progress.show(&shown);
+        let errors = self.errors;
+        self.progress.show(&ProgressState { counts: &self.refill.counts, in_flight, errors, waiting_for });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Inflates and parses a body in place, a slice at a time, as its bytes come.
+//! Inflates and parses a body slice by slice while its bytes arrive.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,50 +10,42 @@ use sitemap::{
     Buffer, Child, Document, DocumentEnd, DocumentKind, DocumentReader, Entry, InflateError, Inflater,
     Limits, Problem, ProblemKind, Sink,
 };
-use storage::{
-    Children, DocumentHead, EntryScope, FinishedChildren, FinishedRows, Rows, Scratch, SegmentError,
-};
+use storage::{Children, EntryScope, Rows, Scratch, SegmentError};
 use tokio::sync::Semaphore;
-use url::Url;
 
+use super::body::{Body, Contents, DocumentContext};
 use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
-use crate::engine::worker::{Body, LARGE_ROBOTS_BYTES};
-use crate::fetch::{Response, Stopwatch};
+use crate::fetch::{FetchError, Response, Stopwatch};
 
-/// A body that nobody wants is read up to here, so that its connection can be used again.
+/// A robots.txt with more bytes needs a permit before it is parsed. The rules and Sitemap tasks of a file of 512,000 bytes take
+/// up to forty times as much memory until they are durable, and a hundred such files may arrive at the same time.
+const LARGE_ROBOTS_BYTES: usize = 32 << 10;
+
+/// Permits for large robots.txt files: so many are parsed and not yet durable at any time.
+pub const LARGE_ROBOTS_PERMITS: usize = 4;
+
+/// An unneeded body is read up to this many bytes, so that its connection can be reused.
 const DISCARD_BYTES_MAX: u64 = 64 << 10;
 
-/// Bytes of the children's URLs of one index, which become durable at once and are all in memory then: room for the 50,000
-/// that sitemaps.org allows, at over 300 bytes each. Further ones are counted like those beyond `--max-children`.
+/// Bytes of the children's URLs of one index. They become durable in one commit and are all in memory then. The 50,000 children
+/// that sitemaps.org allows fit with over 300 bytes each. Further children are counted like those beyond `--max-children`.
 const CHILDREN_BYTES_MAX: usize = 16 << 20;
 
-/// Content codings that are undone, told by the body's first bytes, or that are none.
+/// Content codings that are decoded. The body's first bytes decide whether it is gzip, not these names.
 const KNOWN_CODINGS: [&str; 4] = ["gzip", "x-gzip", "identity", ""];
 
-/// CpuWork on fewer bytes is over within some ten microseconds, and its wall time counts as its CPU time: to read a thread's
-/// CPU clock twice is a system call each time and takes a microsecond or two, which shows where documents are small.
+/// Work on fewer bytes takes some ten microseconds, and its wall time counts as its CPU time. Reading the CPU clock of a thread
+/// is a system call and takes a microsecond or two, which is noticeable with small documents.
 const SHORT_BYTES: usize = 4 << 10;
 
-/// Where a document comes from and where its entries go.
-pub struct Reading<'a> {
-    /// Its final URL, which relative ones are resolved against.
-    pub base: &'a Url,
-    /// What its rows have in common.
-    pub head: DocumentHead,
-    /// Hosts whose robots.txt names it: their URLs are not foreign.
-    pub named_by: &'a [HostId],
-    /// `--max-children`.
-    pub children_max: u64,
-}
-
-/// Times the slices of a body by wall clock and by the thread's CPU clock.
+/// Measures the work on a body by wall clock and by the thread's CPU clock.
 struct Meters<'a> {
     watch: &'a Stopwatch,
     cpu: &'a CpuMeter,
 }
 
 impl Meters<'_> {
-    /// Runs `f`, which has so many bytes to work on.
+    /// Runs and measures `f`, which works on `bytes` bytes.
     fn measure<T>(&self, stage: Stage, work: CpuWork, bytes: usize, f: impl FnOnce() -> T) -> T {
         self.watch.enter(stage);
         let before = (bytes >= SHORT_BYTES).then(thread_cpu);
@@ -68,7 +60,7 @@ impl Meters<'_> {
 /// Reads the body of `response` as a sitemap.
 pub async fn document(
     response: &mut Response,
-    reading: Reading<'_>,
+    context: DocumentContext<'_>,
     scratch: &Scratch,
     watch: &Stopwatch,
     cpu: &CpuMeter,
@@ -76,9 +68,9 @@ pub async fn document(
     let limits = Limits::default();
     let meters = Meters { watch, cpu };
     let mut inflater = Inflater::new(&limits);
-    let mut reader = DocumentReader::new(reading.base, limits);
-    let mut taker = Taker::new(&reading, scratch);
-    let coding = foreign_coding(response);
+    let mut reader = DocumentReader::new(context.base, limits);
+    let mut collector = Collector::new(&context, scratch);
+    let coding = unknown_coding(response);
     let (mut is_begun, mut is_unreadable) = (false, false);
     let mut take = |slice: &[u8], step| {
         is_unreadable |= coding.is_some() && !is_begun && slice.first().is_some_and(|&byte| byte != b'<');
@@ -86,13 +78,13 @@ pub async fn document(
         if is_unreadable {
             return false;
         }
-        let stopped = reader.push(slice, &mut taker).is_err();
+        let stopped = reader.push(slice, &mut collector).is_err();
         if matches!(step, Err(InflateError::TooLarge { .. })) {
             reader.stop_too_large();
         }
-        !stopped && taker.failure.is_none()
+        !stopped && collector.failure.is_none()
     };
-    let broken_off = pump(response, &mut inflater, &meters, &mut take).await;
+    let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
     if let Some(coding) = coding.filter(|_| is_unreadable) {
         return undecodable(&coding, inflater.bytes_decoded());
     }
@@ -100,19 +92,19 @@ pub async fn document(
     meters.measure(Stage::Parse, CpuWork::Parse, bytes, || {
         let mut rest = Buffer::new();
         let problem = inflater.finish(&mut rest);
-        // A stop shows in the document.
-        let _ = reader.push(&rest, &mut taker);
+        // `reader.finish` says if the reader stopped early.
+        let _ = reader.push(&rest, &mut collector);
         if let Some(problem) = problem {
             reader.report(problem);
         }
-        let document = reader.finish(&mut taker);
-        taker.body(&document, inflater.bytes_decoded(), broken_off)
+        let document = reader.finish(&mut collector);
+        collector.body(&document, inflater.bytes_decoded(), ended_early)
     })
 }
 
-/// A content coding (RFC 9110 section 8.4.1) of `response` that nobody asked for and that is not undone here. A body that
-/// begins like markup is read all the same: then the label is wrong.
-fn foreign_coding(response: &Response) -> Option<String> {
+/// A content coding (RFC 9110 section 8.4.1) of `response` that was not requested and cannot be decoded. A body that begins
+/// like markup is read anyway, because then the header is wrong.
+fn unknown_coding(response: &Response) -> Option<String> {
     let labels = response.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let mut codings = labels.flat_map(|label| label.split(',')).map(str::trim);
     codings.find(|coding| !KNOWN_CODINGS.contains(&coding.to_ascii_lowercase().as_str())).map(str::to_owned)
@@ -121,12 +113,12 @@ fn foreign_coding(response: &Response) -> Option<String> {
 fn undecodable(coding: &str, bytes_decoded: u64) -> Body {
     let mut body = Body { bytes_decoded, ..Body::default() };
     body.answer.error = Some(ErrorKind::Decode);
-    body.detail = format!("the content encoding {coding:?} was not asked for and cannot be undone");
+    body.detail = format!("the content encoding {coding:?} was not requested and cannot be decoded");
     body
 }
 
-/// Reads the body of `response` as a robots.txt: its first [`RobotsRulesRules::BYTES_MAX`] bytes (RFC 9309 section 2.5). A large one
-/// waits for one of `turns` before it is understood.
+/// Reads the body of `response` as a robots.txt, up to [`RobotsRules::BYTES_MAX`] bytes (RFC 9309 section 2.5). A large one
+/// waits for one of `permits` before it is parsed.
 pub async fn robots(
     response: &mut Response,
     product_token: &str,
@@ -136,18 +128,18 @@ pub async fn robots(
 ) -> Body {
     let meters = Meters { watch, cpu };
     let mut inflater = Inflater::new(&Limits::default());
-    let coding = foreign_coding(response);
+    let coding = unknown_coding(response);
     let (mut text, mut is_endless) = (Vec::new(), false);
     let mut take = |slice: &[u8], step: Result<(), InflateError>| {
         text.extend_from_slice(slice);
         is_endless |= step.is_err();
-        // One byte more tells that the last line was cut.
+        // One byte more shows that the last line was cut.
         text.len() <= RobotsRules::BYTES_MAX
     };
-    let broken_off = pump(response, &mut inflater, &meters, &mut take).await;
+    let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
     let permit = match text.len() > LARGE_ROBOTS_BYTES {
         true => {
-            // The bytes are there: to wait for a turn is no waiting for them.
+            // The whole body has arrived, so waiting for a permit does not count as waiting for the body.
             watch.enter(Stage::Parse);
             permits.clone().acquire_owned().await.ok()
         }
@@ -155,7 +147,7 @@ pub async fn robots(
     };
     meters.measure(Stage::Parse, CpuWork::Parse, text.len(), || {
         let mut body = Body { bytes_decoded: inflater.bytes_decoded(), permit, ..Body::default() };
-        match broken_off {
+        match ended_early {
             Some(error) => {
                 body.answer.error = Some(error.kind);
                 body.detail = error.detail;
@@ -164,7 +156,7 @@ pub async fn robots(
                 let mut rest = Buffer::new();
                 let problem = inflater.finish(&mut rest);
                 text.extend_from_slice(&rest);
-                // Beyond the ceiling nobody looked, so nothing is missing.
+                // Bytes beyond the limit are not needed, so none are missing.
                 let is_cut = text.len() <= RobotsRules::BYTES_MAX
                     && (is_endless || problem.as_ref().is_some_and(|problem| is_damage(problem.kind)));
                 match coding.filter(|_| !is_text(&text)) {
@@ -172,7 +164,7 @@ pub async fn robots(
                     None if is_cut => {
                         body.answer.error = Some(ErrorKind::Decode);
                         body.detail = problem.map_or_else(
-                            || "the gzip stream has no end".to_owned(),
+                            || "the gzip stream does not end".to_owned(),
                             |problem| problem.to_string(),
                         );
                     }
@@ -184,18 +176,18 @@ pub async fn robots(
     })
 }
 
-/// Whether a gzip stream with this problem gave less than was packed into it.
+/// Whether a gzip stream with this problem is missing some of its data.
 fn is_damage(kind: ProblemKind) -> bool {
     matches!(kind, ProblemKind::GzipCutShort | ProblemKind::GzipDamaged)
 }
 
-/// Whether the bytes read as text: UTF-8, perhaps cut at the end, without control characters. What is packed does not.
+/// Whether the bytes are text: UTF-8 without control characters, perhaps cut at the end. Compressed data is not.
 fn is_text(bytes: &[u8]) -> bool {
     let is_utf8 = std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true);
     is_utf8 && !bytes.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace())
 }
 
-/// Reads what is left of a body that nobody wants, so far as that is cheap.
+/// Reads the rest of an unneeded body, up to [`DISCARD_BYTES_MAX`].
 pub async fn discard(response: &mut Response) {
     while response.bytes_wire < DISCARD_BYTES_MAX {
         match response.chunk().await {
@@ -205,15 +197,15 @@ pub async fn discard(response: &mut Response) {
     }
 }
 
-/// Hands the plain bytes of a body to `take` in slices of at most [`SLICE_BYTES`] until it wants no more; gives the reason
-/// why the body broke off, if it did. The ceiling of a document holds for the bytes on the wire too: a gzip stream may be
-/// endless and give nothing.
+/// Passes the decompressed bytes of a body to `take`, in slices of at most [`SLICE_BYTES`], until `take` returns `false`. Returns
+/// the error if the body ended early. The size limit of a document also applies to the bytes on the wire, because an endless
+/// gzip stream may contain no data.
 async fn pump(
     response: &mut Response,
     inflater: &mut Inflater,
     meters: &Meters<'_>,
     take: &mut (impl FnMut(&[u8], Result<(), InflateError>) -> bool + Send),
-) -> Option<crate::fetch::FetchError> {
+) -> Option<FetchError> {
     let mut slice = Buffer::new();
     let mut bytes_since_yield = 0;
     loop {
@@ -227,7 +219,7 @@ async fn pump(
         let (mut rest, mut more) = (&chunk[..chunk.len().saturating_sub(over)], false);
         while !rest.is_empty() || more {
             slice.clear();
-            // What is left to come out of earlier bytes may be a whole slice.
+            // Earlier bytes may still decompress to a whole slice.
             let bytes = if more { SLICE_BYTES } else { rest.len() };
             let step =
                 meters.measure(Stage::Inflate, CpuWork::Inflate, bytes, || inflater.push(rest, &mut slice));
@@ -240,9 +232,9 @@ async fn pump(
             (rest, more) = (&rest[inflated.consumed..], inflated.more);
             bytes_since_yield += slice.len();
             if bytes_since_yield >= SLICE_BYTES {
-                // Two large documents must not hold up everyone else.
+                // Large documents must not block the other tasks.
                 bytes_since_yield = 0;
-                // The bytes are there: what passes until it is our turn again is no waiting for them.
+                // The bytes have arrived, so this pause does not count as waiting for the body.
                 meters.watch.enter(Stage::Parse);
                 tokio::task::yield_now().await;
                 meters.watch.enter(Stage::Body);
@@ -255,17 +247,8 @@ async fn pump(
     }
 }
 
-/// What a document holds, ready to be recorded.
-#[derive(Default)]
-pub struct Contents {
-    /// Its entries, where it has any.
-    pub rows: Option<FinishedRows>,
-    /// The sitemaps that it names, where it is an index.
-    pub children: Option<FinishedChildren>,
-}
-
-/// Takes what a document gives.
-struct Taker<'a> {
+/// Collects the entries, children and problems of a document.
+struct Collector<'a> {
     rows: Rows,
     scopes: Scopes<'a>,
     children: Children,
@@ -275,32 +258,27 @@ struct Taker<'a> {
     problem: Option<Problem>,
 }
 
-impl<'a> Taker<'a> {
-    fn new(reading: &Reading<'a>, scratch: &Scratch) -> Self {
+impl<'a> Collector<'a> {
+    fn new(context: &DocumentContext<'a>, scratch: &Scratch) -> Self {
         Self {
-            rows: scratch.rows(reading.head.clone()),
-            scopes: Scopes::new(reading.head.host.clone(), reading.named_by),
+            rows: scratch.rows(context.head.clone()),
+            scopes: Scopes::new(context.head.host.clone(), context.named_by),
             children: scratch.children(),
-            children_max: reading.children_max,
+            children_max: context.children_max,
             children_over: 0,
             failure: None,
             problem: None,
         }
     }
 
-    fn body(
-        self,
-        document: &Document,
-        bytes_decoded: u64,
-        broken_off: Option<crate::fetch::FetchError>,
-    ) -> Body {
+    fn body(self, document: &Document, bytes_decoded: u64, ended_early: Option<FetchError>) -> Body {
         let mut body = Body { bytes_decoded, ..Body::default() };
-        body.detail = detail(document, self.problem.as_ref(), broken_off.as_ref());
+        body.detail = detail(document, self.problem.as_ref(), ended_early.as_ref());
         let is_index = document.kind == Some(DocumentKind::Index);
         let bad: u64 = document.dropped().map(|(_, count)| count).sum();
-        body.answer.error = broken_off.map(|error| error.kind);
+        body.answer.error = ended_early.map(|error| error.kind);
         let Some(kind) = document.kind else {
-            // A body may reach its ceiling before it shows what it is.
+            // A body may reach its size limit before its format is known.
             let is_too_large = document.ended == DocumentEnd::TooLarge;
             let error = if is_too_large { ErrorKind::TooLarge } else { ErrorKind::NotASitemap };
             body.answer.error.get_or_insert(error);
@@ -308,12 +286,11 @@ impl<'a> Taker<'a> {
         };
         let dropped = document.dropped().map(|(reason, count)| (reason.as_str().into(), count));
         body.answer.document = Some(DocumentSummary {
-            kind: kind.as_str().into(),
+            kind: recorded_kind(kind),
             entries: document.entries,
             dropped: if is_index { BTreeMap::new() } else { dropped.collect() },
             problems: document.problems,
             truncated: body.answer.error.or_else(|| cut_short(document)),
-            is_index,
         });
         body.answer.children = self.children.len();
         body.answer.children_over = self.children_over;
@@ -326,7 +303,7 @@ impl<'a> Taker<'a> {
     }
 }
 
-impl Sink for Taker<'_> {
+impl Sink for Collector<'_> {
     fn entry(&mut self, entry: &Entry<'_>) {
         if self.failure.is_none() {
             let scope = self.scopes.of(entry.loc);
@@ -348,13 +325,24 @@ impl Sink for Taker<'_> {
     }
 }
 
+/// The kind of a document as outcomes and reports name it.
+fn recorded_kind(kind: DocumentKind) -> frontier::DocumentKind {
+    match kind {
+        DocumentKind::Urlset => frontier::DocumentKind::Urlset,
+        DocumentKind::Index => frontier::DocumentKind::Index,
+        DocumentKind::Text => frontier::DocumentKind::Text,
+        DocumentKind::Rss => frontier::DocumentKind::Rss,
+        DocumentKind::Atom => frontier::DocumentKind::Atom,
+    }
+}
+
 fn contents(rows: Rows, children: Children) -> Result<Contents, SegmentError> {
     let rows = if rows.is_empty() { None } else { Some(rows.finish()?) };
     let children = if children.is_empty() { None } else { Some(children.finish()?) };
     Ok(Contents { rows, children })
 }
 
-/// Why the document was not read to its end, where it was not.
+/// Why the document was not read to its end. `None` if it was.
 fn cut_short(document: &Document) -> Option<ErrorKind> {
     let is_damaged = document.problem_counts.get(ProblemKind::GzipDamaged) > 0;
     match document.ended {
@@ -367,19 +355,15 @@ fn cut_short(document: &Document) -> Option<ErrorKind> {
     }
 }
 
-fn detail(
-    document: &Document,
-    first: Option<&Problem>,
-    broken_off: Option<&crate::fetch::FetchError>,
-) -> String {
-    match (broken_off, first) {
+fn detail(document: &Document, first: Option<&Problem>, ended_early: Option<&FetchError>) -> String {
+    match (ended_early, first) {
         (Some(error), _) => error.detail.clone(),
         (None, Some(problem)) => format!("{}; first: {problem}", document.ended),
         (None, None) => document.ended.to_string(),
     }
 }
 
-/// The scope of entries. Neighbours nearly always share their origin, so the last answer is kept.
+/// Determines the scope of entries. Consecutive entries nearly always have the same origin, so the last result is cached.
 struct Scopes<'a> {
     own: String,
     named_by: &'a [HostId],
@@ -418,6 +402,8 @@ fn has_origin(loc: &str, origin: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
 
     #[test]

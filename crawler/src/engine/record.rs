@@ -1,8 +1,8 @@
-//! The one commit point: entries reach the disk, then one transaction makes the outcomes true.
+//! Makes results durable: writes entries to disk first, and then commits the outcomes in one transaction.
 //!
-//! Group commit clocks itself: whenever the committer is idle it takes all that is finished. Outcomes with entries
-//! wait for the segment to be written, which runs beside; outcomes without never wait for entries of others. Where a
-//! writer gathers entries for a while, their outcomes wait for the segment to be rolled.
+//! Commits are grouped: whenever no commit is running, all finished outcomes go into the next one. Outcomes with entries wait
+//! until the entries are written, which happens in another thread. Outcomes without entries never wait for that. If the writer
+//! gathers entries for a while, their outcomes wait until the segment is complete.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -22,52 +22,51 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::body::Contents;
 use crate::clock::SystemClock;
 use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
-use crate::engine::read::Contents;
 
-/// Outcomes made durable at once: bounds the size of a transaction.
+/// Maximum number of outcomes per commit. Bounds the size of a transaction.
 const COMMIT_ITEMS_MAX: usize = 1_000;
 
-/// Tasks found that are made durable at once, unless a single document names more: the children of an index wait in files
-/// and take memory from here on.
+/// Maximum number of new tasks per commit, unless a single document names more. The children of an index are kept in files
+/// until they are committed, and take memory only then.
 const COMMIT_TASKS_MAX: u64 = 20_000;
 
-/// Bytes of rules that are made durable at once, unless a single file has more: on their way to the disk there are several
-/// copies of each.
+/// Maximum bytes of robots.txt rules per commit, unless a single file has more. A commit makes several copies of them.
 const COMMIT_RULES_BYTES_MAX: usize = 2 << 20;
 
-/// What the session used is read anew no more often than this: it costs a look at two files.
+/// How often the resource usage is measured at most. Measuring reads two files.
 const USAGE_EVERY: Duration = Duration::from_millis(100);
 
-/// One request's result on its way to the disk.
+/// The result of one request, which is not durable yet.
 pub struct Item {
-    /// The request; its lane stays taken until this is durable.
+    /// The request. It occupies its slot until this item is durable.
     pub request: Request,
-    /// Where its time went; `None` where no request was made.
+    /// Where its time went. `None` if no request was sent.
     pub record: Option<FetchRecord>,
-    /// When it was read, from where on its time goes into `record`.
+    /// When the response had been read. From then on, time counts as stage `record`.
     pub read_at: Timestamp,
-    /// When its lane was freed, if that was before it is durable: its time ends there.
+    /// When its slot was freed, if that was before the item is durable. The time of the request ends there.
     pub settled_at: Option<Timestamp>,
-    /// How the task ended; `None` while a redirect is followed.
+    /// How the task ended. `None` while a redirect is followed.
     pub outcome: Option<TaskOutcome>,
-    /// What it leads to, but for the children of an index.
+    /// The new tasks, except for the children of an index.
     pub found: Vec<NewTask>,
-    /// The rules it brought.
+    /// The robots.txt rules that were fetched.
     pub robots: Option<RobotsRecord>,
-    /// Where they are large, held until they are durable.
+    /// The permit of a large robots.txt, held until the rules are durable.
     pub permit: Option<OwnedSemaphorePermit>,
-    /// Hosts that asked for a rest by it.
+    /// The cooldowns that hosts asked for.
     pub cooldowns: Vec<HostCooldown>,
-    /// What its document held.
+    /// The contents of the document.
     pub contents: Contents,
     /// What the schedule does next.
-    pub then: NextStep,
+    pub next: NextStep,
 }
 
 impl Item {
-    /// Of a task that ends without a request; its outcome is to be added.
+    /// The item of a task that ends without a request. The caller adds the outcome.
     pub fn without_request(request: Request, now: Timestamp) -> Self {
         Self {
             request,
@@ -80,38 +79,38 @@ impl Item {
             permit: None,
             cooldowns: Vec::new(),
             contents: Contents::default(),
-            then: NextStep::Done,
+            next: NextStep::Done,
         }
     }
 
-    /// How many tasks it leads to.
+    /// The number of new tasks.
     fn tasks(&self) -> u64 {
         self.found.len() as u64 + self.contents.children.as_ref().map_or(0, FinishedChildren::len)
     }
 
-    /// Bytes of the rules that it brought.
+    /// Size of the robots.txt rules.
     fn rules_bytes(&self) -> usize {
         self.robots.as_ref().and_then(|robots| robots.rules.as_ref()).map_or(0, String::len)
     }
 }
 
-/// An item that is durable.
+/// A durable item.
 pub struct Durable {
-    /// Whether its lane was freed before.
+    /// Whether its slot was freed before.
     pub was_settled: bool,
-    /// Its request.
+    /// The request.
     pub request: Request,
     /// What the schedule does next.
-    pub then: NextStep,
-    /// The rules it brought.
+    pub next: NextStep,
+    /// The robots.txt rules that were fetched.
     pub robots: Option<RobotsRecord>,
-    /// The URL that counts as read too.
+    /// The URL that also counts as read.
     pub read_as: Option<TaskId>,
-    /// Hosts that may have new tasks by it.
+    /// Hosts that may have new tasks because of this item.
     pub woken: Vec<HostId>,
 }
 
-/// Why nothing can be made durable any more.
+/// Why results can no longer be made durable.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The queue failed.
@@ -120,12 +119,12 @@ pub enum RecordError {
     /// Entries could not be written.
     #[error(transparent)]
     Segment(#[from] SegmentError),
-    /// The writing thread is gone.
+    /// The writing thread has ended.
     #[error("the segment writer stopped")]
     Writer,
 }
 
-/// Takes items, gives back those that are durable.
+/// Receives items and sends them back when they are durable.
 pub struct Recorder<Q, W> {
     queue: Arc<Q>,
     session: Session,
@@ -133,10 +132,11 @@ pub struct Recorder<Q, W> {
     meter: Arc<CpuMeter>,
     scope: Scope,
     writer: Option<W>,
-    /// The segment being written and what waits for it.
+    /// The segment being written, with the items that wait for it.
     appending: Option<JoinHandle<Appended<W>>>,
-    /// Items whose entries the writer gathers, and when it is to roll them.
+    /// Items whose entries the writer has gathered.
     gathered: Vec<Item>,
+    /// When the writer must complete the segment.
     roll_at: Option<Instant>,
     roll_now: Arc<Notify>,
     durable: mpsc::UnboundedSender<Vec<Durable>>,
@@ -152,7 +152,7 @@ struct Appended<W> {
 }
 
 impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
-    /// A recorder that carries on after commit `seq` of `session`, and what tells of items that are durable.
+    /// Creates a recorder whose first commit of `session` follows commit `seq`, and the channel of its durable items.
     pub fn new(
         queue: Arc<Q>,
         session: Session,
@@ -162,7 +162,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         meter: Arc<CpuMeter>,
         scope: Scope,
     ) -> (Self, mpsc::UnboundedReceiver<Vec<Durable>>) {
-        let (durable, made_durable) = mpsc::unbounded_channel();
+        let (durable, receiver) = mpsc::unbounded_channel();
         let recorder = Self {
             usage: (clock.now(), meter.read()),
             queue,
@@ -179,15 +179,15 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             seq,
             previous_commit: Duration::ZERO,
         };
-        (recorder, made_durable)
+        (recorder, receiver)
     }
 
-    /// Notified, it has what gathered made durable at once.
+    /// When notified, the recorder completes the segment of the gathered entries at once.
     pub fn roll_now(&self) -> Arc<Notify> {
         self.roll_now.clone()
     }
 
-    /// Runs until `items` is closed and everything is durable.
+    /// Runs until `items` is closed and all items are durable.
     pub async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) -> Result<(), RecordError> {
         let (mut plain, mut with_rows) = (VecDeque::new(), Vec::new());
         let mut is_open = true;
@@ -195,17 +195,17 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             let mut appended = None;
             tokio::select! {
                 item = items.recv(), if is_open && plain.is_empty() => match item {
-                    Some(item) => sort(item, &mut plain, &mut with_rows),
+                    Some(item) => enqueue(item, &mut plain, &mut with_rows),
                     None => is_open = false,
                 },
                 done = written(&mut self.appending), if self.appending.is_some() => appended = Some(done?),
-                // More is finished than one transaction takes: go on at once.
+                // There are more outcomes than fit into one commit, so continue at once.
                 () = std::future::ready(()), if !plain.is_empty() => {}
-                () = at(self.roll_at), if self.appending.is_none() => {}
+                () = sleep_until(self.roll_at), if self.appending.is_none() => {}
                 () = self.roll_now.notified(), if self.roll_at.is_some() => self.roll_at = Some(Instant::now()),
             }
             while let Ok(item) = items.try_recv() {
-                sort(item, &mut plain, &mut with_rows);
+                enqueue(item, &mut plain, &mut with_rows);
             }
             if let Some(appended) = appended {
                 self.appending = None;
@@ -223,16 +223,16 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             if self.appending.is_none() && (!is_open || self.roll_at.is_some_and(|at| at <= Instant::now())) {
                 self.roll();
             }
-            let batch: Vec<Item> = plain.drain(..fitting(&plain)).collect();
+            let batch: Vec<Item> = plain.drain(..commit_size(&plain)).collect();
             if !batch.is_empty() {
                 self.commit(batch, None).await?;
             }
         }
-        // Tells how long the last commit took, and what the session used in all.
+        // The last commit records how long the previous commit took, and the final resource usage.
         self.commit(Vec::new(), None).await
     }
 
-    /// Begins to write the entries of `items` beside the commits of others.
+    /// Begins to write the entries of `items`. Other items may be committed in the meantime.
     async fn append(&mut self, items: Vec<Item>, plain: &mut VecDeque<Item>) -> Result<(), RecordError> {
         let mut items = self.without_repeats(items).await?;
         let rows = items.iter_mut().filter_map(|item| item.contents.rows.take());
@@ -249,7 +249,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         Ok(())
     }
 
-    /// Begins to write the segment of what was gathered.
+    /// Begins to complete the segment of the gathered entries.
     fn roll(&mut self) {
         self.roll_at = None;
         if !self.gathered.is_empty() {
@@ -276,15 +276,15 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         self.appending.is_some() || !self.gathered.is_empty()
     }
 
-    /// A document whose URL, or the URL it was redirected to, was read already is a duplicate: its entries are
-    /// dropped. Only this process commits outcomes of a host it was lent, so what is true here stays true.
+    /// Drops the entries of duplicates: documents whose URL, or the URL they were redirected to, was read before. The result
+    /// stays correct until the commit, because only this process commits outcomes of the hosts that it has leased.
     async fn without_repeats(&self, mut items: Vec<Item>) -> Result<Vec<Item>, RecordError> {
-        let asked: Vec<TaskId> = items.iter().flat_map(identities).collect();
-        let mut done = self.queue.are_done(&self.session, &asked).await?.into_iter();
-        let mut claimed: HashSet<TaskId> = self.gathered.iter().flat_map(identities).collect();
+        let ids: Vec<TaskId> = items.iter().flat_map(document_ids).collect();
+        let mut done = self.queue.are_done(&self.session, &ids).await?.into_iter();
+        let mut claimed: HashSet<TaskId> = self.gathered.iter().flat_map(document_ids).collect();
         for item in &mut items {
             let mut is_repeat = false;
-            for id in identities(item) {
+            for id in document_ids(item) {
                 is_repeat |= done.next().unwrap_or(false) || !claimed.insert(id);
             }
             if is_repeat {
@@ -321,7 +321,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         self.queue.commit(&self.session, commit).await?;
         drop(permits);
         self.previous_commit = self.clock.now().since(now);
-        // The engine may have gone already, as after a second failure; what is durable stays so.
+        // The engine may have ended already, for example after another failure. The commit is durable anyway.
         let _ = self.durable.send(durable);
         Ok(())
     }
@@ -341,7 +341,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
     }
 
     fn add(&self, mut item: Item, now: Timestamp, commit: &mut Commit) -> Result<Durable, RecordError> {
-        self.follow(&mut item)?;
+        self.add_children(&mut item)?;
         if let Some(mut record) = item.record {
             record.stages.add(Stage::Record, item.settled_at.unwrap_or(now).since(item.read_at));
             commit.fetches.push(record);
@@ -359,15 +359,15 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         Ok(Durable {
             was_settled,
             request: item.request,
-            then: item.then,
+            next: item.next,
             robots: item.robots,
             read_as,
             woken,
         })
     }
 
-    /// The children of an index become tasks that it leads to.
-    fn follow(&self, item: &mut Item) -> Result<(), SegmentError> {
+    /// Turns the children of an index into new tasks.
+    fn add_children(&self, item: &mut Item) -> Result<(), SegmentError> {
         let Some(children) = item.contents.children.take() else { return Ok(()) };
         let mut links = FoundLinks::default();
         children.each(|child| links.add_child(&item.request.task, child, &self.scope))?;
@@ -381,12 +381,12 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
     }
 }
 
-fn sort(item: Item, plain: &mut VecDeque<Item>, with_rows: &mut Vec<Item>) {
+fn enqueue(item: Item, plain: &mut VecDeque<Item>, with_rows: &mut Vec<Item>) {
     if item.contents.rows.is_some() { with_rows.push(item) } else { plain.push_back(item) }
 }
 
-/// How many of the items are made durable at once.
-fn fitting(items: &VecDeque<Item>) -> usize {
+/// The number of items in the next commit.
+fn commit_size(items: &VecDeque<Item>) -> usize {
     let (mut tasks, mut rules_bytes) = (0, 0);
     let fits = |item: &&Item| {
         tasks += item.tasks();
@@ -397,8 +397,8 @@ fn fitting(items: &VecDeque<Item>) -> usize {
     number.max(1).min(items.len())
 }
 
-/// The URLs that a read document counts for: its task's, and the one it was redirected to.
-fn identities(item: &Item) -> impl Iterator<Item = TaskId> + use<> {
+/// The URLs that count as read because of a document: that of its task, and the one it was redirected to.
+fn document_ids(item: &Item) -> impl Iterator<Item = TaskId> + use<> {
     let fetched = item.outcome.as_ref().filter(|outcome| matches!(outcome.outcome, Outcome::Fetched(_)));
     let ids = fetched.map(|outcome| [Some(outcome.task), outcome.read_as]);
     ids.into_iter().flatten().flatten()
@@ -411,7 +411,7 @@ async fn written<W>(appending: &mut Option<JoinHandle<Appended<W>>>) -> Result<A
     }
 }
 
-async fn at(moment: Option<Instant>) {
+async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,

@@ -1,4 +1,4 @@
-//! One session: the parts put together, run, and taken apart again.
+//! One session: puts the parts of the crawler together, runs them and shuts them down.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::crawl::SessionStart;
 use crate::cli::progress::Progress;
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
-use crate::engine::live::Show;
+use crate::engine::live::LivePublisher;
+use crate::engine::read::LARGE_ROBOTS_PERMITS;
 use crate::engine::record::Recorder;
-use crate::engine::worker::{LARGE_ROBOTS_AT_ONCE, Worker};
+use crate::engine::worker::Worker;
 use crate::engine::{Ended, Engine, EngineError, Refill};
 use crate::fetch::client::ClientSettings;
 use crate::fetch::cooldowns::Cooldowns;
@@ -31,86 +31,95 @@ use crate::fetch::resolver::Resolver;
 use crate::fetch::{Clients, tls};
 use crate::settings::Settings;
 
-/// Seeds taken in by one commit: until it is durable each takes some 18 KB of memory.
+/// Seeds per commit. Until the commit is durable, each takes some 18 KB of memory.
 const SEEDS_PER_COMMIT: usize = 1_000;
 
-/// Tasks put back in one commit.
+/// Given-up tasks that are retried per commit.
 const RETRIES_PER_COMMIT: usize = 1_000;
 
-/// What a session is made of.
-pub struct Parts {
+/// The parts of a session in a data directory.
+pub struct SessionParts {
     /// How to crawl.
     pub settings: Settings,
-    /// What to take on.
+    /// What to crawl.
     pub scope: Scope,
     /// State and results.
     pub data_dir: DataDir,
     /// The time.
     pub clock: Arc<SystemClock>,
-    /// Cancelled when the crawl shall stop.
+    /// Cancelled when the crawl must stop.
     pub shutdown: CancellationToken,
 }
 
-/// Crawls until nothing is left to do or a signal comes; everything is durable when this returns.
-pub async fn run(parts: Parts, progress: Progress, work: SessionStart) -> anyhow::Result<Ended> {
-    let Parts { settings, scope, data_dir, clock, shutdown } = parts;
+/// What a session adds to the queue before it crawls.
+pub struct SessionStart {
+    /// All seeds that were ever added to the crawl.
+    pub seeds: Vec<NewTask>,
+    /// Whether to try again what was given up.
+    pub retry_failed: bool,
+}
+
+/// Crawls until nothing is left to do or a signal arrives. All results are durable when this returns.
+pub async fn run(parts: SessionParts, progress: Progress, start: SessionStart) -> anyhow::Result<Ended> {
+    let SessionParts { settings, scope, data_dir, clock, shutdown } = parts;
     let meter = Arc::new(CpuMeter::start());
-    let clients = clients(&settings)?;
+    let clients = build_clients(&settings)?;
     let data_dir = Arc::new(data_dir);
     let queue = Arc::new(data_dir.queue());
     let session = queue.open_session(&worker_name()).await?;
-    let mut seq = take_in(queue.as_ref(), &session, &work.seeds, &meter).await?;
-    drop(work.seeds);
-    if work.retry_failed {
+    let mut seq = add_seeds(queue.as_ref(), &session, &start.seeds, &meter).await?;
+    drop(start.seeds);
+    if start.retry_failed {
         seq = retry_failed(queue.as_ref(), &session, seq, &meter).await?;
     }
 
     let sealer = data_dir.sealer()?;
     let over = CancellationToken::new();
-    let showing = Show::new(data_dir.clone(), queue.clone(), clock.clone()).run(over.clone());
-    let showing = tokio::spawn(showing);
+    let publisher = LivePublisher::new(data_dir.clone(), queue.clone(), clock.clone());
+    let publishing = tokio::spawn(publisher.run(over.clone()));
     let (writer, scratch) = (data_dir.segments(session.id), data_dir.scratch());
     let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);
-    let at_work = AtWork { queue, session, seq, writer, scratch, clients, clock, meter, lease_deadline };
-    let ended = at_work.crawl(Arc::new(settings), scope, shutdown, progress).await;
+    let open_session =
+        OpenSession { queue, session, seq, writer, scratch, clients, clock, meter, lease_deadline };
+    let ended = open_session.crawl(Arc::new(settings), scope, shutdown, progress).await;
     let is_complete = matches!(ended, Ok(Ended::Complete));
     let seal = move || if is_complete { sealer.finish() } else { sealer.stop() };
     let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| EngineError::Part("the sealer"))?;
     over.cancel();
-    let shown = showing.await.map_err(|_| EngineError::Part("the show"))?;
+    let published = publishing.await.map_err(|_| EngineError::Part("the live publisher"))?;
     let ended = ended?;
     sealed?;
-    if let Err(error) = shown {
-        // Whoever read beside the crawl misses it; the crawl does not.
-        tracing::warn!(%error, "the crawl could not be shown beside it");
+    if let Err(error) = published {
+        // Only commands that read the running crawl are affected.
+        tracing::warn!(%error, "the state of the running crawl could not be published");
     }
     Ok(ended)
 }
 
-/// A session that was opened, with all that is its own.
-pub struct AtWork<Q, W> {
-    /// Where its tasks come from.
+/// An open session with its parts.
+pub struct OpenSession<Q, W> {
+    /// The queue of tasks.
     pub queue: Arc<Q>,
     /// The session.
     pub session: Session,
-    /// Commits made so far.
+    /// Number of commits so far.
     pub seq: u64,
-    /// Where its entries go.
+    /// Writes entries.
     pub writer: W,
-    /// Where the entries of documents wait that are being read.
+    /// Holds the entries of documents that are being read.
     pub scratch: Scratch,
-    /// What asks.
+    /// The HTTP clients.
     pub clients: Clients,
     /// The time.
     pub clock: Arc<SystemClock>,
-    /// What it used so far.
+    /// Resource usage so far.
     pub meter: Arc<CpuMeter>,
-    /// Up to when it may send requests.
+    /// Until when it may send requests.
     pub lease_deadline: LeaseDeadline,
 }
 
-impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
-    /// Crawls until nothing is left to do or `shutdown` is asked for; what was done is durable when this returns.
+impl<Q: WorkQueue, W: EntryWriter + Sync> OpenSession<Q, W> {
+    /// Crawls until nothing is left to do or `shutdown` is cancelled. All results are durable when this returns.
     pub async fn crawl(
         self,
         settings: Arc<Settings>,
@@ -143,7 +152,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
             timeouts: Timeouts::new(settings.timeout),
             meter,
             scratch,
-            large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_AT_ONCE)),
+            large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_PERMITS)),
             children_max: scope.max_children,
             product_token: settings.identity.product_token.clone(),
         };
@@ -172,18 +181,18 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> AtWork<Q, W> {
             jitter: Jitter::default(),
         };
         let ended = engine.run(shutdown).await;
-        // The recorder ends when the engine has dropped its end of the channel; its own failure says more than the
-        // engine's remark that it is gone.
+        // The recorder ends when the engine has dropped its end of the channel. If the recorder failed, its error is more
+        // precise than that of the engine.
         recording.await.map_err(|_| EngineError::Part("the recorder"))??;
         ended
     }
 }
 
-/// Takes in the seeds, in the first commits of the session; answers with the number of the last one.
+/// Adds the seeds in the first commits of the session. Returns the number of the last commit.
 ///
-/// Those that the queue knows are passed over, so that every session may begin with all seeds of the crawl: one that
-/// ended in between leaves none behind.
-pub async fn take_in<Q: WorkQueue>(
+/// The queue ignores seeds that it knows, so every session can add all seeds of the crawl. No seed is lost if a session ends
+/// while it adds them.
+pub async fn add_seeds<Q: WorkQueue>(
     queue: &Q,
     session: &Session,
     seeds: &[NewTask],
@@ -198,7 +207,7 @@ pub async fn take_in<Q: WorkQueue>(
     Ok(seq)
 }
 
-/// Puts back what was given up, in commits after `seq`; answers with the number of the last one.
+/// Makes given-up tasks pending again, in commits after `seq`. Returns the number of the last commit.
 pub async fn retry_failed<Q: WorkQueue>(
     queue: &Q,
     session: &Session,
@@ -214,7 +223,7 @@ pub async fn retry_failed<Q: WorkQueue>(
         seq += 1;
         let without_rules = given_up.iter().filter(|given_up| given_up.robots_unavailable);
         let hosts: BTreeSet<HostId> = without_rules.map(|given_up| given_up.task.host).collect();
-        // Older than any session, so that robots.txt is asked for anew.
+        // Older than any session, so that robots.txt is fetched again.
         let outdated =
             RobotsRecord { fetched_at: Timestamp::default(), rules: None, validator: Validator::default() };
         let hosts = hosts.into_iter().map(|host| HostUpdate { host, robots: outdated.clone() });
@@ -227,12 +236,12 @@ pub async fn retry_failed<Q: WorkQueue>(
         };
         queue.commit(session, commit).await?;
     }
-    tracing::info!(tasks, "asking again for what was given up");
+    tracing::info!(tasks, "retrying tasks that were given up");
     Ok(seq)
 }
 
-/// What asks, as the settings say.
-pub fn clients(settings: &Settings) -> anyhow::Result<Clients> {
+/// Creates the HTTP clients for `settings`.
+pub fn build_clients(settings: &Settings) -> anyhow::Result<Clients> {
     Ok(Clients::new(ClientSettings {
         user_agent: settings.identity.user_agent.clone(),
         tls: tls::config(settings.ca_cert.as_deref())?,
@@ -245,7 +254,7 @@ pub fn clients(settings: &Settings) -> anyhow::Result<Clients> {
     }))
 }
 
-/// Who works, for people.
+/// The name of this worker, for people: host name and process id.
 pub fn worker_name() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{host}:{}", std::process::id())

@@ -1,4 +1,4 @@
-//! A worker: makes one request, reads what comes, and tells.
+//! A worker: sends one request, reads the response, and returns the result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,140 +8,119 @@ use frontier::rate_limiter::RateLimiter;
 use frontier::schedule::Request;
 use frontier::work_queue::Session;
 use frontier::{
-    Clock, Connection, ErrorKind, FetchRecord, HostId, RequestKind, Stage, TaskKind, Timestamp, Validator,
+    Clock, Connection, DocumentKind, ErrorKind, FetchRecord, HostId, RequestKind, Stage, TaskKind, Timestamp,
+    Validator,
 };
 use reqwest::header::HeaderMap;
 use storage::{DocumentHead, Scratch, SegmentError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use super::body::{Body, Contents, DocumentContext};
+use super::lease_deadline::LeaseDeadline;
+use super::read;
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
-use crate::engine::lease_deadline::LeaseDeadline;
-use crate::engine::read::{self, Contents, Reading};
 use crate::fetch::client::HostClient;
 use crate::fetch::cooldowns::Cooldowns;
 use crate::fetch::get::Timeouts;
 use crate::fetch::host_slots::{HostSlot, HostSlots};
 use crate::fetch::{FetchError, Response, Stopwatch, get};
 
-/// A robots.txt with more bytes waits for its turn before it is understood: of 512,000, rules and the tasks of its Sitemap
-/// lines take up to forty times as much until they are durable, and a hundred may come at once.
-pub const LARGE_ROBOTS_BYTES: usize = 32 << 10;
-
-/// Large robots.txt files that are understood and not durable at any time.
-pub const LARGE_ROBOTS_AT_ONCE: usize = 4;
-
-/// What all workers of a session share.
+/// The parts that all workers of a session share.
 pub struct Worker {
-    /// The session, for the records.
+    /// The session, which is written to each record.
     pub session: Session,
     /// The time.
     pub clock: Arc<SystemClock>,
-    /// Up to when requests may leave: the session's hosts may be another's after that.
+    /// Until when requests may be sent. After that, the hosts may be leased to another session.
     pub lease_deadline: LeaseDeadline,
-    /// Hosts to be left in peace.
+    /// Hosts that must not be requested for some time.
     pub cooldowns: Arc<Cooldowns>,
-    /// The last gate for the rate.
+    /// Limits the rate per host, directly before a request is sent.
     pub rate_limiter: RateLimiter,
-    /// The requests in flight of each host.
+    /// Limits the requests in flight per host.
     pub slots: Arc<HostSlots>,
-    /// How long a request may take.
+    /// The time limits of a request.
     pub timeouts: Timeouts,
-    /// What CPU time was spent on.
+    /// Counts CPU time.
     pub meter: Arc<CpuMeter>,
-    /// Where the rows of a document wait.
+    /// Holds the rows of documents that are being read.
     pub scratch: Scratch,
-    /// Turns of large robots.txt files: see [`LARGE_ROBOTS_BYTES`].
+    /// Permits for large robots.txt files, see [`read::LARGE_ROBOTS_PERMITS`].
     pub large_robots: Arc<Semaphore>,
     /// `--max-children`.
     pub children_max: u64,
-    /// What robots.txt files know us by.
+    /// The name that robots.txt rules are matched against.
     pub product_token: String,
 }
 
-/// One request to make.
+/// One request to send.
 pub struct Job {
-    /// What the schedule wants asked.
+    /// The task, from the schedule.
     pub request: Request,
-    /// With what.
+    /// The HTTP client of the target host.
     pub client: HostClient,
     /// Extra header fields.
     pub headers: HeaderMap,
-    /// Makes it conditional.
+    /// Makes the request conditional.
     pub validator: Option<Validator>,
 }
 
-/// A request that a worker is done with.
+/// A request that a worker has finished.
 pub struct Finished {
     /// The request.
     pub request: Request,
-    /// What came of it.
+    /// The result.
     pub result: Fetched,
-    /// It is in flight until it is known what the answer means for its host.
+    /// The slot stays taken until the effect of the answer on the host is known.
     pub slot: HostSlot,
 }
 
-/// What came of a request that was made, or withheld since the host that is asked rests.
+/// The result of a request that was sent, or that was withheld because the target host is in a cooldown.
 pub struct Fetched {
-    /// What was answered, or would be.
+    /// The answer. For a withheld request, what the host would answer.
     pub answer: Answer,
-    /// Where its time went, but for the stage `record`; `None` where it was withheld.
+    /// Where the time went, except for the stage `record`. `None` if the request was withheld.
     pub record: Option<FetchRecord>,
-    /// What it held.
+    /// The entries or children of the document.
     pub contents: Contents,
-    /// Of a large robots.txt, its turn.
+    /// The permit of a large robots.txt.
     pub permit: Option<OwnedSemaphorePermit>,
-    /// When it left, where that was later than it was let go: it may have waited for its turn or for a connection.
+    /// When the request was sent, if that was later than scheduled. It may have waited for the rate limit or for a connection.
     pub left_at: Option<Timestamp>,
-    /// When it was read.
+    /// When the response had been read.
     pub read_at: Timestamp,
-    /// Why entries could not be kept: nothing of this request is recorded then.
-    pub failure: Option<SegmentError>,
-}
-
-/// What a body brought besides the head of its answer.
-#[derive(Default)]
-pub struct Body {
-    /// What came of it.
-    pub answer: Answer,
-    /// What it held.
-    pub contents: Contents,
-    /// Of a large robots.txt, its turn.
-    pub permit: Option<OwnedSemaphorePermit>,
-    /// Bytes after inflating.
-    pub bytes_decoded: u64,
-    /// What went wrong, for people.
-    pub detail: String,
-    /// Why entries could not be kept.
+    /// Why entries could not be stored. Then nothing of this request is recorded.
     pub failure: Option<SegmentError>,
 }
 
 impl Worker {
-    /// Waits until it may leave, asks, reads.
+    /// Waits until the request may be sent, sends it, and reads the response.
     pub async fn run(self: Arc<Self>, job: Job) -> Finished {
-        let asked = job.request.asked().map_or(job.request.task.id.host, |asked| asked.id());
-        let came_at = self.clock.now();
-        let slot = self.slots.enter(asked).await;
+        let target = job.request.target_host().map_or(job.request.task.id.host, |host| host.id());
+        let arrived_at = self.clock.now();
+        let slot = self.slots.enter(target).await;
         let result = loop {
-            let started_at = match self.pass(asked).await {
+            let started_at = match self.wait_until_allowed(target).await {
                 Ok(started_at) => started_at,
                 Err(rests_until) => break self.withheld(rests_until),
             };
-            if let Some(made) = self.make(&job, started_at, started_at.since(came_at)).await {
-                break made;
+            if let Some(fetched) = self.fetch(&job, started_at, started_at.since(arrived_at)).await {
+                break fetched;
             }
         };
         Finished { request: job.request, result, slot }
     }
 
-    /// Makes the request that may leave at `started_at`; `None` where the session's tenure ended before it could.
-    async fn make(&self, job: &Job, started_at: Timestamp, rate_limiter_wait: Duration) -> Option<Fetched> {
+    /// Sends a request that may be sent at `started_at`, and reads the response. `None` if the session's lease deadline passed
+    /// before the request was sent.
+    async fn fetch(&self, job: &Job, started_at: Timestamp, rate_limiter_wait: Duration) -> Option<Fetched> {
         let mut record = self.record(&job.request, started_at, rate_limiter_wait);
         let watch = Stopwatch::start();
-        let body = self.ask(job, &watch, &mut record).await?;
+        let body = self.send(job, &watch, &mut record).await?;
         let (measured, read_at) = (watch.stop(), self.clock.now());
-        // The server counts from the request, not from the handshake before it.
+        // The server measures the rate between requests. The handshake comes before the request.
         let connecting_us = measured[Stage::Dns] + measured[Stage::Connect] + measured[Stage::Tls];
         let is_late = !rate_limiter_wait.is_zero() || connecting_us > 0;
         let left_at = is_late.then(|| started_at + Duration::from_micros(connecting_us));
@@ -154,17 +133,17 @@ impl Worker {
         Some(Fetched { answer, record: Some(record), contents, permit, left_at, read_at, failure })
     }
 
-    /// Waits until a request may leave: the session has its hosts, and the rate of the host that is asked lets it pass. Gives
-    /// the moment, which is the present nearly always, since the schedule keeps the rate already; redirects of a robots.txt
-    /// to another host are the exception. Fails with the end of the rest where that host rests.
-    async fn pass(&self, asked: HostId) -> Result<Timestamp, Timestamp> {
+    /// Waits until the lease deadline and the rate limit of `target` allow a request, and returns that time. It nearly always
+    /// returns at once, because the schedule keeps the rate too; a redirect of a robots.txt to another host is the exception.
+    /// Fails with the end of the cooldown if `target` is in one.
+    async fn wait_until_allowed(&self, target: HostId) -> Result<Timestamp, Timestamp> {
         loop {
             self.lease_deadline.held(&*self.clock).await;
             let now = self.clock.now();
-            if let Some(until) = self.cooldowns.of(asked, now) {
+            if let Some(until) = self.cooldowns.of(target, now) {
                 return Err(until);
             }
-            match self.rate_limiter.wait(asked, now) {
+            match self.rate_limiter.wait(target, now) {
                 None => return Ok(now),
                 Some(wait) => tokio::time::sleep(wait).await,
             }
@@ -172,7 +151,7 @@ impl Worker {
     }
 
     fn withheld(&self, rests_until: Timestamp) -> Fetched {
-        let (answer, read_at) = (Answer::resting(rests_until), self.clock.now());
+        let (answer, read_at) = (Answer::in_cooldown(rests_until), self.clock.now());
         Fetched {
             answer,
             record: None,
@@ -184,8 +163,8 @@ impl Worker {
         }
     }
 
-    /// `None` where the session's tenure ended before the request could leave.
-    async fn ask(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Option<Body> {
+    /// Sends the request and reads the response. `None` if the session's lease deadline passed before the request was sent.
+    async fn send(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Option<Body> {
         let Job { request, client, headers, validator } = job;
         let url = match Url::parse(request.url()) {
             Ok(url) => url,
@@ -193,9 +172,9 @@ impl Worker {
                 return Some(failed(&FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() }));
             }
         };
-        let asking = get(client, &url, headers, validator.as_ref(), self.timeouts, watch);
-        let is_here = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
-        Some(match self.lease_deadline.within(&*self.clock, is_here, asking).await? {
+        let sending = get(client, &url, headers, validator.as_ref(), self.timeouts, watch);
+        let is_unsent = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
+        Some(match self.lease_deadline.within(&*self.clock, is_unsent, sending).await? {
             Ok(response) => self.read(request, &url, response, watch, record).await,
             Err(error) => failed(&error),
         })
@@ -209,7 +188,7 @@ impl Worker {
             kind: match request.task.kind {
                 TaskKind::Robots => RequestKind::Robots,
                 TaskKind::Sitemap => RequestKind::Sitemap,
-                TaskKind::Probe(_) => RequestKind::Probe,
+                TaskKind::Probe(_) | TaskKind::LastProbe => RequestKind::Probe,
             },
             attempt: request.attempt,
             hop: request.hop,
@@ -247,15 +226,15 @@ impl Worker {
                 read::robots(&mut response, &self.product_token, permits, watch, &self.meter).await
             }
             (200..=203 | 207..=299, _) => {
-                let reading = Reading {
+                let context = DocumentContext {
                     base: url,
                     head: self.head(request, url),
                     named_by: &request.task.named_by,
                     children_max: self.children_max,
                 };
-                read::document(&mut response, reading, &self.scratch, watch, &self.meter).await
+                read::document(&mut response, context, &self.scratch, watch, &self.meter).await
             }
-            // Nothing of it is wanted; dropping it closes the connection unless its end has come already.
+            // The body is not needed. Dropping it would close the connection, unless it has been read to its end.
             _ => {
                 read::discard(&mut response).await;
                 Body::default()
@@ -272,10 +251,10 @@ impl Worker {
             last_modified: response.header("last-modified").map(str::to_owned),
         };
         if let Some(document) = &body.answer.document {
-            record.document = Some(document.kind.clone());
+            record.document = Some(document.kind);
             record.entries = document.entries;
         } else if body.answer.robots.is_some() {
-            record.document = Some("robots".into());
+            record.document = Some(DocumentKind::Robots);
         }
         body
     }

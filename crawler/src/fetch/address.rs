@@ -1,13 +1,13 @@
-//! Which addresses may be contacted without `--allow-private`.
+//! Decides which addresses may be contacted without `--allow-private`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether `address` belongs to the public internet.
 ///
-/// Not public: everything that the IANA special-purpose registries (RFC 6890 and its updates) keep out of global
-/// routing: this machine, link-local addresses with the cloud's metadata servers among them, private and shared
-/// networks, documentation, benchmarking, multicast and reserved ranges. An IPv6 address that carries an IPv4 one
-/// (mapped, compatible, translated by NAT64, 6to4 or Teredo) is as public as that one.
+/// All ranges that the IANA special-purpose registries (RFC 6890 and its updates) exclude from global routing are not
+/// public: this machine, link-local addresses (including the metadata servers of clouds), private and shared networks,
+/// documentation, benchmarking, multicast and reserved ranges. An IPv6 address that embeds an IPv4 address (mapped,
+/// compatible, NAT64, 6to4 or Teredo) is public if that IPv4 address is.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -38,7 +38,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    if let Some(v4) = carried_v4(address) {
+    if let Some(v4) = embedded_v4(address) {
         return is_public_v4(v4);
     }
     let segments = address.segments();
@@ -52,8 +52,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     is_global_unicast && !special
 }
 
-/// The IPv4 address that an IPv6 address stands for.
-fn carried_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 address that is embedded in an IPv6 address.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = address.segments();
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match s {

@@ -1,4 +1,4 @@
-//! HTTP clients: one per host in work, over one shared TLS configuration.
+//! HTTP clients: one per host that is being crawled, with one shared TLS configuration.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,92 +15,94 @@ use super::connect_to::{ConnectTo, Target, unbracketed};
 use super::resolver::{HostResolver, Resolver};
 use super::stopwatch;
 
-/// An idle connection is closed after this.
+/// An idle connection is closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// What all clients have in common.
+/// Settings that all clients share.
 pub struct ClientSettings {
     /// The `User-Agent`.
     pub user_agent: HeaderValue,
-    /// TLS, shared so that roots and sessions exist once.
+    /// TLS configuration. It is shared, so that root certificates and TLS sessions exist once.
     pub tls: ClientConfig,
-    /// Names to addresses.
+    /// Resolves names to addresses.
     pub resolver: Resolver,
-    /// `--connect-to`, the first that fits wins.
+    /// `--connect-to`. The first matching rule applies.
     pub connect_to: Vec<ConnectTo>,
-    /// `--proxy`; without it the environment's proxies hold.
+    /// `--proxy`. If `None`, the proxies of the environment are used.
     pub proxy: Option<reqwest::Proxy>,
     /// `--allow-private`.
     pub allow_private: bool,
-    /// Idle connections kept per host.
+    /// Maximum number of idle connections per host.
     pub host_concurrency: usize,
-    /// Connections of all hosts, idle ones included.
+    /// Maximum number of connections over all hosts, including idle ones.
     pub connections_max: usize,
 }
 
-/// The clients of the hosts in work. Where their connections would become too many, those unused longest make room:
-/// idle connections are closed with their client. A client in use stays, so that its connection is known and counted.
+/// The clients of the hosts that are being crawled.
+///
+/// If there are too many connections, the least recently used clients are dropped, which closes their idle connections. A
+/// client in use is never dropped, so its connections stay counted.
 pub struct Clients {
     settings: ClientSettings,
-    open: HashMap<HostId, Open>,
-    /// Sum over `open`.
+    pool: HashMap<HostId, PooledClient>,
+    /// Sum over `pool`.
     connections: usize,
     uses: u64,
 }
 
-struct Open {
+struct PooledClient {
     client: HostClient,
     last_use: u64,
-    /// The most requests it had at once: it may have as many connections, in use or idle.
+    /// The largest number of requests it had at the same time. It may have as many connections, in use or idle.
     connections: usize,
 }
 
-impl Open {
-    /// Requests under way: each holds a clone of the client.
+impl PooledClient {
+    /// Requests in flight. Each holds a clone of the client.
     fn in_use(&self) -> usize {
         Arc::strong_count(&self.client.uses) - 1
     }
 }
 
-/// What one host is asked with.
+/// The HTTP client of one host.
 #[derive(Clone)]
 pub struct HostClient {
     pub(super) http: reqwest::Client,
-    /// Where `--connect-to` redirects a URL with a port of its own or a literal address: the HTTP client would keep
-    /// to those, so it is given a URL without them, and the true authority as Host header.
-    pub(super) disguise: Option<Disguise>,
-    /// Whether the URL's own literal address is exempt from the private-address rule.
+    /// Set if `--connect-to` applies to URLs with an explicit port or a literal address. The HTTP client would connect to
+    /// those, so it gets a URL without them, and the real authority in the Host header.
+    pub(super) rewrite: Option<UrlRewrite>,
+    /// Whether a literal address in the URL may be private.
     pub(super) allow_private: bool,
     /// Counts the clones.
     uses: Arc<()>,
 }
 
 #[derive(Clone)]
-pub(super) struct Disguise {
+pub(super) struct UrlRewrite {
     pub(super) name: String,
     pub(super) port: Option<u16>,
     pub(super) authority: HeaderValue,
 }
 
 impl Clients {
-    /// None yet.
+    /// Creates an empty pool.
     pub fn new(settings: ClientSettings) -> Self {
-        Self { settings, open: HashMap::new(), connections: 0, uses: 0 }
+        Self { settings, pool: HashMap::new(), connections: 0, uses: 0 }
     }
 
-    /// The client of `host` for one request, made when there is none. It counts as in use until it is dropped.
+    /// The client of `host` for one request. It is created if needed, and counts as in use until it is dropped.
     pub fn of(&mut self, host: &Host) -> Result<HostClient, reqwest::Error> {
         self.uses += 1;
         let id = host.id();
-        if !self.open.contains_key(&id) {
+        if !self.pool.contains_key(&id) {
             let client = self.settings.build(host)?;
-            self.open.insert(id, Open { client, last_use: self.uses, connections: 0 });
+            self.pool.insert(id, PooledClient { client, last_use: self.uses, connections: 0 });
         }
-        let Some(open) = self.open.get_mut(&id) else { return self.settings.build(host) };
-        open.last_use = self.uses;
-        let client = open.client.clone();
-        if open.in_use() > open.connections {
-            open.connections += 1;
+        let Some(pooled) = self.pool.get_mut(&id) else { return self.settings.build(host) };
+        pooled.last_use = self.uses;
+        let client = pooled.client.clone();
+        if pooled.in_use() > pooled.connections {
+            pooled.connections += 1;
             self.connections += 1;
         }
         self.make_room();
@@ -109,9 +111,11 @@ impl Clients {
 
     fn make_room(&mut self) {
         while self.connections > self.settings.connections_max {
-            let idle = self.open.iter().filter(|(_, open)| open.in_use() == 0);
-            let Some(oldest) = idle.min_by_key(|(_, open)| open.last_use).map(|(id, _)| *id) else { return };
-            self.connections -= self.open.remove(&oldest).map_or(0, |open| open.connections);
+            let idle = self.pool.iter().filter(|(_, pooled)| pooled.in_use() == 0);
+            let Some(oldest) = idle.min_by_key(|(_, pooled)| pooled.last_use).map(|(id, _)| *id) else {
+                return;
+            };
+            self.connections -= self.pool.remove(&oldest).map_or(0, |pooled| pooled.connections);
         }
     }
 }
@@ -119,7 +123,7 @@ impl Clients {
 impl ClientSettings {
     fn build(&self, host: &Host) -> Result<HostClient, reqwest::Error> {
         let target = self.connect_to.iter().find_map(|rule| rule.target(host));
-        let disguise = target.as_ref().and_then(|target| disguise(host, target));
+        let rewrite = target.as_ref().and_then(|target| url_rewrite(host, target));
         let resolver = HostResolver {
             resolver: self.resolver.clone(),
             host: host.clone(),
@@ -127,8 +131,8 @@ impl ClientSettings {
             allow_private: self.allow_private,
         };
         let mut tls = self.tls.clone();
-        if disguise.is_some() {
-            // HTTP/2 has no Host header that could differ from the URL.
+        if rewrite.is_some() {
+            // HTTP/1.1 only: in HTTP/2 the authority cannot differ from that of the URL.
             tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         }
         let mut builder = reqwest::Client::builder()
@@ -146,7 +150,7 @@ impl ClientSettings {
             builder = builder.proxy(proxy.clone());
         }
         let (allow_private, uses) = (self.allow_private, Arc::default());
-        Ok(HostClient { http: builder.build()?, disguise, allow_private, uses })
+        Ok(HostClient { http: builder.build()?, rewrite, allow_private, uses })
     }
 }
 
@@ -157,7 +161,7 @@ fn headers() -> HeaderMap {
     headers
 }
 
-fn disguise(host: &Host, target: &Target) -> Option<Disguise> {
+fn url_rewrite(host: &Host, target: &Target) -> Option<UrlRewrite> {
     let is_literal = unbracketed(host.name()).parse::<std::net::IpAddr>().is_ok();
     let is_default_port = host.port() == host.scheme().default_port();
     if !is_literal && is_default_port {
@@ -168,13 +172,13 @@ fn disguise(host: &Host, target: &Target) -> Option<Disguise> {
     let (name, port) = match target.address() {
         Some(std::net::IpAddr::V6(v6)) if is_literal => (format!("[{v6}]"), Some(target.port)),
         _ if is_literal => (target.name.clone(), Some(target.port)),
-        // The port comes from the resolver, since the URL names none.
+        // The URL has no port, so the resolver sets it.
         _ => (host.name().to_owned(), None),
     };
-    Some(Disguise { name, port, authority: HeaderValue::from_str(authority).ok()? })
+    Some(UrlRewrite { name, port, authority: HeaderValue::from_str(authority).ok()? })
 }
 
-/// Tells the stopwatch of the request that wants a connection when it is begun and when it is ready.
+/// Tells the stopwatch of a request when its connection is begun and when it is ready.
 #[derive(Clone, Copy)]
 struct TimedConnections;
 
@@ -208,7 +212,7 @@ where
         stopwatch::mark(Stage::Connect);
         let connecting = self.0.call(request);
         let watch = stopwatch::STOPWATCH.try_with(Arc::clone).ok();
-        // The pool may finish a connection in a task of its own when an older one came free: it keeps the stopwatch.
+        // The pool may finish a connection in another task if an older connection became free, so the stopwatch is passed on.
         Box::pin(async move {
             let Some(watch) = watch else { return connecting.await };
             let connection = stopwatch::STOPWATCH.scope(watch.clone(), connecting).await?;

@@ -1,14 +1,14 @@
-//! `--connect-to`: other addresses for chosen hosts.
+//! `--connect-to`: connects to another address for chosen hosts.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use frontier::Host;
 
-/// `HOST1:PORT1:HOST2:PORT2`: requests for the first are sent to the second, as with curl's option of that name.
+/// A rule `HOST1:PORT1:HOST2:PORT2`: requests for the first host are sent to the second, as with curl's option of that name.
 ///
-/// An empty HOST1 or PORT1 stands for any, an empty HOST2 or PORT2 for the request's own. IPv6 addresses stand in
-/// brackets. Host header, certificate and robots.txt remain those of the URL.
+/// An empty HOST1 or PORT1 matches every host or port. An empty HOST2 or PORT2 means that of the request. IPv6 addresses are
+/// written in brackets. Host header, certificate and robots.txt are still those of the URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConnectTo {
     from_name: Option<String>,
@@ -17,7 +17,7 @@ pub struct ConnectTo {
     to_port: Option<u16>,
 }
 
-/// Where a connection goes instead.
+/// The host and port to connect to instead.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
     /// A name or a literal address, without brackets.
@@ -27,20 +27,20 @@ pub struct Target {
 }
 
 impl Target {
-    /// The address, where the name is one.
+    /// The address, if the name is a literal address.
     pub fn address(&self) -> Option<IpAddr> {
         self.name.parse().ok()
     }
 }
 
-/// Why a `--connect-to` value could not be read.
+/// Why a `--connect-to` value is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectToError {
     /// Not four parts.
     #[error("expected HOST1:PORT1:HOST2:PORT2 (parts may be empty), found {0:?}")]
     Parts(String),
-    /// A port that is none.
-    #[error("{0:?} is no port")]
+    /// An invalid port.
+    #[error("{0:?} is not a valid port")]
     Port(String),
 }
 
@@ -62,7 +62,7 @@ impl FromStr for ConnectTo {
 }
 
 impl ConnectTo {
-    /// Where connections of `host` go; `None` when this rule is about others.
+    /// The target for connections to `host`. `None` if the rule does not match.
     pub fn target(&self, host: &Host) -> Option<Target> {
         let host_name = unbracketed(host.name());
         let name_fits = self.from_name.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(host_name));

@@ -1,24 +1,24 @@
-//! The hosts that asked to be left in peace, for whoever would ask them.
+//! The cooldowns of hosts, checked before every request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use frontier::{HostId, Timestamp};
 
-/// Cooldowns that are remembered. Of further ones the schedule and the queue alone know: only a robots.txt that redirects to such
-/// a host does not find out.
+/// Maximum number of remembered cooldowns. The schedule and the queue know further ones too, so only a robots.txt that
+/// redirects to such a host would not be held back.
 const COOLDOWNS_MAX: usize = 100_000;
 
-/// Until when hosts are to be left in peace, whichever task would ask them: a robots.txt may redirect to a host that is not
-/// lent, or that asked for a rest while the request waited for its turn.
+/// The cooldowns of hosts, for requests of any task. A robots.txt may redirect to a host that is not leased, and a host may
+/// ask for a cooldown while a request is waiting for its slot.
 #[derive(Default)]
 pub struct Cooldowns {
-    // One lock for all hosts: it is held for a look into the map.
+    // One lock for all hosts, because it is held only for one access to the map.
     until: Mutex<HashMap<HostId, Timestamp>>,
 }
 
 impl Cooldowns {
-    /// `host` asked at `now` to be left in peace until `until`.
+    /// Adds a cooldown of `host` until `until`.
     pub fn add(&self, host: HostId, until: Timestamp, now: Timestamp) {
         let mut cooldowns = self.until();
         if cooldowns.len() >= COOLDOWNS_MAX {
@@ -30,13 +30,13 @@ impl Cooldowns {
         }
     }
 
-    /// Until when `host` rests; `None` if it may be asked at `now`.
+    /// The end of the cooldown of `host`. `None` if requests are allowed at `now`.
     pub fn of(&self, host: HostId, now: Timestamp) -> Option<Timestamp> {
         self.until().get(&host).copied().filter(|until| *until > now)
     }
 
     fn until(&self) -> MutexGuard<'_, HashMap<HostId, Timestamp>> {
-        // A moment cannot be left half changed.
+        // A poisoned lock is safe to use, because a timestamp cannot be left half written.
         self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_rest_of_a_host_holds_up_to_its_end() {
+    fn the_longest_cooldown_of_a_host_applies_until_its_end() {
         let cooldowns = Cooldowns::default();
         cooldowns.add(HostId(1), at(9), at(0));
         cooldowns.add(HostId(1), at(5), at(0));
@@ -59,12 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_remembered_are_bounded_and_those_whose_rest_is_over_make_room() {
+    fn the_number_of_cooldowns_is_bounded_and_expired_ones_are_dropped() {
         let cooldowns = Cooldowns::default();
-        for id in 0..=COOLDOWNS_MAX as u64 {
+        for id in 0..=COOLDOWNS_MAX as u128 {
             cooldowns.add(HostId(id), at(9), at(0));
         }
-        assert_eq!(cooldowns.of(HostId(COOLDOWNS_MAX as u64), at(1)), None);
+        assert_eq!(cooldowns.of(HostId(COOLDOWNS_MAX as u128), at(1)), None);
         cooldowns.add(HostId(7), at(20), at(10));
         assert_eq!(cooldowns.of(HostId(7), at(11)), Some(at(20)));
         assert_eq!(cooldowns.until().len(), 1);

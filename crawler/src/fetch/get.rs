@@ -1,4 +1,4 @@
-//! One GET request and its answer, each stage under its own time limit.
+//! One GET request and its response. Each stage has a time limit.
 
 use std::error::Error;
 use std::io;
@@ -15,54 +15,54 @@ use super::client::HostClient;
 use super::resolver::ResolveError;
 use super::stopwatch::{STOPWATCH, Stopwatch};
 
-/// How long a request may take.
+/// The time limits of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// `--timeout`: bounds the name's resolution, connect, TLS, the first byte and every stall of the body.
+    /// `--timeout`: limit for resolving the name, connect, TLS, the first byte and each stall of the body.
     pub stage: Duration,
-    /// Bounds the whole fetch.
+    /// Limit for the whole fetch.
     pub whole: Duration,
 }
 
 impl Timeouts {
-    /// The limits that follow from `--timeout`.
+    /// The limits for a given `--timeout`.
     pub fn new(timeout: Duration) -> Self {
         Self { stage: timeout, whole: timeout * 5 }
     }
 }
 
-/// Why a request brought no answer, or no whole body.
+/// Why a request got no response, or no complete body.
 #[derive(Debug, thiserror::Error)]
 #[error("{detail}")]
 pub struct FetchError {
     /// For the outcome and the report.
     pub kind: ErrorKind,
-    /// For people.
+    /// Description for people.
     pub detail: String,
 }
 
-/// An answer whose body is still to come.
+/// A response whose body has not been read yet.
 pub struct Response {
     /// The status code.
     pub status: u16,
     /// The header fields.
     pub headers: HeaderMap,
-    /// Whether a connection was made for it.
+    /// Whether it came over a new connection.
     pub connection: Connection,
     body: reqwest::Response,
     timeouts: Timeouts,
     deadline: Instant,
-    /// Body bytes so far.
+    /// Body bytes received so far.
     pub bytes_wire: u64,
 }
 
 impl Response {
-    /// A header field as text, where it is text.
+    /// The value of a header field. `None` if it is missing or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The next piece of the body; `None` at its end.
+    /// The next piece of the body, or `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, FetchError> {
         let limit = self.deadline.min(Instant::now() + self.timeouts.stage);
         match tokio::time::timeout_at(limit, self.body.chunk()).await {
@@ -79,7 +79,7 @@ impl Response {
     }
 }
 
-/// Asks for `url`. The stopwatch is in stage `body` when this returns an answer.
+/// Sends a request for `url`. When this returns a response, the stopwatch is in stage `body`.
 pub async fn get(
     client: &HostClient,
     url: &Url,
@@ -94,16 +94,16 @@ pub async fn get(
     let deadline = Instant::now() + timeouts.whole;
     let sending = request(client, url, extra, validator).send();
     let mut sending = std::pin::pin!(STOPWATCH.scope(watch.clone(), sending));
-    let answer = loop {
+    let sent = loop {
         let (stage, elapsed) = watch.running();
         let limit = deadline.min(Instant::now() + timeouts.stage.saturating_sub(elapsed));
         tokio::select! {
             biased;
-            answer = &mut sending => break answer,
+            sent = &mut sending => break sent,
             () = tokio::time::sleep_until(limit) => check_time(stage, watch, timeouts, deadline)?,
         }
     };
-    let body = answer.map_err(|error| send_error(&error, watch.running().0))?;
+    let body = sent.map_err(|error| send_error(&error, watch.running().0))?;
     let connection = watch.answered();
     let (status, headers) = (body.status().as_u16(), body.headers().clone());
     Ok(Response { status, headers, connection, body, timeouts, deadline, bytes_wire: 0 })
@@ -117,11 +117,11 @@ fn request(
 ) -> reqwest::RequestBuilder {
     let mut target = url.clone();
     let mut headers = extra.clone();
-    if let Some(disguise) = &client.disguise {
-        // Both can only fail for URLs without a host, and this one has one.
-        let _ = target.set_host(Some(&disguise.name));
-        let _ = target.set_port(disguise.port);
-        headers.insert(HOST, disguise.authority.clone());
+    if let Some(rewrite) = &client.rewrite {
+        // Both fail only for URLs without a host, and this one has a host.
+        let _ = target.set_host(Some(&rewrite.name));
+        let _ = target.set_port(rewrite.port);
+        headers.insert(HOST, rewrite.authority.clone());
     }
     if let Some(validator) = validator {
         insert(&mut headers, IF_NONE_MATCH, validator.etag.as_deref());
@@ -136,7 +136,7 @@ fn insert(headers: &mut HeaderMap, name: reqwest::header::HeaderName, value: Opt
     }
 }
 
-/// A literal address in a URL never reaches the resolver, so it is checked here.
+/// Checks a literal address in a URL, which is never passed to the resolver.
 fn check_literal(url: &Url) -> Result<(), FetchError> {
     let literal = match url.host() {
         Some(UrlHost::Ipv4(v4)) => v4.into(),
@@ -159,21 +159,21 @@ fn check_time(
     if Instant::now() >= deadline {
         return Err(timed_out("the whole fetch", timeouts.whole));
     }
-    // Another stage began meanwhile: it has its own time.
+    // Another stage has begun, which has a limit of its own.
     if running != stage || elapsed < timeouts.stage {
         return Ok(());
     }
-    let what = match running {
-        Stage::Dns => "the name's address",
+    let awaited = match running {
+        Stage::Dns => "the address of the host",
         Stage::Connect => "a connection",
         Stage::Tls => "the TLS handshake",
-        _ => "the first byte of an answer",
+        _ => "the first byte of the response",
     };
-    Err(timed_out(what, timeouts.stage))
+    Err(timed_out(awaited, timeouts.stage))
 }
 
-fn timed_out(what: &str, limit: Duration) -> FetchError {
-    let detail = format!("timed out after {} s waiting for {what}", limit.as_secs_f64());
+fn timed_out(awaited: &str, limit: Duration) -> FetchError {
+    let detail = format!("timed out after {} s waiting for {awaited}", limit.as_secs_f64());
     FetchError { kind: ErrorKind::Timeout, detail }
 }
 
@@ -203,14 +203,14 @@ fn http_error(error: &reqwest::Error) -> ErrorKind {
 }
 
 fn body_error(error: &reqwest::Error) -> FetchError {
-    // A chunk size that is none comes as bad input; a connection that ended early as an unexpected end.
+    // hyper reports an invalid chunk size as invalid input, and a connection that ended early as an unexpected end.
     let is_bad_input = |kind| matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
     let is_malformed = cause::<io::Error>(error).is_some_and(|error| is_bad_input(error.kind()));
     let kind = if is_malformed { ErrorKind::Protocol } else { ErrorKind::Incomplete };
-    FetchError { kind, detail: format!("the body broke off: {}", innermost(error)) }
+    FetchError { kind, detail: format!("the body ended early: {}", innermost(error)) }
 }
 
-/// The first error of type `E` among the causes of `error`, those inside an I/O error included.
+/// The first error of type `E` among `error` and its causes, including those inside an I/O error.
 fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -226,7 +226,7 @@ fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a
     None
 }
 
-/// What the innermost cause says: the outer ones only repeat that a request failed.
+/// The text of the innermost cause. The outer errors only say that a request failed.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -1,4 +1,4 @@
-//! How many requests of a host are in flight, whichever task they belong to.
+//! Limits the number of requests in flight per host, over all tasks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,33 +6,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use frontier::HostId;
 use tokio::sync::Notify;
 
-/// Holds each host to `--host-concurrency`, whatever the schedule before it decided: a robots.txt may redirect to a host
-/// that is being asked on its own account.
+/// Enforces `--host-concurrency` for each host. The schedule alone cannot, because a robots.txt may redirect to a host to
+/// which other requests are in flight.
 pub struct HostSlots {
     per_host: usize,
-    // One lock for all hosts: it is held for a look into the map.
+    // One lock for all hosts, because it is held only for one access to the map.
     taken: Mutex<HashMap<HostId, usize>>,
     freed: Notify,
 }
 
-/// A request in flight; dropping it ends it.
+/// The slot of a request in flight. Dropping it frees the slot.
 pub struct HostSlot {
     slots: Arc<HostSlots>,
     host: HostId,
 }
 
 impl HostSlots {
-    /// At most `per_host` requests at once of each host, but at least one.
+    /// Allows `per_host` requests at the same time to each host, and at least one.
     pub fn new(per_host: usize) -> Self {
         Self { per_host: per_host.max(1), taken: Mutex::default(), freed: Notify::new() }
     }
 
-    /// Waits until one request more may be in flight.
+    /// Waits until another request to `host` may be in flight, and takes its slot.
     pub async fn enter(self: &Arc<Self>, host: HostId) -> HostSlot {
         while !self.take(host) {
             let freed = self.freed.notified();
             let mut freed = std::pin::pin!(freed);
-            // From here on no notice is missed, so one more look tells.
+            // From here on no notification is missed. A slot may have been freed just before, so try again.
             freed.as_mut().enable();
             if self.take(host) {
                 break;
@@ -51,7 +51,7 @@ impl HostSlots {
     }
 
     fn taken(&self) -> MutexGuard<'_, HashMap<HostId, usize>> {
-        // Numbers cannot be left half changed.
+        // A poisoned lock is safe to use, because a number cannot be left half written.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Asking a server: clients, connections, addresses, and where the time of a request goes.
+//! Sends requests: clients, connections, addresses, and the stopwatch of a request.
 
 pub mod address;
 pub mod client;

@@ -1,4 +1,4 @@
-//! Names to addresses: checked before anything is contacted.
+//! Resolves names to addresses, and checks these before a connection is made.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,41 +12,41 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::connect_to::Target;
 use super::{address, stopwatch};
 
-/// Why a name gave no address to connect to.
+/// Why a name could not be resolved to an allowed address.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// The resolver has no answer.
+    /// The lookup failed.
     #[error("failed to resolve {name}: {reason}")]
     Lookup {
-        /// The name asked for.
+        /// The name.
         name: String,
-        /// What the resolver says.
+        /// The error of the resolver.
         reason: String,
     },
-    /// The name leads to an address that is not public.
+    /// The name resolves to an address that is not public.
     #[error("{name} resolves to the private address {address}")]
     Blocked {
-        /// The name asked for.
+        /// The name.
         name: String,
-        /// The first of its addresses that is private.
+        /// The first address that is not public.
         address: IpAddr,
     },
 }
 
-/// The resolver of all clients: the system's name servers, or the one of `--resolver`.
+/// The resolver of all clients: it queries the system's name servers, or the one given with `--resolver`.
 ///
-/// A system without a usable resolver configuration is no failure until a name is looked up: a crawl through
-/// `--connect-to`, a proxy or of literal addresses needs none.
+/// If the system has no usable resolver configuration, this fails only when a name is looked up. A crawl of literal addresses,
+/// or through a proxy or `--connect-to`, needs no resolver.
 #[derive(Clone)]
 pub struct Resolver(Result<TokioResolver, Arc<str>>);
 
 impl Resolver {
-    /// Asks `server`, or the servers and the hosts file of the system.
+    /// Uses `server`, or else the name servers and the hosts file of the system.
     pub fn new(server: Option<SocketAddr>) -> Self {
         let built = match server {
             None => TokioResolver::builder_tokio(),
             Some(server) => {
-                Ok(TokioResolver::builder_with_config(only(server), TokioRuntimeProvider::default()))
+                Ok(TokioResolver::builder_with_config(config_of(server), TokioRuntimeProvider::default()))
             }
         };
         Self(built.and_then(|builder| builder.build()).map_err(|error| error.to_string().into()))
@@ -55,7 +55,7 @@ impl Resolver {
     async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
         let failed = |reason: String| ResolveError::Lookup { name: name.to_owned(), reason };
         let resolver = self.0.as_ref().map_err(|error| failed(error.to_string()))?;
-        // The name of a URL is absolute: without the final dot the system's search domains would be tried too.
+        // Names in URLs are absolute. Without the final dot, the system's search domains would be tried too.
         let absolute =
             if name.contains('.') { format!("{}.", name.trim_end_matches('.')) } else { name.to_owned() };
         let answer = resolver.lookup_ip(absolute).await.map_err(|error| failed(error.to_string()))?;
@@ -64,7 +64,7 @@ impl Resolver {
     }
 }
 
-fn only(server: SocketAddr) -> ResolverConfig {
+fn config_of(server: SocketAddr) -> ResolverConfig {
     let mut config = NameServerConfig::udp_and_tcp(server.ip());
     for connection in &mut config.connections {
         connection.port = server.port();
@@ -72,10 +72,10 @@ fn only(server: SocketAddr) -> ResolverConfig {
     ResolverConfig::from_name_servers(vec![config])
 }
 
-/// What a host's client resolves with.
+/// The resolver of one host's client.
 ///
-/// Every answer is checked, and the connection goes to a checked address: a name that resolves anew to another one
-/// (DNS rebinding) gains nothing. A `--connect-to` target and a proxy are the user's own choice and exempt.
+/// Every address is checked, and the connection is made to a checked address, so DNS rebinding has no effect. The target of
+/// `--connect-to` and a proxy are not checked, because the user chose them.
 pub struct HostResolver {
     pub(super) resolver: Resolver,
     pub(super) host: Host,
@@ -87,7 +87,7 @@ impl Resolve for HostResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let is_host = name.as_str().eq_ignore_ascii_case(self.host.name());
         let target = self.target.clone().filter(|_| is_host);
-        let asked = target.as_ref().map_or_else(|| name.as_str().to_owned(), |target| target.name.clone());
+        let name = target.as_ref().map_or_else(|| name.as_str().to_owned(), |target| target.name.clone());
         let port = target.as_ref().map_or(0, |target| target.port);
         let must_be_public = is_host && target.is_none() && !self.allow_private;
         let literal = target.as_ref().and_then(Target::address);
@@ -97,19 +97,19 @@ impl Resolve for HostResolver {
                 return Ok(addresses(vec![address], port));
             }
             stopwatch::mark(Stage::Dns);
-            let found = resolver.lookup(&asked).await?;
+            let found = resolver.lookup(&name).await?;
             stopwatch::mark(Stage::Connect);
             if let Some(&address) =
                 found.iter().find(|address| must_be_public && !address::is_public(**address))
             {
-                return Err(ResolveError::Blocked { name: asked, address }.into());
+                return Err(ResolveError::Blocked { name, address }.into());
             }
             Ok(addresses(found, port))
         })
     }
 }
 
-/// Port 0 leaves the port to the URL.
+/// Socket addresses with `port`. Port 0 means the port of the URL.
 fn addresses(found: Vec<IpAddr>, port: u16) -> Addrs {
     Box::new(found.into_iter().map(move |address| SocketAddr::new(address, port)))
 }

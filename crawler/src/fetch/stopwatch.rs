@@ -1,4 +1,4 @@
-//! Where the time of one request goes, from the resolver to the last byte.
+//! Measures the stages of one request, from name resolution to the last byte.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,15 +8,15 @@ use frontier::{Connection, Stage, Stages};
 use crate::cpu_meter::IS_MEASURED;
 
 tokio::task_local! {
-    /// The stopwatch of the request that the present task makes; the resolver, the connector and the TLS session
-    /// store find it here, since nothing can be handed to them.
+    /// The stopwatch of the request that the current task makes. The resolver, the connector and the TLS session store
+    /// read it here, because they cannot be given an argument.
     pub static STOPWATCH: Arc<Stopwatch>;
 }
 
-/// One request's clock: at each moment exactly one stage is running.
+/// The clock of one request. At any time exactly one stage is running.
 ///
-/// A lock, because resolver and connector may outlive the request in a task of the connection pool; it is never
-/// held across an await and never contended for longer than an addition.
+/// It needs a lock, because resolver and connector may outlive the request in a task of the connection pool. The lock is
+/// never held across an await, and never for longer than an addition.
 #[derive(Debug)]
 pub struct Stopwatch(Mutex<Laps>);
 
@@ -29,7 +29,7 @@ struct Laps {
 }
 
 impl Stopwatch {
-    /// A clock that starts now in `first_byte`: so it remains where a connection is at hand.
+    /// Starts in stage `first_byte`, which is the right one if an open connection is reused.
     pub fn start() -> Arc<Self> {
         let laps = Laps {
             stages: Stages::default(),
@@ -40,7 +40,7 @@ impl Stopwatch {
         Arc::new(Self(Mutex::new(laps)))
     }
 
-    /// Ends the running stage now and begins `stage`; gives how long that one ran.
+    /// Ends the running stage and begins `stage`. Returns how long the ended stage ran.
     pub fn enter(&self, stage: Stage) -> Duration {
         self.with(|laps| laps.enter(stage))
     }
@@ -53,13 +53,13 @@ impl Stopwatch {
         });
     }
 
-    /// The running stage and for how long it has been running.
+    /// The running stage, and how long it has been running.
     pub fn running(&self) -> (Stage, Duration) {
         self.with(|laps| (laps.running, laps.since.elapsed()))
     }
 
-    /// The response's head has come: whatever a pool does with a connection that it no longer needs for this
-    /// request counts no more. Where no connection was finished for it, it went over an older one.
+    /// The head of the response has arrived. If no connection was finished for this request, the response came over an older
+    /// connection, and the pool's work on a new one does not count as a stage of the request.
     pub fn answered(&self) -> Connection {
         self.with(|laps| {
             if !laps.connected {
@@ -70,7 +70,7 @@ impl Stopwatch {
         })
     }
 
-    /// Ends the running stage now and gives what was measured.
+    /// Ends the running stage and returns all stages.
     pub fn stop(&self) -> Stages {
         self.with(|laps| {
             laps.enter(laps.running);
@@ -96,7 +96,8 @@ impl Laps {
         ran
     }
 
-    /// A connection came free while a new one was being made: what was spent on that was waiting all the same.
+    /// Called when another connection became free while a new one was being made: the time spent on the new one was waiting
+    /// time.
     fn fold_into_first_byte(&mut self) {
         self.enter(Stage::FirstByte);
         for stage in [Stage::Dns, Stage::Connect, Stage::Tls] {
@@ -105,7 +106,7 @@ impl Laps {
     }
 }
 
-/// Begins `stage` of the request that the present task makes, if it makes one.
+/// Begins `stage` of the request that the current task makes, if it makes one.
 pub fn mark(stage: Stage) {
     if IS_MEASURED {
         let _ = STOPWATCH.try_with(|stopwatch| stopwatch.enter(stage));
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_of_its_own_shows_every_stage() {
+    fn a_new_connection_shows_every_stage() {
         let watch = Stopwatch::start();
         watch.enter(Stage::Dns);
         std::thread::sleep(Duration::from_millis(2));

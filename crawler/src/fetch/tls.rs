@@ -1,4 +1,4 @@
-//! The one TLS configuration that all connections share.
+//! The TLS configuration that all connections share.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, NamedGroup, RootCertStore};
 
 use super::stopwatch;
 
-/// Sessions kept for resumption, over all hosts.
+/// Number of TLS sessions kept for resumption, over all hosts.
 const TLS_SESSIONS_MAX: usize = 1024;
 
 /// Why TLS could not be set up.
@@ -23,7 +23,7 @@ pub enum TlsError {
     CaCert {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// Why it could not be read.
         reason: String,
     },
     /// rustls refused the configuration.
@@ -31,12 +31,12 @@ pub enum TlsError {
     Config(#[from] rustls::Error),
 }
 
-/// TLS with the system's root certificates and those of `ca_cert` (PEM), offering HTTP/2 and HTTP/1.1.
+/// Creates a configuration that offers HTTP/2 and HTTP/1.1, with the system's root certificates and those of `ca_cert` (PEM).
 pub fn config(ca_cert: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
-        tracing::debug!(%error, "a system certificate could not be read");
+        tracing::debug!(%error, "failed to read a system certificate");
     }
     roots.add_parsable_certificates(system.certs);
     if let Some(path) = ca_cert {
@@ -52,7 +52,7 @@ pub fn config(ca_cert: Option<&Path>) -> Result<ClientConfig, TlsError> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // A preconfigured backend is taken by the HTTP client as it is, so the protocols are ours to offer.
+    // The HTTP client does not set the protocols of a preconfigured backend.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.resumption =
         Resumption::store(Arc::new(TimedSessions(ClientSessionMemoryCache::new(TLS_SESSIONS_MAX))));
@@ -67,11 +67,11 @@ fn add_pem(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
         let certificate = certificate.map_err(|error| failed(error.to_string()))?;
         roots.add(certificate).map_err(|error| failed(error.to_string()))?;
     }
-    if roots.len() == before { Err(failed("no certificate in it".to_owned())) } else { Ok(()) }
+    if roots.len() == before { Err(failed("it contains no certificate".to_owned())) } else { Ok(()) }
 }
 
-/// A store of sessions that tells when a handshake begins: its first question, before the first byte is sent, is
-/// which key exchange the server liked last time.
+/// A session store that detects the beginning of a handshake. Before rustls sends the first byte, it asks the store which
+/// key exchange the server accepted last time.
 #[derive(Debug)]
 struct TimedSessions(ClientSessionMemoryCache);
 

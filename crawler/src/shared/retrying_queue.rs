@@ -1,4 +1,4 @@
-//! A work queue that outlasts its server's absence.
+//! A work queue that waits while its server is away.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use frontier::{HostId, TaskId, Timestamp, WorkQueue};
 use storage::PostgresQueue;
 use tokio_util::sync::CancellationToken;
 
-/// Between two rounds of tries.
+/// Pause before a call is repeated.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// Sends every call but [`WorkQueue::lease`] again while nobody answers, until there is an answer or the worker is told to
-/// stop. Meanwhile the session's tenure ends, and no request leaves.
-pub struct RetryingQueue<Q> {
-    queue: Q,
-    /// How far the worker's clock may be ahead of the queue's: what is due on that is due so much later on this.
+/// Repeats every call except [`WorkQueue::lease`] while the server is away, until there is an answer or the worker must stop.
+/// If the server is away for long, the session's lease deadline passes, and no further requests are sent.
+pub struct RetryingQueue {
+    queue: PostgresQueue,
+    /// How far the worker's clock may be ahead of the server's. It is added to times that the server sends.
     lead: Duration,
     shutdown: CancellationToken,
 }
 
-/// The call's answer, however often it takes.
+/// Evaluates to the answer of a call, which is repeated while the server is away.
 macro_rules! retry {
     ($self:ident, $call:expr) => {
         loop {
             match $call.await {
-                Err(QueueError::Away(reason)) if !$self.shutdown.is_cancelled() => {
+                Err(QueueError::Unavailable(reason)) if !$self.shutdown.is_cancelled() => {
                     tracing::warn!(reason, "waiting for the store");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -34,27 +34,25 @@ macro_rules! retry {
     };
 }
 
-impl<Q> RetryingQueue<Q> {
-    /// Steadies `queue` until `shutdown`.
-    pub fn new(queue: Q, lead: Duration, shutdown: CancellationToken) -> Self {
+impl RetryingQueue {
+    /// Wraps `queue`. Calls are no longer repeated after `shutdown`.
+    pub fn new(queue: PostgresQueue, lead: Duration, shutdown: CancellationToken) -> Self {
         Self { queue, lead, shutdown }
     }
-}
 
-impl RetryingQueue<PostgresQueue> {
-    /// Ends the session; its hosts are free for others.
+    /// Ends the session and releases its hosts.
     pub async fn close(&self, session: &Session) -> Result<(), QueueError> {
         retry!(self, self.queue.close_session(session))
     }
 }
 
-impl<Q: WorkQueue> WorkQueue for RetryingQueue<Q> {
+impl WorkQueue for RetryingQueue {
     async fn open_session(&self, worker: &str) -> Result<Session, QueueError> {
         retry!(self, self.queue.open_session(worker))
     }
 
     async fn lease(&self, session: &Session, n: usize) -> Result<Vec<LeasedHost>, QueueError> {
-        // Not sent again: what became of it would stay lent to a session that does not know of it.
+        // Not repeated: an earlier call may have leased hosts, and the session would never learn of them.
         let mut leased = self.queue.lease(session, n).await?;
         for host in &mut leased {
             host.not_before = host.not_before.map(|moment| moment + self.lead);
@@ -80,7 +78,7 @@ impl<Q: WorkQueue> WorkQueue for RetryingQueue<Q> {
     }
 
     async fn commit(&self, session: &Session, commit: Commit) -> Result<(), QueueError> {
-        retry!(self, self.queue.commit(session, commit.clone()))
+        retry!(self, self.queue.commit_ref(session, &commit))
     }
 
     async fn release(&self, session: &Session, hosts: &[Release]) -> Result<Vec<HostId>, QueueError> {

@@ -1,4 +1,4 @@
-//! A request and answers to it, for the tests of this folder.
+//! A request and answers to it, for the tests of this module.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use url::Url;
 use super::{Answer, Conclusion, Context, conclude, conclude_known};
 use crate::answer::DocumentSummary;
 use crate::host::Host;
-use crate::outcome::{ErrorKind, Outcome};
+use crate::outcome::{DocumentKind, ErrorKind, Outcome};
+use crate::request::Purpose;
 use crate::robots::RobotsRules;
 use crate::scope::Scope;
 use crate::task::{Task, TaskKind};
@@ -25,11 +26,12 @@ pub(super) fn days_ago(days: u64) -> Timestamp {
     NOW - Duration::from_secs(days * 24 * 3600)
 }
 
-/// A request to be answered: owns what a [`Context`] borrows.
+/// A request that awaits its answer. It owns the values that a [`Context`] refers to.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct TestRequest {
     pub(super) host: Host,
     pub(super) task: Task,
+    pub(super) purpose: Purpose,
     pub(super) url: String,
     pub(super) hop: u8,
     pub(super) attempt: u8,
@@ -38,12 +40,13 @@ pub(super) struct Asked {
     pub(super) best: Option<Answer>,
 }
 
-impl Asked {
+impl TestRequest {
     /// The first request of the task at `url`.
     pub(super) fn new(url: &str, kind: TaskKind) -> Self {
         let host = Host::of(&Url::parse(url).unwrap()).unwrap();
         Self {
             task: Task::new(&host, url, kind),
+            purpose: Purpose::Task,
             host,
             url: url.to_owned(),
             hop: 0,
@@ -66,12 +69,12 @@ impl Asked {
         Self::new("https://a.example/robots.txt", TaskKind::Robots)
     }
 
-    pub(super) fn answered(&self, answer: &Answer) -> Conclusion {
+    pub(super) fn conclude(&self, answer: &Answer) -> Conclusion {
         conclude(&self.context(), answer)
     }
 
-    /// What follows without a request.
-    pub(super) fn known(&self) -> Option<Conclusion> {
+    /// The conclusion without a request, if there is one.
+    pub(super) fn conclude_known(&self) -> Option<Conclusion> {
         conclude_known(&self.context())
     }
 
@@ -79,6 +82,7 @@ impl Asked {
         Context {
             host: &self.host,
             task: &self.task,
+            purpose: self.purpose,
             url: &self.url,
             hop: self.hop,
             attempt: self.attempt,
@@ -92,12 +96,12 @@ impl Asked {
 }
 
 impl Conclusion {
-    /// How the task ended; panics where it goes on.
+    /// How the task ended. Panics if it continues.
     pub(super) fn ended(&self) -> &Outcome {
         &self.outcome.as_ref().unwrap().outcome
     }
 
-    /// The URLs found with their kinds.
+    /// The found URLs with their kinds.
     pub(super) fn links(&self) -> Vec<(&str, TaskKind)> {
         self.found.iter().map(|new| (new.task.url.as_str(), new.task.kind)).collect()
     }
@@ -115,16 +119,16 @@ pub(super) fn redirect(location: &str) -> Answer {
     Answer { location: Some(location.to_owned()), ..status(301) }
 }
 
-pub(super) fn resting(code: u16, seconds: u64) -> Answer {
+pub(super) fn retry_later(code: u16, seconds: u64) -> Answer {
     Answer { retry_after: Some(after(seconds)), ..status(code) }
 }
 
 pub(super) fn urlset(entries: u64) -> Answer {
-    let document = DocumentSummary { kind: "urlset".into(), entries, ..DocumentSummary::default() };
+    let document = DocumentSummary { kind: DocumentKind::Urlset, entries, ..DocumentSummary::default() };
     Answer { document: Some(document), ..status(200) }
 }
 
-/// A urlset of which `entries` were read before `error` ended it.
+/// A urlset with `entries` that were read before `error` ended it.
 pub(super) fn part(entries: u64, error: ErrorKind) -> Answer {
     let mut answer = urlset(entries);
     if let Some(document) = &mut answer.document {
@@ -134,8 +138,7 @@ pub(super) fn part(entries: u64, error: ErrorKind) -> Answer {
 }
 
 pub(super) fn index(children: u64) -> Answer {
-    let document =
-        DocumentSummary { kind: "sitemapindex".into(), is_index: true, ..DocumentSummary::default() };
+    let document = DocumentSummary { kind: DocumentKind::Index, ..DocumentSummary::default() };
     Answer { document: Some(document), children, ..status(200) }
 }
 

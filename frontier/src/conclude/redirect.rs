@@ -1,4 +1,4 @@
-//! Where a redirect leads.
+//! The target of a redirect.
 
 use url::Url;
 
@@ -8,16 +8,16 @@ use crate::outcome::ErrorKind;
 
 use super::Context;
 
-/// Whether `status` redirects a GET (RFC 9110 section 15.4). 300 offers a choice, 304 answers a condition, and the
-/// rest of them are no longer used.
+/// Whether `status` redirects a GET (RFC 9110 section 15.4). 300 offers a choice, 304 answers a conditional request,
+/// and the other 3xx codes are no longer used.
 pub(super) fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
 /// The normalised URL that the answer redirects to.
 ///
-/// [`ErrorKind::Redirect`] where there is no Location or it is no http or https URL; [`ErrorKind::BadUrl`] where
-/// it is one that cannot be asked for, being too long.
+/// Fails with [`ErrorKind::Redirect`] if there is no Location or it is not an http or https URL, and with
+/// [`ErrorKind::BadUrl`] if the URL is too long to be requested.
 pub(super) fn target(context: &Context<'_>, answer: &Answer) -> Result<Url, ErrorKind> {
     let location = answer.location.as_deref().ok_or(ErrorKind::Redirect)?;
     let base = Url::parse(context.url).map_err(|_| ErrorKind::BadUrl)?;
@@ -32,10 +32,9 @@ pub(super) fn target(context: &Context<'_>, answer: &Answer) -> Result<Url, Erro
 mod tests {
     use crate::bounds::REDIRECTS_MAX;
     use crate::conclude::Rows;
-    use crate::conclude::fixture::{Asked, redirect, status};
-    use crate::discovery::LAST_GUESS;
+    use crate::conclude::fixture::{TestRequest, redirect, status};
     use crate::outcome::{ErrorKind, Outcome};
-    use crate::schedule::NextStep;
+    use crate::request::NextStep;
     use crate::task::TaskKind;
 
     #[test]
@@ -43,7 +42,7 @@ mod tests {
         for code in [301, 302, 303, 307, 308] {
             let mut answer = redirect("/Deep/%7esitemap.xml#top");
             answer.status = Some(code);
-            let conclusion = Asked::sitemap().answered(&answer);
+            let conclusion = TestRequest::sitemap().conclude(&answer);
             assert_eq!(
                 conclusion.next,
                 NextStep::Follow("https://a.example/Deep/~sitemap.xml".to_owned(), 1)
@@ -53,9 +52,13 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_is_resolved_against_the_url_that_was_asked() {
-        let asked = Asked { url: "https://a.example/deep/er/s.xml".to_owned(), hop: 3, ..Asked::sitemap() };
-        let next = asked.answered(&redirect("../t.xml")).next;
+    fn a_redirect_is_resolved_against_the_url_of_its_request() {
+        let request = TestRequest {
+            url: "https://a.example/deep/er/s.xml".to_owned(),
+            hop: 3,
+            ..TestRequest::sitemap()
+        };
+        let next = request.conclude(&redirect("../t.xml")).next;
         assert_eq!(next, NextStep::Follow("https://a.example/deep/t.xml".to_owned(), 4));
     }
 
@@ -64,17 +67,17 @@ mod tests {
         for target in
             ["http://a.example/s.xml", "https://www.a.example/s.xml", "https://a.example:8443/s.xml"]
         {
-            let mut asked = Asked { hop: 2, ..Asked::sitemap() };
-            asked.task.hops = 3;
-            asked.task.depth = 4;
-            asked.task.named_by = vec![asked.host.id()];
-            let conclusion = asked.answered(&redirect(target));
+            let mut request = TestRequest { hop: 2, ..TestRequest::sitemap() };
+            request.task.hops = 3;
+            request.task.depth = 4;
+            request.task.named_by = vec![request.host.id()];
+            let conclusion = request.conclude(&redirect(target));
             assert_eq!((conclusion.ended(), &conclusion.next), (&Outcome::Redirected, &NextStep::Done));
             assert_eq!(conclusion.links(), [(target, TaskKind::Sitemap)]);
             let found = &conclusion.found[0];
             assert_eq!((found.task.hops, found.task.depth, found.task.attempts), (6, 4, 0));
-            assert_eq!(found.task.named_by, asked.task.named_by);
-            assert_eq!((found.task.parent, found.found_on), (Some(asked.task.id), Some(asked.host.id())));
+            assert_eq!(found.task.named_by, request.task.named_by);
+            assert_eq!((found.task.parent, found.found_on), (Some(request.task.id), Some(request.host.id())));
             assert_eq!(found.task.id.host, found.host.id());
         }
     }
@@ -85,9 +88,10 @@ mod tests {
             [(0, 9, true), (4, 5, true), (0, 10, false), (6, 4, false), (u8::MAX, 1, false)]
         {
             for target in ["/t.xml", "https://b.example/t.xml"] {
-                let mut asked = Asked { url: "https://a.example/x.xml".to_owned(), hop, ..Asked::sitemap() };
-                asked.task.hops = hops;
-                let conclusion = asked.answered(&redirect(target));
+                let mut request =
+                    TestRequest { url: "https://a.example/x.xml".to_owned(), hop, ..TestRequest::sitemap() };
+                request.task.hops = hops;
+                let conclusion = request.conclude(&redirect(target));
                 let failed = conclusion.error == Some(ErrorKind::Redirect);
                 assert_eq!(failed, !follows, "{hops} + {hop} of {REDIRECTS_MAX}, to {target}");
             }
@@ -109,7 +113,7 @@ mod tests {
         ] {
             let mut answer = status(302);
             answer.location = location.map(str::to_owned);
-            let conclusion = Asked::sitemap().answered(&answer);
+            let conclusion = TestRequest::sitemap().conclude(&answer);
             assert_eq!(conclusion.ended(), &Outcome::Failed(error), "{location:?}");
             assert_eq!((conclusion.error, conclusion.rows), (Some(error), Rows::Drop));
         }
@@ -117,8 +121,9 @@ mod tests {
 
     #[test]
     fn a_redirect_back_to_the_first_url_is_a_loop() {
-        let asked = Asked { url: "https://a.example/b.xml".to_owned(), hop: 1, ..Asked::sitemap() };
-        let conclusion = asked.answered(&redirect("/sitemap.xml"));
+        let request =
+            TestRequest { url: "https://a.example/b.xml".to_owned(), hop: 1, ..TestRequest::sitemap() };
+        let conclusion = request.conclude(&redirect("/sitemap.xml"));
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::Redirect));
     }
 
@@ -127,18 +132,18 @@ mod tests {
         for code in [300, 304, 305, 306, 399] {
             let mut answer = redirect("/t.xml");
             answer.status = Some(code);
-            let conclusion = Asked::sitemap().answered(&answer);
+            let conclusion = TestRequest::sitemap().conclude(&answer);
             assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::HttpStatus), "{code}");
         }
     }
 
     #[test]
     fn a_guess_that_moves_to_another_host_stays_a_guess() {
-        let same_path = Asked::probe(1, "/sitemap_index.xml")
-            .answered(&redirect("https://www.a.example/sitemap_index.xml"));
+        let same_path = TestRequest::probe(1, "/sitemap_index.xml")
+            .conclude(&redirect("https://www.a.example/sitemap_index.xml"));
         assert_eq!(same_path.ended(), &Outcome::Redirected);
         assert_eq!(same_path.found[0].task.kind, TaskKind::Probe(1));
-        let elsewhere = Asked::probe(0, "/sitemap.xml").answered(&redirect("https://parent.example/"));
-        assert_eq!(elsewhere.links(), [("https://parent.example/", LAST_GUESS)]);
+        let elsewhere = TestRequest::probe(0, "/sitemap.xml").conclude(&redirect("https://parent.example/"));
+        assert_eq!(elsewhere.links(), [("https://parent.example/", TaskKind::LastProbe)]);
     }
 }

@@ -1,13 +1,14 @@
-//! What the answer to a request for a robots.txt means (RFC 9309 section 2.3.1).
+//! Decides what the answer to a robots.txt request means (RFC 9309 section 2.3.1).
 
 use crate::answer::Answer;
 use crate::bounds::{ROBOTS_REDIRECTS_MAX, ROBOTS_STALE_MAX};
 use crate::discovery::{FoundLinks, from_robots};
-use crate::outcome::{ErrorKind, FetchedDocument, Outcome, SkipReason};
+use crate::outcome::{DocumentKind, ErrorKind, FetchedDocument, Outcome, SkipReason};
 use crate::politeness::is_too_slow;
+use crate::request::Purpose;
 use crate::robots::ROBOTS_AGE_MAX;
 use crate::robots::RobotsRules;
-use crate::task::{REFRESH_DEPTH, TaskKind};
+use crate::task::TaskKind;
 use crate::work_queue::RobotsRecord;
 
 use super::fault::Fault;
@@ -23,7 +24,7 @@ pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
             Some(error) => unreachable(context, answer, error),
             None => read(context, answer),
         },
-        304 => match context.cached_rules.filter(|cached| was_asked_with(cached)) {
+        304 => match context.cached_rules.filter(|cached| is_conditional_on(cached)) {
             Some(cached) => unchanged(context, answer, cached),
             None => unreachable(context, answer, ErrorKind::HttpStatus),
         },
@@ -34,31 +35,35 @@ pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
     }
 }
 
-/// What the robots.txt of a host leads to whose rules were fetched less than a day ago, and which need not be asked for
-/// again (RFC 9309 section 2.4): a new seed on a host that another one led to. `None` where it must be asked.
+/// The conclusion of a robots.txt task without a request, if the host's rules were fetched less than a day ago (RFC
+/// 9309 section 2.4). `None` if robots.txt must be requested.
+///
+/// This happens when a new seed names a host that another host's document had already led to.
 pub fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
     let known = context.cached_rules?;
     let rules = known.rules.as_deref()?;
     let is_young = context.now.distance(known.fetched_at) < ROBOTS_AGE_MAX;
-    let is_asked = context.task.kind == TaskKind::Robots && context.task.depth != REFRESH_DEPTH;
-    let robots = (is_young && is_asked).then(|| RobotsRules::from_text(rules))?;
-    Some(ruled(context, &robots, known.clone(), Outcome::NotModified))
+    let is_seed_task = context.task.kind == TaskKind::Robots && context.purpose == Purpose::Task;
+    let robots = (is_young && is_seed_task).then(|| RobotsRules::from_text(rules))?;
+    Some(with_rules(context, &robots, known.clone(), Outcome::NotModified))
 }
 
-/// Whether the file did not come whole or in a coding that is not undone, so that a rule may be missing. A file over the
-/// ceiling has been read as far as RFC 9309 section 2.5 asks; one that is no robots.txt holds no rules.
+/// Whether `error` means that a rule may be missing: the file is incomplete, or its content coding cannot be
+/// decoded. A file over the size limit was read as far as RFC 9309 section 2.5 requires. A file that is not a
+/// robots.txt has no rules.
 fn is_unread(error: &ErrorKind) -> bool {
     !matches!(error, ErrorKind::TooLarge | ErrorKind::Parse | ErrorKind::NotASitemap)
 }
 
-fn was_asked_with(cached: &RobotsRecord) -> bool {
+/// Whether the request was conditional on `cached`.
+fn is_conditional_on(cached: &RobotsRecord) -> bool {
     cached.rules.is_some() && !cached.validator.is_empty()
 }
 
 fn read(context: &Context<'_>, answer: &Answer) -> Conclusion {
     let robots = answer.robots.clone().unwrap_or_else(RobotsRules::allow_all);
     let document = FetchedDocument {
-        document: "robots".into(),
+        document: DocumentKind::Robots,
         validator: answer.validator.clone(),
         ..FetchedDocument::default()
     };
@@ -67,7 +72,7 @@ fn read(context: &Context<'_>, answer: &Answer) -> Conclusion {
         rules: Some(robots.to_text()),
         validator: answer.validator.clone(),
     };
-    Conclusion { error: answer.error, ..ruled(context, &robots, record, Outcome::Fetched(document)) }
+    Conclusion { error: answer.error, ..with_rules(context, &robots, record, Outcome::Fetched(document)) }
 }
 
 fn unchanged(context: &Context<'_>, answer: &Answer, cached: &RobotsRecord) -> Conclusion {
@@ -75,10 +80,10 @@ fn unchanged(context: &Context<'_>, answer: &Answer, cached: &RobotsRecord) -> C
     let validator = if answer.validator.is_empty() { &cached.validator } else { &answer.validator };
     let record =
         RobotsRecord { fetched_at: context.now, rules: cached.rules.clone(), validator: validator.clone() };
-    ruled(context, &robots, record, Outcome::NotModified)
+    with_rules(context, &robots, record, Outcome::NotModified)
 }
 
-/// There is no file, so everything is allowed (RFC 9309 section 2.3.1.3).
+/// There is no robots.txt, so everything is allowed (RFC 9309 section 2.3.1.3).
 fn absent(context: &Context<'_>, error: Option<ErrorKind>) -> Conclusion {
     let robots = RobotsRules::allow_all();
     let record = RobotsRecord {
@@ -86,11 +91,11 @@ fn absent(context: &Context<'_>, error: Option<ErrorKind>) -> Conclusion {
         rules: Some(robots.to_text()),
         validator: Default::default(),
     };
-    Conclusion { error, ..ruled(context, &robots, record, Outcome::Absent) }
+    Conclusion { error, ..with_rules(context, &robots, record, Outcome::Absent) }
 }
 
-/// Followed in place, to other hosts too: the rules hold for the host that was asked first. A redirect too many,
-/// or one that leads nowhere, counts as no file (RFC 9309 section 2.3.1.2).
+/// Follows a redirect within the attempt, also to another host. The rules apply to the host of the first request.
+/// Too many redirects, or a redirect without a valid target, count as no robots.txt (RFC 9309 section 2.3.1.2).
 fn redirected(context: &Context<'_>, answer: &Answer) -> Conclusion {
     match target(context, answer) {
         Ok(url) if context.hop < ROBOTS_REDIRECTS_MAX => Conclusion::follow(context, url.into()),
@@ -99,8 +104,8 @@ fn redirected(context: &Context<'_>, answer: &Answer) -> Conclusion {
     }
 }
 
-/// The file could not be had: after the last try nothing may be asked (RFC 9309 section 2.3.1.4), unless earlier
-/// rules stand in. Those keep their date, so that the file is asked for again.
+/// robots.txt is unreachable. After the last attempt nothing else may be requested (RFC 9309 section 2.3.1.4),
+/// unless there are earlier rules to use. These keep their date, so that robots.txt is requested again.
 fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conclusion {
     let fault = Fault::of(context, answer, cause);
     let conclusion = fault.conclude(context, || {
@@ -109,7 +114,7 @@ fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conc
         });
         if let Some(cached) = stale {
             let robots = RobotsRules::from_text(cached.rules.as_deref().unwrap_or_default());
-            return ruled(context, &robots, cached.clone(), Outcome::Failed(cause));
+            return with_rules(context, &robots, cached.clone(), Outcome::Failed(cause));
         }
         let record = RobotsRecord { fetched_at: context.now, rules: None, validator: Default::default() };
         Conclusion { robots: Some(record), ..Conclusion::of(context, Outcome::Failed(cause)) }
@@ -117,12 +122,19 @@ fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conc
     Conclusion { error: Some(fault.error), ..conclusion }
 }
 
-/// The rules are `robots`, and a seed's lead to its sitemaps.
-fn ruled(context: &Context<'_>, robots: &RobotsRules, record: RobotsRecord, outcome: Outcome) -> Conclusion {
-    let links =
-        if context.task.depth == REFRESH_DEPTH { FoundLinks::default() } else { links(context, robots) };
+/// Sets the rules to `robots`. For the robots.txt of a seed, adds the sitemaps that it leads to.
+fn with_rules(
+    context: &Context<'_>,
+    robots: &RobotsRules,
+    record: RobotsRecord,
+    outcome: Outcome,
+) -> Conclusion {
+    let links = match context.purpose {
+        Purpose::Task => links(context, robots),
+        Purpose::RobotsRefresh => FoundLinks::default(),
+    };
     let mut conclusion = Conclusion { robots: Some(record), ..Conclusion::of(context, outcome) };
-    conclusion.lead_to(links);
+    conclusion.add_links(links);
     conclusion
 }
 
@@ -134,8 +146,10 @@ fn links(context: &Context<'_>, robots: &RobotsRules) -> FoundLinks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conclude::fixture::{Asked, NOW, after, cached, days_ago, no_answer, redirect, rules, status};
-    use crate::schedule::NextStep;
+    use crate::conclude::fixture::{
+        NOW, TestRequest, after, cached, days_ago, no_answer, redirect, rules, status,
+    };
+    use crate::request::NextStep;
     use crate::scope::{Probe, Scope};
     use crate::validator::Validator;
 
@@ -148,24 +162,29 @@ mod tests {
 
     #[test]
     fn rules_are_recorded_and_lead_to_the_sitemaps_they_name() {
-        let asked = Asked::robots();
+        let request = TestRequest::robots();
         let answer =
             rules("User-agent: *\nDisallow: /private\nSitemap: /s.xml\nSitemap: https://b.example/t.xml\n");
-        let conclusion = asked.answered(&answer);
-        assert!(matches!(conclusion.ended(), Outcome::Fetched(document) if document.document == "robots"));
+        let conclusion = request.conclude(&answer);
+        assert!(
+            matches!(conclusion.ended(), Outcome::Fetched(document) if document.document == DocumentKind::Robots)
+        );
         assert!(!allows(&conclusion, "/private") && allows(&conclusion, "/s.xml"));
         let sitemaps =
             [("https://a.example/s.xml", TaskKind::Sitemap), ("https://b.example/t.xml", TaskKind::Sitemap)];
         assert_eq!(conclusion.links(), sitemaps);
         assert!(
-            conclusion.found.iter().all(|new| new.task.named_by == [asked.host.id()] && new.task.depth == 0)
+            conclusion
+                .found
+                .iter()
+                .all(|new| new.task.named_by == [request.host.id()] && new.task.depth == 0)
         );
     }
 
     #[test]
     fn no_file_allows_everything_and_leads_to_a_guess() {
         for code in [400, 401, 403, 404, 410, 428, 430, 499] {
-            let conclusion = Asked::robots().answered(&status(code));
+            let conclusion = TestRequest::robots().conclude(&status(code));
             assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, None), "{code}");
             assert!(allows(&conclusion, "/any"));
             assert_eq!(conclusion.links(), [FIRST_GUESS]);
@@ -173,9 +192,9 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_answer_or_one_that_is_no_text_holds_no_rules() {
+    fn an_empty_answer_or_one_that_is_not_text_has_no_rules() {
         for answer in [status(204), status(200), Answer { error: Some(ErrorKind::Parse), ..status(200) }] {
-            let conclusion = Asked::robots().answered(&answer);
+            let conclusion = TestRequest::robots().conclude(&answer);
             assert!(matches!(conclusion.ended(), Outcome::Fetched(_)));
             assert!(allows(&conclusion, "/any"));
         }
@@ -183,28 +202,29 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_decoded_forbids_everything_at_once() {
-        let conclusion = Asked::robots().answered(&Answer { error: Some(ErrorKind::Decode), ..status(200) });
+        let conclusion =
+            TestRequest::robots().conclude(&Answer { error: Some(ErrorKind::Decode), ..status(200) });
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::Decode));
         assert_eq!(conclusion.robots.map(|record| record.rules), Some(None));
     }
 
     #[test]
-    fn a_host_that_rests_costs_a_try_without_being_asked() {
-        let conclusion = Asked::robots().answered(&Answer::resting(after(100)));
+    fn a_host_in_cooldown_costs_an_attempt_without_a_request() {
+        let conclusion = TestRequest::robots().conclude(&Answer::in_cooldown(after(100)));
         assert_eq!(conclusion.ended(), &Outcome::Retry(after(100)));
         assert_eq!(conclusion.cooldown_until, Some(after(100)));
-        let conclusion = Asked::robots().answered(&Answer::resting(after(1_000)));
+        let conclusion = TestRequest::robots().conclude(&Answer::in_cooldown(after(1_000)));
         assert_eq!(conclusion.park_until, Some(after(1_000)));
     }
 
     #[test]
     fn a_file_over_the_ceiling_counts_as_far_as_it_was_read() {
         let answer = Answer { error: Some(ErrorKind::TooLarge), ..rules("User-agent: *\nDisallow: /") };
-        assert!(!allows(&Asked::robots().answered(&answer), "/any"));
+        assert!(!allows(&TestRequest::robots().conclude(&answer), "/any"));
     }
 
     #[test]
-    fn what_cannot_be_had_forbids_everything_after_the_last_try() {
+    fn an_unreachable_file_forbids_everything_after_the_last_attempt() {
         let broken_off = Answer { error: Some(ErrorKind::Incomplete), ..rules("User-agent: *\nAllow: /") };
         for (attempt, answer, cause) in [
             (3, status(500), ErrorKind::HttpStatus),
@@ -216,7 +236,7 @@ mod tests {
             (1, no_answer(ErrorKind::BlockedAddress), ErrorKind::BlockedAddress),
             (1, status(304), ErrorKind::HttpStatus),
         ] {
-            let conclusion = Asked { attempt, ..Asked::robots() }.answered(&answer);
+            let conclusion = TestRequest { attempt, ..TestRequest::robots() }.conclude(&answer);
             assert_eq!(conclusion.ended(), &Outcome::Failed(cause));
             let nothing = RobotsRecord { fetched_at: NOW, rules: None, validator: Validator::default() };
             assert_eq!(conclusion.robots, Some(nothing));
@@ -225,27 +245,28 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_not_given_up_while_tries_are_left() {
-        let conclusion = Asked::robots().answered(&status(502));
+    fn rules_are_kept_while_attempts_are_left() {
+        let conclusion = TestRequest::robots().conclude(&status(502));
         assert_eq!((conclusion.ended(), &conclusion.robots), (&Outcome::Retry(after(1)), &None));
     }
 
     #[test]
-    fn rules_of_the_last_thirty_days_stand_in_and_keep_their_date() {
+    fn rules_of_the_last_thirty_days_are_used_and_keep_their_date() {
         let known = cached("User-agent: *\nDisallow: /private\nSitemap: /s.xml", days_ago(29));
-        let asked = Asked { attempt: 3, cached: Some(known.clone()), ..Asked::robots() };
-        let conclusion = asked.answered(&status(503));
+        let request = TestRequest { attempt: 3, cached: Some(known.clone()), ..TestRequest::robots() };
+        let conclusion = request.conclude(&status(503));
         assert_eq!(conclusion.robots, Some(known));
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::HttpStatus));
         assert_eq!(conclusion.links(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
-        let asked = Asked { cached: Some(cached("", days_ago(30))), ..asked };
-        assert_eq!(asked.answered(&status(503)).robots.unwrap().rules, None);
+        let request = TestRequest { cached: Some(cached("", days_ago(30))), ..request };
+        assert_eq!(request.conclude(&status(503)).robots.unwrap().rules, None);
     }
 
     #[test]
     fn an_unchanged_file_makes_its_rules_young_again() {
         let known = cached("User-agent: *\nDisallow: /private\nSitemap: /s.xml", days_ago(2));
-        let conclusion = Asked { cached: Some(known.clone()), ..Asked::robots() }.answered(&status(304));
+        let conclusion =
+            TestRequest { cached: Some(known.clone()), ..TestRequest::robots() }.conclude(&status(304));
         assert_eq!(conclusion.robots, Some(RobotsRecord { fetched_at: NOW, ..known }));
         assert_eq!(conclusion.ended(), &Outcome::NotModified);
         assert_eq!(conclusion.links(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
@@ -255,11 +276,11 @@ mod tests {
     fn five_redirects_are_followed_in_place_over_hosts_too_and_the_sixth_counts_as_no_file() {
         let target = "https://www.a.example/robots.txt";
         for hop in 0..5 {
-            let conclusion = Asked { hop, ..Asked::robots() }.answered(&redirect(target));
+            let conclusion = TestRequest { hop, ..TestRequest::robots() }.conclude(&redirect(target));
             assert_eq!(conclusion.next, NextStep::Follow(target.to_owned(), hop + 1));
             assert_eq!((conclusion.outcome, conclusion.robots), (None, None));
         }
-        let conclusion = Asked { hop: 5, ..Asked::robots() }.answered(&redirect(target));
+        let conclusion = TestRequest { hop: 5, ..TestRequest::robots() }.conclude(&redirect(target));
         assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, Some(ErrorKind::Redirect)));
         assert!(allows(&conclusion, "/any"));
     }
@@ -267,64 +288,66 @@ mod tests {
     #[test]
     fn a_redirect_that_leads_nowhere_counts_as_no_file() {
         for answer in [status(301), redirect("ftp://a.example/robots.txt"), redirect("https://")] {
-            let conclusion = Asked::robots().answered(&answer);
+            let conclusion = TestRequest::robots().conclude(&answer);
             assert_eq!(conclusion.ended(), &Outcome::Absent);
             assert!(allows(&conclusion, "/any"));
         }
     }
 
     #[test]
-    fn rules_found_elsewhere_hold_for_the_host_that_was_asked() {
+    fn rules_found_on_another_host_apply_to_the_host_of_the_task() {
         let url = "https://www.a.example/robots.txt".to_owned();
-        let asked = Asked { hop: 1, url, ..Asked::robots() };
-        let conclusion = asked.answered(&rules("Sitemap: s.xml"));
+        let request = TestRequest { hop: 1, url, ..TestRequest::robots() };
+        let conclusion = request.conclude(&rules("Sitemap: s.xml"));
         assert_eq!(conclusion.links(), [("https://www.a.example/s.xml", TaskKind::Sitemap)]);
-        assert_eq!(conclusion.found[0].task.named_by, [asked.host.id()]);
-        assert_eq!(asked.answered(&rules("")).links(), [FIRST_GUESS]);
+        assert_eq!(conclusion.found[0].task.named_by, [request.host.id()]);
+        assert_eq!(request.conclude(&rules("")).links(), [FIRST_GUESS]);
     }
 
     #[test]
     fn a_crawl_delay_over_a_minute_leads_to_nothing_and_says_so() {
         let sitemaps = "Sitemap: /s.xml\nSitemap: /t.xml\nSitemap: ftp://a.example/";
-        let slow = Asked::robots().answered(&rules(&format!("User-agent: *\nCrawl-delay: 61\n{sitemaps}")));
+        let slow =
+            TestRequest::robots().conclude(&rules(&format!("User-agent: *\nCrawl-delay: 61\n{sitemaps}")));
         assert_eq!(slow.links(), []);
         let refused = slow.outcome.unwrap().refused;
         assert_eq!(refused, [(SkipReason::BadUrl, 1), (SkipReason::CrawlDelay, 2)].into());
         assert!(slow.robots.unwrap().rules.is_some());
-        let guess = Asked::robots().answered(&rules("User-agent: *\nCrawl-delay: 3600"));
+        let guess = TestRequest::robots().conclude(&rules("User-agent: *\nCrawl-delay: 3600"));
         assert_eq!(guess.outcome.unwrap().refused, [(SkipReason::CrawlDelay, 1)].into());
         let bearable =
-            Asked::robots().answered(&rules(&format!("User-agent: *\nCrawl-delay: 60\n{sitemaps}")));
+            TestRequest::robots().conclude(&rules(&format!("User-agent: *\nCrawl-delay: 60\n{sitemaps}")));
         assert_eq!(bearable.links().len(), 2);
     }
 
     #[test]
-    fn young_rules_need_not_be_asked_for_and_lead_to_the_same_sitemaps() {
+    fn young_rules_need_no_request_and_lead_to_the_same_sitemaps() {
         let known = cached("User-agent: *\nDisallow: /private\nSitemap: /s.xml", NOW);
-        let conclusion_of = |asked: &Asked| asked.known();
-        let conclusion = conclusion_of(&Asked { cached: Some(known.clone()), ..Asked::robots() }).unwrap();
+        let conclusion_of = |request: &TestRequest| request.conclude_known();
+        let conclusion =
+            conclusion_of(&TestRequest { cached: Some(known.clone()), ..TestRequest::robots() }).unwrap();
         assert_eq!(conclusion.ended(), &Outcome::NotModified);
         assert_eq!(conclusion.links(), [("https://a.example/s.xml", TaskKind::Sitemap)]);
-        let old = Asked { cached: Some(cached("", days_ago(1))), ..Asked::robots() };
+        let old = TestRequest { cached: Some(cached("", days_ago(1))), ..TestRequest::robots() };
         let unreachable = RobotsRecord { rules: None, ..known.clone() };
-        let mut refresh = Asked { cached: Some(known.clone()), ..Asked::robots() };
-        refresh.task.depth = REFRESH_DEPTH;
+        let mut refresh = TestRequest { cached: Some(known.clone()), ..TestRequest::robots() };
+        refresh.purpose = Purpose::RobotsRefresh;
         let others = [
             old,
             refresh,
-            Asked { cached: Some(unreachable), ..Asked::robots() },
-            Asked { cached: Some(known), ..Asked::sitemap() },
-            Asked::robots(),
+            TestRequest { cached: Some(unreachable), ..TestRequest::robots() },
+            TestRequest { cached: Some(known), ..TestRequest::sitemap() },
+            TestRequest::robots(),
         ];
-        assert!(others.iter().all(|asked| conclusion_of(asked).is_none()));
+        assert!(others.iter().all(|request| conclusion_of(request).is_none()));
     }
 
     #[test]
     fn a_refresh_discovers_nothing() {
-        let mut asked = Asked::robots();
-        asked.task.depth = REFRESH_DEPTH;
+        let mut request = TestRequest::robots();
+        request.purpose = Purpose::RobotsRefresh;
         for answer in [rules("Sitemap: /s.xml"), status(404), rules("User-agent: *\nCrawl-delay: 99")] {
-            let conclusion = asked.answered(&answer);
+            let conclusion = request.conclude(&answer);
             assert_eq!(conclusion.links(), []);
             assert!(conclusion.robots.is_some() && conclusion.outcome.unwrap().refused.is_empty());
         }
@@ -339,8 +362,8 @@ mod tests {
             (Probe::Always, "Sitemap: /s.xml", 1),
             (Probe::Never, "", 0),
         ] {
-            let asked = Asked { scope: Scope { probe, ..Scope::default() }, ..Asked::robots() };
-            let conclusion = asked.answered(&rules(file));
+            let request = TestRequest { scope: Scope { probe, ..Scope::default() }, ..TestRequest::robots() };
+            let conclusion = request.conclude(&rules(file));
             let made =
                 conclusion.links().iter().filter(|(_, kind)| matches!(kind, TaskKind::Probe(_))).count();
             assert_eq!(made, guesses, "{probe}: {file}");

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// Seconds as sites write them: digits, perhaps with a fraction; what follows the number is not looked at, so
-/// `10 seconds` and `10<br>` are ten.
+/// Parses a number of seconds as sites write them: digits with an optional fraction. The rest of the value is
+/// ignored, so `10 seconds` and `10<br>` are ten.
 ///
-/// None for what does not begin with a number: negative, infinite or not a number at all. Digits beyond the ninth of
-/// a fraction are dropped, and a number of seconds too large to count is the largest that can be: a host that asks for
-/// an absurd pause must not be taken for one that asks for none.
+/// Returns `None` if the value does not begin with a number, for instance if it is negative or infinite. Fraction
+/// digits beyond the ninth are dropped. Too large a number of seconds becomes the largest possible one: a host that
+/// asks for an absurd delay must not be treated as one that asks for none.
 pub(super) fn parse(value: &[u8]) -> Option<Duration> {
     let (whole, rest) = split_digits(value);
     let fraction = rest.strip_prefix(b".").map_or(&[][..], |rest| split_digits(rest).0);
@@ -20,7 +20,7 @@ pub(super) fn parse(value: &[u8]) -> Option<Duration> {
     Some(Duration::new(seconds, nanos))
 }
 
-/// Writes a delay so that [`parse`] reads the same one back.
+/// Formats a delay so that [`parse`] reads the same value back.
 pub(super) fn format(delay: Duration) -> String {
     format!("{}.{:09}", delay.as_secs(), delay.subsec_nanos())
 }

@@ -1,8 +1,9 @@
-//! The groups that speak to us, merged into one (RFC 9309 section 2.2.1).
+//! The groups that apply to us, merged into one (RFC 9309 section 2.2.1).
 //!
-//! A group is a run of user-agent lines and the rules behind it; a user-agent line behind a rule opens the next. Other
-//! records neither end nor join groups: in `User-agent: a`, `Crawl-delay: 1`, `User-agent: b`, `Disallow: /` the rule
-//! is for both. The delay there is for `a` alone, so it is kept apart for whom a rule and for whom a delay would be.
+//! A group is a run of user-agent lines and the rules after it. A user-agent line after a rule begins the next
+//! group. Other records neither end nor join groups: in `User-agent: a`, `Crawl-delay: 1`, `User-agent: b`,
+//! `Disallow: /` the rule is for both crawlers, but the delay is for `a` alone. The audience of rules and the
+//! audience of delays are therefore tracked separately.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use super::record::Record;
 use super::rule::{RobotsRule, RuleKind};
 use super::{RobotsRules, crawl_delay};
 
-/// Takes the records of a file one by one and keeps what is meant for one product token.
+/// Reads the records of a file one by one and keeps those for one product token.
 pub(super) struct GroupReader<'a> {
     product_token: &'a [u8],
     ours: Group,
+    /// The groups of `*`.
     everyones: Group,
     rules_for: Audience,
     delay_for: Audience,
@@ -25,7 +27,7 @@ pub(super) struct GroupReader<'a> {
     sitemaps_seen: HashSet<String>,
 }
 
-/// What all groups of one name say together.
+/// All groups of one name, merged.
 #[derive(Default)]
 struct Group {
     is_named: bool,
@@ -33,11 +35,13 @@ struct Group {
     crawl_delay: Option<Duration>,
 }
 
-/// Whom the user-agent lines that hold at this place address, as far as it matters to us.
+/// The crawlers named by the user-agent lines that apply at this point of the file.
 #[derive(Default, Clone, Copy)]
 struct Audience {
     us: bool,
+    /// Whether `*` is among them.
     everyone: bool,
+    /// Whether the next user-agent line begins a new group.
     is_closed: bool,
 }
 
@@ -114,8 +118,8 @@ impl<'a> GroupReader<'a> {
         }
     }
 
-    /// Our own groups if there is one, else those of everyone. A delay written above all groups, where rules count for
-    /// nothing, is for whoever has none of its own.
+    /// Returns our own groups if there are any, else those of `*`. A delay above all groups applies if the group has
+    /// none of its own. Rules above all groups are ignored.
     pub(super) fn finish(self) -> RobotsRules {
         let group = if self.ours.is_named { self.ours } else { self.everyones };
         RobotsRules::new(group.rules, self.sitemaps, group.crawl_delay.or(self.delay_before_groups))
@@ -132,7 +136,7 @@ impl Audience {
     }
 }
 
-/// The value as text. Octets that are no UTF-8 are percent-encoded: that is how the address would be asked for.
+/// The value as text. Octets that are not UTF-8 are percent-encoded, as they would be in a request.
 fn to_text(value: &[u8]) -> String {
     let mut text = String::with_capacity(value.len());
     for chunk in value.utf8_chunks() {

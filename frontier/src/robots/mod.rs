@@ -1,8 +1,8 @@
-//! The rules of a host: what its robots.txt says to us (RFC 9309).
+//! Robots rules: what a host's robots.txt says to our crawler (RFC 9309).
 //!
-//! The line through this module: `record` splits the bytes into records, `group` keeps those that speak to us, `rule`
-//! brings each path pattern into one spelling with `percent`, and `rule_set` answers for a URL. `text` writes the
-//! outcome down for the queue. Where the standard leaves room, docs/FORMATS.md tells what we do.
+//! `record` splits the bytes into records, `group` keeps those that apply to us, `rule` normalises each path pattern
+//! with `percent`, and `rule_set` decides about a URL. `text` converts the rules to the form that the queue keeps.
+//! Where the standard leaves a choice, docs/FORMATS.md says what we do.
 
 mod crawl_delay;
 mod group;
@@ -27,9 +27,9 @@ use group::GroupReader;
 use rule::RobotsRule;
 use rule_set::RobotsRuleSet;
 
-/// The rules of a host as they speak to one product token, with its Sitemap lines and Crawl-delay (RFC 9309).
+/// The robots rules of a host for one product token, with the Sitemap lines and the Crawl-delay (RFC 9309).
 ///
-/// A clone shares the rules.
+/// Clones share the rules.
 ///
 /// ```
 /// use frontier::robots::RobotsRules;
@@ -41,7 +41,7 @@ use rule_set::RobotsRuleSet;
 /// ```
 #[derive(Debug, Clone)]
 pub struct RobotsRules {
-    /// Whom the file was read for, in lower case; empty where the rules are anyone's.
+    /// Product token that the rules were selected for, in lower case. Empty if they apply to any crawler.
     product_token: String,
     rules: Arc<RobotsRuleSet>,
     sitemaps: Vec<String>,
@@ -49,14 +49,16 @@ pub struct RobotsRules {
 }
 
 impl RobotsRules {
-    /// Most octets of a robots.txt that are read: the least that RFC 9309 section 2.5 asks of a parser.
+    /// Maximum number of octets of a robots.txt that are read. RFC 9309 section 2.5 requires a parser to accept at
+    /// least this many.
     pub const BYTES_MAX: usize = 512_000;
 
-    /// Reads the records that speak to `product_token`, or to everyone where none does.
+    /// Parses the rules for `product_token`: those of its groups, or those of the `*` groups if it has none.
     ///
-    /// Never fails: a line that is no record costs that line only, so HTML and binary junk are no rules. At most
-    /// [`RobotsRulesRules::BYTES_MAX`] octets are read and the line cut there is dropped; to tell a cut body from one that ends
-    /// there, pass at least one octet more of a longer body. Of a whole User-Agent value the product token is taken.
+    /// Never fails: a line that is not a record is skipped, so HTML and binary data give no rules. At most
+    /// [`RobotsRules::BYTES_MAX`] octets are read, and a line cut by this limit is dropped. If the body is longer,
+    /// pass at least one octet more than the limit, so that a cut line can be recognised. If `product_token` is a
+    /// whole User-Agent value, its product token is used.
     pub fn parse(bytes: &[u8], product_token: &str) -> RobotsRules {
         let mut reader = GroupReader::new(product_token);
         let text = record::to_utf8(record::within(bytes, Self::BYTES_MAX));
@@ -67,12 +69,12 @@ impl RobotsRules {
         RobotsRules { product_token, ..reader.finish() }
     }
 
-    /// The rules of a host that has none: robots.txt is unavailable (RFC 9309 section 2.3.1.3).
+    /// Rules that allow everything, for a host whose robots.txt is unavailable (RFC 9309 section 2.3.1.3).
     pub fn allow_all() -> RobotsRules {
         RobotsRules::new(Vec::new(), Vec::new(), None)
     }
 
-    /// The rules of a host of which only robots.txt may be asked: it is unreachable (RFC 9309 section 2.3.1.4).
+    /// Rules that allow only robots.txt, for a host whose robots.txt is unreachable (RFC 9309 section 2.3.1.4).
     pub fn disallow_all() -> RobotsRules {
         RobotsRules::new(vec![RobotsRule::disallow_all()], Vec::new(), None)
     }
@@ -82,56 +84,59 @@ impl RobotsRules {
         RobotsRules { product_token, rules: Arc::new(RobotsRuleSet::new(rules)), sitemaps, crawl_delay }
     }
 
-    /// Whether `url` may be fetched: the longest rule that matches its path and query decides, Allow wins a tie, and
-    /// without a match it may (RFC 9309 section 2.2.2). `/robots.txt` always may.
+    /// Whether `url` may be fetched (RFC 9309 section 2.2.2).
     ///
-    /// That `url` is on the host of these rules is the caller's to know.
+    /// The longest rule that matches its path and query decides, and Allow wins a tie. Without a matching rule the
+    /// URL may be fetched. `/robots.txt` may always be fetched. The caller ensures that `url` is on the host of
+    /// these rules.
     pub fn allows(&self, url: &Url) -> bool {
         let target = percent::target(url);
         target == "/robots.txt" || self.rules.allow(&target)
     }
 
-    /// The values of the Sitemap lines in their order: trimmed, without fragment, each once, relative ones as written.
+    /// The values of the Sitemap lines in file order: trimmed, without fragment, without repeats. Relative URLs are not
+    /// resolved.
     ///
-    /// They hold for every crawler (sitemaps.org), whichever group they stand in.
+    /// They apply to every crawler, whatever group they are in (sitemaps.org).
     pub fn sitemaps(&self) -> &[String] {
         &self.sitemaps
     }
 
-    /// The Crawl-delay asked of us, which is outside RFC 9309; of several the longest.
+    /// The Crawl-delay for us, the longest if there are several. It is outside RFC 9309.
     ///
-    /// Without ceiling: whether to obey it is for the politeness delay to decide.
+    /// It is not limited here: the politeness delay decides whether to obey it.
     pub fn crawl_delay(&self) -> Option<Duration> {
         self.crawl_delay
     }
 
-    /// The rules in the small form that the queue keeps: see [`RobotsRulesRules::from_text`].
+    /// The rules in the compact text form that the queue keeps. [`RobotsRules::from_text`] reads it back.
     ///
-    /// At most about three times [`RobotsRulesRules::BYTES_MAX`], when every octet had to be percent-encoded.
+    /// Its length is at most about three times [`RobotsRules::BYTES_MAX`], if every octet has to be percent-encoded.
     pub fn to_text(&self) -> String {
         text::write(self)
     }
 
-    /// About how much memory it takes.
+    /// Approximate memory in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        /// Of a rule besides its pattern: twice a text's head, a number, and what allocating costs.
+        /// Memory of a rule besides its pattern: two `String`s without their text, a number, and the allocator's
+        /// overhead.
         const RULE_BYTES: usize = 128;
-        // texting_robots holds each pattern once more.
+        // texting_robots keeps a second copy of each pattern.
         let rules = self.rules.rules().iter().map(|rule| RULE_BYTES + 2 * rule.pattern.len());
         let sitemaps = self.sitemaps.iter().map(|sitemap| size_of::<String>() + sitemap.len());
         rules.sum::<usize>() + sitemaps.sum::<usize>()
     }
 
-    /// Whether `text`, from [`RobotsRulesRules::to_text`], holds for `product_token`: a file was read for one token, and says other
-    /// things to another.
+    /// Whether `text`, from [`RobotsRules::to_text`], has the rules for `product_token`. Rules selected for one
+    /// token do not apply to another.
     pub fn text_speaks_to(text: &str, product_token: &str) -> bool {
         text::product_token(text).is_none_or(|known| known.eq_ignore_ascii_case(product_token))
     }
 
-    /// Reads back what [`RobotsRulesRules::to_text`] wrote; the result behaves as the original did.
+    /// Reads the form that [`RobotsRules::to_text`] writes. The result behaves like the original.
     ///
-    /// Only for that form: it names no user agent, and nothing in it is normalised a second time. A line it does not
-    /// know is passed over.
+    /// It is not for robots.txt files: there are no user-agent lines, and patterns are not normalised again. Unknown
+    /// lines are skipped.
     pub fn from_text(text: &str) -> RobotsRules {
         text::read(text)
     }

@@ -1,20 +1,19 @@
-//! One spelling for the paths of rules and URLs, so that octets can be compared (RFC 9309 section 2.2.2).
+//! Normalises the paths of rules and URLs, so that they can be compared by octets (RFC 9309 section 2.2.2).
 //!
-//! A percent-encoded unreserved octet (RFC 3986 section 2.3) is decoded. Every other escape stays, in upper case, and
-//! what may not stand in a URL as it is gets encoded. Reserved octets are kept as they were written: as in RFC 3986
-//! section 6.2.2, `/` and `%2F` are two things. A `%` that begins no escape stays too, so that a rule `/*%` still finds
-//! every escape.
+//! A percent-encoded unreserved octet (RFC 3986 section 2.3) is decoded. Other escapes stay, in upper case. An octet
+//! that may not occur in a URL is encoded. Reserved octets stay as written, since `/` and `%2F` differ (RFC 3986
+//! section 6.2.2). A `%` that begins no escape stays too, so that a rule `/*%` still matches every escape.
 
 use std::fmt::Write as _;
 
 use url::{Position, Url};
 
-/// The path and query of `url`: no `*` or `$` is left in it, since in a rule `%2A` and `%24` name those octets.
+/// The path and query of `url`. `*` and `$` are encoded, since a rule writes those octets as `%2A` and `%24`.
 pub(super) fn target(url: &Url) -> String {
     let written = &url[Position::BeforePath..Position::AfterQuery];
     let mut target = String::with_capacity(written.len() + 1);
     if !written.starts_with('/') {
-        target.push('/'); // mailto: and the like have no path; only a rule for everything can speak of them
+        target.push('/'); // a URL such as mailto: has no path; only a rule for everything matches it
     }
     for octet in octets(written.as_bytes()) {
         octet.write(&mut target);
@@ -22,7 +21,8 @@ pub(super) fn target(url: &Url) -> String {
     target
 }
 
-/// The path pattern of a rule: `*` stays, and `$` where it is the last octet; elsewhere it means itself.
+/// The path pattern of a rule. `*` stays, and so does `$` as the last octet. Elsewhere `$` stands for itself and is
+/// encoded.
 pub(super) fn pattern(written: &[u8]) -> String {
     let (body, end) = match written.strip_suffix(b"$") {
         Some(body) => (body, "$"),
@@ -38,7 +38,7 @@ pub(super) fn pattern(written: &[u8]) -> String {
     pattern + end
 }
 
-/// An octet as it stood there, or as its percent-encoding named it.
+/// An octet as written, or decoded from an escape.
 enum Octet {
     Plain(u8),
     Escaped(u8),
@@ -84,8 +84,8 @@ fn is_unreserved(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"-._~".contains(&octet)
 }
 
-/// Whether an octet stays as it was written: unreserved ones, and reserved ones but `*` and `$`, which have a meaning
-/// in rules, and `'`, which the parser of URLs encodes in a query.
+/// Whether an octet stays as written: it is unreserved, or reserved except for `*` and `$`, which are special in
+/// rules, and `'`, which the URL parser encodes in a query.
 fn is_kept(octet: u8) -> bool {
     is_unreserved(octet) || b":/?#[]@!&()+,;=%".contains(&octet)
 }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_and_rules_meet_in_one_spelling() {
+    fn urls_and_rules_have_the_same_normal_form() {
         for path in
             ["/a'b?q='x'", "/[x]|^{y}", "/p;a=b,c?d=e&f=g+h", "/caf\u{e9}?\u{e9}", "/%zz%41", "//x//y"]
         {

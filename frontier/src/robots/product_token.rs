@@ -1,9 +1,9 @@
-//! The product token: the one word by which robots.txt addresses a crawler.
+//! The product token: the name that identifies a crawler in robots.txt.
 
-/// The token of a User-Agent value: `example-crawler` of `example-crawler/1.2 (+https://a.example/bot)`.
+/// The product token of a User-Agent value: `example-crawler` for `example-crawler/1.2 (+https://a.example/bot)`.
 ///
-/// A value that poses as a browser names its crawler later: `Mozilla/5.0 (compatible; ExampleBot/1.2)` is ExampleBot,
-/// since nobody means the word Mozilla when writing robots.txt.
+/// A value in browser style names its crawler later: `Mozilla/5.0 (compatible; ExampleBot/1.2)` gives `ExampleBot`,
+/// since a robots.txt never means the word Mozilla.
 pub fn product_token(user_agent: &str) -> &str {
     let user_agent = user_agent.trim();
     let first = leading_token(user_agent);
@@ -24,15 +24,15 @@ fn leading_token(text: &str) -> &str {
     text.split(|c| !u8::try_from(c).is_ok_and(is_token_octet)).next().unwrap_or_default()
 }
 
-/// The token that a user-agent line names: what stands before a version, a space, a comma or markup.
+/// The token of a user-agent line: the part before a version, a space, a comma or markup.
 pub(super) fn token_of_line(value: &[u8]) -> &[u8] {
     value.split(|octet| !is_token_octet(*octet)).next().unwrap_or_default()
 }
 
-/// Whether an octet may stand in a product token of a User-Agent header (RFC 9110 section 5.6.2).
+/// Whether an octet may occur in a product token of a User-Agent header (RFC 9110 section 5.6.2).
 ///
-/// RFC 9309 section 2.2.1 wants letters, `_` and `-` only. Sites address crawlers with digits and dots in their names
-/// all the same, and cutting these names short would make `bot1` answer to the rules of `bot2`.
+/// RFC 9309 section 2.2.1 allows only letters, `_` and `-`. Sites nevertheless name crawlers with digits and dots,
+/// and with these names cut short, `bot1` would obey the rules for `bot2`.
 fn is_token_octet(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }

@@ -1,15 +1,16 @@
-//! The records of a robots.txt: one a line, a key, a colon and a value (RFC 9309 section 2.2).
+//! The records of a robots.txt, one per line: a key, a colon and a value (RFC 9309 section 2.2).
 
 use std::borrow::Cow;
 
-/// Most octets of a line that are read; the rest of it is dropped. Google's bound, eight times the longest URL it
-/// takes: a rule cut there still says what the URL must begin with.
+/// Maximum number of octets of a line that are read. The rest is dropped.
+///
+/// This is Google's limit, eight times the longest URL that it accepts. A rule cut here still matches by its beginning.
 pub(super) const LINE_BYTES_MAX: usize = 16_664;
 
-/// A line that means something to us; each value is trimmed and may be empty.
+/// A line with a key that we know. Values are trimmed and may be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Record<'a> {
-    /// The name of a crawler, or `*` for all.
+    /// The name of a crawler, or `*` for every crawler.
     UserAgent(&'a [u8]),
     /// A path pattern that may be fetched.
     Allow(&'a [u8]),
@@ -21,7 +22,7 @@ pub(super) enum Record<'a> {
     CrawlDelay(&'a [u8]),
 }
 
-/// The first `bytes_max` octets, without the line that this cuts in two.
+/// The first `bytes_max` octets, without a line that the limit cuts in two.
 pub(super) fn within(bytes: &[u8], bytes_max: usize) -> &[u8] {
     let Some((head, [next, ..])) = bytes.split_at_checked(bytes_max) else {
         return bytes;
@@ -33,8 +34,8 @@ pub(super) fn within(bytes: &[u8], bytes_max: usize) -> &[u8] {
     head.split_at(end).0
 }
 
-/// The text without its byte order mark, UTF-16 turned into UTF-8 where the mark says so. Nothing else is decoded: in
-/// a rule any octet counts.
+/// The text without its byte order mark. UTF-16 is converted to UTF-8 if the mark says so. No other encoding is
+/// decoded, since rules are compared by octets.
 pub(super) fn to_utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     match bytes {
         [0xff, 0xfe, rest @ ..] => Cow::Owned(utf16_to_utf8(rest, u16::from_le_bytes)),
@@ -51,7 +52,7 @@ fn utf16_to_utf8(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Takes off a UTF-8 byte order mark, whole or with its end missing, as editors have left it.
+/// Removes a UTF-8 byte order mark, or the beginning of one, as some editors leave it.
 fn without_mark(bytes: &[u8]) -> &[u8] {
     let mut rest = bytes;
     for octet in [0xef, 0xbb, 0xbf] {
@@ -60,8 +61,8 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
     rest
 }
 
-/// The records in their order. Lines end at CR, LF or both; a NUL ends one too, since what stands on both sides of it
-/// can be read. Comments and lines that are no record are passed over.
+/// The records in file order. Lines end at CR, LF or both. A NUL also ends a line, so that the text on both sides of
+/// it can be read. Comments and lines that are not records are skipped.
 pub(super) fn records(text: &[u8]) -> impl Iterator<Item = Record<'_>> {
     text.split(|octet| is_line_end(*octet)).filter_map(Record::read)
 }
@@ -80,7 +81,8 @@ impl<'a> Record<'a> {
             .or_else(|| is_bare_sitemap(line).then_some(Record::Sitemap(line)))
     }
 
-    /// `Disallow /path`: two words and no colon, as sites write it (RFC 9309 section 2.2.4 lets us be lenient).
+    /// Reads `Disallow /path`, two words without a colon, as some sites write it (RFC 9309 section 2.2.4 permits
+    /// leniency).
     fn without_colon(line: &'a [u8]) -> Option<Record<'a>> {
         let (key, value) = split_at(line, |octet| octet.is_ascii_whitespace())?;
         let value = value.trim_ascii_start();
@@ -88,7 +90,7 @@ impl<'a> Record<'a> {
         if is_one_word { Record::with_key(key, value) } else { None }
     }
 
-    /// The record that `key` names, in any case and in the misspellings that occur.
+    /// The record for `key`, in any case and with common misspellings.
     fn with_key(key: &[u8], value: &'a [u8]) -> Option<Record<'a>> {
         let record: fn(&'a [u8]) -> Record<'a> = match key.to_ascii_lowercase().as_slice() {
             b"user-agent" | b"useragent" | b"user agent" | b"useg-agent" => Record::UserAgent,
@@ -109,7 +111,7 @@ fn split_at(line: &[u8], is_separator: impl Fn(u8) -> bool) -> Option<(&[u8], &[
     Some((before, after.get(1..)?))
 }
 
-/// Whether a line is the address of a sitemap whose key was forgotten: a web address, alone, that says `sitemap`.
+/// Whether a line is a sitemap URL without a key: a single http or https URL that contains `sitemap`.
 fn is_bare_sitemap(line: &[u8]) -> bool {
     let lower = line.to_ascii_lowercase();
     let is_web_address = lower.starts_with(b"http://") || lower.starts_with(b"https://");
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_passed_over() {
+    fn lines_that_are_not_records_are_skipped() {
         for line in
             ["", "# Disallow: /", "Disallow", "dissallow/b", "Allow us to say", "<p>Host: a.example</p>", ":"]
         {

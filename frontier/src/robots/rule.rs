@@ -5,13 +5,13 @@ use super::percent;
 /// Whether the URLs a rule matches may be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RuleKind {
-    /// From an Allow line. First in the order, since Allow wins a tie.
+    /// From an Allow line. It sorts first, since Allow wins a tie.
     Allow,
     /// From a Disallow line.
     Disallow,
 }
 
-/// A path pattern in its one spelling, and the verdict for what it matches.
+/// A normalised path pattern, and the verdict for the URLs that it matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RobotsRule {
     pub(super) verdict: RuleKind,
@@ -19,13 +19,13 @@ pub(super) struct RobotsRule {
 }
 
 impl RobotsRule {
-    /// The rule that a line's value spells out; none where the value is empty or could match no path at all, since
+    /// Reads the rule from a line's value. Returns `None` if the value is empty or cannot match any path, since
     /// every path begins with `/`.
     pub(super) fn read(verdict: RuleKind, value: &[u8]) -> Option<RobotsRule> {
         matches!(value, [b'/' | b'*', ..]).then(|| RobotsRule { verdict, pattern: percent::pattern(value) })
     }
 
-    /// Disallows everything.
+    /// A rule that disallows everything.
     pub(super) fn disallow_all() -> RobotsRule {
         RobotsRule { verdict: RuleKind::Disallow, pattern: "/".to_owned() }
     }
@@ -37,8 +37,9 @@ impl RobotsRule {
 
     /// Whether the pattern matches `target` from its first octet (RFC 9309 section 2.2.3).
     ///
-    /// Each part between two stars is looked for once, behind the one before it. The leftmost place is always right, as
-    /// it leaves most to the rest; so the time is linear in target and pattern, whatever the stars.
+    /// Each part between two stars is searched for once, after the part before it. The leftmost match is always
+    /// right, as it leaves the most text for the other parts. The time is therefore linear in target and pattern,
+    /// for any number of stars.
     pub(super) fn matches(&self, target: &str) -> bool {
         let (body, is_anchored) = match self.pattern.strip_suffix('$') {
             Some(body) => (body, true),
@@ -95,12 +96,12 @@ mod tests {
         assert!(matches("/*.php$", "/x.php/y.php"));
         assert!(!matches("/*.php$", "/x.php?y"));
         assert!(matches("/a*$", "/a/b"));
-        assert!(!matches("/ab*b$", "/ab"), "one octet does not serve two parts");
+        assert!(!matches("/ab*b$", "/ab"), "one octet does not match two parts");
         assert!(matches("/a$b", "/a%24b"));
     }
 
     #[test]
-    fn what_can_match_nothing_is_no_rule() {
+    fn a_value_that_can_match_nothing_is_not_a_rule() {
         for value in ["", "fish", "$", "http://a.example/", "%2Ffish"] {
             assert_eq!(RobotsRule::read(RuleKind::Disallow, value.as_bytes()), None, "{value:?}");
         }

@@ -1,4 +1,4 @@
-//! All rules that speak to us, and the answer they give together.
+//! All rules that apply to us, and their joint decision about a URL.
 
 use std::cmp::Reverse;
 
@@ -6,30 +6,33 @@ use texting_robots::Robot;
 
 use super::rule::{RobotsRule, RuleKind};
 
-/// Most rules with a `$` that texting_robots is given; a file with more is matched by [`RobotsRulesRule::matches`].
+/// Maximum number of rules with a `$` that texting_robots is used for. A file with more is matched by
+/// [`RobotsRule::matches`].
 ///
-/// texting_robots compiles a regular expression for each of them: measured, up to 0.2 ms and 110 KiB apiece, so that a
-/// made file of 15,000 took 1.2 s, 150 MB and 0.06 s a URL. Stars without `$` cost it no more than they cost us.
+/// texting_robots compiles a regular expression for each of them. Measured, one costs up to 0.2 ms and 110 KiB, and
+/// an artificial file of 15,000 took 1.2 s, 150 MB and 0.06 s per URL. Stars without `$` cost it no more than they
+/// cost us.
 const ANCHORED_RULES_MAX: usize = 32;
 
-/// Most octets of patterns that texting_robots is given; a file with more is matched by [`RobotsRulesRule::matches`], too.
+/// Maximum number of octets of patterns that texting_robots is used for. A file with more is also matched by
+/// [`RobotsRule::matches`].
 ///
-/// Few files have a tenth of it. Measured, it would make 4 MB of a file of 500 KB, for each host that is being asked.
+/// Few files have a tenth of this. Measured, texting_robots takes 4 MB for a file of 500 KB, for each leased host.
 const PATTERN_BYTES_MAX: usize = 64 << 10;
 
-/// The rules of a host, the most specific first.
+/// The rules of a host, most specific first.
 #[derive(Debug)]
 pub(super) struct RobotsRuleSet {
     rules: Vec<RobotsRule>,
     matcher: Matcher,
 }
 
-/// Who compares a URL with the rules: both give the same answers.
+/// The matcher that compares a URL with the rules. Both give the same answers.
 #[derive(Debug)]
 enum Matcher {
-    /// texting_robots, which holds a normalised file of the same rules.
+    /// texting_robots with a normalised file of the same rules.
     TextingRobots(Robot),
-    /// [`RobotsRulesRule::matches`], in linear time.
+    /// [`RobotsRule::matches`], in linear time.
     Linear,
 }
 
@@ -69,12 +72,12 @@ impl Matcher {
         if anchored > ANCHORED_RULES_MAX || pattern_bytes > PATTERN_BYTES_MAX {
             return Matcher::Linear;
         }
-        // It refuses a file in which one rule makes too large an expression.
+        // texting_robots refuses a file in which one rule gives too large a regular expression.
         Robot::new("*", normalised_file(rules).as_bytes()).map_or(Matcher::Linear, Matcher::TextingRobots)
     }
 }
 
-/// The rules as a robots.txt with one group, which leaves texting_robots nothing to interpret.
+/// The rules as a robots.txt with one group, so that texting_robots has nothing to interpret.
 fn normalised_file(rules: &[RobotsRule]) -> String {
     let mut file = "User-Agent: *\n".to_owned();
     for rule in rules {

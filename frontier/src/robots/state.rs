@@ -1,4 +1,4 @@
-//! What a host's robots.txt says of its tasks at this moment.
+//! The state of a host's robots rules, and what they say of a request.
 
 use std::time::Duration;
 
@@ -11,38 +11,38 @@ use crate::task::TaskKind;
 use crate::timestamp::Timestamp;
 use crate::work_queue::RobotsRecord;
 
-/// A robots.txt older than this is asked for again (RFC 9309 section 2.4).
+/// A robots.txt older than this is requested again (RFC 9309 section 2.4).
 pub const ROBOTS_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The rules of a host as far as they are known.
+/// The robots rules of a host, as far as they are known.
 #[derive(Clone, Debug, Default)]
 pub enum RobotsState {
-    /// Its robots.txt was never asked for.
+    /// robots.txt was never requested.
     #[default]
     Unknown,
-    /// They were fetched, or an older copy serves because they cannot be had now.
+    /// The rules were fetched, or an older copy serves while robots.txt is unreachable.
     Known {
         /// The rules.
         robots: RobotsRules,
         /// When they were fetched.
         fetched_at: Timestamp,
     },
-    /// They are known, but not at hand: to be read anew from their record before anything is judged.
+    /// The rules are known but not in memory. They must be parsed again from their record before a task is judged.
     Evicted {
-        /// The pause they ask for.
+        /// Their Crawl-delay.
         crawl_delay: Option<Duration>,
         /// When they were fetched.
         fetched_at: Timestamp,
     },
-    /// They could not be had: nothing but robots.txt may be asked (RFC 9309 section 2.3.1.4).
+    /// robots.txt is unreachable, so nothing else may be requested (RFC 9309 section 2.3.1.4).
     Unreachable {
-        /// When that turned out.
+        /// When the last attempt failed.
         since: Timestamp,
     },
 }
 
 impl RobotsState {
-    /// The rules that a queue kept.
+    /// The state of the rules that a queue kept.
     pub fn from_record(record: Option<&RobotsRecord>) -> Self {
         match record {
             None => Self::Unknown,
@@ -53,15 +53,15 @@ impl RobotsState {
         }
     }
 
-    /// Gives up all but what the pace and their age follow from.
+    /// Drops everything except the Crawl-delay and the age.
     pub(crate) fn evict(&mut self) {
         if let Self::Known { robots, fetched_at } = self {
             *self = Self::Evicted { crawl_delay: robots.crawl_delay(), fetched_at: *fetched_at };
         }
     }
 
-    /// When they were last asked for; `None` if never.
-    pub fn asked_at(&self) -> Option<Timestamp> {
+    /// When robots.txt was last requested; `None` if never.
+    pub fn requested_at(&self) -> Option<Timestamp> {
         match self {
             Self::Unknown => None,
             Self::Known { fetched_at, .. } | Self::Evicted { fetched_at, .. } => Some(*fetched_at),
@@ -69,7 +69,7 @@ impl RobotsState {
         }
     }
 
-    /// The pause they ask for.
+    /// Their Crawl-delay.
     pub fn crawl_delay(&self) -> Option<Duration> {
         match self {
             Self::Known { robots, .. } => robots.crawl_delay(),
@@ -78,7 +78,8 @@ impl RobotsState {
         }
     }
 
-    /// Why a request of `kind` for `url` is not made; `None` if it may be. robots.txt itself may always be asked.
+    /// Why a request of `kind` for `url` must not be made; `None` if it may be made. robots.txt itself may always be
+    /// requested.
     pub fn verdict(&self, kind: TaskKind, url: &str) -> Option<SkipReason> {
         if kind == TaskKind::Robots {
             return None;
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_whose_rules_cannot_be_had_is_asked_for_them_alone() {
+    fn only_robots_txt_of_a_host_with_unreachable_rules_is_requested() {
         let rules = RobotsState::Unreachable { since: Timestamp::from_micros(0) };
         assert_eq!(rules.verdict(TaskKind::Probe(0), URL), Some(SkipReason::RobotsUnreachable));
         assert_eq!(rules.verdict(TaskKind::Robots, URL), None);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_skipped_and_not_asked() {
+    fn an_invalid_url_is_skipped_without_a_request() {
         assert_eq!(known("").verdict(TaskKind::Sitemap, "no url"), Some(SkipReason::BadUrl));
     }
 }

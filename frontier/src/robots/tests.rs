@@ -71,7 +71,7 @@ fn a_longer_or_shorter_name_is_not_ours() {
     assert!(!allows(&RobotsRules::parse(b"User-agent: bot2\nDisallow: /", "bot2"), "/a"));
     assert!(
         allows(&RobotsRules::parse(b"User-agent:\nDisallow: /", ""), "/a"),
-        "an empty name addresses nobody"
+        "an empty name matches no crawler"
     );
 }
 
@@ -98,7 +98,7 @@ fn other_records_neither_end_nor_join_groups() {
 }
 
 #[test]
-fn rules_before_any_group_are_nobodys() {
+fn rules_before_any_group_are_ignored() {
     assert!(allows(&robots("Disallow: /\nUser-agent: b\nDisallow: /"), "/"));
 }
 
@@ -174,7 +174,7 @@ fn a_crawl_delay_is_for_the_names_right_above_it() {
     assert_eq!(delay("a"), Some(Duration::from_secs(1)));
     assert_eq!(delay("b"), Some(Duration::from_millis(2500)));
     assert_eq!(delay("c"), Some(Duration::from_millis(2500)));
-    assert_eq!(delay("d"), Some(Duration::from_secs(8)), "what is no delay is no record");
+    assert_eq!(delay("d"), Some(Duration::from_secs(8)), "an invalid delay is not a record");
     assert_eq!(delay("z"), None);
 }
 
@@ -202,11 +202,11 @@ fn exactly_so_many_octets_are_read() {
     assert_eq!(text.len(), RobotsRules::BYTES_MAX);
     assert!(!allows(&robots(&text), "/last"));
     assert!(!allows(&robots(&format!("{text}\nAllow: /last")), "/last"));
-    assert!(allows(&robots(&format!("{text}-but-not-this")), "/last"), "a line that is cut is no rule");
+    assert!(allows(&robots(&format!("{text}-but-not-this")), "/last"), "a cut line is not a rule");
 }
 
 #[test]
-fn a_made_file_of_wildcards_is_read_and_answered() {
+fn an_artificial_file_of_wildcards_is_read_and_matched() {
     let rules: String = (0..50).map(|i| format!("Disallow: /{}{i}$\n", "*a".repeat(60))).collect();
     let robots = robots(&format!("User-agent: *\n{rules}"));
     assert!(allows(&robots, &format!("/{}", "a".repeat(1_500))));
@@ -232,7 +232,7 @@ fn hosts_without_robots_txt_go_through_the_queue_too() {
     assert!(!allows(&RobotsRules::from_text(&RobotsRules::disallow_all().to_text()), "/a"));
 }
 
-/// Lines that are often what they seem.
+/// Lines that are often valid records.
 fn any_line() -> impl Strategy<Value = String> {
     let key = "(User-agent|Allow|Disallow|Sitemap|Crawl-delay|Host|disallow)";
     let value = "(\\*|us|them|[/*]([a-c/*$?%é: ]|%2A|%41|%%341){0,8}|[0-9]{1,3}|-1|https?://x/sitemap)";
@@ -249,7 +249,7 @@ proptest! {
     }
 
     #[test]
-    fn what_comes_back_from_the_queue_behaves_as_before(
+    fn rules_read_back_from_the_queue_behave_as_before(
         lines in prop::collection::vec(any_line(), 0..20),
         paths in prop::collection::vec("/([a-c/*$?%é]|%2A|%41|%%341){0,8}", 1..10),
     ) {

@@ -1,7 +1,8 @@
-//! The small form of a host's rules, as the queue keeps it.
+//! The compact text form of a host's robots rules, as the queue keeps it.
 //!
-//! First `product-token: TOKEN`, unless the rules are anyone's. Then a line each: `allow: PATTERN`, `disallow: PATTERN`, `crawl-delay: SECONDS`, `sitemap: URL`, patterns in the one
-//! spelling of `percent`.
+//! The first line is `product-token: TOKEN`, unless the rules apply to any crawler. The other lines are `allow:
+//! PATTERN`, `disallow: PATTERN`, `crawl-delay: SECONDS` and `sitemap: URL`. Patterns are in the normal form of
+//! `percent`.
 
 use super::rule::{RobotsRule, RuleKind};
 use super::{RobotsRules, crawl_delay};
@@ -29,12 +30,12 @@ pub(super) fn write(robots: &RobotsRules) -> String {
     for sitemap in &robots.sitemaps {
         line("sitemap", sitemap);
     }
-    // It is kept, and grew by doubling.
+    // The text is kept for long, and growing has doubled its capacity.
     text.shrink_to_fit();
     text
 }
 
-/// Whom the rules in `text` were read for; `None` where they are anyone's.
+/// Product token that the rules in `text` were selected for. `None` if they apply to any crawler.
 pub(super) fn product_token(text: &str) -> Option<&str> {
     let (key, value) = text.split('\n').next()?.split_once(": ")?;
     (key == PRODUCT_TOKEN).then_some(value)

@@ -1,8 +1,12 @@
-//! The schedule under a clock of the test's own.
+//! Tests of the schedule with a clock that the tests control.
+
+use std::time::Duration;
 
 use super::*;
+use crate::host::Host;
+use crate::request::Purpose;
 use crate::robots::RobotsRules;
-use crate::task::{REFRESH_DEPTH, TaskKind};
+use crate::task::{Task, TaskKind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -42,12 +46,12 @@ fn load(schedule: &mut Schedule, name: &str, paths: &[&str], now: Timestamp) {
     schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, now);
 }
 
-/// A schedule with one host whose rules are known and which has these tasks.
+/// A schedule with one host, whose rules are `text` and whose tasks are `paths`.
 fn with_host(text: &str, slots: usize, paths: &[&str]) -> Schedule {
     let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: slots }, at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", paths, at(0));
-    schedule.rules(host("a").id(), known(text, at(0)), at(0));
+    schedule.set_robots(host("a").id(), known(text, at(0)), at(0));
     schedule
 }
 
@@ -88,7 +92,7 @@ fn the_pace_counts_from_the_real_start() {
 }
 
 #[test]
-fn lanes_bound_what_is_in_flight_and_do_not_hurry_the_pace() {
+fn slots_limit_the_requests_in_flight_and_do_not_speed_up_the_pace() {
     let mut schedule = with_host("", 2, &["/1", "/2", "/3"]);
     let first = started(schedule.next(at(0)));
     assert_waits(&schedule.next(at(0)), Some(at(1)));
@@ -100,24 +104,24 @@ fn lanes_bound_what_is_in_flight_and_do_not_hurry_the_pace() {
 }
 
 #[test]
-fn a_host_without_rules_is_asked_for_them_first_though_no_queue_says_so() {
+fn robots_txt_of_a_host_without_rules_is_requested_first_without_a_task_in_the_queue() {
     let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 2 }, at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/1"], at(0));
     let robots = started(schedule.next(at(0)));
-    assert_eq!((path(&robots), robots.task.depth), ("/robots.txt", REFRESH_DEPTH));
+    assert_eq!((path(&robots), robots.purpose), ("/robots.txt", Purpose::RobotsRefresh));
     assert_waits(&schedule.next(at(5)), None);
     schedule.settle(&robots, NextStep::Retry(at(10)), at(5));
     let again = started(schedule.next(at(10)));
     assert_eq!((path(&again), again.attempt), ("/robots.txt", 2));
-    schedule.rules(host("a").id(), known("User-agent: *\nCrawl-delay: 7", at(11)), at(11));
+    schedule.set_robots(host("a").id(), known("User-agent: *\nCrawl-delay: 7", at(11)), at(11));
     schedule.settle(&again, NextStep::Done, at(11));
     assert_waits(&schedule.next(at(11)), Some(at(17)));
     assert_eq!(path(&started(schedule.next(at(17)))), "/1");
 }
 
 #[test]
-fn the_robots_task_of_a_seed_serves_for_its_rules() {
+fn the_robots_task_of_a_seed_brings_its_rules() {
     let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/robots.txt", "/1"], at(0));
@@ -130,13 +134,13 @@ fn rules_are_asked_for_again_after_a_day_and_an_old_copy_may_serve() {
     let day = 24 * 60 * 60;
     let robots = started(schedule.next(at(day)));
     assert_eq!(path(&robots), "/robots.txt");
-    schedule.rules(host("a").id(), known("", at(0)), at(day));
+    schedule.set_robots(host("a").id(), known("", at(0)), at(day));
     schedule.settle(&robots, NextStep::Done, at(day));
     assert_eq!(path(&started(schedule.next(at(day + 1)))), "/1");
 }
 
 #[test]
-fn what_the_rules_forbid_is_skipped_without_pace() {
+fn disallowed_tasks_are_skipped_without_pace() {
     let mut schedule = with_host("User-agent: *\nDisallow: /x", 1, &["/1", "/x1", "/x2"]);
     let first = started(schedule.next(at(0)));
     schedule.settle(&first, NextStep::Done, at_ms(100));
@@ -158,14 +162,14 @@ fn a_host_that_wants_a_day_between_requests_is_skipped_at_once() {
 fn unreachable_rules_skip_all_but_robots_txt() {
     let mut schedule = with_host("", 1, &["/1", "/robots.txt"]);
     let unreachable = RobotsRecord { rules: None, ..known("", at(0)) };
-    schedule.rules(host("a").id(), unreachable, at(0));
+    schedule.set_robots(host("a").id(), unreachable, at(0));
     let Next::Skip(skipped, SkipReason::RobotsUnreachable) = schedule.next(at(0)) else { panic!() };
     schedule.settle(&skipped, NextStep::Done, at(0));
     assert_eq!(path(&started(schedule.next(at(0)))), "/robots.txt");
 }
 
 #[test]
-fn rules_that_nobody_told_are_unreachable() {
+fn rules_are_unreachable_if_none_are_set() {
     let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/1"], at(0));
@@ -175,7 +179,7 @@ fn rules_that_nobody_told_are_unreachable() {
 }
 
 #[test]
-fn hops_go_first_and_are_judged_too() {
+fn redirect_hops_come_first_and_obey_the_rules_too() {
     let mut schedule = with_host("User-agent: *\nDisallow: /x", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
     schedule.settle(&first, NextStep::Follow("https://a.example/moved".to_owned(), 1), at(0));
@@ -187,7 +191,7 @@ fn hops_go_first_and_are_judged_too() {
 }
 
 #[test]
-fn others_go_on_while_a_retry_waits() {
+fn other_tasks_continue_while_a_retry_waits() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
     schedule.settle(&first, NextStep::Retry(at(30)), at(0));
@@ -200,7 +204,7 @@ fn others_go_on_while_a_retry_waits() {
 }
 
 #[test]
-fn a_rest_holds_the_whole_host() {
+fn a_cooldown_applies_to_the_whole_host() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
     schedule.cool_down(host("a").id(), at(50), at(0));
@@ -211,7 +215,7 @@ fn a_rest_holds_the_whole_host() {
 }
 
 #[test]
-fn a_parked_host_starts_nothing_and_is_given_back_with_its_date() {
+fn a_parked_host_starts_nothing_and_is_released_with_its_date() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
     schedule.park(host("a").id(), at(9_000), at(1));
@@ -272,10 +276,10 @@ fn rules_of_ten_thousand_hosts_take_bounded_memory_and_go_on_being_obeyed() {
         schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(name) }, at(0));
         assert!(schedule.rules.bytes() <= loaded_rules::BYTES_MAX);
     }
-    let at_hand = schedule.hosts.iter().filter(|(_, placed)| placed.queue.rules_bytes() > 0).count();
-    assert!(at_hand > 1_000 && at_hand < HOSTS / 2, "{at_hand} of {HOSTS}");
+    let loaded = schedule.hosts.iter().filter(|(_, placed)| placed.queue.rules_bytes() > 0).count();
+    assert!(loaded > 1_000 && loaded < HOSTS / 2, "{loaded} of {HOSTS}");
     schedule.wanting_tasks(HOSTS);
-    // The first have given up their rules, the last have not.
+    // The rules of the first host were evicted, those of the last were not.
     for name in [&names[0], &names[HOSTS - 1]] {
         let tasks = vec![task(name, "/x/1"), task(name, "/open")];
         schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, at(0));
@@ -292,7 +296,7 @@ fn rules_of_two_thousand_hosts_of_500_000_bytes_each_send_hosts_back_until_they_
     let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
     let (mut count, mut most) = (0, 0);
     while count < HOSTS {
-        // As the engine does: it lends while there is room, and gives back what is idle.
+        // Like the engine, it leases hosts while there is room, and releases idle hosts.
         while schedule.has_room_for_rules() {
             let name = format!("h{count}");
             schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(&name) }, at(0));
@@ -315,9 +319,9 @@ fn rules_of_two_thousand_hosts_of_500_000_bytes_each_send_hosts_back_until_they_
     assert_eq!(schedule.text_bytes, texts, "the sum is kept up to date");
 }
 
-/// Of hosts in work whose rules are fetched only now, as at the beginning of a crawl.
+/// Leased hosts whose rules are only fetched now, as at the beginning of a crawl.
 #[test]
-fn rules_fetched_by_two_thousand_hosts_in_work_are_left_to_the_queue_where_they_do_not_fit() {
+fn rules_fetched_by_two_thousand_leased_hosts_are_dropped_where_they_do_not_fit() {
     const HOSTS: usize = 2_000;
     let line = "Disallow: /".to_owned() + &"x".repeat(989);
     let rules = known(
@@ -333,7 +337,7 @@ fn rules_fetched_by_two_thousand_hosts_in_work_are_left_to_the_queue_where_they_
     for _ in 0..HOSTS {
         let request = started(schedule.next(at(0)));
         let host = request.host.id();
-        schedule.rules(host, rules.clone(), at(0));
+        schedule.set_robots(host, rules.clone(), at(0));
         schedule.settle(&request, NextStep::Done, at(0));
         schedule.woken(host, at(0));
         schedule.evict_rules(at(0));
@@ -348,14 +352,14 @@ fn rules_fetched_by_two_thousand_hosts_in_work_are_left_to_the_queue_where_they_
     let idle = schedule.idle();
     assert!(idle.iter().all(|release| release.inbox == 7));
     schedule.released(&idle, &[], at(0));
-    let asked = std::iter::from_fn(|| matches!(schedule.next(at(0)), Next::Start(_)).then_some(())).count();
-    assert_eq!((idle.len() + asked, schedule.hosts()), (HOSTS, asked));
-    assert!(asked > 100, "{asked} kept their rules");
+    let started = std::iter::from_fn(|| matches!(schedule.next(at(0)), Next::Start(_)).then_some(())).count();
+    assert_eq!((idle.len() + started, schedule.hosts()), (HOSTS, started));
+    assert!(started > 100, "{started} kept their rules");
 }
 
 #[test]
 fn a_clock_set_forward_saves_up_no_burst() {
-    // A year passed by the clock since the last request: each still waits for one delay.
+    // By the clock, a year has passed since the last request. Each request still waits for one delay.
     let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
     let known = known("", at(-10));
     let leased = LeasedHost {
@@ -374,7 +378,7 @@ fn a_clock_set_forward_saves_up_no_burst() {
 }
 
 #[test]
-fn a_task_that_a_wrong_clock_put_off_waits_no_longer_than_a_rest_within_a_run() {
+fn a_task_that_a_wrong_clock_put_off_waits_no_longer_than_a_cooldown_within_a_run() {
     let mut schedule = with_host("", 1, &[]);
     schedule.woken(host("a").id(), at(0));
     let far = Task { not_before: Some(at(31_536_000)), attempts: 1, ..task("a", "/1") };
@@ -403,31 +407,31 @@ fn hosts_permitted_longest_come_first() {
 }
 
 #[test]
-fn few_tasks_are_held_and_more_are_asked_for_in_time() {
+fn few_tasks_are_held_and_more_are_requested_in_time() {
     let mut schedule = Schedule::new(Pace { spacing: Duration::ZERO, host_concurrency: 1 }, at(0));
     schedule.admit(leased("a"), at(0));
     assert_eq!(schedule.wanting_tasks(10), [(host("a").id(), 9)]);
-    assert!(schedule.wanting_tasks(10).is_empty(), "asked already");
+    assert!(schedule.wanting_tasks(10).is_empty(), "requested already");
     let tasks: Vec<Task> = (0..9).map(|n| task("a", &format!("/{n}"))).collect();
     schedule.load(Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks.clone() }, at(0));
-    schedule.rules(host("a").id(), known("", at(0)), at(0));
+    schedule.set_robots(host("a").id(), known("", at(0)), at(0));
     for _ in 0..7 {
         assert!(schedule.wanting_tasks(10).is_empty());
         let request = started(schedule.next(at(0)));
         schedule.settle(&request, NextStep::Done, at(0));
     }
     let request = started(schedule.next(at(0)));
-    assert_eq!(schedule.wanting_tasks(10), [(host("a").id(), 2 + 9)], "what is held comes again");
-    // Its outcome is committed after the queue was read: it must not be done again.
+    assert_eq!(schedule.wanting_tasks(10), [(host("a").id(), 2 + 9)], "the tasks in memory are loaded again");
+    // Its outcome is committed after the queue was read. The task must not be started again.
     schedule.settle(&request, NextStep::Done, at(0));
     schedule
         .load(Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks[7..].to_vec() }, at(0));
     assert_eq!(*started(schedule.next(at(0))).task, tasks[8]);
-    assert!(schedule.wanting_tasks(10).is_empty(), "that was all");
+    assert!(schedule.wanting_tasks(10).is_empty(), "all tasks are loaded");
 }
 
 #[test]
-fn a_host_with_nothing_left_is_given_back_once_and_stays_if_it_has_new_tasks() {
+fn a_host_with_nothing_left_is_released_once_and_stays_if_it_has_new_tasks() {
     let mut schedule = with_host("", 1, &["/1"]);
     let request = started(schedule.next(at(0)));
     schedule.settle(&request, NextStep::Done, at(2));
@@ -442,7 +446,7 @@ fn a_host_with_nothing_left_is_given_back_once_and_stays_if_it_has_new_tasks() {
 }
 
 #[test]
-fn a_host_that_was_done_while_it_was_asked_for_more_begins_anew() {
+fn a_host_that_was_done_while_more_tasks_were_requested_begins_a_new_busy_time() {
     let mut schedule = with_host("", 1, &["/1"]);
     let request = started(schedule.next(at(0)));
     schedule.woken(host("a").id(), at(1));
@@ -450,7 +454,7 @@ fn a_host_that_was_done_while_it_was_asked_for_more_begins_anew() {
     schedule.settle(&request, NextStep::Done, at(2));
     schedule.woken(host("a").id(), at(5));
     let loaded = |busy_since, tasks| Loaded { host: host("a").id(), inbox: 2, busy_since, tasks };
-    // Read before the new task was committed.
+    // This answer was read before the new task was committed.
     schedule.load(loaded(None, Vec::new()), at(6));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.load(loaded(Some(at(5)), vec![task("a", "/2")]), at(7));
@@ -458,37 +462,37 @@ fn a_host_that_was_done_while_it_was_asked_for_more_begins_anew() {
 }
 
 #[test]
-fn a_task_settled_ahead_frees_its_lane_and_keeps_its_host() {
+fn a_task_settled_ahead_frees_its_slot_and_keeps_its_host() {
     let mut schedule = with_host("", 1, &["/1"]);
     let request = started(schedule.next(at(0)));
     schedule.settle_ahead(&request, at(1));
     assert_eq!(schedule.in_flight(), 0);
-    assert!(schedule.idle().is_empty(), "the queue does not know of it yet");
+    assert!(schedule.idle().is_empty(), "its outcome is not committed yet");
     schedule.woken(host("a").id(), at(2));
     assert_eq!(
         schedule.wanting_tasks(10),
         [(host("a").id(), 1 + 9)],
-        "what the queue does not know comes again"
+        "a task whose outcome is not committed is loaded again"
     );
     let tasks = vec![task("a", "/1"), task("a", "/2")];
     schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
     let second = started(schedule.next(at(2)));
     assert_eq!(path(&second), "/2");
     schedule.settle(&request, NextStep::Done, at(3));
-    assert_eq!(schedule.in_flight(), 1, "the slot is the second one's");
+    assert_eq!(schedule.in_flight(), 1, "the slot belongs to the second request");
     schedule.settle(&second, NextStep::Done, at(3));
     assert_eq!(schedule.idle().len(), 1);
 }
 
 #[test]
-fn a_task_recorded_while_more_are_loaded_is_not_asked_again() {
+fn a_task_recorded_while_more_are_loaded_is_not_requested_again() {
     let mut schedule = with_host("", 1, &["/1"]);
     let request = started(schedule.next(at(0)));
     schedule.settle_ahead(&request, at(1));
     schedule.woken(host("a").id(), at(1));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.settle(&request, NextStep::Done, at(2));
-    // Read before it was recorded.
+    // This answer was read before the outcome was committed.
     let tasks = vec![task("a", "/1")];
     schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
     assert_waits(&schedule.next(at(9)), None);
@@ -496,7 +500,7 @@ fn a_task_recorded_while_more_are_loaded_is_not_asked_again() {
 }
 
 #[test]
-fn a_host_that_waits_for_its_pace_can_be_spared_with_its_tasks() {
+fn a_host_that_waits_for_its_pace_can_be_released_with_its_tasks() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let request = started(schedule.next(at(0)));
     schedule.release_surplus(9, false, at(0));
@@ -506,27 +510,27 @@ fn a_host_that_waits_for_its_pace_can_be_spared_with_its_tasks() {
     assert_waits(&schedule.next(at(0)), Some(at(1)));
     schedule.release_surplus(9, false, at(0));
     assert_waits(&schedule.next(at(9)), None);
-    assert!(schedule.idle().is_empty(), "what it brought is not recorded");
+    assert!(schedule.idle().is_empty(), "its outcome is not committed");
     schedule.settle(&request, NextStep::Done, at(0));
-    let spared = schedule.idle();
-    assert_eq!(spared, [Release { host: host("a").id(), inbox: 1, not_before: Some(at(1)), parked: false }]);
-    schedule.released(&spared, &[host("a").id()], at(1));
+    let surplus = schedule.idle();
+    assert_eq!(surplus, [Release { host: host("a").id(), inbox: 1, not_before: Some(at(1)), parked: false }]);
+    schedule.released(&surplus, &[host("a").id()], at(1));
     load(&mut schedule, "a", &["/2"], at(2));
-    assert_eq!(path(&started(schedule.next(at(2)))), "/2", "it stayed, since it had new tasks");
+    assert_eq!(path(&started(schedule.next(at(2)))), "/2", "it stayed because it had new tasks");
 }
 
 #[test]
-fn a_host_that_waits_for_a_free_worker_can_be_spared_and_one_that_may_start_cannot() {
+fn a_host_that_waits_for_a_free_worker_can_be_released_and_one_that_may_start_cannot() {
     let mut schedule = with_host("", 1, &["/1"]);
     assert_eq!(schedule.release_surplus(9, false, at(0)), 0);
     assert_eq!(schedule.release_surplus(9, true, at(0)), 1);
     assert_waits(&schedule.next(at(0)), None);
-    let spared = schedule.idle();
-    assert_eq!((spared.len(), spared[0].not_before), (1, Some(at(0))));
+    let surplus = schedule.idle();
+    assert_eq!((surplus.len(), surplus[0].not_before), (1, Some(at(0))));
 }
 
 #[test]
-fn a_task_read_under_another_url_is_not_asked() {
+fn a_task_read_under_another_url_is_not_requested() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     schedule.forget(task("a", "/1").id, at(0));
     assert_eq!(path(&started(schedule.next(at(0)))), "/2");

@@ -1,42 +1,43 @@
-//! What a commit makes of hosts and tasks: the one decision of every durable queue.
+//! How a commit changes hosts and tasks. Every durable queue uses this code.
 //!
-//! A queue reads what a commit touches ([`Touched`]), has it decided ([`Changes::of`]) and writes what changed; keys, rows
-//! and locks are its own. [`super::ModelQueue`] decides for itself, and the two are compared.
+//! A queue reads everything that a commit touches ([`Touched`]), computes the changes ([`Changes::of`]) and writes
+//! them. Keys, rows and locks are up to the queue. [`super::ModelQueue`] has code of its own for this, and tests
+//! compare the two.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Commit, GivenUp, HostRecord, QueueBounds, QueueError, RobotsRecord};
-use crate::host::{Host, HostId};
+use super::{Commit, GivenUp, HostRecord, QueueBounds, RobotsRecord};
+use crate::host::HostId;
 use crate::outcome::{Outcome, SkipReason, TaskOutcome};
 use crate::task::{NewTask, Task, TaskId, TaskKind};
 
-/// What a queue knows of a URL.
+/// The state of a URL in the queue.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TaskState {
-    /// To be fetched.
+    /// Not fetched yet, or to be retried.
     Pending(Task),
-    /// Came to an outcome.
+    /// Finished with an outcome.
     Done {
-        /// The task as it was taken on, with its attempts.
+        /// The task as it was found, with the number of its attempts.
         task: Task,
         /// How it ended.
         outcome: Outcome,
     },
-    /// Never a task: the URL under which another task was read.
+    /// Never a task: the final URL of another task.
     ReadAs,
 }
 
-/// All hosts and tasks that a commit can touch: what is to be read before it is decided.
+/// All hosts and tasks that a commit can touch. A queue must read them to compute [`Changes`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Touched {
-    /// The hosts, those of the tasks included.
+    /// The hosts, including those of the tasks.
     pub hosts: BTreeSet<HostId>,
     /// The tasks.
     pub tasks: BTreeSet<TaskId>,
 }
 
 impl Touched {
-    /// What `commit` can touch.
+    /// The hosts and tasks that `commit` can touch.
     pub fn by(commit: &Commit) -> Self {
         let outcomes = commit.outcomes.iter().flat_map(|outcome| [Some(outcome.task), outcome.read_as]);
         let found = commit.found.iter().map(|new| new.task.id);
@@ -44,14 +45,14 @@ impl Touched {
             outcomes.flatten().chain(commit.again.iter().copied()).chain(found).collect();
         let named_on = commit.found.iter().filter_map(|new| new.found_on);
         let updated = commit.hosts.iter().map(|update| update.host);
-        let rested = commit.cooldowns.iter().map(|rest| rest.host);
-        let hosts = tasks.iter().map(|task| task.host).chain(named_on).chain(updated).chain(rested);
+        let cooling = commit.cooldowns.iter().map(|cooldown| cooldown.host);
+        let hosts = tasks.iter().map(|task| task.host).chain(named_on).chain(updated).chain(cooling);
         let hosts = hosts.collect();
         Self { hosts, tasks }
     }
 }
 
-/// What a queue knows of that: hosts and tasks that are not known are not in it.
+/// The records of the [`Touched`] hosts and tasks. Unknown hosts and tasks are missing from it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Known {
     /// The hosts.
@@ -60,48 +61,49 @@ pub struct Known {
     pub tasks: BTreeMap<TaskId, TaskState>,
 }
 
-/// Something before a commit and after it.
+/// A record before and after a commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change<T> {
-    /// As it was; `None`: not known.
+    /// The record before the commit; `None` if it was unknown.
     pub before: Option<T>,
-    /// As it becomes, another than before.
+    /// The record after the commit. It differs from `before`.
     pub after: T,
 }
 
-/// What a commit changes, besides what it only adds: requests, and bytes of a segment.
+/// The changes that a commit makes, except for what it only adds: requests and bytes of a segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Changes<'a> {
-    /// The hosts that change. Of their rules nothing is said here.
+    /// The hosts that change. Their `robots` field is unused here.
     pub hosts: BTreeMap<HostId, Change<HostRecord>>,
     /// The tasks that change.
     pub tasks: BTreeMap<TaskId, Change<TaskState>>,
-    /// The rules that were fetched, of hosts that are known; of two for one host the later.
+    /// The fetched robots.txt rules of known hosts. If a commit has two for one host, this is the later one.
     pub robots: BTreeMap<HostId, &'a RobotsRecord>,
-    /// By how much the totals change.
+    /// Change of the totals.
     pub totals: TotalsChange,
 }
 
 impl<'a> Changes<'a> {
-    /// What `commit` makes of what is known of all that it touches.
+    /// Computes the changes of `commit`, given the `known` records of all that it touches.
     ///
-    /// `keep_time` starts or stops the time of a host whose account changed: [`HostRecord::keep_time`] on one machine,
-    /// [`HostRecord::keep_shared_time`] on many. Fails where two origins have one id; then nothing is to be written.
+    /// `keep_time` starts or stops the busy time of a host whose account changed: [`HostRecord::keep_time`] on one
+    /// machine, [`HostRecord::keep_shared_time`] on many. A task whose host has another origin than the known host
+    /// with the same id is refused ([`SkipReason::HostCollision`]).
     pub fn of(
         commit: &'a Commit,
         known: Known,
         bounds: QueueBounds,
         mut keep_time: impl FnMut(&mut HostRecord),
-    ) -> Result<Self, QueueError> {
+    ) -> Self {
         let mut decision = Decision {
             hosts: known.hosts.clone(),
             tasks: known.tasks.clone(),
             touched: BTreeSet::new(),
             bounds,
         };
-        decision.apply(commit)?;
+        decision.apply(commit);
         let Decision { mut hosts, tasks, touched, .. } = decision;
-        // At the end: a host whose last task brought its next one was busy all the time.
+        // Only at the end, because a host whose last task led to its next one stays busy without a break.
         for id in touched {
             if let Some(record) = hosts.get_mut(&id) {
                 keep_time(record);
@@ -111,11 +113,11 @@ impl<'a> Changes<'a> {
         let robots = updates.map(|update| (update.host, &update.robots)).collect();
         let (hosts, tasks) = (changed(known.hosts, hosts), changed(known.tasks, tasks));
         let totals = TotalsChange::by(&hosts, &tasks);
-        Ok(Self { hosts, tasks, robots, totals })
+        Self { hosts, tasks, robots, totals }
     }
 }
 
-/// Those that are not as they were before.
+/// The records that differ from before.
 fn changed<K: Ord, T: PartialEq>(
     mut before: BTreeMap<K, T>,
     after: BTreeMap<K, T>,
@@ -127,18 +129,18 @@ fn changed<K: Ord, T: PartialEq>(
     changes.filter(|(_, change)| change.before.as_ref() != Some(&change.after)).collect()
 }
 
-/// By how much the totals of a queue change.
+/// Change of a queue's totals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TotalsChange {
     /// Hosts known.
     pub hosts: i64,
-    /// Of those, with nothing left to do.
+    /// Hosts without unfinished tasks.
     pub hosts_done: i64,
-    /// Of those, put aside, be it up to a moment that has passed. No commit changes that.
+    /// Parked hosts, including those whose date has passed. No commit changes this number.
     pub hosts_parked: i64,
-    /// Tasks ever taken on.
+    /// Tasks ever accepted.
     pub tasks: i64,
-    /// Of those, still to do.
+    /// Tasks not finished yet.
     pub tasks_pending: i64,
     /// Entries kept.
     pub entries: i64,
@@ -153,17 +155,17 @@ impl TotalsChange {
             }
             totals.add(&change.after);
         }
-        let taken_on = tasks.values().filter(|task| task.before.is_none() && task.after != TaskState::ReadAs);
-        totals.tasks += taken_on.map(|_| 1).sum::<i64>();
+        let accepted = tasks.values().filter(|task| task.before.is_none() && task.after != TaskState::ReadAs);
+        totals.tasks += accepted.map(|_| 1).sum::<i64>();
         totals
     }
 
-    /// Takes a host out as it was.
+    /// Subtracts a host as it was before.
     pub fn remove(&mut self, record: &HostRecord) {
         self.count(record, -1);
     }
 
-    /// Takes a host in as it became.
+    /// Adds a host as it is now.
     pub fn add(&mut self, record: &HostRecord) {
         self.count(record, 1);
     }
@@ -178,17 +180,17 @@ impl TotalsChange {
     }
 }
 
-/// Hosts and tasks as the commit leaves them so far.
+/// Hosts and tasks with the part of the commit applied so far.
 struct Decision {
     hosts: BTreeMap<HostId, HostRecord>,
     tasks: BTreeMap<TaskId, TaskState>,
-    /// Hosts whose account changed, so that their time must be kept.
+    /// Hosts whose account changed, for which `keep_time` must be called.
     touched: BTreeSet<HostId>,
     bounds: QueueBounds,
 }
 
 impl Decision {
-    fn apply(&mut self, commit: &Commit) -> Result<(), QueueError> {
+    fn apply(&mut self, commit: &Commit) {
         for outcome in &commit.outcomes {
             self.settle(outcome);
         }
@@ -196,17 +198,16 @@ impl Decision {
             self.reopen(task);
         }
         for new in &commit.found {
-            self.take_in(new)?;
+            self.add_found(new);
         }
-        for rest in &commit.cooldowns {
-            if let Some(record) = self.hosts.get_mut(&rest.host) {
-                record.not_before = record.not_before.max(Some(rest.until));
+        for cooldown in &commit.cooldowns {
+            if let Some(record) = self.hosts.get_mut(&cooldown.host) {
+                record.not_before = record.not_before.max(Some(cooldown.until));
             }
         }
-        Ok(())
     }
 
-    /// An outcome of a task that is not pending changes nothing.
+    /// Applies an outcome. It changes nothing if its task is not pending.
     fn settle(&mut self, outcome: &TaskOutcome) {
         let id = outcome.task;
         let Some(state) = self.tasks.get_mut(&id) else { return };
@@ -226,7 +227,7 @@ impl Decision {
         }
     }
 
-    /// The URL under which a task was read needs no reading any more.
+    /// Marks the final URL of a task as read.
     fn settle_alias(&mut self, read_as: TaskId) {
         match self.tasks.get(&read_as) {
             None => {
@@ -240,7 +241,7 @@ impl Decision {
         }
     }
 
-    /// What was given up is pending again; anything else stays as it is.
+    /// Makes a task pending again if it was given up.
     fn reopen(&mut self, id: TaskId) {
         let Some(TaskState::Done { task, outcome }) = self.tasks.get(&id) else { return };
         if GivenUp::of(id, task.kind, outcome).is_none() {
@@ -254,36 +255,41 @@ impl Decision {
         self.tasks.insert(id, TaskState::Pending(task));
     }
 
-    fn take_in(&mut self, new: &NewTask) -> Result<(), QueueError> {
+    fn add_found(&mut self, new: &NewTask) {
         let id = new.task.id;
         let bound = self.bounds.sitemaps_max;
-        let record = self.host_or_new(id.host, &new.host)?;
-        record.is_seed |= new.found_on.is_none();
+        let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(new.host.clone()));
+        let is_collision = record.host != new.host;
+        record.is_seed |= new.found_on.is_none() && !is_collision;
         let is_full = new.task.kind == TaskKind::Sitemap && record.accepted >= bound;
-        // Counted under the host whose document named it.
+        // A repeat or refusal counts under the host whose document named the URL.
         let named_on = new.found_on.filter(|host| self.hosts.contains_key(host));
+        if is_collision {
+            return self.refuse(named_on.unwrap_or(id.host), SkipReason::HostCollision);
+        }
         match self.tasks.get_mut(&id) {
             Some(known) => {
                 if let TaskState::Pending(task) = known {
-                    unite(&mut task.named_by, &new.task.named_by);
+                    merge(&mut task.named_by, &new.task.named_by);
                 }
-                // A guess is no document's word, and neither is a seed line given twice.
+                // A guessed path or a repeated seed line is not named by a document, so it is not a repeat.
                 let repeats = named_on.filter(|_| new.task.kind == TaskKind::Sitemap);
                 if let Some(record) = repeats.and_then(|host| self.touch(host)) {
                     record.account.repeat();
                 }
             }
-            None if is_full => {
-                if let Some(record) = self.touch(named_on.unwrap_or(id.host)) {
-                    record.account.refuse(SkipReason::CountLimit, 1);
-                }
-            }
-            None => self.take_on(new.task.clone()),
+            None if is_full => self.refuse(named_on.unwrap_or(id.host), SkipReason::CountLimit),
+            None => self.add_task(new.task.clone()),
         }
-        Ok(())
     }
 
-    fn take_on(&mut self, task: Task) {
+    fn refuse(&mut self, host: HostId, reason: SkipReason) {
+        if let Some(record) = self.touch(host) {
+            record.account.refuse(reason, 1);
+        }
+    }
+
+    fn add_task(&mut self, task: Task) {
         if let Some(record) = self.touch(task.id.host) {
             record.account.take_on(task.kind);
             record.accepted += u64::from(task.kind == TaskKind::Sitemap);
@@ -292,23 +298,14 @@ impl Decision {
         self.tasks.insert(task.id, TaskState::Pending(task));
     }
 
-    fn host_or_new(&mut self, id: HostId, host: &Host) -> Result<&mut HostRecord, QueueError> {
-        let known = self.hosts.entry(id).or_insert_with(|| HostRecord::new(host.clone()));
-        if known.host == *host {
-            Ok(known)
-        } else {
-            Err(QueueError::HostCollision(known.host.to_string(), host.to_string()))
-        }
-    }
-
-    /// The host's record, for changing its account; `None` when the host is not known.
+    /// The host's record, for a change of its account; `None` if the host is unknown.
     fn touch(&mut self, id: HostId) -> Option<&mut HostRecord> {
         self.touched.insert(id);
         self.hosts.get_mut(&id)
     }
 }
 
-fn unite(named_by: &mut Vec<HostId>, more: &[HostId]) {
+fn merge(named_by: &mut Vec<HostId>, more: &[HostId]) {
     for host in more {
         if !named_by.contains(host) {
             named_by.push(*host);

@@ -1,4 +1,4 @@
-//! The durable queue of tasks: one narrow trait, the nouns of its calls, and its in-memory model.
+//! The durable queue of tasks: the [`WorkQueue`] trait, the types of its calls, and an in-memory model.
 
 mod changes;
 mod model;
@@ -23,67 +23,67 @@ use crate::task::{NewTask, Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::validator::Validator;
 
-/// One run of one worker, as the queue knows it. Its id and `commit_seq` fence every commit.
+/// One run of one worker. The queue checks its id and `commit_seq` on every commit, which fences off a replaced worker.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Session {
-    /// Random, never used again.
+    /// Random id, never reused.
     pub id: SessionId,
-    /// Sessions of this crawl before it.
+    /// Number of earlier sessions of this crawl.
     pub number: u32,
-    /// When it was opened, on the queue's clock.
+    /// When the session was opened, by the queue's clock.
     pub started_at: Timestamp,
 }
 
-/// The rules of a host as they were fetched, kept for at most 24 h (RFC 9309 section 2.4).
+/// The robots.txt rules of a host as they were fetched, kept for at most 24 h (RFC 9309 section 2.4).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RobotsRecord {
-    /// When they were fetched.
+    /// When robots.txt was fetched.
     pub fetched_at: Timestamp,
-    /// The rules in their normalised form, see [`crate::robots::RobotsRules::to_text`]; `None`: unreachable, so
-    /// nothing may be asked.
+    /// The rules in normalised form, see [`crate::robots::RobotsRules::to_text`]. `None` means that robots.txt was
+    /// unreachable, so no URL of the host may be requested.
     pub rules: Option<String>,
-    /// For asking again.
+    /// Validator for the next conditional request.
     pub validator: Validator,
 }
 
 impl RobotsRecord {
-    /// Whether the rules were read for `product_token`, or are anyone's: a crawl may go on under another name.
+    /// Whether the rules were selected for `product_token` or for `*`. A crawl may be resumed with another user agent.
     pub fn speaks_to(&self, product_token: &str) -> bool {
         self.rules.as_deref().is_none_or(|text| RobotsRules::text_speaks_to(text, product_token))
     }
 }
 
-/// A host lent to a session.
+/// A host leased to a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LeasedHost {
     /// The host.
     pub host: Host,
-    /// Whether a seed names it: only such hosts are sent the user's extra headers.
+    /// Whether a seed names the host. Only such hosts receive the user's extra headers.
     pub is_seed: bool,
-    /// Its rules, if they were ever fetched; their age is the borrower's business.
+    /// Its robots.txt rules, if they were ever fetched. The session that leases the host checks their age.
     pub robots: Option<RobotsRecord>,
     /// No request may leave before this.
     pub not_before: Option<Timestamp>,
-    /// Since when it has something to do, within this session.
+    /// Since when the host has unfinished tasks; not before the start of this session.
     pub busy_since: Timestamp,
-    /// Whether an earlier borrower may have asked it without leaving word, see [`HostRecord::asked_before`]: then
-    /// the first request waits for one full delay.
+    /// Whether an earlier lease may have ended with an unrecorded request, see [`HostRecord::asked_before`]. If so, the
+    /// first request waits for one full delay.
     pub asked_before: bool,
-    /// The mark of new work, for [`Release::inbox`].
+    /// Counter of new tasks, for [`Release::inbox`].
     pub inbox: u64,
 }
 
-/// What a leased host has to do.
+/// The pending tasks of a leased host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Loaded {
     /// The host.
     pub host: HostId,
-    /// The mark of new work, read before the tasks were.
+    /// Counter of new tasks, read before the tasks were.
     pub inbox: u64,
-    /// Since when it has something to do; nothing when it has not. A host may have been done and found busy again while
-    /// it was lent.
+    /// Since when the host has unfinished tasks; `None` if it has none. A leased host may run out of tasks and get new
+    /// ones.
     pub busy_since: Option<Timestamp>,
-    /// Its first pending tasks by priority, those that wait for a retry included.
+    /// Its first pending tasks by priority, including those that wait for a retry.
     pub tasks: Vec<Task>,
 }
 
@@ -92,17 +92,17 @@ pub struct Loaded {
 pub struct GivenUp {
     /// The task.
     pub task: TaskId,
-    /// Whether it is the fault of the rules of its host, which could not be had.
+    /// Whether the reason is the host's robots.txt, which could not be fetched.
     pub robots_unavailable: bool,
 }
 
 impl GivenUp {
-    /// The task of that kind, if `outcome` means that it was given up: that it failed, or was not asked because the
-    /// rules of its host could not be had.
+    /// The record for `task` if `outcome` means that it was given up: it failed, or it was not requested because the
+    /// host's robots.txt could not be fetched.
     pub fn of(task: TaskId, kind: TaskKind, outcome: &Outcome) -> Option<Self> {
         match outcome {
             Outcome::Failed(error) => {
-                // A blocked address is met in asking for the rules.
+                // A blocked address is detected by the request for robots.txt.
                 let robots_unavailable = kind == TaskKind::Robots || *error == ErrorKind::BlockedAddress;
                 Some(Self { task, robots_unavailable })
             }
@@ -112,30 +112,30 @@ impl GivenUp {
     }
 }
 
-/// A host given back.
+/// The release of a leased host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Release {
     /// The host.
     pub host: HostId,
-    /// The mark of the last load: where it is no longer the queue's, the host has new tasks and stays lent.
+    /// The counter of the last load. If the queue's counter differs, the host has new tasks and stays leased.
     pub inbox: u64,
-    /// No request may leave before this; a later moment that the queue knows stays.
+    /// No request may leave before this. If the queue knows a later moment, that one stays.
     pub not_before: Option<Timestamp>,
-    /// Whether it is put aside until `not_before`, which may be long after this crawl has ended.
+    /// Whether the host is parked until `not_before`, which may be long after this crawl has ended.
     pub parked: bool,
 }
 
-/// What changed of a host besides its tasks.
+/// A change of a host other than its tasks.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HostUpdate {
     /// The host.
     pub host: HostId,
-    /// Its rules, fetched anew.
+    /// Its newly fetched robots.txt rules.
     pub robots: RobotsRecord,
 }
 
-/// A host that asked to be left in peace (Retry-After). Committed with the outcome that brought the wish, so that it holds
-/// for the whole host even where its borrower is killed before the host is given back.
+/// A cooldown that a host asked for with Retry-After. It is committed together with the outcome of that request, so
+/// that it applies to the whole host even if the worker is killed before it releases the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HostCooldown {
     /// The host.
@@ -144,7 +144,7 @@ pub struct HostCooldown {
     pub until: Timestamp,
 }
 
-/// The bytes that a commit adds to an open segment, or a whole one.
+/// The bytes that a commit adds to an open segment, or a complete segment.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SegmentRef {
     /// The file's name within `segments/`.
@@ -157,96 +157,96 @@ pub struct SegmentRef {
     pub rows: u64,
     /// CRC-32C of the added bytes.
     pub crc32c: u32,
-    /// Of a whole one that holds the rows of the last ones of its session too: the number of the first of those. From it on
-    /// they are registered no longer.
+    /// Set if this is a complete segment that also holds the rows of the last segments of its session: the number of
+    /// the first of those. From that number on they are no longer registered.
     pub replaces_from: Option<u32>,
 }
 
-/// What a session used up so far: clocks of process and machine since its start.
+/// The resources that a session has used since its start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time of the process, user and system.
     pub process_us: u64,
-    /// Of that, inflating.
+    /// Part of it spent inflating.
     pub inflate_us: u64,
-    /// Of that, parsing.
+    /// Part of it spent parsing.
     pub parse_us: u64,
-    /// Of that, making outcomes durable.
+    /// Part of it spent making outcomes durable.
     pub record_us: u64,
-    /// CPU time of the whole machine that was not idle; 0 where it cannot be read.
+    /// CPU time of the whole machine that was not idle; 0 if it cannot be read.
     pub machine_busy_us: u64,
     /// Cores the process may use.
     pub cores: u32,
-    /// The most memory the process had resident.
+    /// Peak resident memory of the process.
     pub peak_rss_bytes: u64,
 }
 
-/// What becomes true at once, or not at all.
+/// A set of changes that is applied completely or not at all.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Commit {
-    /// One more than the session's last commit. The same number again is answered, not applied again.
+    /// One more than the number of the session's last commit. A repeated number is acknowledged but not applied again.
     pub seq: u64,
     /// How tasks ended.
     pub outcomes: Vec<TaskOutcome>,
     /// The requests made.
     pub fetches: Vec<FetchRecord>,
-    /// Tasks that were given up and are to be asked again, as if they were new; others are passed over.
+    /// Tasks that were given up and are to be tried again as if they were new. Other tasks are ignored.
     pub again: Vec<TaskId>,
-    /// What was found. Those known already count as repeats; those beyond the host's bound are refused.
+    /// Tasks that were found. Known ones count as repeats; those beyond the host's bound are refused.
     pub found: Vec<NewTask>,
-    /// Hosts whose rules were fetched.
+    /// Hosts whose robots.txt was fetched.
     pub hosts: Vec<HostUpdate>,
-    /// Hosts that asked for a rest; a shorter one than is known shortens nothing. Hosts not known are passed over.
+    /// Hosts that asked for a cooldown. A known later end stays. Unknown hosts are ignored.
     pub cooldowns: Vec<HostCooldown>,
     /// The entries of the outcomes, already on disk.
     pub segment: Option<SegmentRef>,
-    /// What the session used so far.
+    /// The resources that the session has used so far.
     pub usage: Usage,
     /// How long the session's previous commit took from the call to its answer, in microseconds. The `record` stage
-    /// of a [`FetchRecord`] in a commit ends where the commit is called; a reader adds this to it.
+    /// of a [`FetchRecord`] ends when its commit is called; a reader adds this time to it.
     pub previous_commit_us: u64,
 }
 
-/// A session as reports see it.
+/// What is recorded of a session.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SessionRecord {
-    /// Who and since when.
+    /// The session.
     pub session: Session,
-    /// When its last commit was made: where its share of the crawl's wall time ends.
+    /// When its last commit was made. Its share of the crawl's wall time ends there.
     pub last_commit_at: Timestamp,
-    /// The number of that commit; 0 before the first.
+    /// Number of that commit; 0 before the first.
     pub commit_seq: u64,
-    /// What it used up to then.
+    /// The resources that it had used by then.
     pub usage: Usage,
 }
 
-/// A host as reports see it.
+/// What is recorded of a host.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HostRecord {
     /// The host.
     pub host: Host,
-    /// Whether a seed names it; others are known only because a document led there.
+    /// Whether a seed names it. Other hosts are known only from documents.
     pub is_seed: bool,
-    /// Its rules, if they were ever fetched.
+    /// Its robots.txt rules, if they were ever fetched.
     pub robots: Option<RobotsRecord>,
     /// No request may leave before this.
     pub not_before: Option<Timestamp>,
-    /// Whether it is put aside until then, by the server's wish.
+    /// Whether it is parked until then, as the server asked.
     pub parked: bool,
-    /// What became of everything found.
+    /// Counts of how its tasks ended.
     pub account: Account,
-    /// Tasks ever taken on, robots.txt and guesses not counted: what `--max-sitemaps` bounds.
+    /// Sitemap tasks ever accepted, without robots.txt and guessed paths. `--max-sitemaps` bounds this number.
     pub accepted: u64,
-    /// Incremented whenever a document brings it a task.
+    /// Counter of new tasks: incremented whenever the host gets one.
     pub inbox: u64,
-    /// Time with something to do, up to `busy_since`, in microseconds.
+    /// Time with unfinished tasks, up to `busy_since`, in microseconds.
     pub wall_us: u64,
-    /// Since when it has something to do: the number of the session and the moment; `None` while it has nothing.
+    /// Since when it has unfinished tasks: the session's number and the moment. `None` while it has none or is parked.
     pub busy_since: Option<(u32, Timestamp)>,
 }
 
 impl HostRecord {
-    /// A host that has just become known.
+    /// The record of a host that has just been found.
     pub fn new(host: Host) -> Self {
         Self {
             host,
@@ -268,76 +268,76 @@ impl HostRecord {
 pub struct Counts {
     /// Hosts known.
     pub hosts: u64,
-    /// Of those, with nothing left to do.
+    /// Hosts without unfinished tasks.
     pub hosts_done: u64,
-    /// Of those, put aside beyond the present moment.
+    /// Hosts parked until a later moment.
     pub hosts_parked: u64,
-    /// Of those, lent to a session.
+    /// Hosts leased to a session.
     pub hosts_leased: u64,
-    /// Tasks ever taken on, of every kind.
+    /// Tasks ever accepted, of every kind.
     pub tasks: u64,
-    /// Of those, still to do.
+    /// Tasks not finished yet.
     pub tasks_pending: u64,
     /// Entries kept.
     pub entries: u64,
     /// Requests made.
     pub requests: u64,
-    /// When the next host that is neither lent nor parked may be asked; `None` when there is none.
+    /// When the next host that is neither leased nor parked is due; `None` if there is none.
     pub next_due_at: Option<Timestamp>,
 }
 
-/// The bounds a queue applies itself, since they count in commit order.
+/// The bounds that the queue itself applies, because they depend on the order of commits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QueueBounds {
-    /// Sitemaps taken on per host (`--max-sitemaps`).
+    /// Sitemaps accepted per host (`--max-sitemaps`).
     pub sitemaps_max: u64,
 }
 
 /// Why a call of the queue failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The session is gone or a later one took its place: nothing of the call was done.
+    /// The session has ended or was replaced by a later one. The call had no effect.
     #[error("session {0} is fenced off: another worker took over its hosts")]
     Fenced(SessionId),
-    /// A commit number that is neither the next nor the last.
+    /// The commit's number is neither the next nor the last.
     #[error("commit {found} does not follow commit {last}")]
     OutOfOrder {
         /// The last commit applied.
         last: u64,
-        /// The number that came.
+        /// The number received.
         found: u64,
     },
-    /// Two origins have one id.
-    #[error("hosts {0} and {1} have the same identity")]
-    HostCollision(String, String),
-    /// The server of a shared queue has not answered for a while; whether the call was done is unknown. It may be repeated.
+    /// The server of a shared queue has not answered for a while. Whether the call had an effect is unknown. It may be
+    /// repeated.
     #[error("{0}")]
-    Away(String),
-    /// The engine beneath failed.
+    Unavailable(String),
+    /// The storage engine failed.
     #[error("work queue failed: {0}")]
     Storage(String),
 }
 
-/// The durable queue of tasks. Every call but the first is fenced by the session.
+/// The durable queue of tasks. Every call that takes a session fails if that session has ended.
 ///
-/// A commit is all or nothing and is applied once however often it is sent. Times are the queue's own clock's.
-/// Order within a host is by [`Task::priority`], then by id.
+/// A commit is atomic and is applied once even if it is sent several times. All times are those of the queue's own
+/// clock. Order within a host is by [`Task::priority`], then by id.
 pub trait WorkQueue: Send + Sync + 'static {
-    /// Opens a session for `worker`, a name for people. A queue of one machine ends all earlier sessions thereby, takes
-    /// their hosts back ([`HostRecord::take_back`]), and where its clock shows less than at the last commit it corrects
-    /// what it knows of hosts ([`HostRecord::set_back`]).
+    /// Opens a session for `worker`, a human-readable name.
+    ///
+    /// A queue of one machine then ends all earlier sessions and reclaims their hosts ([`HostRecord::reclaim`]). If its
+    /// clock shows an earlier time than at the last commit, it also corrects the times of its hosts
+    /// ([`HostRecord::set_back`]).
     fn open_session(&self, worker: &str) -> impl Future<Output = Result<Session, QueueError>> + Send;
 
-    /// Lends up to `n` hosts that have pending tasks and are due ([`HostRecord::due_at`]), those due longest first,
-    /// then by id. A parked host whose date has come is parked no longer.
+    /// Leases up to `n` hosts that have pending tasks and are due ([`HostRecord::due_at`]), ordered by due time, then
+    /// by id. A parked host that is due is no longer parked.
     fn lease(
         &self,
         session: &Session,
         n: usize,
     ) -> impl Future<Output = Result<Vec<LeasedHost>, QueueError>> + Send;
 
-    /// Up to `n` pending tasks of each of these hosts, in the order asked; hosts not lent to this session are left
-    /// out. Loading changes nothing: what was loaded before comes again until its outcome is committed.
+    /// Loads up to `n` pending tasks of each of these hosts, in the order of `hosts`. Hosts that are not leased to this
+    /// session are left out. Loading changes nothing: a task is loaded again until its outcome is committed.
     fn load(
         &self,
         session: &Session,
@@ -345,14 +345,14 @@ pub trait WorkQueue: Send + Sync + 'static {
         n: usize,
     ) -> impl Future<Output = Result<Vec<Loaded>, QueueError>> + Send;
 
-    /// Which of `tasks` are known and no longer pending, in the order asked.
+    /// Whether each of `tasks` is known and no longer pending, in the order of `tasks`.
     fn are_done(
         &self,
         session: &Session,
         tasks: &[TaskId],
     ) -> impl Future<Output = Result<Vec<bool>, QueueError>> + Send;
 
-    /// Up to `n` tasks that were given up, those after `after` in the order of their ids: for [`Commit::again`].
+    /// Up to `n` tasks that were given up, in the order of their ids, starting after `after`. For [`Commit::again`].
     fn given_up(
         &self,
         session: &Session,
@@ -360,35 +360,38 @@ pub trait WorkQueue: Send + Sync + 'static {
         n: usize,
     ) -> impl Future<Output = Result<Vec<GivenUp>, QueueError>> + Send;
 
-    /// Makes all of `commit` true at once, durably, and renews the session.
+    /// Applies all of `commit` atomically and durably, and renews the session.
     ///
-    /// In this order: outcomes, what was found, the rest. An outcome of a task that is not pending changes nothing.
-    /// [`TaskOutcome::read_as`] of a final outcome is done from then on, and a duplicate if it was pending. A found
-    /// sitemap that is known counts as a repeat under the host that named it and adds to the task's `named_by`
-    /// while that is pending; a seed or a guess that is known counts nowhere. One beyond
-    /// [`QueueBounds::sitemaps_max`] is refused ([`crate::outcome::SkipReason::CountLimit`]) under the host that named it, or
-    /// under its own where that one is unknown.
+    /// The order is: outcomes, tasks to try again, found tasks, then everything else. An outcome of a task that is not
+    /// pending changes nothing. The URL in [`TaskOutcome::read_as`] of a final outcome is done from then on, and a
+    /// duplicate if it was pending.
+    ///
+    /// A found sitemap that is known counts as a repeat under the host that named it. While its task is pending, the
+    /// task's `named_by` is extended. A known seed or guessed path is not counted. A sitemap beyond
+    /// [`QueueBounds::sitemaps_max`] is refused ([`crate::outcome::SkipReason::CountLimit`]). The refusal counts
+    /// under the host that named it, or under its own host if that one is unknown.
     fn commit(
         &self,
         session: &Session,
         commit: Commit,
     ) -> impl Future<Output = Result<(), QueueError>> + Send;
 
-    /// Takes hosts back, see [`HostRecord::give_back`]; answers with those that stay lent, unchanged, because
-    /// they have new tasks. Hosts not lent to this session are passed over.
+    /// Releases hosts, see [`HostRecord::release`]. Returns the hosts that stay leased, unchanged, because they have
+    /// new tasks. Hosts that are not leased to this session are ignored.
     fn release(
         &self,
         session: &Session,
         hosts: &[Release],
     ) -> impl Future<Output = Result<Vec<HostId>, QueueError>> + Send;
 
-    /// Keeps the session alive; answers with the moment up to which it may fetch without renewing again.
+    /// Keeps the session alive. Returns the moment up to which it may fetch without renewing again.
     fn renew(&self, session: &Session) -> impl Future<Output = Result<Timestamp, QueueError>> + Send;
 
-    /// Ends sessions that stopped renewing and takes their hosts back; answers with their number.
+    /// Ends the sessions that stopped renewing and reclaims their hosts. Returns the number of ended sessions.
     fn reap(&self) -> impl Future<Output = Result<usize, QueueError>> + Send;
 
-    /// Sessions that are alive: the workers among whom the hosts are to be spread. One, for a queue of one machine.
+    /// Number of live sessions, which is the number of workers that share the hosts. Always 1 for a queue of one
+    /// machine.
     fn workers(&self) -> impl Future<Output = Result<u64, QueueError>> + Send {
         std::future::ready(Ok(1))
     }

@@ -1,4 +1,6 @@
-//! The queue in memory: the specification that every durable queue is compared with.
+//! A work queue in memory. It is the specification that every durable queue is compared with.
+
+mod commit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,37 +10,34 @@ use super::{
     Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, SegmentRef,
     Session, SessionRecord, TaskState, Usage, WorkQueue, set_back_by,
 };
-use crate::account::Account;
 use crate::fetch_record::{FetchRecord, SessionId};
 use crate::host::HostId;
-use crate::outcome::{Outcome, SkipReason, TaskOutcome};
-use crate::stage::Stage;
-use crate::task::{NewTask, Task, TaskId, TaskKind};
+use crate::task::{Task, TaskId};
 use crate::timestamp::{Clock, Timestamp};
 
-/// How long hosts of a reaped session rest: its last requests may still be on their way.
+/// Cooldown of the hosts of a reaped session, whose last requests may still be in flight.
 pub const REAPED_COOLDOWN: Duration = Duration::from_secs(5);
 
 /// A session stops fetching this long before it may be reaped.
 pub const RENEWAL_MARGIN: Duration = Duration::from_secs(15);
 
-/// A [`WorkQueue`] in maps behind one lock; nothing of it outlives the process.
+/// A [`WorkQueue`] that keeps everything in maps behind one lock. Nothing of it outlives the process.
 ///
-/// Clones share one queue. It is written to be read: where speed and plainness disagree, plainness has it.
+/// Clones share one queue. The code prefers clarity to speed.
 #[derive(Clone)]
 pub struct ModelQueue {
     state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,
     bounds: QueueBounds,
-    /// How long a session lives after its last sign of life; `None`: until the next one is opened.
+    /// How long a session lives after its last renewal or commit; `None` means until the next one is opened.
     ttl: Option<Duration>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Every session there ever was, by number.
+    /// All sessions, by number.
     sessions: Vec<SessionRecord>,
-    /// The sessions that may still call, with their last sign of life: absence is the fence.
+    /// The live sessions, each with the time of its last renewal or commit. Calls of all others are refused.
     alive: BTreeMap<SessionId, Timestamp>,
     hosts: BTreeMap<HostId, HostRecord>,
     leases: BTreeMap<HostId, SessionId>,
@@ -48,13 +47,13 @@ struct State {
     segments: Vec<SegmentRef>,
 }
 
-/// The session that calls, and when.
+/// The calling session and the time of the call.
 #[derive(Clone, Copy)]
 struct Caller {
     id: SessionId,
     number: u32,
     now: Timestamp,
-    /// Whether others may run beside it.
+    /// Whether other sessions may run at the same time.
     is_shared: bool,
 }
 
@@ -69,12 +68,12 @@ impl Caller {
 }
 
 impl ModelQueue {
-    /// A queue of one machine: opening a session ends all earlier ones.
+    /// Creates a queue of one machine, in which opening a session ends all earlier ones.
     pub fn new(clock: Arc<dyn Clock>, bounds: QueueBounds) -> Self {
         Self { state: Arc::default(), clock, bounds, ttl: None }
     }
 
-    /// A queue of many machines: sessions live side by side, each for `ttl` after its last renewal or commit.
+    /// Creates a queue of many machines, in which each session lives for `ttl` after its last renewal or commit.
     pub fn shared(clock: Arc<dyn Clock>, bounds: QueueBounds, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..Self::new(clock, bounds) }
     }
@@ -84,7 +83,7 @@ impl ModelQueue {
         self.state().hosts.values().cloned().collect()
     }
 
-    /// All requests in the order of their commits, the `record` stage of each completed.
+    /// All requests in the order of their commits, each with its `record` stage completed.
     pub fn fetches(&self) -> Vec<FetchRecord> {
         self.state().fetches.values().flatten().cloned().collect()
     }
@@ -100,7 +99,7 @@ impl ModelQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere must not hide the state from the test that looks into it.
+        // After a panic elsewhere, a test must still be able to inspect the state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -181,7 +180,6 @@ impl WorkQueue for ModelQueue {
         if commit.seq != last + 1 {
             return Err(QueueError::OutOfOrder { last, found: commit.seq });
         }
-        state.check_identities(&commit.found)?;
         state.apply(caller, commit, self.bounds);
         Ok(())
     }
@@ -218,9 +216,9 @@ impl WorkQueue for ModelQueue {
     }
 }
 
-/// Lending.
+/// Leases.
 impl State {
-    /// Hosts are no longer lent, and what is known of them fits the clock of session `number`.
+    /// Reclaims all hosts and corrects their times to the clock of session `number`.
     fn begin(&mut self, number: u32, now: Timestamp) {
         let set_back = set_back_by(now, &self.sessions);
         for (id, record) in &mut self.hosts {
@@ -228,7 +226,7 @@ impl State {
                 record.set_back(set_back, number, now, &self.sessions);
             }
             if self.leases.contains_key(id) {
-                record.take_back(number, now, &self.sessions);
+                record.reclaim(number, now, &self.sessions);
             }
         }
         self.leases.clear();
@@ -284,7 +282,7 @@ impl State {
         })
     }
 
-    /// Whether the host is no longer lent to the caller.
+    /// Releases the host. Returns whether it is no longer leased to the caller.
     fn release(&mut self, caller: Caller, release: &Release) -> bool {
         let Some(record) = self.hosts.get_mut(&release.host) else { return true };
         if self.leases.get(&release.host) != Some(&caller.id) {
@@ -294,7 +292,7 @@ impl State {
             return false;
         }
         self.leases.remove(&release.host);
-        record.give_back(release, caller.now);
+        record.release(release, caller.now);
         caller.keep_time(record, &self.sessions);
         true
     }
@@ -306,178 +304,20 @@ impl State {
         self.alive.retain(|id, _| !dead.contains(id));
         let orphans: Vec<HostId> =
             self.leases.iter().filter(|(_, id)| dead.contains(id)).map(|(&host, _)| host).collect();
-        // Reaping belongs to no session: its time ends where the latest began.
+        // Reaping belongs to no session, so it uses the number after the last one.
         let number = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
         for host in orphans {
             self.leases.remove(&host);
             if let Some(record) = self.hosts.get_mut(&host) {
                 record.not_before = record.not_before.max(Some(now + REAPED_COOLDOWN));
-                record.take_back_shared(number, now, &self.sessions);
+                record.reclaim_shared(number, now, &self.sessions);
             }
         }
         dead.len()
     }
 }
 
-/// Committing.
 impl State {
-    fn session(&mut self, number: u32) -> Option<&mut SessionRecord> {
-        self.sessions.get_mut(usize::try_from(number).ok()?)
-    }
-
-    fn check_identities(&self, found: &[NewTask]) -> Result<(), QueueError> {
-        let mut fresh = BTreeMap::new();
-        for new in found {
-            let id = new.task.id.host;
-            let known = self.hosts.get(&id).map(|record| &record.host);
-            let other = known.unwrap_or_else(|| fresh.entry(id).or_insert(&new.host));
-            if *other != new.host {
-                return Err(QueueError::HostCollision(other.to_string(), new.host.to_string()));
-            }
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, caller: Caller, commit: Commit, bounds: QueueBounds) {
-        let mut touched = BTreeSet::new();
-        for outcome in &commit.outcomes {
-            self.settle(outcome, &mut touched);
-        }
-        for &task in &commit.again {
-            self.reopen(task, &mut touched);
-        }
-        for new in commit.found {
-            self.take_in(new, bounds, &mut touched);
-        }
-        for update in commit.hosts {
-            if let Some(record) = self.hosts.get_mut(&update.host) {
-                record.robots = Some(update.robots);
-            }
-        }
-        for rest in commit.cooldowns {
-            if let Some(record) = self.hosts.get_mut(&rest.host) {
-                record.not_before = record.not_before.max(Some(rest.until));
-            }
-        }
-        // At the end: a host whose last task brought its next one was busy all the time.
-        for host in touched {
-            if let Some(record) = self.hosts.get_mut(&host) {
-                caller.keep_time(record, &self.sessions);
-            }
-        }
-        self.complete_record_stage(caller.number, commit.seq, commit.previous_commit_us);
-        self.fetches.insert((caller.number, commit.seq), commit.fetches);
-        self.segments.extend(commit.segment);
-        self.alive.insert(caller.id, caller.now);
-        if let Some(record) = self.session(caller.number) {
-            record.commit_seq = commit.seq;
-            record.last_commit_at = caller.now;
-            record.usage = commit.usage;
-        }
-    }
-
-    /// An outcome of a task that is not pending changes nothing.
-    fn settle(&mut self, outcome: &TaskOutcome, touched: &mut BTreeSet<HostId>) {
-        let Some(TaskState::Pending(task)) = self.tasks.get_mut(&outcome.task) else { return };
-        let kind = task.kind;
-        task.attempts = outcome.attempts;
-        if let Outcome::Retry(not_before) = outcome.outcome {
-            task.not_before = Some(not_before);
-        } else {
-            let task = task.clone();
-            self.tasks.insert(outcome.task, TaskState::Done { task, outcome: outcome.outcome.clone() });
-        }
-        if let Some(account) = self.account(outcome.task.host, touched) {
-            account.settle(kind, outcome);
-        }
-        if let (Some(read_as), false) = (outcome.read_as, matches!(outcome.outcome, Outcome::Retry(_))) {
-            self.settle_alias(read_as, touched);
-        }
-    }
-
-    /// The URL under which a task was read needs no reading any more.
-    fn settle_alias(&mut self, read_as: TaskId, touched: &mut BTreeSet<HostId>) {
-        match self.tasks.get(&read_as) {
-            None => {
-                self.tasks.insert(read_as, TaskState::ReadAs);
-            }
-            Some(TaskState::Pending(task)) => {
-                let duplicate = TaskOutcome {
-                    task: read_as,
-                    outcome: Outcome::Duplicate,
-                    attempts: task.attempts,
-                    read_as: None,
-                    refused: BTreeMap::new(),
-                };
-                self.settle(&duplicate, touched);
-            }
-            Some(TaskState::Done { .. } | TaskState::ReadAs) => {}
-        }
-    }
-
-    /// What was given up is pending again; anything else stays as it is.
-    fn reopen(&mut self, id: TaskId, touched: &mut BTreeSet<HostId>) {
-        let Some(TaskState::Done { task, outcome }) = self.tasks.get(&id) else { return };
-        if GivenUp::of(id, task.kind, outcome).is_none() {
-            return;
-        }
-        let (task, outcome) = (Task { attempts: 0, not_before: None, ..task.clone() }, outcome.clone());
-        if let Some(account) = self.account(id.host, touched) {
-            account.reopen(task.kind, &outcome);
-        }
-        if let Some(record) = self.hosts.get_mut(&id.host) {
-            record.inbox += 1;
-        }
-        self.tasks.insert(id, TaskState::Pending(task));
-    }
-
-    fn take_in(&mut self, new: NewTask, bounds: QueueBounds, touched: &mut BTreeSet<HostId>) {
-        let id = new.task.id;
-        let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(new.host));
-        record.is_seed |= new.found_on.is_none();
-        let is_full = new.task.kind == TaskKind::Sitemap && record.accepted >= bounds.sitemaps_max;
-        // Counted under the host whose document named it.
-        let named_on = new.found_on.filter(|host| self.hosts.contains_key(host));
-        match self.tasks.get_mut(&id) {
-            Some(known) => {
-                if let TaskState::Pending(task) = known {
-                    unite(&mut task.named_by, &new.task.named_by);
-                }
-                // A guess is no document's word, and neither is a seed line given twice.
-                let repeats = named_on.filter(|_| new.task.kind == TaskKind::Sitemap);
-                if let Some(account) = repeats.and_then(|host| self.account(host, touched)) {
-                    account.repeat();
-                }
-            }
-            None if is_full => {
-                if let Some(account) = self.account(named_on.unwrap_or(id.host), touched) {
-                    account.refuse(SkipReason::CountLimit, 1);
-                }
-            }
-            None => self.take_on(new.task, touched),
-        }
-    }
-
-    fn take_on(&mut self, task: Task, touched: &mut BTreeSet<HostId>) {
-        let Some(record) = self.hosts.get_mut(&task.id.host) else { return };
-        touched.insert(task.id.host);
-        record.account.take_on(task.kind);
-        record.accepted += u64::from(task.kind == TaskKind::Sitemap);
-        record.inbox += 1;
-        self.tasks.insert(task.id, TaskState::Pending(task));
-    }
-
-    fn account(&mut self, host: HostId, touched: &mut BTreeSet<HostId>) -> Option<&mut Account> {
-        touched.insert(host);
-        self.hosts.get_mut(&host).map(|record| &mut record.account)
-    }
-
-    fn complete_record_stage(&mut self, number: u32, seq: u64, previous_commit_us: u64) {
-        for fetch in self.fetches.get_mut(&(number, seq.saturating_sub(1))).into_iter().flatten() {
-            fetch.stages[Stage::Record] += previous_commit_us;
-        }
-    }
-
     fn counts(&self, now: Timestamp) -> Counts {
         let count = |fact: &dyn Fn(&HostId, &HostRecord) -> bool| {
             self.hosts.iter().filter(|(id, host)| fact(id, host)).count() as u64
@@ -498,14 +338,6 @@ impl State {
                 .filter(|(id, host)| free(id, host))
                 .map(|(_, host)| host.due_at())
                 .min(),
-        }
-    }
-}
-
-fn unite(named_by: &mut Vec<HostId>, more: &[HostId]) {
-    for host in more {
-        if !named_by.contains(host) {
-            named_by.push(*host);
         }
     }
 }

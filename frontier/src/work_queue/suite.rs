@@ -1,7 +1,7 @@
-//! The conformance suite: what every [`WorkQueue`] must do, whatever it is built on.
+//! Conformance tests that every implementation of [`WorkQueue`] must pass.
 //!
-//! Implement [`Harness`] for a queue and call [`work_queue_suite!`](crate::work_queue_suite) in a test module: each case becomes
-//! a test. The last case compares the queue with [`super::ModelQueue`] under random commands.
+//! Implement [`Harness`] for a queue and call [`work_queue_suite!`](crate::work_queue_suite) in a test module. Each
+//! case becomes a test. The last case compares the queue with [`super::ModelQueue`] under random commands.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,67 +40,67 @@ use super::{
 use crate::account::Account;
 use crate::fetch_record::{Connection, FetchRecord, RequestKind, SessionId};
 use crate::host::{Host, HostId};
-use crate::outcome::{FetchedDocument, Outcome, TaskOutcome};
+use crate::outcome::{DocumentKind, FetchedDocument, Outcome, TaskOutcome};
 use crate::stage::Stages;
 use crate::task::{NewTask, Task, TaskId, TaskKind};
 use crate::timestamp::{Clock, Timestamp};
 use crate::validator::Validator;
 
-/// How the suite handles a queue.
+/// Access of the suite to the queue under test.
 pub trait Harness: Sized {
     /// The queue under test.
     type Queue: WorkQueue;
 
-    /// How long a session lives without renewal where several may live at once; `None` where opening one ends all
+    /// How long a session lives without renewal. `None` if only one session can be alive, because opening one ends all
     /// others.
     const SESSION_TTL: Option<Duration>;
 
-    /// Whether the queue can be tested here; a harness that says no has said loudly why.
+    /// Whether the queue can be tested here. If not, the harness must have printed the reason.
     fn is_available() -> bool {
         true
     }
 
-    /// Runs a case to its end.
+    /// Runs a case to completion.
     fn block_on<F: Future>(future: F) -> F::Output;
 
-    /// An empty queue.
+    /// Creates an empty queue.
     fn fresh(bounds: QueueBounds) -> impl Future<Output = Self>;
 
-    /// The queue.
+    /// The queue under test.
     fn queue(&self) -> &Self::Queue;
 
-    /// Ends the queue as a crash would, after the last answer, and opens it again.
+    /// Simulates a crash after the last answer and opens the queue again.
     fn reopen(&mut self) -> impl Future<Output = ()>;
 
-    /// The queue's clock.
+    /// The time of the queue's clock.
     fn now(&self) -> Timestamp;
 
-    /// Moves the queue's clock on.
+    /// Advances the queue's clock.
     fn advance(&self, span: Duration);
 
     /// All hosts, in any order.
     fn hosts(&mut self) -> impl Future<Output = Vec<HostRecord>>;
 
-    /// All requests in the order of their commits, the `record` stage of each completed.
+    /// All requests in the order of their commits, each with its `record` stage completed.
     fn fetches(&mut self) -> impl Future<Output = Vec<FetchRecord>>;
 }
 
-/// A clock moved by hand.
+/// A clock that is set by hand, for tests.
 #[derive(Debug, Default)]
 pub struct HandClock(AtomicI64);
 
 impl HandClock {
-    /// A clock that shows `now`.
+    /// Creates a clock that shows `now`.
     pub fn at(now: Timestamp) -> Arc<Self> {
         Arc::new(Self(AtomicI64::new(now.as_micros())))
     }
 
-    /// Moves it on.
+    /// Advances the clock.
     pub fn advance(&self, span: Duration) {
         self.set(self.now() + span);
     }
 
-    /// Sets it.
+    /// Sets the clock.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.as_micros(), Ordering::SeqCst);
     }
@@ -112,43 +112,43 @@ impl Clock for HandClock {
     }
 }
 
-/// Makes a test of each case of the suite for a [`Harness`](crate::work_queue::suite::Harness).
+/// Defines a test for each case of the suite, for one [`Harness`](crate::work_queue::suite::Harness).
 #[macro_export]
 macro_rules! work_queue_suite {
     ($harness:ty) => {
         $crate::work_queue_suite!(
             $harness:
-            a_host_is_lent_to_one_borrower_at_a_time,
-            hosts_due_longest_are_lent_first,
-            a_host_is_lent_when_it_has_something_to_do,
+            a_host_is_leased_to_one_session_at_a_time,
+            hosts_due_longest_are_leased_first,
+            a_host_is_leased_when_it_has_something_to_do,
             tasks_come_by_priority_and_again_until_their_outcome_is_committed,
-            only_lent_hosts_are_loaded,
+            only_leased_hosts_are_loaded,
             a_new_session_fences_off_the_old_one,
-            sessions_side_by_side_share_no_host,
-            a_reaped_session_is_fenced_off_and_its_hosts_are_lent_again,
+            concurrent_sessions_share_no_host,
+            a_reaped_session_is_fenced_off_and_its_hosts_are_leased_again,
             a_commit_sent_twice_is_applied_once,
             a_commit_out_of_order_is_refused_whole,
             a_url_is_taken_on_once,
             sitemaps_beyond_the_bound_are_refused_in_commit_order,
             robots_and_guesses_do_not_count_against_the_bound,
-            those_who_name_a_pending_task_are_united,
-            a_host_with_new_tasks_stays_lent,
+            hosts_that_name_a_pending_task_are_merged,
+            a_host_with_new_tasks_stays_leased,
             a_retry_stays_pending_with_its_time,
-            a_parked_host_is_not_lent_before_its_date,
-            a_rest_outlives_the_session_that_was_asked_for_it,
-            a_rest_of_which_the_borrower_does_not_know_outlives_its_giving_back,
-            a_long_rest_puts_the_host_of_a_lost_session_aside,
+            a_parked_host_is_not_leased_before_its_date,
+            a_cooldown_outlives_the_session_that_was_asked_for_it,
+            a_cooldown_unknown_to_the_leasing_session_outlives_the_release,
+            a_long_cooldown_parks_the_host_of_a_lost_session,
             a_final_url_counts_as_read,
             an_outcome_of_a_task_that_is_not_pending_changes_nothing,
             a_guess_that_finds_nothing_leaves_no_trace,
-            what_was_given_up_can_be_asked_again,
+            tasks_that_were_given_up_can_be_tried_again,
             wall_time_runs_while_a_host_has_something_to_do,
             wall_time_leaves_out_the_pauses_between_sessions,
             counts_are_the_totals,
             robots_are_kept_whatever_their_size,
             reopening_loses_nothing_that_was_committed,
-            hosts_of_a_lost_session_are_lent_again,
-            two_origins_with_one_identity_fail_loudly,
+            hosts_of_a_lost_session_are_leased_again,
+            a_task_of_another_origin_with_the_same_id_is_refused_alone,
             the_record_stage_is_completed_by_the_next_commit,
         );
 
@@ -173,7 +173,7 @@ macro_rules! work_queue_suite {
     };
 }
 
-/// A queue with the session that works on it.
+/// A queue with an open session.
 struct Worker<H: Harness> {
     harness: H,
     session: Session,
@@ -191,13 +191,13 @@ impl<H: Harness> Worker<H> {
         Self { harness, session, seq: 0 }
     }
 
-    /// A crash, and a new session.
+    /// Simulates a crash and opens a new session.
     async fn reopen(&mut self) {
         self.harness.reopen().await;
         self.session = self.harness.queue().open_session("next").await.unwrap();
         self.seq = 0;
         if let Some(ttl) = H::SESSION_TTL {
-            // The dead session's hosts come back when it is missed, and rest a little.
+            // The dead session's hosts are reclaimed when it expires, with a short cooldown.
             self.harness.advance(ttl + Duration::from_secs(1));
             self.harness.queue().renew(&self.session).await.unwrap();
             self.harness.queue().reap().await.unwrap();
@@ -222,11 +222,11 @@ impl<H: Harness> Worker<H> {
         self.try_commit(Commit { seq: self.seq, ..commit }).await.unwrap();
     }
 
-    async fn find(&mut self, found: Vec<NewTask>) {
+    async fn commit_found(&mut self, found: Vec<NewTask>) {
         self.commit(Commit { found, ..Commit::default() }).await;
     }
 
-    async fn end(&mut self, outcomes: Vec<TaskOutcome>) {
+    async fn commit_outcomes(&mut self, outcomes: Vec<TaskOutcome>) {
         self.commit(Commit { outcomes, ..Commit::default() }).await;
     }
 
@@ -249,7 +249,7 @@ impl<H: Harness> Worker<H> {
         self.load(host, n).await.tasks.iter().map(path).collect()
     }
 
-    async fn give_back(&self, release: Release) -> Vec<HostId> {
+    async fn release(&self, release: Release) -> Vec<HostId> {
         self.queue().release(&self.session, &[release]).await.unwrap()
     }
 
@@ -289,12 +289,12 @@ fn sitemap(host: &Host, path: &str) -> NewTask {
     new_task(host, path, TaskKind::Sitemap)
 }
 
-/// `new`, as a document of `host` names it.
+/// `new` as found in a document of `host`.
 fn named_on(host: &Host, new: NewTask) -> NewTask {
     NewTask { found_on: Some(host.id()), ..new }
 }
 
-fn deeper(depth: u16, mut new: NewTask) -> NewTask {
+fn at_depth(depth: u16, mut new: NewTask) -> NewTask {
     new.task.depth = depth;
     new
 }
@@ -307,18 +307,18 @@ fn read(new: &NewTask) -> TaskOutcome {
     ended(
         new,
         Outcome::Fetched(FetchedDocument {
-            document: "urlset".into(),
+            document: DocumentKind::Urlset,
             entries: 2,
             ..FetchedDocument::default()
         }),
     )
 }
 
-fn given_back(loaded: &Loaded) -> Release {
+fn release_of(loaded: &Loaded) -> Release {
     Release { host: loaded.host, inbox: loaded.inbox, not_before: None, parked: false }
 }
 
-fn rules(fetched_at: Timestamp, text: String) -> RobotsRecord {
+fn robots_record(fetched_at: Timestamp, text: String) -> RobotsRecord {
     RobotsRecord { fetched_at, rules: Some(text), validator: Validator::default() }
 }
 
@@ -336,7 +336,7 @@ fn fetch_record(task: TaskId, begun_at: Timestamp) -> FetchRecord {
         bytes_decoded: 20,
         status: Some(200),
         connection: Connection::New,
-        document: Some("urlset".into()),
+        document: Some(DocumentKind::Urlset),
         entries: 2,
         error: None,
         detail: String::new(),

@@ -1,6 +1,6 @@
-//! When a host has something to do, since when it is due, and for how long it kept the crawl busy.
+//! Time arithmetic of hosts: whether a host is busy, since when it is due, and for how long it was busy.
 //!
-//! Every queue and every reader does this arithmetic through here, so that their figures agree.
+//! Every queue and every reader uses these functions, so that their figures agree.
 
 use std::time::Duration;
 
@@ -10,28 +10,28 @@ use crate::politeness::CRAWL_DELAY_MAX;
 use crate::timestamp::Timestamp;
 
 impl HostRecord {
-    /// Whether it has something to do in this crawl: a task unfinished, and not put aside.
+    /// Whether the host has an unfinished task and is not parked.
     pub fn is_busy(&self) -> bool {
         self.account.unfinished() > 0 && !self.parked
     }
 
-    /// Since when it may be lent, or from when on: what [`super::WorkQueue::lease`] orders by.
+    /// Moment from which the host may be leased, in the past or the future. [`super::WorkQueue::lease`] orders by it.
     ///
-    /// The later of `not_before` and of the moment that gave it something to do.
+    /// It is the later of `not_before` and `busy_since`.
     pub fn due_at(&self) -> Timestamp {
         let busy_since = self.busy_since.map(|(_, since)| since);
         self.not_before.max(busy_since).unwrap_or_default()
     }
 
-    /// Starts or stops its time where it became busy or ceased to be.
+    /// Starts or stops the busy time if the host became busy or stopped being busy.
     ///
-    /// To be called after every change of `account` or `parked`, with the number of the session that brought the
-    /// change, the present moment, and the sessions so far.
+    /// Must be called after every change of `account` or `parked`, with the number of the session that made the change,
+    /// the current time, and the sessions so far.
     pub fn keep_time(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
         self.keep(session, now, |since| busy_us(since, (session, now), sessions));
     }
 
-    /// The same in a crawl of many machines, whose sessions run beside each other.
+    /// Like [`Self::keep_time`], for a crawl of many machines, whose sessions run at the same time.
     pub fn keep_shared_time(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
         self.keep(session, now, |since| shared_busy_us(since.1, (session, now), sessions));
     }
@@ -47,56 +47,57 @@ impl HostRecord {
         }
     }
 
-    /// Its wall time up to `until`, a session's number and a moment of that session; in microseconds.
+    /// Busy time up to `until`, in microseconds. `until` is a session's number and a moment of that session.
     pub fn wall_us_at(&self, until: (u32, Timestamp), sessions: &[SessionRecord]) -> u64 {
         self.wall_us + self.busy_since.map_or(0, |since| busy_us(since, until, sessions))
     }
 
-    /// Whether a session before this one, or beside it, may have asked the host and told nobody.
+    /// Whether another session may have sent the host a request that it did not record.
     ///
-    /// A request that left just before a crash is on no disk. A host that had something to do when this session
-    /// began, or whose rules were fetched before, may have been asked at the last moment of the one before.
+    /// A request that left just before a crash is on no disk. If the host was busy when this session began, or its
+    /// robots.txt was fetched before that, the previous session may have sent it a request in its last moment.
     pub fn asked_before(&self, session: &Session) -> bool {
         let was_busy = self.busy_since.is_some_and(|(number, _)| number != session.number);
         was_busy || self.robots.as_ref().is_some_and(|robots| robots.fetched_at < session.started_at)
     }
 }
 
-/// What becomes of hosts that were lent.
+/// The end of a lease.
 impl HostRecord {
-    /// It is given back as its borrower says. A longer rest, of which another's answer told meanwhile, stays; where that is
-    /// longer than is waited for within a run, it is put aside, as its borrower would have done. Its time is still to be
-    /// kept.
-    pub fn give_back(&mut self, release: &Release, now: Timestamp) {
+    /// Updates the host as `release` says.
+    ///
+    /// A known later `not_before` stays: a redirect from another host may have brought it during the lease. If the wait
+    /// exceeds [`RETRY_AFTER_MAX`], the host is parked. The caller must call [`Self::keep_time`] afterwards.
+    pub fn release(&mut self, release: &Release, now: Timestamp) {
         self.not_before = self.not_before.max(release.not_before);
         self.parked = release.parked;
-        self.put_aside(now);
+        self.park_if_long(now);
     }
 
-    /// It is taken back from a session that left no word. Where it asked for a longer rest than is waited for within a
-    /// run, it is put aside, as its borrower would have done.
+    /// Updates the host when its session ended without releasing it.
     ///
+    /// If the wait until `not_before` exceeds [`RETRY_AFTER_MAX`], the host is parked, as its session would have done.
     /// `session`, `now` and `sessions` are those of [`HostRecord::keep_time`].
-    pub fn take_back(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
-        self.put_aside(now);
+    pub fn reclaim(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
+        self.park_if_long(now);
         self.keep_time(session, now, sessions);
     }
 
-    /// The same in a crawl of many machines.
-    pub fn take_back_shared(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
-        self.put_aside(now);
+    /// Like [`Self::reclaim`], for a crawl of many machines.
+    pub fn reclaim_shared(&mut self, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
+        self.park_if_long(now);
         self.keep_shared_time(session, now, sessions);
     }
 
-    fn put_aside(&mut self, now: Timestamp) {
+    fn park_if_long(&mut self, now: Timestamp) {
         self.parked |= self.not_before.is_some_and(|until| until.since(now) > RETRY_AFTER_MAX);
     }
 
-    /// The clock was set back by `span` since this was written: what lies in its future is corrected by that.
+    /// Corrects times that lie in the future because the clock was set back by `span` since they were written.
     ///
-    /// So a rest lasts as long as it would have, and nobody waits for a moment that a wrong clock named. Where even the
-    /// beginning of its work lies in the future, [`HostRecord::asked_before`] cannot tell any more whether it was asked a
-    /// moment ago: it rests for the longest delay there is.
+    /// A cooldown then lasts as long as it would have, and no host waits for a time of the wrong clock. If `busy_since`
+    /// also lies in the future, [`HostRecord::asked_before`] can no longer tell whether a request was sent a moment
+    /// ago. The host then gets a cooldown of [`CRAWL_DELAY_MAX`], the longest delay there is.
     pub fn set_back(&mut self, span: Duration, session: u32, now: Timestamp, sessions: &[SessionRecord]) {
         if self.due_at() <= now {
             return;
@@ -113,16 +114,16 @@ impl HostRecord {
     }
 }
 
-/// By how much the clock shows less at `now` than at the last commit of the sessions so far.
+/// How far `now` lies before the last commit of the sessions so far; zero if the clock was not set back.
 pub fn set_back_by(now: Timestamp, sessions: &[SessionRecord]) -> Duration {
     sessions.last().map_or(Duration::ZERO, |last| last.last_commit_at.since(now))
 }
 
 /// The crawl's wall time between two moments, each with the number of its session, in microseconds.
 ///
-/// Of the first session the part up to its last commit counts, of the last one the part since its start, of those
-/// between all from start to last commit, and the pauses between sessions do not count. Moments are subtracted
-/// within one session only: between two of them the wall clock may have been set.
+/// The first session counts up to its last commit, the last one from its start, and those between from start to last
+/// commit. The pauses between sessions do not count. Only moments of one session are subtracted from each other,
+/// because the wall clock may have been set between two sessions.
 pub fn busy_us(since: (u32, Timestamp), until: (u32, Timestamp), sessions: &[SessionRecord]) -> u64 {
     let mut sum_us = 0_u64;
     for record in sessions.iter().filter(|record| (since.0..=until.0).contains(&record.session.number)) {
@@ -134,8 +135,10 @@ pub fn busy_us(since: (u32, Timestamp), until: (u32, Timestamp), sessions: &[Ses
     sum_us
 }
 
-/// The same for a crawl of many machines: its sessions may run at one time, which counts once, and all moments are on one
-/// clock, the queue's. `until` is a moment of a session that is at work then.
+/// Like [`busy_us`], for a crawl of many machines.
+///
+/// Time in which several sessions run counts once. All moments are those of the queue's clock. `until` is a moment of a
+/// session that is running then.
 pub fn shared_busy_us(since: Timestamp, until: (u32, Timestamp), sessions: &[SessionRecord]) -> u64 {
     let mut spans: Vec<(Timestamp, Timestamp)> = sessions
         .iter()
@@ -186,7 +189,7 @@ mod tests {
         assert_eq!(busy_us((0, at(5_004)), (1, at(107)), &sessions), (6 + 7) * 1_000_000);
     }
 
-    /// A host that was known busy since 90 s of the clock, and that may not be asked before `not_before_s` of it.
+    /// A host that is busy since 90 s, with `not_before` at `not_before_s`.
     fn busy_host(not_before_s: Option<i64>) -> HostRecord {
         let host = crate::host::Host::of(&url::Url::parse("https://a.example/").unwrap()).unwrap();
         let not_before = not_before_s.map(at);
@@ -194,33 +197,37 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_shortens_rests_by_as_much_and_every_host_rests_for_the_longest_delay() {
+    fn a_clock_set_back_shortens_cooldowns_by_as_much_and_every_host_waits_for_the_longest_delay() {
         let sessions = [session(0, 80, 100)];
         assert_eq!(set_back_by(at(40), &sessions), Duration::from_secs(60));
         assert_eq!(set_back_by(at(101), &sessions), Duration::ZERO);
-        for (not_before_s, rests_until_s) in
+        for (not_before_s, cooldown_until_s) in
             [(None, 100), (Some(95), 100), (Some(110), 100), (Some(500), 440)]
         {
             let mut host = busy_host(not_before_s);
             host.set_back(Duration::from_secs(60), 1, at(40), &sessions);
-            assert_eq!(host.not_before, Some(at(rests_until_s)), "{not_before_s:?}");
-            assert_eq!(host.due_at(), at(rests_until_s), "nobody waits for a moment of the wrong clock");
-            assert_eq!((host.wall_us, host.busy_since), (10_000_000, Some((1, at(40)))), "its time goes on");
+            assert_eq!(host.not_before, Some(at(cooldown_until_s)), "{not_before_s:?}");
+            assert_eq!(host.due_at(), at(cooldown_until_s), "no host waits for a time of the wrong clock");
+            assert_eq!(
+                (host.wall_us, host.busy_since),
+                (10_000_000, Some((1, at(40)))),
+                "its busy time continues"
+            );
         }
     }
 
     #[test]
-    fn a_clock_set_back_a_little_is_made_up_for_by_as_much() {
+    fn a_clock_set_back_a_little_shifts_the_cooldown_by_as_much() {
         let mut host = busy_host(Some(110));
         host.busy_since = Some((0, at(85)));
         host.set_back(Duration::from_secs(5), 1, at(95), &[session(0, 80, 100)]);
         assert_eq!((host.not_before, host.busy_since, host.wall_us), (Some(at(105)), Some((0, at(85))), 0));
         let session = Session { id: SessionId(1), number: 1, started_at: at(95) };
-        assert!(host.asked_before(&session), "so it waits for its own delay at least");
+        assert!(host.asked_before(&session), "so it waits for at least its own delay");
     }
 
     #[test]
-    fn a_host_that_is_due_by_the_clock_of_now_is_left_as_it_is() {
+    fn a_host_that_is_due_by_the_current_clock_is_unchanged() {
         let mut host = busy_host(Some(30));
         host.busy_since = Some((0, at(35)));
         let before = host.clone();
@@ -235,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn sessions_beside_each_other_count_once_and_times_without_any_do_not() {
-        // Two overlap, one lies within another, then nobody, then the one that asks.
+    fn concurrent_sessions_count_once_and_time_without_a_session_does_not_count() {
+        // Two overlap, one lies within another, then there is none, then the last one.
         let sessions = [session(0, 0, 10), session(1, 5, 20), session(2, 6, 8), session(3, 100, 100)];
         assert_eq!(shared_busy_us(at(4), (3, at(103)), &sessions), (16 + 3) * 1_000_000);
         assert_eq!(shared_busy_us(at(4), (1, at(7)), &sessions), 3 * 1_000_000);

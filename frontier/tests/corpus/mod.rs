@@ -1,6 +1,7 @@
-//! The robots.txt cases of the conformance corpus: files that others publish or test with, and the expected answers.
+//! The robots.txt cases of the conformance corpus: published files and test files of other projects, with the
+//! expected answers.
 //!
-//! The corpus lies outside the repository, where `CRAWL_CORPUS` says, or where the default below does.
+//! The corpus is outside the repository, in the directory that `CRAWL_CORPUS` names, or else in [`CORPUS_DIR`].
 
 mod normal_url;
 
@@ -14,13 +15,13 @@ use frontier::robots::product_token;
 use serde_json::Value;
 use url::Url;
 
-/// Where the corpus lies beside a checkout.
+/// Default directory of the corpus, relative to a checkout.
 const CORPUS_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus");
 
-/// Contested cases where we give the other answer, by reason; docs/FORMATS.md explains each.
-const OTHER_SIDE: &[(&str, &[&str])] = &[
+/// Contested cases in which we give another answer, by reason. docs/FORMATS.md explains each.
+const DIFFERENT_ANSWERS: &[(&str, &[&str])] = &[
     (
-        "a user-agent line holds one product token, so what follows the first word is no name (section 2.2.1)",
+        "a user-agent line has one product token, so the words after the first are not names (section 2.2.1)",
         &[
             "crawler-commons/robots/testMultiAgentNames",
             "crawler-commons/robots/testNutchCases2-35",
@@ -48,23 +49,23 @@ const OTHER_SIDE: &[(&str, &[&str])] = &[
         &["crawler-commons/robots/testPrecedenceOfRules"],
     ),
     (
-        "markup is no part of the format: the rule `/<BR>` matches paths that begin so (section 2.2.2)",
+        "markup is not part of the format: the rule `/<BR>` matches paths that begin with it (section 2.2.2)",
         &["crawler-commons/robots/testHtmlMarkupInRobotsTxt-2"],
     ),
     (
-        "a long Crawl-delay says nothing about what is allowed; that the host is skipped for it is decided elsewhere",
+        "a long Crawl-delay does not change which URLs are allowed; the host is skipped for it in another module",
         &["crawler-commons/robots/testBigCrawlDelay"],
     ),
 ];
 
-/// A case in which our answer is not the expected one.
+/// A case in which our answer differs from the expected one.
 struct Failure {
     id: String,
     cause: String,
     is_contested: bool,
 }
 
-/// Cases passed and cases in all.
+/// Number of cases passed and of all cases.
 #[derive(Default)]
 struct Score {
     passed: usize,
@@ -88,14 +89,17 @@ fn every_uncontested_robots_case_of_the_corpus_passes_and_the_contested_ones_are
     assert!(uncontested.is_empty(), "uncontested cases fail: {uncontested:#?}");
 
     let contested: BTreeSet<_> = contested.iter().map(|failure| failure.id.as_str()).collect();
-    let decided: BTreeSet<_> = OTHER_SIDE.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
+    let decided: BTreeSet<_> = DIFFERENT_ANSWERS.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
     let undecided: Vec<_> = contested.difference(&decided).collect();
-    assert!(undecided.is_empty(), "contested cases fail and no reason is given: {undecided:#?}");
+    assert!(
+        undecided.is_empty(),
+        "contested cases fail without a reason in DIFFERENT_ANSWERS: {undecided:#?}"
+    );
     let passing: Vec<_> = decided.difference(&contested).collect();
-    assert!(passing.is_empty(), "contested cases are listed as failing and pass: {passing:#?}");
+    assert!(passing.is_empty(), "contested cases are in DIFFERENT_ANSWERS but pass: {passing:#?}");
 }
 
-/// The corpus, or a message that nobody overlooks: it goes past the capturing of the test harness.
+/// The directory of the corpus. If it is missing, prints a message that the test harness does not capture.
 fn corpus_dir() -> Option<PathBuf> {
     let named = std::env::var_os("CRAWL_CORPUS").map(PathBuf::from);
     let is_named = named.is_some();
@@ -103,11 +107,11 @@ fn corpus_dir() -> Option<PathBuf> {
     if corpus.is_dir() {
         return Some(corpus);
     }
-    assert!(!is_named, "CRAWL_CORPUS names {}, which is no directory", corpus.display());
+    assert!(!is_named, "CRAWL_CORPUS is {}, which is not a directory", corpus.display());
     let _ = writeln!(
         std::io::stderr(),
-        "\n*** THE CORPUS IS NOT THERE: none of its cases was checked. It is looked for in {}; \
-         CRAWL_CORPUS names another place. ***\n",
+        "\n*** THE CORPUS IS MISSING: none of its cases was checked. Expected in {}; \
+         set CRAWL_CORPUS to use another directory. ***\n",
         corpus.display()
     );
     None
@@ -155,7 +159,8 @@ fn text<'a>(case: &'a Value, field: &str) -> &'a str {
     case[field].as_str().unwrap_or_default()
 }
 
-/// Why a case fails, if it does. It is asked twice, the second time of rules that went through the queue.
+/// Why a case fails, or `None` if it passes. Checks the parsed rules, and the rules after a round trip through the
+/// queue's form.
 fn check(dir: &Path, case: &Value) -> Option<String> {
     let bytes = match case["text"].as_str() {
         Some(text) => text.as_bytes().to_vec(),
@@ -191,8 +196,8 @@ fn check_rules(robots: &RobotsRules, case: &Value) -> Option<String> {
     None
 }
 
-/// Compares the Sitemap values as written or resolved, since the sources do one or the other, and repeats once, since
-/// some of them keep these.
+/// Compares the Sitemap values as written or resolved, since the sources do one or the other. Ignores repeats, since
+/// some sources keep them.
 fn are_same_sitemaps(found: &[String], expected: &[&str], base: &Url) -> bool {
     let mut seen = BTreeSet::new();
     let expected: Vec<_> = expected.iter().filter(|sitemap| seen.insert(**sitemap)).collect();
@@ -203,14 +208,14 @@ fn are_same_sitemaps(found: &[String], expected: &[&str], base: &Url) -> bool {
         && found.iter().zip(expected).all(|(found, expected)| is_same(found, expected))
 }
 
-/// Shown whether or not the test passes: the test runner hides only what the print macros print.
-fn say(line: &str) {
+/// Prints a line even if the test passes: the test harness captures only the print macros.
+fn print_uncaptured(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn report(scores: &BTreeMap<String, Score>, failures: &[Failure]) {
     for (source, score) in scores {
-        say(&format!(
+        print_uncaptured(&format!(
             "corpus: {source}, robots: {} of {} uncontested, {} of {} contested",
             score.passed, score.cases, score.contested_passed, score.contested
         ));
@@ -221,6 +226,6 @@ fn report(scores: &BTreeMap<String, Score>, failures: &[Failure]) {
     }
     for ((is_contested, cause), ids) in by_cause {
         let side = if is_contested { "decided otherwise" } else { "WRONG" };
-        say(&format!("corpus: {side}: {cause}: {ids:?}"));
+        print_uncaptured(&format!("corpus: {side}: {cause}: {ids:?}"));
     }
 }

@@ -1,4 +1,5 @@
-//! The corpus's URLs to normalise: a help to see where our normal form stands among others, no law.
+//! The URL normalisation cases of the corpus. They show where our normal form differs from others, and are not
+//! requirements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +7,12 @@ use frontier::normal_url::normalise;
 use serde_json::Value;
 use url::Url;
 
-use super::{corpus_dir, say, sources, text};
+use super::{corpus_dir, print_uncaptured, sources, text};
 
-/// Cases where our normal form is another one, by reason; docs/FORMATS.md explains each.
-const OTHER_FORM: &[(&str, &[&str])] = &[
+/// Cases in which our normal form differs, by reason. docs/FORMATS.md explains each.
+const DIFFERENT_FORMS: &[(&str, &[&str])] = &[
     (
-        "slashes in a row are kept: servers tell such paths apart (RFC 3986 section 6.2.2.3 removes dot segments only)",
+        "repeated slashes are kept: servers distinguish such paths (RFC 3986 section 6.2.2.3 removes dot segments only)",
         &[
             "crawler-commons/urlnorm/weird-57",
             "crawler-commons/urlnorm/weird-58",
@@ -22,7 +23,7 @@ const OTHER_FORM: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "only http and https with a host are fetched, and no scheme is guessed",
+        "only http and https URLs with a host are fetched, and a missing scheme is not guessed",
         &[
             "crawler-commons/urlnorm/weird-65",
             "crawler-commons/urlnorm/weird-66",
@@ -37,7 +38,7 @@ const OTHER_FORM: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "an empty query is kept: a component with an empty value is another URL than one without it (RFC 3986 section 6.2.3)",
+        "an empty query is kept: a URL with an empty component differs from one without the component (RFC 3986 section 6.2.3)",
         &[
             "crawler-commons/urlnorm/weird-69",
             "crawler-commons/urlnorm/weird-71",
@@ -45,7 +46,7 @@ const OTHER_FORM: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "a percent sign that begins no encoding is kept, as browsers send it, with all beside it",
+        "a percent sign that begins no encoding is kept, together with the rest of the component, as browsers do",
         &[
             "crawler-commons/urlnorm/weird-72",
             "crawler-commons/urlnorm/weird-75",
@@ -55,7 +56,7 @@ const OTHER_FORM: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "brackets, `^`, a backquote and `|` are kept as the URL standard has them in path and query",
+        "brackets, `^`, a backquote and `|` are kept in path and query as in the URL standard",
         &[
             "crawler-commons/urlnorm/weird-26",
             "crawler-commons/urlnorm/weird-78",
@@ -65,7 +66,7 @@ const OTHER_FORM: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "the parameters of a query keep their order and number: what they mean is the server's own",
+        "query parameters keep their order and number: only the server knows their meaning",
         &[
             "crawler-commons/urlnorm/weird-93",
             "crawler-commons/urlnorm/weird-94",
@@ -83,15 +84,15 @@ const OTHER_FORM: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "a dot at the end of a host name is kept: the server is told this name, and may answer it otherwise",
+        "a dot at the end of a host name is kept: the server receives this name and may answer differently",
         &["crawler-commons/urlnorm/weird-90"],
     ),
     (
-        "an IPv6 address is spelled in hexadecimal throughout, as the URL standard does",
+        "an IPv6 address is written in hexadecimal throughout, as in the URL standard",
         &["crawler-commons/urlnorm/testIPv6Host-8"],
     ),
     (
-        "the case wants the URL resolved and no more, without the normal form: user, fragment and escapes as they were",
+        "the case expects the URL resolved but not normalised: user, fragment and escapes unchanged",
         &[
             "crawler-commons/urlnorm/resolve-3",
             "crawler-commons/urlnorm/resolve-10",
@@ -115,21 +116,21 @@ fn the_normal_form_differs_from_the_corpus_only_where_we_say_why() {
             cases += 1;
             let ours = ours(&case);
             if ours.as_deref() != case["expect"]["url"].as_str() {
-                let there = case["expect"]["url"].as_str();
-                differing.insert(text(&case, "id").to_owned(), format!("{ours:?}, there {there:?}"));
+                let expected = case["expect"]["url"].as_str();
+                differing.insert(text(&case, "id").to_owned(), format!("{ours:?}, expected {expected:?}"));
             }
         }
     }
-    say(&format!("corpus: urlnorm: {} of {cases} the same", cases - differing.len()));
+    print_uncaptured(&format!("corpus: urlnorm: {} of {cases} the same", cases - differing.len()));
     assert!(cases > 0, "no urlnorm case in {}", corpus.display());
-    let explained: BTreeSet<_> = OTHER_FORM.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
+    let explained: BTreeSet<_> = DIFFERENT_FORMS.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
     let unexplained: Vec<_> = differing.iter().filter(|(id, _)| !explained.contains(id.as_str())).collect();
-    assert!(unexplained.is_empty(), "another form and no reason is given: {unexplained:#?}");
+    assert!(unexplained.is_empty(), "forms differ without a reason in DIFFERENT_FORMS: {unexplained:#?}");
     let same: Vec<_> = explained.iter().filter(|id| !differing.contains_key(**id)).collect();
-    assert!(same.is_empty(), "listed with a reason and yet the same: {same:#?}");
+    assert!(same.is_empty(), "cases are in DIFFERENT_FORMS but the forms are the same: {same:#?}");
 }
 
-/// The normal form of a case's text, resolved against the case's base where it has one.
+/// The normal form of a case's text, resolved against the case's base if it has one.
 fn ours(case: &Value) -> Option<String> {
     let parsed = match case["url"].as_str().filter(|base| !base.is_empty()) {
         Some(base) => Url::parse(base).and_then(|base| base.join(text(case, "text"))),

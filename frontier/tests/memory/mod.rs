@@ -1,15 +1,15 @@
-//! What a host in work takes of the memory.
+//! The memory that a leased host takes.
 
 use frontier::work_queue::{LeasedHost, Loaded, RobotsRecord};
 use frontier::{Host, Pace, RobotsRules, Schedule, Task, TaskKind, Timestamp, Validator};
 
-/// The state of one host: its place in the schedule, its rules, its next tasks.
+/// Limit for the state of one host: its entry in the schedule, its robots rules and its next tasks.
 const HOST_BYTES_MAX: u64 = 16 << 10;
 
-/// So many that whatever else this process does at the same time does not count.
+/// Number of hosts. With this many, other allocations of the process do not matter.
 const HOSTS: u64 = 10_000;
 
-/// Rules and sitemaps of a large news site, in the order of what is common.
+/// Robots rules and Sitemap lines of a large news site, of a typical size.
 fn rules() -> String {
     let paths =
         |word: &str, n: u32| (0..n).map(|i| format!("Disallow: /{word}/{i}/private\n")).collect::<String>();
@@ -55,5 +55,5 @@ fn a_host_in_work_takes_at_most_16_kib() {
     }
     assert_eq!(schedule.hosts() as u64, HOSTS);
     let each = resident_bytes().saturating_sub(before) / HOSTS;
-    assert!(each <= HOST_BYTES_MAX, "{each} bytes a host");
+    assert!(each <= HOST_BYTES_MAX, "{each} bytes per host");
 }

@@ -1,4 +1,4 @@
-//! How long rules serve, over many sessions in virtual time (RFC 9309 sections 2.3.1.4 and 2.4).
+//! How long robots rules are used, over many sessions in virtual time (RFC 9309 sections 2.3.1.4 and 2.4).
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,15 +31,15 @@ impl Clock for VirtualClock {
     }
 }
 
-/// The model's futures never wait.
+/// The output of a future of the model queue, which never waits.
 fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut TaskContext::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the model waits"),
+        Poll::Pending => panic!("the model queue must not wait"),
     }
 }
 
-/// One host, crawled in many sessions; each brings a new sitemap as a seed.
+/// One host, crawled in many sessions. Each session adds a new sitemap as a seed.
 struct Visits {
     clock: Arc<VirtualClock>,
     queue: ModelQueue,
@@ -58,7 +58,8 @@ impl Visits {
         Self { clock, queue, host, known: None, session, seq: 0 }
     }
 
-    /// A session that begins at `at` and asks for `path`, when robots.txt says `rules` or cannot be had. What was asked.
+    /// Runs a session that begins at `at` and fetches `path`. robots.txt is `rules`, or unreachable if `None`.
+    /// Returns the paths requested.
     fn visit(&mut self, at: Timestamp, path: &str, rules: Option<&str>) -> Vec<String> {
         self.clock.set(at);
         self.session = at_once(self.queue.open_session("next")).unwrap();
@@ -68,13 +69,13 @@ impl Visits {
         self.commit(Commit { found, ..Commit::default() });
         let mut schedule =
             Schedule::new(Pace { spacing: Duration::from_secs(1), host_concurrency: 1 }, self.clock.now());
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         loop {
             self.refill(&mut schedule);
             let now = self.clock.now();
             match schedule.next(now) {
                 Next::Start(request) => {
-                    asked.push(request.url().trim_start_matches("https://a.example").to_owned());
+                    requested.push(request.url().trim_start_matches("https://a.example").to_owned());
                     let conclusion = self.conclude(&request, rules);
                     self.settle(&mut schedule, &request, conclusion);
                 }
@@ -93,7 +94,7 @@ impl Visits {
                 Next::Wait(None) if schedule.is_empty() => {
                     match at_once(self.queue.counts()).unwrap().next_due_at {
                         Some(at) => self.clock.set(at.max(now)),
-                        None => return asked,
+                        None => return requested,
                     }
                 }
                 Next::Wait(None) => {}
@@ -130,13 +131,17 @@ impl Visits {
                 Answer { robots: Some(RobotsRules::parse(text.as_bytes(), "otter")), ..found }
             }
             _ => Answer {
-                document: Some(DocumentSummary { kind: "urlset".into(), ..DocumentSummary::default() }),
+                document: Some(DocumentSummary {
+                    kind: frontier::DocumentKind::Urlset,
+                    ..DocumentSummary::default()
+                }),
                 ..found
             },
         };
         let context = Context {
             host: &request.host,
             task: &request.task,
+            purpose: request.purpose,
             url: request.url(),
             hop: request.hop,
             attempt: request.attempt,
@@ -159,7 +164,7 @@ impl Visits {
             ..Commit::default()
         });
         if let Some(robots) = conclusion.robots {
-            schedule.rules(id, robots.clone(), now);
+            schedule.set_robots(id, robots.clone(), now);
             self.known = Some(robots);
         }
         if let Some(until) = conclusion.cooldown_until {
@@ -170,26 +175,26 @@ impl Visits {
 }
 
 #[test]
-fn robots_txt_is_asked_once_in_24_hours_however_often_the_crawl_is_begun_again() {
+fn robots_txt_is_requested_once_in_24_hours_however_often_the_crawl_is_restarted() {
     let mut visits = Visits::begin();
     let begun_at = visits.clock.now();
-    let mut asked_at_hour = Vec::new();
+    let mut requested_at_hour = Vec::new();
     for hour in 0..50 {
-        let asked = visits.visit(
+        let requested = visits.visit(
             begun_at + HOUR * hour,
             &format!("/{hour}.xml"),
             Some("User-agent: *\nDisallow: /x"),
         );
-        assert!(asked.contains(&format!("/{hour}.xml")), "{asked:?}");
-        if asked.contains(&"/robots.txt".to_owned()) {
-            asked_at_hour.push(hour);
+        assert!(requested.contains(&format!("/{hour}.xml")), "{requested:?}");
+        if requested.contains(&"/robots.txt".to_owned()) {
+            requested_at_hour.push(hour);
         }
     }
-    assert_eq!(asked_at_hour, [0, 24, 48]);
+    assert_eq!(requested_at_hour, [0, 24, 48]);
 }
 
 #[test]
-fn rules_that_cannot_be_had_again_serve_for_30_days_and_then_nothing_is_asked() {
+fn rules_serve_for_30_days_while_robots_txt_is_unreachable_and_then_nothing_is_requested() {
     let mut visits = Visits::begin();
     let (begun_at, day) = (visits.clock.now(), HOUR * 24);
     let rules = "User-agent: *\nDisallow: /private";

@@ -1,14 +1,14 @@
-//! RFC 9309 clause by clause, as tables: a file, who asks, for what, and whether it may.
+//! RFC 9309 clause by clause, as tables of a file, a crawler, a path, and whether the crawler may fetch it.
 //!
-//! The groups are those into which the standard's test suites fall; files, names and paths are made up here. Where a suite
-//! tests a habit that the RFC does not know, the case says what we do instead.
+//! The groups follow the test suites for the standard. The files, names and paths are our own. Where a suite tests a
+//! convention outside the RFC, the case shows what we do instead.
 
 mod age;
 
 use frontier::RobotsRules;
 use url::Url;
 
-/// A file, and what it says to whom: `(agent, path, allowed)`.
+/// A robots.txt and its expected answers: `(agent, path, allowed)`.
 struct Case<'a> {
     file: &'a str,
     says: &'a [(&'a str, &'a str, bool)],
@@ -17,7 +17,11 @@ struct Case<'a> {
 fn check(cases: &[Case<'_>]) {
     for Case { file, says } in cases {
         for &(agent, path, allowed) in *says {
-            assert_eq!(may(file.as_bytes(), agent, path), allowed, "{agent} asks for {path} by\n{file}");
+            assert_eq!(
+                may(file.as_bytes(), agent, path),
+                allowed,
+                "{agent} may fetch {path}? The file is\n{file}"
+            );
         }
     }
 }
@@ -204,7 +208,7 @@ fn group_12_the_longest_rule_in_octets_decides_and_allow_wins_a_tie() {
             file: "user-agent: *\ndisallow: /*/long-word-here\nallow: /short\n",
             says: &[("Otter", "/short/long-word-here", false)],
         },
-        // Three octets each in UTF-8, nine as they are compared: longer than it looks.
+        // The character has three octets in UTF-8, and nine in the percent-encoded form that is compared.
         Case {
             file: "user-agent: *\nallow: /\u{6c34}\ndisallow: /*abcd\n",
             says: &[("Otter", "/\u{6c34}abcd", true)],
@@ -231,7 +235,7 @@ fn group_13_octets_are_compared_in_one_spelling() {
             file: "user-agent: *\ndisallow: /\nallow: /d/%E6%B0%B4\n",
             says: &[("Otter", "/d/%e6%b0%b4", true), ("Otter", "/d/\u{6c34}", true)],
         },
-        // An unreserved octet that was escaped is decoded, as the table in section 2.2.2 says.
+        // An escaped unreserved octet is decoded (table in section 2.2.2).
         Case {
             file: "user-agent: *\ndisallow: /d/%6F%74\n",
             says: &[("Otter", "/d/ot", false), ("Otter", "/d/%6f%74", false)],
@@ -275,7 +279,7 @@ fn group_14_a_star_a_last_dollar_and_a_number_sign_have_a_meaning() {
 
 #[test]
 fn group_15_an_index_page_is_a_page_of_its_own() {
-    // Google takes a rule for /d/index.html for one for /d/ too. The RFC does not.
+    // Google applies a rule for /d/index.html to /d/ too. The RFC does not.
     check(&[Case {
         file: "user-agent: *\nallow: /d/index.html\ndisallow: /\n",
         says: &[("Otter", "/d/index.html", true), ("Otter", "/d/", false), ("Otter", "/d/index.htm", false)],
@@ -293,7 +297,10 @@ fn group_16_a_line_that_is_too_long_is_cut_and_costs_nobody_else() {
     let file = format!("user-agent: *\ndisallow: {cut}\nallow: /z\ndisallow: /\n");
     let within = cut.trim_end_matches("/beyond-the-limit");
     assert!(!may(file.as_bytes(), "Otter", within));
-    assert!(!may(file.as_bytes(), "Otter", &format!("{within}/anything")), "what is left of the rule holds");
+    assert!(
+        !may(file.as_bytes(), "Otter", &format!("{within}/anything")),
+        "the rest of the rule still applies"
+    );
     assert!(may(file.as_bytes(), "Otter", "/z"));
     assert!(!may(file.as_bytes(), "Otter", "/q"));
 }
@@ -335,7 +342,7 @@ fn group_17_the_examples_that_site_owners_know() {
         ("/$", "/", "/page.htm", false),
     ] {
         let file = format!("user-agent: *\nallow: {allow}\ndisallow: {disallow}\n");
-        assert_eq!(may(file.as_bytes(), "Otter", path), allowed, "{path} by\n{file}");
+        assert_eq!(may(file.as_bytes(), "Otter", path), allowed, "{path}, the file is\n{file}");
     }
 }
 
@@ -354,7 +361,8 @@ fn group_18_marks_and_line_ends_of_every_kind_are_read() {
             }
         }
     }
-    // A mark is one at the beginning alone; a piece of one is let pass, and anything else before the key breaks its line.
+    // A byte order mark counts only at the beginning of the file. The beginning of a mark is accepted there too. Any
+    // other octet before the key makes the line invalid.
     assert!(!may(b"\xef\xbbuser-agent: Otter\ndisallow: /\n", "Otter", "/"));
     assert!(!may(b"\xefuser-agent: Otter\ndisallow: /\n", "Otter", "/"));
     assert!(may(b"\x11\xbfuser-agent: Otter\ndisallow: /\n", "Otter", "/"));

@@ -1,4 +1,4 @@
-//! Whole crawls in virtual time: the schedule and the model queue against a made-up web, with crashes.
+//! Whole crawls in virtual time: the schedule and the model queue against a generated web, with crashes.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -10,20 +10,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use frontier::task::REFRESH_DEPTH;
 use frontier::work_queue::{
     Commit, HostCooldown, HostUpdate, Loaded, ModelQueue, QueueBounds, RobotsRecord, Session, WorkQueue,
 };
 use frontier::{
-    Account, Clock, ErrorKind, FetchedDocument, Host, HostId, NewTask, Next, NextStep, Outcome, Pace,
-    Request, RobotsRules, Schedule, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator,
+    Account, Clock, DocumentKind, ErrorKind, FetchedDocument, Host, HostId, NewTask, Next, NextStep, Outcome,
+    Pace, Purpose, Request, RobotsRules, Schedule, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator,
 };
 use proptest::prelude::*;
 
-const TRIES_MAX: u8 = 3;
-const REST_S_MAX: u64 = 120;
+const ATTEMPTS_MAX: u8 = 3;
+const COOLDOWN_S_MAX: u64 = 120;
 const BACKOFF: Duration = Duration::from_secs(1);
-/// A simulated crawl that takes more steps than this goes round in circles.
+/// Maximum number of steps of a simulated crawl. One that takes more never ends.
 const STEPS_MAX: usize = 200_000;
 
 proptest! {
@@ -51,13 +50,13 @@ fn one_slow_host_holds_nobody_up() {
     let pace = SimulatedPace { spacing_ms: 1_000, host_concurrency: 1, concurrency: 3 };
     let crawl = Crawl::run(&web, pace, Vec::new());
     for (index, ended_at) in crawl.last_settled_at() {
-        // robots.txt and ten sitemaps a second apart, and the little that the workers add.
+        // robots.txt and ten sitemaps at one per second, plus a short wait for workers.
         let seconds = ended_at.since(Timestamp::from_micros(0)).as_secs();
         assert!(index == 7 || seconds <= 12, "host {index} took {seconds} s");
     }
 }
 
-/// A made-up web. Page `n` is `/n` of its host, named by its parent or by its host's robots.txt.
+/// A generated web. Page `n` is `/n` on its host, named by its parent or by its host's robots.txt.
 #[derive(Clone, Debug)]
 struct Web {
     hosts: Vec<HostPlan>,
@@ -66,10 +65,10 @@ struct Web {
 
 #[derive(Clone, Debug, Default)]
 struct HostPlan {
-    /// Known from a document only.
+    /// Whether it is known only from a document, and not from a seed.
     is_foreign: bool,
     crawl_delay_s: Option<u32>,
-    /// How often robots.txt fails before it is had.
+    /// Number of requests for robots.txt that fail before one succeeds.
     robots_fails: u32,
     latency_ms: u64,
 }
@@ -84,11 +83,11 @@ struct Page {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Answer {
     Document,
-    /// Fails so many times, then is had.
+    /// Fails this many times, then succeeds.
     FailsFirst(u32),
     Missing,
-    /// The host asks for a rest of so many seconds once.
-    RestsFirst(u64),
+    /// Asks once for a cooldown of this many seconds.
+    CoolsDownFirst(u64),
     /// Redirects to another path of the host.
     Moved,
     Disallowed,
@@ -125,8 +124,8 @@ fn web() -> impl Strategy<Value = Web> {
         1 => Just(Answer::FailsFirst(1)),
         1 => Just(Answer::FailsFirst(1_000)),
         1 => Just(Answer::Missing),
-        1 => (1_u64..120).prop_map(Answer::RestsFirst),
-        1 => Just(Answer::RestsFirst(3_600)),
+        1 => (1_u64..120).prop_map(Answer::CoolsDownFirst),
+        1 => Just(Answer::CoolsDownFirst(3_600)),
         1 => Just(Answer::Moved),
         1 => Just(Answer::Disallowed),
     ];
@@ -173,7 +172,7 @@ impl Web {
     }
 
     fn parks(&self, host: usize) -> bool {
-        let is_long = |answer| matches!(answer, Answer::RestsFirst(seconds) if seconds > REST_S_MAX);
+        let is_long = |answer| matches!(answer, Answer::CoolsDownFirst(seconds) if seconds > COOLDOWN_S_MAX);
         self.pages.iter().any(|page| page.host == host && is_long(page.answer))
     }
 
@@ -197,27 +196,27 @@ impl Web {
     }
 }
 
-/// What a request led to.
+/// The result of a request.
 struct Conclusion {
     outcome: Option<Outcome>,
-    then: NextStep,
+    next: NextStep,
     found: Vec<NewTask>,
     rules: Option<RobotsRecord>,
-    rest: Option<Duration>,
+    cooldown: Option<Duration>,
     read_as: Option<TaskId>,
 }
 
 impl Conclusion {
     fn new(outcome: Outcome) -> Self {
-        let then = match outcome {
+        let next = match outcome {
             Outcome::Retry(at) => NextStep::Retry(at),
             _ => NextStep::Done,
         };
-        Self { outcome: Some(outcome), then, found: Vec::new(), rules: None, rest: None, read_as: None }
+        Self { outcome: Some(outcome), next, found: Vec::new(), rules: None, cooldown: None, read_as: None }
     }
 }
 
-/// A request as the web saw it.
+/// A finished request, with the part of the host's time that it took.
 struct Visit {
     host: usize,
     begun_at: Timestamp,
@@ -232,14 +231,14 @@ struct Crawl<'a> {
     session: Session,
     seq: u64,
     schedule: Schedule,
-    /// What happens later, by moment and number.
+    /// Future events, by time and number.
     events: BinaryHeap<Reverse<(Timestamp, usize)>>,
-    happenings: BTreeMap<usize, Happening>,
+    pending_events: BTreeMap<usize, Event>,
     numbers: usize,
     crashes: Vec<Crash>,
     starts: usize,
-    /// How often each URL was asked.
-    asked: BTreeMap<String, u32>,
+    /// Number of requests for each URL.
+    requested: BTreeMap<String, u32>,
     last_start: BTreeMap<usize, Timestamp>,
     cooldown_until: BTreeMap<usize, Timestamp>,
     in_flight: BTreeMap<usize, usize>,
@@ -247,7 +246,7 @@ struct Crawl<'a> {
     final_outcomes: BTreeMap<TaskId, u32>,
 }
 
-enum Happening {
+enum Event {
     Answered(Request),
     Loaded(Loaded),
 }
@@ -268,11 +267,11 @@ impl<'a> Crawl<'a> {
             seq: 0,
             schedule,
             events: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
+            pending_events: BTreeMap::new(),
             numbers: 0,
             crashes,
             starts: 0,
-            asked: BTreeMap::new(),
+            requested: BTreeMap::new(),
             last_start: BTreeMap::new(),
             cooldown_until: BTreeMap::new(),
             in_flight: BTreeMap::new(),
@@ -302,8 +301,8 @@ impl<'a> Crawl<'a> {
 
     fn drive(&mut self) {
         for _ in 0..STEPS_MAX {
-            let wake_at = self.start_what_may_start();
-            self.give_back();
+            let wake_at = self.start_permitted();
+            self.release_idle_hosts();
             self.lease_hosts();
             let next_event = self.events.peek().map(|Reverse((at, _))| *at);
             let counts = at_once(self.queue.counts()).unwrap();
@@ -314,13 +313,13 @@ impl<'a> Crawl<'a> {
                 self.crash();
                 continue;
             }
-            // A host given back may be due at once; a host whose tasks are all settled is given back above.
+            // A released host may be due at once. A host whose tasks are all settled was released above.
             let next_due_at = counts.next_due_at.filter(|_| self.has_room());
             match [next_event, wake_at, next_due_at].into_iter().flatten().min() {
                 Some(at) => self.clock.set(at.max(self.now())),
                 None => self.resume_after_parking(),
             }
-            self.happen();
+            self.handle_due_events();
         }
         panic!("the crawl does not end: {:?}", at_once(self.queue.counts()));
     }
@@ -336,15 +335,15 @@ impl<'a> Crawl<'a> {
         }
         for (host, n) in self.schedule.wanting_tasks(usize::MAX) {
             let loaded = at_once(self.queue.load(&self.session, &[host], n)).unwrap();
-            // The answer takes its time; meanwhile outcomes are committed and settled.
+            // The answer is delayed, so that outcomes are committed and settled before it arrives.
             let delay = Duration::from_millis(self.chance(host, 30));
             for loaded in loaded {
-                self.later(delay, Happening::Loaded(loaded));
+                self.later(delay, Event::Loaded(loaded));
             }
         }
     }
 
-    fn start_what_may_start(&mut self) -> Option<Timestamp> {
+    fn start_permitted(&mut self) -> Option<Timestamp> {
         while self.schedule.in_flight() < self.pace.concurrency {
             match self.schedule.next(self.now()) {
                 Next::Start(request) => self.start(request),
@@ -357,7 +356,7 @@ impl<'a> Crawl<'a> {
         None
     }
 
-    fn give_back(&mut self) {
+    fn release_idle_hosts(&mut self) {
         let idle = self.schedule.idle();
         let stay = at_once(self.queue.release(&self.session, &idle)).unwrap();
         self.schedule.released(&idle, &stay, self.now());
@@ -372,19 +371,19 @@ impl<'a> Crawl<'a> {
         );
         self.assert_polite(host, now);
         self.last_start.insert(host, now);
-        *self.asked.entry(request.url().to_owned()).or_default() += 1;
+        *self.requested.entry(request.url().to_owned()).or_default() += 1;
         self.starts += 1;
         let in_flight = self.in_flight.entry(host).or_default();
         *in_flight += 1;
         assert!(*in_flight <= self.pace.host_concurrency, "{in_flight} in flight on host {host}");
         let latency_ms = self.web.hosts[host].latency_ms;
         let latency_ms = latency_ms / 2 + self.chance(request.host.id(), latency_ms.max(1));
-        self.later(Duration::from_millis(latency_ms), Happening::Answered(request));
+        self.later(Duration::from_millis(latency_ms), Event::Answered(request));
     }
 
     fn assert_polite(&self, host: usize, now: Timestamp) {
         let crawl_delay = self.web.hosts[host].crawl_delay_s.map_or(0, u64::from);
-        // Before robots.txt was read nobody knows its delay.
+        // The Crawl-delay is unknown before robots.txt was read.
         let record =
             self.queue.hosts().into_iter().find(|record| record.host == self.web.host(host)).unwrap();
         let is_known = record.robots.is_some_and(|robots| robots.rules.is_some()) && crawl_delay <= 60;
@@ -392,35 +391,38 @@ impl<'a> Crawl<'a> {
         let delay = if is_known { spacing.max(Duration::from_secs(crawl_delay)) } else { spacing };
         if let Some(last) = self.last_start.get(&host) {
             let span = now.since(*last);
-            assert!(span >= delay, "host {host} asked after {span:?}, its delay is {delay:?}");
+            assert!(span >= delay, "request to host {host} after {span:?}, its delay is {delay:?}");
         }
         if let Some(cooldown_until) = self.cooldown_until.get(&host) {
-            assert!(now >= *cooldown_until, "host {host} asked at {now}, rests until {cooldown_until}");
+            assert!(
+                now >= *cooldown_until,
+                "request to host {host} at {now}, during its cooldown until {cooldown_until}"
+            );
         }
     }
 
-    fn later(&mut self, delay: Duration, happening: Happening) {
+    fn later(&mut self, delay: Duration, event: Event) {
         self.numbers += 1;
-        self.happenings.insert(self.numbers, happening);
+        self.pending_events.insert(self.numbers, event);
         self.events.push(Reverse((self.now() + delay, self.numbers)));
     }
 
-    /// A number below `bound`, different at each call.
+    /// A pseudo-random number below `bound`. It changes with each event and each start.
     fn chance(&self, host: HostId, bound: u64) -> u64 {
         let mut hasher = DefaultHasher::new();
         (host, self.numbers, self.starts).hash(&mut hasher);
         hasher.finish() % bound
     }
 
-    fn happen(&mut self) {
+    fn handle_due_events(&mut self) {
         while let Some(&Reverse((at, number))) = self.events.peek() {
             if at > self.now() {
                 return;
             }
             self.events.pop();
-            match self.happenings.remove(&number).unwrap() {
-                Happening::Loaded(loaded) => self.schedule.load(loaded, at),
-                Happening::Answered(request) => {
+            match self.pending_events.remove(&number).unwrap() {
+                Event::Loaded(loaded) => self.schedule.load(loaded, at),
+                Event::Answered(request) => {
                     *self.in_flight.entry(self.web.host_index(&request.host)).or_default() -= 1;
                     let conclusion = self.conclude(&request);
                     self.settle(&request, conclusion);
@@ -431,28 +433,29 @@ impl<'a> Crawl<'a> {
 
     fn conclude(&self, request: &Request) -> Conclusion {
         let host = self.web.host_index(&request.host);
-        let asked = self.asked[request.url()];
+        let requests = self.requested[request.url()];
         if request.task.kind == TaskKind::Robots {
-            return self.conclude_robots(request, host, asked);
+            return self.conclude_robots(request, host, requests);
         }
         let moved = request.url().ends_with("-moved");
         let page: usize =
             request.url().trim_end_matches("-moved").rsplit('/').next().unwrap().parse().unwrap();
         match self.web.pages[page].answer {
             Answer::Missing => Conclusion::new(Outcome::Failed(ErrorKind::HttpStatus)),
-            Answer::FailsFirst(times) if asked <= times => self.fail(request),
-            Answer::RestsFirst(seconds) if asked == 1 => {
-                let rest = Duration::from_secs(seconds);
-                Conclusion { rest: Some(rest), ..Conclusion::new(Outcome::Retry(self.now() + rest)) }
+            Answer::FailsFirst(times) if requests <= times => self.fail(request),
+            Answer::CoolsDownFirst(seconds) if requests == 1 => {
+                let cooldown = Duration::from_secs(seconds);
+                let retry = Outcome::Retry(self.now() + cooldown);
+                Conclusion { cooldown: Some(cooldown), ..Conclusion::new(retry) }
             }
             Answer::Moved if !moved => {
-                let then = NextStep::Follow(format!("{}-moved", request.url()), request.hop + 1);
-                Conclusion { outcome: None, then, ..Conclusion::new(Outcome::NotModified) }
+                let next = NextStep::Follow(format!("{}-moved", request.url()), request.hop + 1);
+                Conclusion { outcome: None, next, ..Conclusion::new(Outcome::NotModified) }
             }
             Answer::Disallowed => panic!("{} is disallowed", request.url()),
             _ => {
                 let fetched = Outcome::Fetched(FetchedDocument {
-                    document: "urlset".into(),
+                    document: DocumentKind::Urlset,
                     entries: 1,
                     ..FetchedDocument::default()
                 });
@@ -463,14 +466,14 @@ impl<'a> Crawl<'a> {
         }
     }
 
-    fn conclude_robots(&self, request: &Request, host: usize, asked: u32) -> Conclusion {
+    fn conclude_robots(&self, request: &Request, host: usize, requests: u32) -> Conclusion {
         let record = |rules| RobotsRecord { fetched_at: self.now(), rules, validator: Validator::default() };
-        if asked <= self.web.hosts[host].robots_fails {
+        if requests <= self.web.hosts[host].robots_fails {
             let failed = self.fail(request);
-            let rules = (failed.then == NextStep::Done).then(|| record(None));
+            let rules = (failed.next == NextStep::Done).then(|| record(None));
             return Conclusion { rules, ..failed };
         }
-        let is_seed = request.task.depth != REFRESH_DEPTH;
+        let is_seed = request.purpose == Purpose::Task;
         let found = if is_seed { self.web.found(None, &request.task, host) } else { Vec::new() };
         let rules = Some(record(Some(self.web.robots(host).to_text())));
         Conclusion { found, rules, ..Conclusion::new(Outcome::Fetched(FetchedDocument::default())) }
@@ -478,7 +481,7 @@ impl<'a> Crawl<'a> {
 
     fn fail(&self, request: &Request) -> Conclusion {
         let retry_at = self.now() + BACKOFF * u32::from(request.attempt);
-        Conclusion::new(if request.attempt < TRIES_MAX {
+        Conclusion::new(if request.attempt < ATTEMPTS_MAX {
             Outcome::Retry(retry_at)
         } else {
             Outcome::Failed(ErrorKind::HttpStatus)
@@ -489,7 +492,7 @@ impl<'a> Crawl<'a> {
         let now = self.now();
         let host = request.host.id();
         let mut commit = Commit { found: conclusion.found.clone(), ..Commit::default() };
-        if let (Some(outcome), false) = (conclusion.outcome, request.task.depth == REFRESH_DEPTH) {
+        if let (Some(outcome), false) = (conclusion.outcome, request.purpose == Purpose::RobotsRefresh) {
             if !matches!(outcome, Outcome::Retry(_)) {
                 *self.final_outcomes.entry(request.task.id).or_default() += 1;
             }
@@ -502,34 +505,34 @@ impl<'a> Crawl<'a> {
             });
         }
         commit.hosts.extend(conclusion.rules.clone().map(|robots| HostUpdate { host, robots }));
-        let until = conclusion.rest.map(|rest| now + rest);
+        let until = conclusion.cooldown.map(|cooldown| now + cooldown);
         commit.cooldowns.extend(until.map(|until| HostCooldown { host, until }));
         self.commit(commit);
         if let Some(rules) = &conclusion.rules {
-            self.schedule.rules(host, rules.clone(), now);
+            self.schedule.set_robots(host, rules.clone(), now);
         }
-        self.rest(request, conclusion.rest);
+        self.cool_down(request, conclusion.cooldown);
         for new in conclusion.found {
             self.schedule.woken(new.task.id.host, now);
         }
-        self.schedule.settle(request, conclusion.then, now);
+        self.schedule.settle(request, conclusion.next, now);
         let index = self.web.host_index(&request.host);
         self.visits.push(Visit { host: index, begun_at: request.begun_at, settled_at: now });
     }
 
-    fn rest(&mut self, request: &Request, rest: Option<Duration>) {
-        let Some(rest) = rest else { return };
-        let (now, until) = (self.now(), self.now() + rest);
-        if rest <= Duration::from_secs(REST_S_MAX) {
+    fn cool_down(&mut self, request: &Request, cooldown: Option<Duration>) {
+        let Some(cooldown) = cooldown else { return };
+        let (now, until) = (self.now(), self.now() + cooldown);
+        if cooldown <= Duration::from_secs(COOLDOWN_S_MAX) {
             self.schedule.cool_down(request.host.id(), until, now);
         } else {
             self.schedule.park(request.host.id(), until, now);
         }
-        // What is in flight beside it has left already.
+        // Other requests in flight left before the cooldown began.
         self.cooldown_until.insert(self.web.host_index(&request.host), until);
     }
 
-    /// All that is left is parked: the run ends, and a later one goes on.
+    /// Ends the run, because all pending hosts are parked, and continues with a later one.
     fn resume_after_parking(&mut self) {
         let dates = self
             .queue
@@ -537,7 +540,7 @@ impl<'a> Crawl<'a> {
             .into_iter()
             .filter(|record| record.parked)
             .filter_map(|record| record.not_before);
-        let date = dates.min().expect("what is pending and not due is parked");
+        let date = dates.min().expect("a pending host that is not due is parked");
         assert!(date > self.now());
         self.clock.set(date);
         self.open_session();
@@ -551,7 +554,7 @@ impl<'a> Crawl<'a> {
 
     fn open_session(&mut self) {
         self.events.clear();
-        self.happenings.clear();
+        self.pending_events.clear();
         self.in_flight.clear();
         self.seq = 0;
         self.session = at_once(self.queue.open_session("again")).unwrap();
@@ -560,7 +563,7 @@ impl<'a> Crawl<'a> {
 
     fn assert_all_ended_once(&self) {
         let counts = at_once(self.queue.counts()).unwrap();
-        assert_eq!(counts.tasks, self.final_outcomes.len() as u64, "every task taken on came to an end");
+        assert_eq!(counts.tasks, self.final_outcomes.len() as u64, "every accepted task has a final outcome");
         assert!(self.final_outcomes.values().all(|&times| times == 1), "{:?}", self.final_outcomes);
         assert_eq!(counts.hosts_done, counts.hosts);
         for record in self.queue.hosts() {
@@ -580,8 +583,8 @@ impl<'a> Crawl<'a> {
         last
     }
 
-    /// From the beginning of its path to its settling, each request of a host takes a part of the host's wall time; with one
-    /// lane each moment belongs to one request, with more to at least one.
+    /// Asserts that the paths of a host's requests, each from `begun_at` to its settling, cover the host's wall
+    /// time. With one slot every moment belongs to exactly one request, with more slots to at least one.
     fn assert_paths_tile_the_busy_time(&self) {
         for record in self.queue.hosts() {
             let host = self.web.host_index(&record.host);
@@ -602,7 +605,7 @@ impl<'a> Crawl<'a> {
             }
             let wall = Duration::from_micros(record.wall_us);
             if self.web.parks(host) {
-                // Its time ends where the queue takes it back, after one more look for new tasks.
+                // Its wall time ends when the queue takes it back, after one more check for new tasks.
                 assert!(covered <= wall, "host {host}: {covered:?} of {wall:?}");
             } else {
                 assert_eq!(covered, wall, "host {host}");
@@ -635,10 +638,10 @@ impl Clock for VirtualClock {
     }
 }
 
-/// The model's futures never wait.
+/// The output of a future of the model queue, which never waits.
 fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the model waits"),
+        Poll::Pending => panic!("the model queue must not wait"),
     }
 }

@@ -1,7 +1,7 @@
-//! A table: one line an entry, RFC 4180.
+//! CSV: one line per entry, RFC 4180.
 //!
-//! A table has no room for lists. Of images, videos and alternates it holds how many there are and the first; the other
-//! formats hold all.
+//! A table has no room for lists. It has the number of images, videos and alternates, and the first of each. The
+//! other formats have all of them.
 
 use std::io::Write;
 
@@ -9,18 +9,18 @@ use arrow_array::RecordBatch;
 use sitemap::{Image, News, Video};
 use storage::{BatchView, Row};
 
-use super::ExportError;
+use super::error::ExportError;
 use super::lines::Lines;
 use super::moment::write_moment;
 
-/// Columns before those of the extensions.
+/// Columns before the extensions.
 const HEAD: [&str; 8] =
     ["loc", "lastmod", "lastmod_at", "changefreq", "priority", "sitemap", "host", "scope"];
 
-/// Columns after those of news, images and videos.
+/// Columns after news, images and videos.
 const TAIL: [&str; 4] = ["alternate_count", "alternate_hreflang", "alternate_href", "fetched_at"];
 
-/// What a spreadsheet takes for the beginning of a formula (CWE-1236).
+/// First bytes that make a spreadsheet treat a cell as a formula (CWE-1236).
 const FORMULA_BEGINS: [u8; 6] = [b'=', b'+', b'-', b'@', b'\t', b'\r'];
 
 /// Writes the heading and every entry.
@@ -84,7 +84,7 @@ fn write_row(out: &mut Vec<u8>, row: &Row<'_>) {
     cells.end();
 }
 
-/// A line that is being written.
+/// A line being written.
 struct Cells<'a> {
     out: &'a mut Vec<u8>,
     is_first: bool,
@@ -110,7 +110,7 @@ impl<'a> Cells<'a> {
         self.text(text.unwrap_or_default());
     }
 
-    /// The values of a record, or as many empty cells.
+    /// Writes the values of a record, or as many empty cells.
     fn record<const N: usize>(&mut self, values: Option<[Option<&str>; N]>) {
         match values {
             Some(values) => values.into_iter().for_each(|value| self.optional(value)),
@@ -118,7 +118,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// How many there are; empty for none, as everything else that is absent.
+    /// Writes a count; 0 gives an empty cell, as any absent value does.
     fn count(&mut self, number: usize) {
         self.text(&if number == 0 { String::new() } else { number.to_string() });
     }

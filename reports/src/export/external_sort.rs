@@ -1,4 +1,4 @@
-//! Sorts more records than memory holds.
+//! Sorts more records than fit in memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,17 +7,17 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Bytes read of a sorted run at a time. A merge holds that much of each run.
+/// Bytes read from a sorted run at a time. A merge holds this much of each run in memory.
 const RUN_READ_BYTES: usize = 64 << 10;
 
-/// Gathers records of `N` bytes, at most so many in memory; the others lie as sorted runs in one file without a name,
-/// which the system removes whatever becomes of us.
+/// Sorts records of `N` bytes in bounded memory. Records that do not fit are stored as sorted runs in one unnamed
+/// file, which the system removes even if the process is killed.
 pub(super) struct ExternalSort<const N: usize> {
     records: Vec<[u8; N]>,
     records_max: usize,
     dir: PathBuf,
     file: Option<File>,
-    /// Where each run begins and ends in the file.
+    /// Start and end of each run in the file.
     runs: Vec<(u64, u64)>,
 }
 
@@ -33,7 +33,7 @@ impl<const N: usize> ExternalSort<N> {
         if self.records.len() < self.records_max { Ok(()) } else { self.spill() }
     }
 
-    /// All records in the order of their bytes.
+    /// All records, sorted by their bytes.
     pub(super) fn sorted(mut self) -> io::Result<Sorted<N>> {
         if self.runs.is_empty() {
             self.records.sort_unstable();
@@ -67,7 +67,7 @@ impl<const N: usize> ExternalSort<N> {
     }
 }
 
-/// Records in order.
+/// Sorted records.
 pub(super) enum Sorted<const N: usize> {
     Memory(std::vec::IntoIter<[u8; N]>),
     Merge(Merge<N>),
@@ -84,7 +84,7 @@ impl<const N: usize> Iterator for Sorted<N> {
     }
 }
 
-/// The runs of a file, merged.
+/// Merges the runs of a file.
 pub(super) struct Merge<const N: usize> {
     file: File,
     runs: Vec<Run<N>>,
@@ -113,17 +113,17 @@ impl<const N: usize> Merge<N> {
         Some(self.advance(run).map(|()| record))
     }
 
-    /// Puts the next record of `run` among the heads.
+    /// Adds the next record of `run` to the heads.
     fn advance(&mut self, run: usize) -> io::Result<()> {
-        let place = &mut self.runs[run];
-        if place.read.len() == 0 && place.at < place.end {
-            let length = (place.end - place.at).min((RUN_READ_BYTES / N * N) as u64);
+        let run_left = &mut self.runs[run];
+        if run_left.read.len() == 0 && run_left.at < run_left.end {
+            let length = (run_left.end - run_left.at).min((RUN_READ_BYTES / N * N) as u64);
             let mut bytes = vec![0; usize::try_from(length).unwrap_or(RUN_READ_BYTES)];
-            self.file.read_exact_at(&mut bytes, place.at)?;
-            place.at += length;
-            place.read = bytes.as_chunks::<N>().0.to_vec().into_iter();
+            self.file.read_exact_at(&mut bytes, run_left.at)?;
+            run_left.at += length;
+            run_left.read = bytes.as_chunks::<N>().0.to_vec().into_iter();
         }
-        self.heads.extend(place.read.next().map(|record| Reverse((record, run))));
+        self.heads.extend(run_left.read.next().map(|record| Reverse((record, run))));
         Ok(())
     }
 }
@@ -151,7 +151,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_fits_in_memory_the_order_is_the_same(records in prop::collection::vec(any::<u32>(), 0..200), memory in 0..1000_usize) {
+        fn the_order_does_not_depend_on_the_memory(records in prop::collection::vec(any::<u32>(), 0..200), memory in 0..1000_usize) {
             let mut expected = records.clone();
             expected.sort_unstable();
             prop_assert_eq!(sorted(&records, memory), expected);

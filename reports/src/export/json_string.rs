@@ -1,16 +1,16 @@
-//! JSON strings, written fast.
+//! Writes JSON strings fast.
 
 use std::io::Write;
 
 use crate::escape::is_deceptive;
 
-/// Bytes looked at together; the loop over them becomes vector instructions.
+/// Number of bytes checked together, so that the compiler emits vector instructions for the loop.
 const CHUNK: usize = 16;
 
 /// Appends `text` as a JSON string (RFC 8259 section 7).
 ///
-/// Characters that control a terminal, turn the direction of text or break the line are escaped too: a parser reads
-/// the same, and a person is not deceived.
+/// Deceptive characters (see [`is_deceptive`]) are escaped too. A parser reads the same text, and a person is not
+/// deceived.
 pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text;
@@ -26,7 +26,7 @@ pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// How many bytes from the beginning on need no second look.
+/// Number of bytes at the start that need no escape and are ASCII.
 fn plain_bytes(bytes: &[u8]) -> usize {
     let (chunks, _) = bytes.as_chunks::<CHUNK>();
     let is_plain = |chunk: &&[u8; CHUNK]| !chunk.iter().fold(false, |any, byte| any | is_special(*byte));
@@ -47,7 +47,7 @@ fn write_character(out: &mut Vec<u8>, character: char, bytes: &[u8]) {
         '\r' => out.extend_from_slice(br"\r"),
         '\t' => out.extend_from_slice(br"\t"),
         deceptive if is_deceptive(deceptive) => {
-            // All of them lie below U+10000. Writing to memory cannot fail.
+            // All deceptive characters lie below U+10000. Writing to memory cannot fail.
             let _ = write!(out, "\\u{:04x}", u32::from(deceptive));
         }
         _ => out.extend_from_slice(bytes),
@@ -73,9 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_is_found_at_every_place() {
-        for place in 0..40 {
-            let text = format!("{}\"{}", "x".repeat(place), "y".repeat(40 - place));
+    fn an_escape_is_found_at_every_position() {
+        for at in 0..40 {
+            let text = format!("{}\"{}", "x".repeat(at), "y".repeat(40 - at));
             assert_eq!(written(&text), serde_json::to_string(&text).unwrap());
         }
     }

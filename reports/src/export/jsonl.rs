@@ -1,4 +1,4 @@
-//! One JSON object a line, keys in the order of the schema, absent fields and empty lists left out.
+//! JSON Lines: one object per line, with keys in the order of the schema, without absent fields and empty lists.
 
 use std::io::Write;
 
@@ -7,12 +7,13 @@ use frontier::Timestamp;
 use sitemap::{Alternate, Child, ContentSegment, Entry, Image, News, Price, Video};
 use storage::{BatchView, Row};
 
-use super::ExportError;
+use super::error::ExportError;
 use super::json_string::write_string;
 use super::lines::Lines;
 use super::moment::write_moment;
 
-/// Longest `priority` written as a number: every decimal of that length survives a reader's 64-bit float.
+/// Longest `priority` written as a number, in bytes. Every decimal of this length survives a
+/// reader's 64-bit float unchanged.
 const NUMBER_BYTES_MAX: usize = 16;
 
 /// Writes every entry.
@@ -32,7 +33,7 @@ pub(super) fn write(
     Ok(lines.finish()?)
 }
 
-/// Appends an entry of a crawl with a line feed.
+/// Appends an entry of a crawl and a line feed.
 fn write_row(out: &mut Vec<u8>, row: &Row<'_>, fetched_at: &mut FetchedAt) {
     let mut object = Object::begin(out);
     object.entry_head(&row.entry);
@@ -46,8 +47,8 @@ fn write_row(out: &mut Vec<u8>, row: &Row<'_>, fetched_at: &mut FetchedAt) {
     out.push(b'\n');
 }
 
-/// Appends an entry of a single document with a line feed: the keys of an export under `"type":"url"`, but for those
-/// that only a crawl knows (`sitemap`, `host`, `scope`, `fetched_at`).
+/// Appends an entry of a single document and a line feed: `"type":"url"` and the keys of an export, except those that
+/// only a crawl has (`sitemap`, `host`, `scope`, `fetched_at`).
 pub fn write_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
     let mut object = Object::begin(out);
     object.text("type", "url");
@@ -57,7 +58,7 @@ pub fn write_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
     out.push(b'\n');
 }
 
-/// Appends a child of a single document with a line feed: `"type":"sitemap"`, `loc`, `lastmod`, `lastmod_at`.
+/// Appends a child of a single document and a line feed: `"type":"sitemap"`, `loc`, `lastmod`, `lastmod_at`.
 pub fn write_child(out: &mut Vec<u8>, child: &Child<'_>) {
     let mut object = Object::begin(out);
     object.text("type", "sitemap");
@@ -67,7 +68,7 @@ pub fn write_child(out: &mut Vec<u8>, child: &Child<'_>) {
     out.push(b'\n');
 }
 
-/// The moment a document came, as JSON: written once for all its entries.
+/// The moment at which a document was fetched, as JSON. It is formatted once for all entries of the document.
 #[derive(Default)]
 struct FetchedAt {
     moment: Timestamp,
@@ -84,7 +85,7 @@ impl FetchedAt {
     }
 }
 
-/// An object that is being written.
+/// An object being written.
 struct Object<'a> {
     out: &'a mut Vec<u8>,
     is_empty: bool,
@@ -100,7 +101,7 @@ impl<'a> Object<'a> {
         self.out.push(b'}');
     }
 
-    /// Keys are names of ours, which need no escapes.
+    /// Writes a key. Keys are our own names and need no escapes.
     fn key(&mut self, key: &str) {
         self.out.extend_from_slice(if self.is_empty { b"\"" } else { b",\"" });
         self.is_empty = false;
@@ -130,8 +131,8 @@ impl<'a> Object<'a> {
             return;
         }
         self.key(key);
-        for (place, value) in items.iter().enumerate() {
-            self.out.push(if place == 0 { b'[' } else { b',' });
+        for (at, value) in items.iter().enumerate() {
+            self.out.push(if at == 0 { b'[' } else { b',' });
             item(self.out, value);
         }
         self.out.push(b']');
@@ -147,7 +148,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// `loc` to `priority`.
+    /// Writes `loc` to `priority`.
     fn entry_head(&mut self, entry: &Entry<'_>) {
         self.text("loc", entry.loc);
         self.lastmod(entry.lastmod, entry.lastmod_at);
@@ -161,7 +162,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// `news` to `alternates`.
+    /// Writes `news` to `alternates`.
     fn entry_extensions(&mut self, entry: &Entry<'_>) {
         if let Some(news) = &entry.news {
             self.key("news");
@@ -197,8 +198,8 @@ fn write_alternate(out: &mut Vec<u8>, alternate: &Alternate<'_>) {
     object.end();
 }
 
-/// Whether a text is a decimal that JSON writes with the same characters: `0.5`, `1`, `-3.25`, but neither `.5`, `1.`,
-/// `01`, `+1` nor `1e3`.
+/// Whether a text is a decimal number and also valid JSON: `0.5`, `1` and `-3.25` are; `.5`, `1.`, `01`, `+1` and
+/// `1e3` are not.
 fn is_plain_number(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) =
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_priority_is_a_number_only_where_json_writes_it_alike() {
+    fn a_priority_is_a_number_only_if_json_writes_it_the_same_way() {
         for text in ["0.5", "1", "0", "1.00", "-3.25", "10"] {
             assert!(is_plain_number(text), "{text}");
             assert!(serde_json::from_str::<f64>(text).is_ok(), "{text}");
@@ -294,7 +295,7 @@ mod tests {
         pairs.collect()
     }
 
-    /// The same object, made by serde_json.
+    /// The object that serde_json makes of `entry`.
     fn expected(entry: &Entry<'_>) -> Value {
         let keys = ["type", "loc", "lastmod", "changefreq"];
         let mut all = object(&keys, &[Some("url"), Some(entry.loc), entry.lastmod, entry.changefreq]);
@@ -338,7 +339,7 @@ mod tests {
             priority in prop::option::of("-?[0-9]{0,2}[.]?[0-9]{0,3}"),
             lists in (0..3usize, 0..3usize, 0..3usize),
         ) {
-            let text = |place: usize| texts[place].as_deref();
+            let text = |at: usize| texts[at].as_deref();
             let image = Image { loc: text(4), title: text(5), caption: text(6), ..Image::default() };
             let tags = texts[9..].iter().flatten().map(String::as_str).collect();
             let video = Video { title: text(7), description: text(8), tags, ..Video::default() };

@@ -1,8 +1,8 @@
-//! Lines, gathered into large writes.
+//! Buffers lines for large writes.
 
 use std::io::{self, Write};
 
-/// Bytes gathered before they are written.
+/// Bytes buffered before they are written.
 const WRITE_BYTES: usize = 128 << 10;
 
 /// A writer of lines.
@@ -16,7 +16,7 @@ impl<W: Write> Lines<W> {
         Self { out, buffer: Vec::with_capacity(WRITE_BYTES * 2) }
     }
 
-    /// Lets `line` append a line with its end, and writes when enough has gathered.
+    /// Lets `line` append a complete line to the buffer, and writes the buffer once it is full.
     pub(super) fn line(&mut self, line: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         line(&mut self.buffer);
         if self.buffer.len() >= WRITE_BYTES {
@@ -26,7 +26,7 @@ impl<W: Write> Lines<W> {
         Ok(())
     }
 
-    /// Writes the rest.
+    /// Writes the rest of the buffer and flushes the output.
     pub(super) fn finish(mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
         self.out.flush()

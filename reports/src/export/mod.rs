@@ -1,130 +1,35 @@
-//! The entries of a crawl as a file: one of four formats, all of them streamed.
+//! Exports the entries of a crawl in one of four formats. All of them are streamed.
 //!
-//! Memory does not grow with the crawl: a batch of entries is in work at a time, for Parquet a row group.
+//! Memory does not grow with the crawl: it holds one batch of entries at a time, or one row group for Parquet.
 
 mod csv;
+mod error;
 mod external_sort;
 mod json_string;
 pub mod jsonl;
 mod lines;
 mod moment;
+mod options;
 mod parquet;
 mod repeats;
 mod selection;
 mod txt;
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
-use ::parquet::errors::ParquetError;
 use arrow_array::RecordBatch;
 use frontier::work_queue::QueueError;
 use storage::{CrawlReader, EntryReader, LiveReader, ReadError};
 
-use repeats::{Notes, Repeats, SORT_BYTES_MAX};
-use selection::{Selected, Selection, texts};
+pub use self::error::ExportError;
+pub use self::options::{ExportOptions, ExportSummary, Format};
+use self::repeats::{LocHashes, Repeats, SORT_BYTES_MAX};
+use self::selection::{Selected, Selection, texts};
 
-/// The format of an export.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// One `loc` a line.
-    Txt,
-    /// A table with the first image and the first video of each entry.
-    Csv,
-    /// One JSON object a line, with everything that was published.
-    Jsonl,
-    /// Typed, nested columns with everything that was published.
-    Parquet,
-}
-
-/// What to export, and how.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ExportOptions {
-    /// The format.
-    pub format: Format,
-    /// Only entries found on this host: an origin (`https://www.example.com:8443`), or a name, which stands for
-    /// every scheme and port.
-    pub host: Option<String>,
-    /// Only entries changed at this moment or later, by their `lastmod_at`. Those without one are kept and counted.
-    pub since: Option<jiff::Timestamp>,
-    /// Only the first entry of each `loc`, of those that the other options leave. The crawl is then read twice; the
-    /// path is a folder for what finding repeats needs beyond 128 MiB (files without a name, about 24 bytes an entry).
-    pub unique: Option<PathBuf>,
-}
-
-/// What was exported.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ExportSummary {
-    /// Entries written.
-    pub written: u64,
-    /// Entries left out by `host`.
-    pub other_hosts: u64,
-    /// Entries left out by `since`.
-    pub older: u64,
-    /// Of those written, the ones without a `lastmod_at` that `since` could test; 0 without `since`.
-    pub undated: u64,
-    /// Entries left out by `unique`.
-    pub repeats: u64,
-}
-
-/// Why an export stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// `host` is neither an origin nor a name.
-    #[error("{0:?} is no host: give an origin such as https://www.example.com, or a name")]
-    BadHost(String),
-    /// The crawl has no such host.
-    #[error("the crawl knows no host {0:?}")]
-    UnknownHost(String),
-    /// The entries could not be read.
-    #[error("cannot read the crawl's entries: {0}")]
-    Read(Box<dyn std::error::Error + Send + Sync>),
-    /// Nobody reads the output any more, as when `head` has seen enough: no failure of ours.
-    #[error("the reader of the output has gone")]
-    BrokenPipe,
-    /// What finding repeats needs beyond memory could not be kept.
-    #[error("cannot keep temporary data in {}: {source}", dir.display())]
-    Spill {
-        /// The folder.
-        dir: PathBuf,
-        /// The refusal.
-        source: io::Error,
-    },
-    /// The output could not be written.
-    #[error("cannot write the output: {0}")]
-    Write(io::Error),
-    /// The entries could not be encoded.
-    #[error("cannot encode the output: {0}")]
-    Encode(ParquetError),
-}
-
-impl ExportError {
-    fn read(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Read(Box::new(error))
-    }
-}
-
-impl From<io::Error> for ExportError {
-    fn from(error: io::Error) -> Self {
-        if error.kind() == io::ErrorKind::BrokenPipe { Self::BrokenPipe } else { Self::Write(error) }
-    }
-}
-
-impl From<ParquetError> for ExportError {
-    fn from(error: ParquetError) -> Self {
-        match error {
-            ParquetError::External(cause) => match cause.downcast::<io::Error>() {
-                Ok(error) => Self::from(*error),
-                Err(cause) => Self::Encode(ParquetError::External(cause)),
-            },
-            _ => Self::Encode(error),
-        }
-    }
-}
-
-/// Where entries are exported from.
+/// A source of entries to export.
 pub trait EntrySource {
-    /// All entries in batches of [`storage::schema`]; asked for twice where repeats are to be found.
+    /// All entries in batches of [`storage::schema`]. Called twice if repeats are left out.
     fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_>;
 }
 
@@ -146,8 +51,8 @@ impl EntrySource for LiveReader {
     }
 }
 
-/// Writes the entries of a crawl to `out`, each document's exactly once and in its order. `out` needs no buffer of its
-/// own and is flushed at the end.
+/// Writes the entries of a crawl to `out`: those of each document exactly once, in document order. `out` needs no
+/// buffer and is flushed at the end.
 pub fn export(
     reader: &(impl EntrySource + ?Sized),
     options: &ExportOptions,
@@ -175,18 +80,18 @@ fn repeats(
     dir: &Path,
 ) -> Result<Repeats, ExportError> {
     let spill = |source| ExportError::Spill { dir: dir.to_owned(), source };
-    let mut notes = Notes::new(SORT_BYTES_MAX, dir);
+    let mut hashes = LocHashes::new(SORT_BYTES_MAX, dir);
     for batch in batches {
         let batch = batch?;
         for loc in texts(&batch, "loc")? {
-            notes.push(loc.unwrap_or_default()).map_err(spill)?;
+            hashes.push(loc.unwrap_or_default()).map_err(spill)?;
         }
     }
-    notes.repeats(SORT_BYTES_MAX, dir).map_err(spill)
+    hashes.repeats(SORT_BYTES_MAX, dir).map_err(spill)
 }
 
-/// Checks that the crawl with hosts of these origins knows the one that is asked for: a mistyped host must not look like a
-/// host without entries.
+/// Checks that the host selected in `options` is among these origins of the crawl, so that a mistyped host does not
+/// look like a host without entries.
 pub fn check_host(
     origins: impl Iterator<Item = Result<String, QueueError>>,
     options: &ExportOptions,
@@ -203,11 +108,13 @@ pub fn check_host(
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use sitemap::{Alternate, Entry, Image, News, Video};
 
     use super::*;
-    use crate::made_up::write_crawl;
+    use crate::fixture::data_dir::write_crawl;
 
     const OPTIONS: ExportOptions =
         ExportOptions { format: Format::Txt, host: None, since: None, unique: None };
@@ -216,7 +123,7 @@ mod tests {
         Entry { loc, lastmod, lastmod_at: lastmod.and_then(sitemap::lastmod::parse), ..Entry::default() }
     }
 
-    /// Two documents of one host, one of another; a repeat, and an entry with everything.
+    /// Two documents of one host and one of another, with a repeated entry and an entry with all extensions.
     fn crawl(path: &Path) {
         let rich = Entry {
             priority: Some("0.5"),
@@ -282,7 +189,7 @@ https://a.example/3
     fn a_host_that_the_crawl_does_not_know_is_an_error() {
         let options = ExportOptions { host: Some("https://b.example".to_owned()), ..OPTIONS };
         let error = exported(&options).1.unwrap_err();
-        assert_eq!(error.to_string(), "the crawl knows no host \"https://b.example\"");
+        assert_eq!(error.to_string(), "the crawl has no host \"https://b.example\"");
         let options = ExportOptions { host: Some("not a host".to_owned()), ..OPTIONS };
         assert!(matches!(exported(&options).1, Err(ExportError::BadHost(_))));
     }
@@ -321,7 +228,7 @@ https://a.example/3
     }
 
     #[test]
-    fn csv_has_a_heading_and_cells_that_are_no_formulas() {
+    fn csv_has_a_heading_and_no_cell_is_a_formula() {
         let (out, _) = text(&ExportOptions { format: Format::Csv, ..OPTIONS });
         insta::assert_snapshot!(crate::escape::Printable(&out.replace("\r\n", "\n")).to_string().replace("\\u{a}", "\n"), @r#"
 loc,lastmod,lastmod_at,changefreq,priority,sitemap,host,scope,news_name,news_language,news_title,news_publication_date,news_access,news_genres,news_keywords,news_stock_tickers,image_count,image_loc,image_title,image_caption,image_geo_location,image_license,video_count,video_thumbnail_loc,video_title,video_description,video_content_loc,video_player_loc,video_player_loc_allow_embed,video_player_loc_autoplay,video_duration,video_expiration_date,video_rating,video_view_count,video_publication_date,video_family_friendly,video_restriction,video_restriction_relationship,video_platform,video_platform_relationship,video_requires_subscription,video_uploader,video_uploader_info,video_live,video_category,video_gallery_loc,video_gallery_loc_title,video_tvshow_show_title,video_tvshow_video_type,video_tvshow_episode_title,video_tvshow_season_number,video_tvshow_episode_number,video_tvshow_premier_date,video_id,video_id_type,video_tags,alternate_count,alternate_hreflang,alternate_href,fetched_at
@@ -374,9 +281,9 @@ https://a.example/3,2026-03-01,2026-03-01T00:00:00Z,,0.5,https://a.example/sitem
         }
     }
 
-    struct GonePipe;
+    struct ClosedPipe;
 
-    impl Write for GonePipe {
+    impl Write for ClosedPipe {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             Err(io::ErrorKind::BrokenPipe.into())
         }
@@ -387,12 +294,12 @@ https://a.example/3,2026-03-01,2026-03-01T00:00:00Z,,0.5,https://a.example/sitem
     }
 
     #[test]
-    fn a_reader_that_goes_away_is_told_apart_in_every_format() {
+    fn a_closed_pipe_has_its_own_error_in_every_format() {
         let dir = tempfile::tempdir().unwrap();
         crawl(&dir.path().join("data"));
         let reader = CrawlReader::open(&dir.path().join("data")).unwrap();
         for format in [Format::Txt, Format::Csv, Format::Jsonl, Format::Parquet] {
-            let result = export(&reader, &ExportOptions { format, ..OPTIONS }, GonePipe);
+            let result = export(&reader, &ExportOptions { format, ..OPTIONS }, ClosedPipe);
             assert!(matches!(result, Err(ExportError::BrokenPipe)), "{format:?}: {result:?}");
         }
     }

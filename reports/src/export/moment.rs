@@ -1,14 +1,14 @@
-//! Moments in RFC 3339, written fast.
+//! Writes moments in RFC 3339 fast.
 
 use std::io::Write;
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-/// Appends a moment in RFC 3339, UTC, with as many decimals of the second as it has.
+/// Appends a moment in RFC 3339, UTC, with as many decimals of the second as it needs.
 ///
-/// Whole seconds, which nearly all dates of sitemaps are, go a way of their own: formatting was the dearest part of a
-/// line.
+/// Whole seconds have a fast path. Nearly all dates in sitemaps are whole seconds, and formatting them was the most
+/// expensive part of a line.
 pub(super) fn write_moment(out: &mut Vec<u8>, moment: Timestamp) {
     let date = Offset::UTC.to_datetime(moment);
     let Ok(year @ 0..=9999) = u16::try_from(date.year()) else { return write_any(out, moment) };
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_time_and_fractions_are_written_as_everywhere() {
+    fn the_ends_of_time_and_fractions_are_written_as_by_jiff() {
         for moment in [
             Timestamp::MIN,
             Timestamp::MAX,

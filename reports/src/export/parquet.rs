@@ -1,4 +1,4 @@
-//! Typed, nested columns in a Parquet file.
+//! Parquet: typed, nested columns.
 
 use std::io::Write;
 
@@ -6,14 +6,15 @@ use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use storage::{parquet_properties, schema};
 
-use super::ExportError;
+use super::error::ExportError;
 
-/// Rows of a row group, at most: a million plain ones would take some 15 MiB more. The rest of what an export holds is a zstd
-/// context for each column.
+/// Largest number of rows in a row group. A limit of a million rows without extensions would take about 15 MiB more.
+/// The rest of an export's memory is a zstd context for each column.
 const GROUP_ROWS_MAX: usize = 1 << 18;
 
-/// Encoded bytes of a row group, at most by about one batch more. A group is held in memory until it is whole, so the two
-/// bound what an export needs; and they are large enough for readers to skim a column in few reads.
+/// Largest row group in encoded bytes; a group can exceed it by about one batch. A group is held in memory until it
+/// is complete, so both limits bound the memory of an export. They are large enough that a reader scans a column in
+/// few reads.
 const GROUP_BYTES_MAX: usize = 16 << 20;
 
 /// Writes every entry.

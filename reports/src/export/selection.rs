@@ -1,4 +1,4 @@
-//! Which entries are exported.
+//! Selects the entries to export.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,9 @@ use arrow_select::filter::filter_record_batch;
 use frontier::Host;
 use url::Url;
 
+use super::error::ExportError;
+use super::options::{ExportOptions, ExportSummary};
 use super::repeats::Repeats;
-use super::{ExportError, ExportOptions, ExportSummary};
 
 /// The filters of an export.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub(super) struct Selection {
     since_us: Option<i64>,
 }
 
-/// An origin, or a name with every scheme and port.
+/// An origin, or a host name with any scheme and port.
 #[derive(Clone, Debug)]
 enum HostFilter {
     Origin(String),
@@ -32,7 +33,7 @@ impl HostFilter {
         if text.contains("://") {
             return Host::of(&Url::parse(text).ok()?).map(|host| Self::Origin(host.to_string()));
         }
-        // A URL around it settles case, international names and spellings of addresses, as for every host crawled.
+        // Parsed as part of a URL, to normalize case, international names and addresses as for the hosts of the crawl.
         let url = Url::parse(&format!("https://{text}/")).ok()?;
         let is_name = name_of(text) == text && url.path() == "/" && url.username().is_empty();
         let host = Host::of(&url).filter(|_| is_name && url.query().is_none() && url.fragment().is_none())?;
@@ -47,11 +48,11 @@ impl HostFilter {
     }
 }
 
-/// The name in an origin: without scheme and port.
+/// The host name of an origin, without scheme and port.
 fn name_of(origin: &str) -> &str {
     let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
     match authority.rsplit_once(':') {
-        // The colons within the brackets of an IPv6 address separate no port.
+        // Colons inside the brackets of an IPv6 address do not start a port.
         Some((name, port)) if !port.ends_with(']') => name,
         _ => authority,
     }
@@ -66,17 +67,17 @@ impl Selection {
         })
     }
 
-    /// Whether entries of the host with this origin are wanted.
+    /// Whether entries of the host with this origin are selected.
     pub(super) fn has_host(&self, origin: &str) -> bool {
         self.host.as_ref().is_none_or(|host| host.admits(origin))
     }
 }
 
-/// The batches of a crawl, with the entries that are wanted.
+/// The batches of a crawl, reduced to the selected entries.
 pub(super) struct Selected<I> {
     batches: I,
     selection: Selection,
-    /// What to leave out besides, and where that is kept.
+    /// Repeats to leave out, and the folder of their temporary data.
     repeats: Option<(Repeats, PathBuf)>,
     summary: ExportSummary,
 }
@@ -86,12 +87,12 @@ impl<I: Iterator<Item = Result<RecordBatch, ExportError>>> Selected<I> {
         Self { batches, selection, repeats: None, summary: ExportSummary::default() }
     }
 
-    /// The same without `repeats`, found in entries selected alike and kept in `dir`.
+    /// Leaves out `repeats`, which were found with the same selection and keep temporary data in `dir`.
     pub(super) fn without(self, repeats: Repeats, dir: &Path) -> Self {
         Self { repeats: Some((repeats, dir.to_owned())), ..self }
     }
 
-    /// What was given out so far.
+    /// The counts so far.
     pub(super) fn summary(&self) -> ExportSummary {
         self.summary
     }
@@ -127,7 +128,8 @@ impl<I: Iterator<Item = Result<RecordBatch, ExportError>>> Selected<I> {
 
     fn select_unique(&mut self, batch: RecordBatch) -> Result<RecordBatch, ExportError> {
         let Some((repeats, dir)) = &mut self.repeats else { return Ok(batch) };
-        let is_first = (0..batch.num_rows()).map(|_| repeats.next_repeats().map(|repeats| Some(!repeats)));
+        let is_first =
+            (0..batch.num_rows()).map(|_| repeats.is_next_a_repeat().map(|is_repeat| Some(!is_repeat)));
         let mask = is_first.collect::<Result<BooleanArray, _>>();
         let mask = mask.map_err(|source| ExportError::Spill { dir: dir.clone(), source })?;
         self.summary.repeats += (mask.len() - mask.true_count()) as u64;
@@ -138,7 +140,7 @@ impl<I: Iterator<Item = Result<RecordBatch, ExportError>>> Selected<I> {
 impl<I: Iterator<Item = Result<RecordBatch, ExportError>>> Iterator for Selected<I> {
     type Item = Result<RecordBatch, ExportError>;
 
-    /// The next batch with something wanted in it.
+    /// The next batch with a selected entry.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.batches.next()?.and_then(|batch| self.select(batch)) {
@@ -149,7 +151,7 @@ impl<I: Iterator<Item = Result<RecordBatch, ExportError>>> Iterator for Selected
     }
 }
 
-/// The texts of a column.
+/// A text column.
 pub(super) fn texts<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a StringArray, ExportError> {
     column(batch, name)?.as_string_opt::<i32>().ok_or_else(|| wrong(name))
 }
@@ -158,13 +160,13 @@ fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Arra
     batch.column_by_name(name).map(|column| &**column).ok_or_else(|| wrong(name))
 }
 
-/// The error of a column that is missing or of another type.
+/// The error for a column that is missing or has the wrong type.
 fn wrong(name: &'static str) -> ExportError {
-    ExportError::Read(format!("column {name} is not that of this release").into())
+    ExportError::Read(format!("column {name} is missing or has an unexpected type").into())
 }
 
 fn filtered(batch: RecordBatch, mask: &BooleanArray) -> Result<RecordBatch, ExportError> {
-    // Most batches are of one host and pass whole or not at all.
+    // Most batches come from one host and are selected completely or not at all.
     match mask.true_count() {
         0 => Ok(batch.slice(0, 0)),
         all if all == batch.num_rows() => Ok(batch),
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_refused() {
+    fn invalid_hosts_are_refused() {
         for text in [
             "",
             "ftp://example.com",

@@ -1,14 +1,14 @@
-//! One URL a line.
+//! Text: one URL per line.
 
 use std::io::Write;
 
 use arrow_array::RecordBatch;
 
-use super::ExportError;
+use super::error::ExportError;
 use super::lines::Lines;
 use super::selection::texts;
 
-/// Writes the `loc` of every entry. It holds printable ASCII only, so that a line is always one URL.
+/// Writes the `loc` of every entry. A `loc` contains only printable ASCII, so each line is exactly one URL.
 pub(super) fn write(
     batches: impl Iterator<Item = Result<RecordBatch, ExportError>>,
     out: impl Write,

@@ -1,4 +1,4 @@
-//! For programs: one JSON object.
+//! Reports and statuses as JSON: one object each.
 
 use std::io::{self, Write};
 
@@ -7,38 +7,38 @@ use serde_json::Serializer;
 use serde_json::ser::{Formatter, PrettyFormatter};
 
 use crate::escape::is_deceptive;
-use crate::{Report, Status};
+use crate::report::Report;
+use crate::status::Status;
 
-/// Writes a report as one JSON object, indented, with a line feed at its end.
+/// Writes a report as one indented JSON object and a line feed.
 pub fn report_json(report: &Report, out: &mut impl Write) -> io::Result<()> {
     write_object(report, out)
 }
 
-/// Writes a status as one JSON object, indented, with a line feed at its end.
+/// Writes a status as one indented JSON object and a line feed.
 pub fn status_json(status: &Status, out: &mut impl Write) -> io::Result<()> {
     write_object(status, out)
 }
 
 fn write_object(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
-    // Straight to the output: of a large crawl the text takes more memory than the report.
+    // Written straight to the output, because the JSON text of a large crawl takes more memory than the report.
     let mut buffered = io::BufWriter::new(out);
     value.serialize(&mut Serializer::with_formatter(&mut buffered, Printable(PrettyFormatter::new())))?;
     buffered.write_all(b"\n")?;
     buffered.flush()
 }
 
-/// Indents, and escapes within strings what may deceive who reads them.
+/// Formats indented JSON and escapes deceptive characters in strings.
 struct Printable(PrettyFormatter<'static>);
 
 impl Formatter for Printable {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some((place, deceptive)) =
-            rest.char_indices().find(|(_, character)| is_deceptive(*character))
+        while let Some((at, deceptive)) = rest.char_indices().find(|(_, character)| is_deceptive(*character))
         {
-            // All of them lie below U+10000, so that one escape is enough.
-            write!(out, "{}\\u{:04x}", &rest[..place], u32::from(deceptive))?;
-            rest = &rest[place + deceptive.len_utf8()..];
+            // All deceptive characters lie below U+10000, so one escape is enough.
+            write!(out, "{}\\u{:04x}", &rest[..at], u32::from(deceptive))?;
+            rest = &rest[at + deceptive.len_utf8()..];
         }
         out.write_all(rest.as_bytes())
     }
@@ -83,6 +83,8 @@ impl Formatter for Printable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::records::{at, json};
+    use crate::fixture::small_crawl::{counts, hosts};
 
     #[test]
     fn deceptive_characters_are_escaped_and_mean_the_same() {
@@ -94,5 +96,16 @@ mod tests {
         assert!(text.chars().all(|character| character == '\n' || !is_deceptive(character)), "{text}");
         assert!(text.contains("\\u202e") && text.ends_with("}\n"), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn json_has_hosts_tasks_and_entries() {
+        let status = Status::new(&counts(), &hosts(), false);
+        let json = json(|out| status_json(&status, out));
+        assert_eq!(json["state"], "interrupted");
+        assert_eq!(json["hosts"]["known"], 3);
+        assert_eq!(json["tasks"], serde_json::json!({"known": 14, "done": 7, "pending": 7}));
+        assert_eq!(json["entries"]["kept"], 1_200);
+        assert_eq!(json["next_due_at"], at(1_000).to_string());
     }
 }

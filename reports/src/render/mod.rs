@@ -1,4 +1,4 @@
-//! Reports and status, for people and for programs.
+//! Writes reports and statuses for people and for programs.
 
 mod advice;
 mod html;

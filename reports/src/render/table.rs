@@ -1,12 +1,12 @@
-//! Lines of at most 80 columns.
+//! Formats text in lines of at most 80 columns.
 
 use crate::escape::Printable;
 
-/// Columns of a line.
+/// Longest line, in columns.
 pub(crate) const COLUMNS: usize = 80;
 
-/// Breaks `text` at spaces into lines of at most [`COLUMNS`], the first after `head`, the others below its end. A word
-/// that is longer than a line goes on in the next one: nothing is left out.
+/// Wraps `text` at spaces into lines of at most [`COLUMNS`]. The first line starts with `head`, and the others are
+/// indented by its width. A word longer than a line is split, so nothing is left out.
 pub(crate) fn paragraph(head: &str, text: &str) -> String {
     let indent = head.chars().count();
     let room = COLUMNS.saturating_sub(indent).max(1);
@@ -33,8 +33,8 @@ pub(crate) fn paragraph(head: &str, text: &str) -> String {
     lines
 }
 
-/// `text` made safe to print and cut to `width` characters, its middle left out, since host names and URLs differ at
-/// their ends.
+/// Makes `text` safe to print and shortens it to `width` characters. The middle is left out, because host names and
+/// URLs differ at their ends.
 pub(crate) fn fitted(text: &str, width: usize) -> String {
     let text = Printable(text).to_string();
     let length = text.chars().count();
@@ -48,7 +48,7 @@ pub(crate) fn fitted(text: &str, width: usize) -> String {
     format!("{start}…{end}")
 }
 
-/// A bar of `width` places, filled by `share` (0 to 1); what is more than nothing shows.
+/// A bar of at most `width` characters for `share` (0 to 1). A share above 0 gives at least one character.
 pub(crate) fn bar(share: f64, width: usize) -> String {
     let filled = (share * width as f64).round() as usize;
     let filled = if share > 0.0 { filled.clamp(1, width) } else { 0 };

@@ -1,4 +1,4 @@
-//! For people: the report in 80 columns, the verdict first.
+//! The report as text in 80 columns, with the verdict first.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -6,22 +6,24 @@ use std::fmt::Write;
 use super::advice::{self, by_frequency};
 use super::table::{bar, fitted, paragraph};
 use crate::escape::Printable;
-use crate::report::{Crawl, HostReport, Report, Sitemaps, Times};
-use crate::units::{count, counted, per_second, percent, size, span};
+use crate::figures::{Sitemaps, Times};
+use crate::host_report::HostReport;
+use crate::report::{Crawl, Report};
+use crate::units::{count, counted, per_second, percent, size, span, span_s};
 
-/// Hosts shown, those that took longest first. The JSON report has all.
+/// Number of hosts shown, slowest first. The JSON report has all hosts.
 const HOSTS_SHOWN: usize = 10;
 
-/// Characters of an example; the fetch records have the whole.
+/// Longest example, in characters. The fetch records have the full text.
 const EXAMPLE_CHARS_MAX: usize = 240;
 
-/// Columns of a stage's bar.
+/// Width of a stage's bar, in columns.
 const BAR_COLUMNS: usize = 12;
 
-/// Columns of a host's name in the table of hosts; a longer one has a line of its own.
+/// Width of the host column in the table of hosts. A longer name gets its own line.
 const HOST_COLUMNS: usize = 30;
 
-/// A report as text.
+/// Formats a report as text.
 pub fn report_text(report: &Report) -> String {
     let mut text = verdict(report);
     text.push_str(&headline(report));
@@ -45,21 +47,22 @@ fn headline(report: &Report) -> String {
     let (crawl, totals, cpu) = (&report.crawl, &report.totals, &report.cpu);
     let mut text = String::from("\n");
     let mut line = |head: &str, body: &str| text.push_str(&paragraph(&format!("{head:<10}"), body));
-    let began = crawl.started_at.map_or_else(|| "never begun".to_owned(), |moment| format!("begun {moment}"));
+    let started =
+        crawl.started_at.map_or_else(|| "not started".to_owned(), |moment| format!("started {moment}"));
     let took = span((crawl.wall_s * 1e6) as u64);
-    line("Crawl", &format!("{}, {began}, took {took} in {}", crawl.state.as_str(), sessions(crawl)));
+    line("Crawl", &format!("{}, {started}, took {took}, {}", crawl.state.as_str(), sessions(crawl)));
     let incomplete = totals.hosts - totals.hosts_complete;
     line(
         "Hosts",
         &format!(
-            "{}: {} complete, {} incomplete, of these {} parked",
+            "{}: {} complete, {} incomplete ({} parked)",
             count(totals.hosts),
             count(totals.hosts_complete),
             count(incomplete),
             count(totals.hosts_parked),
         ),
     );
-    line("Sitemaps", &fates(&totals.sitemaps));
+    line("Sitemaps", &sitemap_counts(&totals.sitemaps));
     line(
         "Entries",
         &format!("{} kept{}", count(totals.entries.kept), reasons(", dropped: ", &totals.entries.dropped)),
@@ -67,7 +70,7 @@ fn headline(report: &Report) -> String {
     line(
         "Requests",
         &format!(
-            "{}, of these {}; {} received, {} decoded",
+            "{} ({}); {} received, {} decoded",
             count(totals.requests),
             counted_retries(totals.retries),
             size(totals.bytes_wire),
@@ -96,11 +99,11 @@ fn headline(report: &Report) -> String {
             cpu.other_s,
         ),
     );
-    line("Memory", &format!("{} at its peak", size(cpu.peak_rss_bytes)));
+    line("Memory", &format!("{} peak", size(cpu.peak_rss_bytes)));
     text
 }
 
-/// `3 sessions`, and of a shared crawl how many were at work together: `3 sessions, up to 2 workers at a time`.
+/// `3 sessions`; for a crawl shared by several workers `3 sessions, up to 2 workers at a time`.
 pub(super) fn sessions(crawl: &Crawl) -> String {
     let sessions = counted(crawl.sessions, "session");
     match crawl.workers {
@@ -113,10 +116,10 @@ fn counted_retries(retries: u64) -> String {
     format!("{} {}", count(retries), if retries == 1 { "retry" } else { "retries" })
 }
 
-/// What became of the sitemaps: `12 found: 10 fetched, 2 skipped (depth_limit 2)`.
-pub(super) fn fates(sitemaps: &Sitemaps) -> String {
+/// Sitemaps by outcome: `12 found: 10 fetched, 2 skipped (depth_limit 2)`.
+pub(super) fn sitemap_counts(sitemaps: &Sitemaps) -> String {
     let skipped = sitemaps.skipped.values().sum();
-    let fates = [
+    let outcomes = [
         (sitemaps.fetched, "fetched"),
         (sitemaps.not_modified, "not modified"),
         (sitemaps.failed, "failed"),
@@ -126,19 +129,19 @@ pub(super) fn fates(sitemaps: &Sitemaps) -> String {
         (sitemaps.pending, "pending"),
     ];
     let mut parts = Vec::new();
-    for (number, fate) in fates.into_iter().filter(|(number, _)| *number > 0) {
-        let aside = match fate {
-            "fetched" if sitemaps.truncated > 0 => format!(" ({} not to the end)", count(sitemaps.truncated)),
+    for (number, outcome) in outcomes.into_iter().filter(|(number, _)| *number > 0) {
+        let detail = match outcome {
+            "fetched" if sitemaps.truncated > 0 => format!(" ({} truncated)", count(sitemaps.truncated)),
             "skipped" => reasons(" (", &sitemaps.skipped) + ")",
             _ => String::new(),
         };
-        parts.push(format!("{} {fate}{aside}", count(number)));
+        parts.push(format!("{} {outcome}{detail}", count(number)));
     }
     let found = count(sitemaps.found);
     if parts.is_empty() { format!("{found} found") } else { format!("{found} found: {}", parts.join(", ")) }
 }
 
-/// `head` and the counts by reason; nothing without any.
+/// `head` and the counts by reason; empty if there are no counts.
 pub(super) fn reasons<K: AsRef<str>>(head: &str, counts: &BTreeMap<K, u64>) -> String {
     if counts.is_empty() {
         return String::new();
@@ -152,7 +155,7 @@ pub(super) fn reasons<K: AsRef<str>>(head: &str, counts: &BTreeMap<K, u64>) -> S
 
 fn statuses(statuses: &BTreeMap<u16, u64>) -> String {
     if statuses.is_empty() {
-        return "no answer".to_owned();
+        return "no responses".to_owned();
     }
     let parts: Vec<String> =
         statuses.iter().map(|(status, number)| format!("{status}: {}", count(*number))).collect();
@@ -175,7 +178,7 @@ fn stages(report: &Report) -> String {
         let line = format!(
             "{:<10} {:>12} {:>6}  {:<BAR_COLUMNS$} {:>11} {:>11} {:>11}",
             stage.as_str(),
-            span((total_s * 1e6).round() as u64),
+            span_s(total_s),
             percent(share),
             bar(share, BAR_COLUMNS),
             ms(p50_ms),
@@ -208,7 +211,7 @@ fn hosts(report: &Report) -> String {
         }
         let line = format!(
             "{name:<HOST_COLUMNS$} {:>11} {:>9} {:>11}  {bound}{mark}",
-            span((host.wall_s * 1e6).round() as u64),
+            span_s(host.wall_s),
             count(host.requests),
             count(host.entries.kept),
         );
@@ -216,7 +219,7 @@ fn hosts(report: &Report) -> String {
     }
     let hidden = report.totals.hosts.saturating_sub(hosts.len() as u64);
     if hidden > 0 {
-        let _ = writeln!(text, "and {} more", counted(hidden, "host"));
+        let _ = writeln!(text, "{} not shown", counted(hidden, "host"));
     }
     if hosts.iter().any(|(_, host)| !host.complete) {
         text.push_str("! incomplete\n");
@@ -252,7 +255,9 @@ mod tests {
 
     use super::super::table::COLUMNS;
     use super::*;
-    use crate::made_up::{at, fetch, host, session, tally, unheard_of};
+    use crate::figures::PerStage;
+    use crate::fixture::records::{at, fetch, host, host_with_invalid_name, session};
+    use crate::fixture::tally::tally;
 
     fn report() -> Report {
         let origins =
@@ -273,7 +278,7 @@ mod tests {
             ..Account::default()
         };
         let mut tally = tally(vec![session(0, 0, 64_000, 9_000, 12_000)], records);
-        for place in 0..64 {
+        for number in 0..64 {
             let stages = [
                 (Stage::Politeness, 900),
                 (Stage::FirstByte, 60),
@@ -281,7 +286,7 @@ mod tests {
                 (Stage::Parse, 15),
                 (Stage::Record, 5),
             ];
-            tally.add_fetch(&fetch(origins[0], place * 1000, &stages));
+            tally.add_fetch(&fetch(origins[0], number * 1000, &stages));
         }
         let detail = "https://www.a-newspaper-with-a-rather-long-name.example:8443/sitemaps/2026/news.xml: no \u{1b}[31mbyte for 30 s";
         tally.add_fetch(&FetchRecord {
@@ -295,25 +300,25 @@ mod tests {
     }
 
     #[test]
-    fn a_report_says_what_held_the_crawl_first() {
+    fn a_report_starts_with_what_limited_the_crawl() {
         insta::assert_snapshot!(report_text(&report()), @r#"
 Bound by politeness
-https://news.example ended last: 57.6 s of the 64.0 s that its 64 requests took
-(90 %) went into waiting as politeness asks, 6.4 s into all else. A higher
---rate would shorten it, unless the site itself asks for the delay (Crawl-delay,
-Retry-After); more --concurrency, cores or machines would not.
+https://news.example ended last. Its 64 requests took 64.0 s: 57.6 s (90 %) was
+politeness delay, 6.4 s everything else. A higher --rate would shorten the
+crawl, unless the site itself asks for the delay (Crawl-delay, Retry-After).
+More --concurrency, cores or machines would not.
 
-Crawl     complete, begun 2026-09-21T14:13:20.000000Z, took 64.0 s in 1 session
-Hosts     2: 1 complete, 1 incomplete, of these 0 parked
-Sitemaps  72 found: 68 fetched (1 not to the end), 1 failed, 3 skipped
-          (depth_limit 3)
+Crawl     complete, started 2026-09-21T14:13:20.000000Z, took 64.0 s, 1 session
+Hosts     2: 1 complete, 1 incomplete (0 parked)
+Sitemaps  72 found: 68 fetched (1 truncated), 1 failed, 3 skipped (depth_limit
+          3)
 Entries   650,400 kept, dropped: bad_url 2
-Requests  65, of these 0 retries; 65.0 kB received, 650.0 kB decoded
+Requests  65 (0 retries); 65.0 kB received, 650.0 kB decoded
 Statuses  200: 64
 Speed     10,163 entries/s, 1.0 requests/s
 CPU       9.0 s (7 % of 2 cores): inflate 0.0 s, parse 0.0 s, record 0.0 s,
           other 9.0 s
-Memory    48.0 MB at its peak
+Memory    48.0 MB peak
 
 Where the time of all requests went
 stage             total  share                       p50         p99         max
@@ -345,18 +350,18 @@ timeout                      1
   s.xml: no \u{1b}[31mbyte for 30 s
 
 What to try next
-- read deeper, in a new data directory: --max-depth
-- see what is wrong with a document: download it, then crawl parse FILE
-- ask again those that failed on their way, perhaps with a longer --timeout:
-  crawl resume --retry-failed
+- follow indexes deeper, in a new data directory: --max-depth
+- to see what is wrong with a document, download it and run: crawl parse FILE
+- retry requests that failed, perhaps with a longer --timeout: crawl resume
+  --retry-failed
 "#);
     }
 
     #[test]
-    fn no_line_is_wider_than_the_page_whatever_is_in_it_and_nothing_moves_the_cursor() {
+    fn no_line_is_wider_than_80_columns_and_nothing_moves_the_cursor() {
         let name = format!("{}.example", "a-label-of-a-name.".repeat(13));
         let long = format!("https://{name}");
-        let mut record = unheard_of(&name);
+        let mut record = host_with_invalid_name(&name);
         record.wall_us = 35_999_000_000_000;
         record.account = Account { found: 1, failed: 1, entries: 999_999_999, ..Account::default() };
         let mut tally = tally(vec![session(0, 0, 64_000, 9_000, 12_000)], [record.clone()]);
@@ -369,7 +374,7 @@ What to try next
         report.verdict.sentence = format!("{long} ended last");
         let slow =
             Times { total_s: 9e8, share: 0.999, p50_ms: 845e3, p90_ms: 9e5, p99_ms: 9e6, max_ms: 3.5e11 };
-        report.stages = crate::PerStage::new(|_| slow);
+        report.stages = PerStage::new(|_| slow);
         let text = report_text(&report);
         for line in text.lines() {
             let width = line.chars().count();
@@ -380,40 +385,40 @@ What to try next
         assert_eq!(
             joined.matches(&long).count(),
             2,
-            "the verdict and the table name the host in full: {text}"
+            "the verdict and the table have the full name of the host: {text}"
         );
-        assert!(text.contains('…'), "what is cut shows: {text}");
+        assert!(text.contains('…'), "shortened text has an ellipsis: {text}");
     }
 
     #[test]
-    fn a_crawl_that_never_began_has_a_report_too() {
+    fn a_crawl_that_never_started_has_a_report_too() {
         let text = report_text(&tally(Vec::new(), []).finish(serde_json::Value::Null, false));
         insta::assert_snapshot!(text, @r#"
 No bound
-there is no host to crawl, so there is nothing to judge.
+there are no hosts to crawl, so there is no verdict.
 
-Crawl     complete, never begun, took 0 in 0 sessions
-Hosts     0: 0 complete, 0 incomplete, of these 0 parked
+Crawl     complete, not started, took 0, 0 sessions
+Hosts     0: 0 complete, 0 incomplete (0 parked)
 Sitemaps  0 found
 Entries   0 kept
-Requests  0, of these 0 retries; 0 B received, 0 B decoded
-Statuses  no answer
+Requests  0 (0 retries); 0 B received, 0 B decoded
+Statuses  no responses
 Speed     - entries/s, - requests/s
 CPU       0.0 s (0 % of 0 cores): inflate 0.0 s, parse 0.0 s, record 0.0 s,
           other 0.0 s
-Memory    0 B at its peak
+Memory    0 B peak
 
 No errors.
 "#);
     }
 
     #[test]
-    fn an_interrupted_crawl_is_told_to_go_on() {
+    fn the_report_of_an_interrupted_crawl_suggests_to_continue_it() {
         let mut record = host("https://a.example");
         record.account = Account { found: 1, pending: 1, ..Account::default() };
         record.busy_since = Some((0, at(0)));
         let tally = tally(vec![session(0, 0, 1_000, 10, 10)], [record]);
         let text = report_text(&tally.finish(serde_json::Value::Null, false));
-        assert!(text.contains("- go on with what is left: crawl resume\n"), "{text}");
+        assert!(text.contains("- continue the crawl: crawl resume\n"), "{text}");
     }
 }

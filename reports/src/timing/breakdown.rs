@@ -1,17 +1,17 @@
-//! The requests by what came of them.
+//! Requests by result.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use frontier::{ErrorKind, FetchRecord, Stage};
+use frontier::{DocumentKind, ErrorKind, FetchRecord, Stage};
 
 use super::histogram::Spans;
-use crate::report::{Breakdown, Group};
+use crate::figures::{Breakdown, Group};
 
-/// Adds up requests by document, status and error. Memory grows with the kinds there are, never with the requests.
+/// Adds up requests by document, status and error. Memory grows with the number of kinds, not with the number of
+/// requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BreakdownTally {
-    documents: BTreeMap<Cow<'static, str>, GroupTally>,
+    documents: BTreeMap<DocumentKind, GroupTally>,
     statuses: BTreeMap<u16, GroupTally>,
     errors: BTreeMap<ErrorKind, GroupTally>,
     under_way_us: u64,
@@ -32,8 +32,8 @@ impl Default for GroupTally {
 impl BreakdownTally {
     pub(crate) fn add(&mut self, fetch: &FetchRecord) {
         self.under_way_us = self.under_way_us.saturating_add(under_way_us(fetch));
-        if let Some(document) = &fetch.document {
-            self.documents.entry(document.clone()).or_default().add(fetch);
+        if let Some(document) = fetch.document {
+            self.documents.entry(document).or_default().add(fetch);
         }
         if let Some(status) = fetch.status {
             self.statuses.entry(status).or_default().add(fetch);
@@ -43,7 +43,7 @@ impl BreakdownTally {
         }
     }
 
-    /// The time of all requests under way, in microseconds.
+    /// Time of all requests from `dns` to `record`, in microseconds.
     pub(crate) fn under_way_us(&self) -> u64 {
         self.under_way_us
     }
@@ -77,8 +77,8 @@ impl GroupTally {
     }
 }
 
-/// How long a request was under way: all stages but those that withheld it.
+/// Time of a request from `dns` to `record`, in microseconds: all stages except `politeness` and `slot`.
 pub(crate) fn under_way_us(fetch: &FetchRecord) -> u64 {
-    let withheld_us = fetch.stages[Stage::Politeness].saturating_add(fetch.stages[Stage::Slot]);
-    fetch.stages.total_us().saturating_sub(withheld_us)
+    let waited_us = fetch.stages[Stage::Politeness].saturating_add(fetch.stages[Stage::Slot]);
+    fetch.stages.total_us().saturating_sub(waited_us)
 }

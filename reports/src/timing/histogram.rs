@@ -1,16 +1,16 @@
-//! Spans of time of a whole crawl, in a histogram of bounded size.
+//! Durations of a whole crawl's requests, in a histogram of bounded size.
 
 use hdrhistogram::Histogram;
 
-use crate::report::Times;
+use crate::figures::Times;
 
-/// Longest span told apart from longer ones: a week, in microseconds. The exact maximum is kept beside.
+/// Longest duration that the histogram distinguishes: a week, in microseconds. The exact maximum is kept separately.
 const SPAN_US_MAX: u64 = 7 * 24 * 3600 * 1_000_000;
 
-/// Significant digits: a quantile is off by at most 0.1 %, for about 120 KB.
+/// Significant decimal digits. A quantile is off by at most 0.1 %; the histogram takes about 120 KB.
 const DIGITS: u8 = 3;
 
-/// Spans: their sum, maximum and quantiles.
+/// Sum, maximum and quantiles of durations.
 #[derive(Clone, Debug)]
 pub(crate) struct Spans {
     histogram: Histogram<u32>,
@@ -19,19 +19,19 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// No span yet; quantiles will be within 0.1 %.
-    #[expect(clippy::expect_used, reason = "the bound is a constant, and a valid one")]
+    /// An empty histogram with quantiles within 0.1 %.
+    #[expect(clippy::expect_used, reason = "the number of digits is a valid constant")]
     pub(crate) fn new() -> Self {
-        // Grows with the longest span up to the bound below, since most hosts answer within a second.
-        let mut histogram = Histogram::new(DIGITS).expect("valid bounds");
+        // It grows with the longest duration, up to the bound in `add`, because most hosts answer within a second.
+        let mut histogram = Histogram::new(DIGITS).expect("valid number of digits");
         histogram.auto(true);
         Self { histogram, total_us: 0, max_us: 0 }
     }
 
-    /// Adds a span in microseconds. Spans of zero count too: a request over a connection left by an earlier one did
-    /// spend no time connecting, and the quantiles are over all requests.
+    /// Adds a duration in microseconds. Zero counts too: quantiles are over all requests, and a request on a reused
+    /// connection spends no time connecting.
     pub(crate) fn add(&mut self, span_us: u64) {
-        // It grows for any span up to the bound, so that there is nothing to fail.
+        // Cannot fail, because the histogram grows for any duration up to the bound.
         let _ = self.histogram.record(span_us.min(SPAN_US_MAX));
         self.total_us = self.total_us.saturating_add(span_us);
         self.max_us = self.max_us.max(span_us);
@@ -42,7 +42,7 @@ impl Spans {
         Times::of(self.total_us, self.max_us, whole_us, |share| self.quantile_us(share))
     }
 
-    /// The span that `share` (0 to 1) of all spans do not exceed, in microseconds; 0 without spans.
+    /// The duration that `share` (0 to 1) of all durations do not exceed, in microseconds; 0 if there are none.
     fn quantile_us(&self, share: f64) -> u64 {
         self.histogram.value_at_quantile(share).min(self.max_us)
     }

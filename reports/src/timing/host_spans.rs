@@ -1,24 +1,24 @@
-//! Spans of time of one host, in a histogram that grows with what is in it.
+//! Durations of one host's requests, in a histogram that grows with its contents.
 
-use super::few::Few;
-use crate::report::Times;
+use super::small_counter::SmallCounter;
+use crate::figures::Times;
 
-/// Buckets of each power of two: a quantile is off by at most a sixteenth, 6.25 %.
+/// Buckets per power of two. A quantile is off by at most one sixteenth, 6.25 %.
 const BUCKETS_PER_DOUBLING: u64 = 16;
 
-/// Spans: their sum, maximum and quantiles within 7 %.
+/// Sum, maximum and quantiles of durations. Quantiles are within 7 %.
 ///
-/// Only buckets that hold something take room, 16 bytes each. Three requests take 48 bytes; the thousands of a host that
-/// answers between a millisecond and half a minute 4 KB at most.
+/// Only non-empty buckets take memory, 16 bytes each. Three requests take 48 bytes. Thousands of requests that take
+/// between a millisecond and half a minute need at most 4 KB.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostSpans {
-    buckets: Few<u16>,
+    buckets: SmallCounter<u16>,
     total_us: u64,
     max_us: u64,
 }
 
 impl HostSpans {
-    /// Adds a span in microseconds.
+    /// Adds a duration in microseconds.
     pub(crate) fn add(&mut self, span_us: u64) {
         self.buckets.add(bucket_of(span_us));
         self.total_us = self.total_us.saturating_add(span_us);
@@ -30,7 +30,7 @@ impl HostSpans {
         Times::of(self.total_us, self.max_us, whole_us, |share| self.quantile_us(share))
     }
 
-    /// The span that `share` (0 to 1) of all spans do not exceed, in microseconds; 0 without spans.
+    /// The duration that `share` (0 to 1) of all durations do not exceed, in microseconds; 0 if there are none.
     fn quantile_us(&self, share: f64) -> u64 {
         let count: u64 = self.buckets.iter().map(|(_, count)| count).sum();
         let wanted = (count as f64 * share).ceil().max(1.0) as u64;
@@ -43,14 +43,14 @@ impl HostSpans {
     }
 }
 
-/// Short spans have a bucket each; from there on each power of two has as many.
+/// Each duration below 32 µs has its own bucket. Above that, each power of two has 16 buckets.
 fn bucket_of(span_us: u64) -> u16 {
     let shift = span_us.checked_ilog2().unwrap_or(0).saturating_sub(BUCKETS_PER_DOUBLING.ilog2());
-    // At most 59 x 16 + 31.
+    // At most 59 x 16 + 31, which fits.
     (u64::from(shift) * BUCKETS_PER_DOUBLING + (span_us >> shift)) as u16
 }
 
-/// The longest span in a bucket, in microseconds.
+/// The longest duration in a bucket, in microseconds.
 fn longest_in(bucket: u16) -> u64 {
     let bucket = u64::from(bucket);
     let shift = (bucket / BUCKETS_PER_DOUBLING).saturating_sub(1);

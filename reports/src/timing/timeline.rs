@@ -1,47 +1,47 @@
-//! What was going on when: the crawl's wall time in a fixed number of buckets.
+//! The crawl over time: its wall time in a fixed number of buckets.
 
 use std::collections::HashMap;
 
 use frontier::{FetchRecord, HostId, Stage};
 
-use super::Sessions;
-use super::host_table::micros;
-use crate::report::{PerStage, seconds};
+use super::sessions::Sessions;
+use crate::figures::{PerStage, micros, seconds};
 
-/// Buckets of the wall time, however long it was. Of a crawl that still runs at least half as many are in use.
+/// Number of buckets, however long the wall time is. While the crawl runs, at least half of them are in use.
 pub const BUCKETS: usize = 200;
 
-/// Hosts that get a lane of their own, so that memory does not grow with the hosts: 8 KB each.
-pub const LANES_MAX: usize = 1_000;
+/// Largest number of hosts with a row in the chart of hosts. It bounds memory: a row takes 8 KB.
+pub const CHART_ROWS_MAX: usize = 1_000;
 
-/// Stages in which a request is in flight; before, it waits.
+/// Stages in which a request is in flight. In earlier stages it waits.
 const IN_FLIGHT: std::ops::RangeInclusive<Stage> = Stage::Dns..=Stage::Record;
 
-/// A crawl over its wall time, the pauses between its runs left out (see [`Sessions`]).
+/// A crawl over its wall time, without the pauses between runs (see [`Sessions`]).
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    /// The whole, in seconds.
+    /// Wall time, in seconds.
     pub wall_s: f64,
-    /// One bucket, in seconds.
+    /// Length of a bucket, in seconds.
     pub bucket_s: f64,
-    /// Where each session begins, in seconds.
+    /// Start of each session, in seconds.
     pub sessions_at_s: Vec<f64>,
-    /// Requests in flight by stage, on the average of each bucket; zero for the stages before the flight.
+    /// Mean number of requests in flight in each bucket, by stage; zero for `politeness` and `slot`.
     pub in_flight: PerStage<Vec<f64>>,
     /// Entries of the requests that ended in each bucket.
     pub entries: Vec<u64>,
     /// Requests that ended in each bucket.
     pub requests: Vec<u64>,
-    /// Of them, those that failed, whether or not a retry made that good.
+    /// Part of `requests`: those that failed, including those that succeeded on retry.
     pub errors: Vec<u64>,
-    /// For the slowest hosts, by origin: in each bucket the stage that took most of the host's time, if any did.
-    pub lanes: HashMap<String, Vec<Option<Stage>>>,
+    /// Chart rows of the slowest hosts, by origin. A row has, for each bucket, the stage that took most of the host's
+    /// time; `None` if no stage took any.
+    pub rows: HashMap<String, Vec<Option<Stage>>>,
 }
 
-/// Fills a [`Timeline`] from fetch records, in any order.
+/// Builds a [`Timeline`] from fetch records, in any order.
 ///
-/// Of a crawl at rest the axis is known beforehand ([`Self::new`]). That of a running crawl grows with it
-/// ([`Self::growing`], [`Self::grow`]): when it is full, two buckets become one.
+/// If the crawl is not running, the length of the axis is known in advance ([`Self::new`]). While it runs, the axis
+/// grows ([`Self::growing`], [`Self::grow`]): when all buckets are in use, each two are merged into one.
 #[derive(Debug)]
 pub struct TimelineTally {
     sessions: Sessions,
@@ -50,29 +50,29 @@ pub struct TimelineTally {
     entries: Vec<u64>,
     requests: Vec<u64>,
     errors: Vec<u64>,
-    lanes: HashMap<HostId, Lane>,
+    rows: HashMap<HostId, Row>,
 }
 
-/// One host's time by bucket and stage, in seconds: single precision, since only the largest of ten is asked for.
+/// Time of one host by bucket and stage, in seconds. Single precision is enough to find the largest of ten stages.
 #[derive(Debug)]
-struct Lane {
+struct Row {
     origin: String,
     busy_s: Vec<[f32; 10]>,
 }
 
 impl TimelineTally {
-    /// An axis of these sessions, with lanes for the first [`LANES_MAX`] of `hosts`.
+    /// Starts with the axis of these sessions, and with chart rows for the first [`CHART_ROWS_MAX`] of `hosts`.
     pub fn new(sessions: Sessions, hosts: impl IntoIterator<Item = (HostId, String)>) -> Self {
         let mut tally = Self::growing();
         tally.bucket_us = sessions.wall_us().div_ceil(BUCKETS as u64).max(1);
         tally.sessions = sessions;
         for (id, origin) in hosts {
-            tally.add_lane(id, || Some(origin));
+            tally.add_row(id, || Some(origin));
         }
         tally
     }
 
-    /// An axis without length.
+    /// Starts with an axis of zero length.
     pub fn growing() -> Self {
         Self {
             sessions: Sessions::default(),
@@ -81,41 +81,42 @@ impl TimelineTally {
             entries: vec![0; BUCKETS],
             requests: vec![0; BUCKETS],
             errors: vec![0; BUCKETS],
-            lanes: HashMap::new(),
+            rows: HashMap::new(),
         }
     }
 
-    /// Says how the sessions are now; none is shorter than it was. Call it before adding requests that they made since.
+    /// Replaces the sessions with their current state. No session may be shorter than before. Must be called before the
+    /// requests made since are added.
     pub fn grow(&mut self, sessions: Sessions) {
         self.sessions = sessions;
         while self.bucket_us.saturating_mul(BUCKETS as u64) < self.sessions.wall_us() {
-            self.fold();
+            self.merge_buckets();
         }
     }
 
-    /// Gives a host a lane, if it has none and there are fewer than [`LANES_MAX`].
-    pub fn add_lane(&mut self, id: HostId, origin: impl FnOnce() -> Option<String>) {
-        if self.lanes.len() < LANES_MAX && !self.lanes.contains_key(&id) {
-            let lane = origin().map(|origin| (id, Lane { origin, busy_s: vec![[0.0; 10]; BUCKETS] }));
-            self.lanes.extend(lane);
+    /// Adds a chart row for a host, unless it has one or there are [`CHART_ROWS_MAX`] rows already.
+    pub fn add_row(&mut self, id: HostId, origin: impl FnOnce() -> Option<String>) {
+        if self.rows.len() < CHART_ROWS_MAX && !self.rows.contains_key(&id) {
+            let row = origin().map(|origin| (id, Row { origin, busy_s: vec![[0.0; 10]; BUCKETS] }));
+            self.rows.extend(row);
         }
     }
 
-    /// Makes one bucket of two.
-    fn fold(&mut self) {
+    /// Merges each two neighbouring buckets into one of twice the length.
+    fn merge_buckets(&mut self) {
         self.bucket_us = self.bucket_us.saturating_mul(2);
         self.busy_us.iter_mut().for_each(|busy_us| halve(busy_us, |a, b| a + b));
         for counts in [&mut self.entries, &mut self.requests, &mut self.errors] {
             halve(counts, |a, b| a + b);
         }
-        for lane in self.lanes.values_mut() {
-            halve(&mut lane.busy_s, |a, b| std::array::from_fn(|stage| a[stage] + b[stage]));
+        for row in self.rows.values_mut() {
+            halve(&mut row.busy_s, |a, b| std::array::from_fn(|stage| a[stage] + b[stage]));
         }
     }
 
     /// Adds one request.
     pub fn add_fetch(&mut self, fetch: &FetchRecord) {
-        let Some(session) = self.sessions.place(fetch.session) else { return };
+        let Some(session) = self.sessions.span(fetch.session) else { return };
         let end_us = session.at_us.saturating_add(session.length_us);
         let waited_us = micros(fetch.begun_at.since(session.started_at));
         let mut from_us = session.at_us.saturating_add(waited_us).min(end_us);
@@ -131,25 +132,25 @@ impl TimelineTally {
     }
 
     fn add_span(&mut self, host: HostId, stage: Stage, mut from_us: u64, to_us: u64) {
-        let mut lane = self.lanes.get_mut(&host);
+        let mut row = self.rows.get_mut(&host);
         while from_us < to_us {
             let bucket = ((from_us / self.bucket_us) as usize).min(BUCKETS - 1);
             let next_us = (bucket as u64 + 1).saturating_mul(self.bucket_us);
             let part_us = to_us.min(next_us) - from_us;
             self.busy_us[stage as usize][bucket] += part_us;
-            if let Some(lane) = &mut lane {
-                lane.busy_s[bucket][stage as usize] += seconds(part_us) as f32;
+            if let Some(row) = &mut row {
+                row.busy_s[bucket][stage as usize] += seconds(part_us) as f32;
             }
             from_us += part_us;
         }
     }
 
     fn bucket_of(&self, at_us: u64) -> usize {
-        // What ends with the crawl belongs to its last bucket.
+        // A request that ends at the end of the crawl belongs to the last bucket.
         ((at_us.saturating_sub(1) / self.bucket_us) as usize).min(BUCKETS - 1)
     }
 
-    /// The timeline so far.
+    /// Returns the timeline so far.
     pub fn finish(&self) -> Timeline {
         let wall_us = self.sessions.wall_us();
         let used = (wall_us.div_ceil(self.bucket_us) as usize).clamp(1, BUCKETS);
@@ -158,30 +159,31 @@ impl TimelineTally {
             let busy_us = &self.busy_us[stage as usize][..used];
             busy_us.iter().map(|us| if IN_FLIGHT.contains(&stage) { mean(us) } else { 0.0 }).collect()
         });
-        let lane = |lane: &Lane| (lane.origin.clone(), stages_of(&lane.busy_s[..used]));
+        let row = |row: &Row| (row.origin.clone(), longest_stages(&row.busy_s[..used]));
         Timeline {
             wall_s: seconds(wall_us),
             bucket_s: seconds(self.bucket_us),
-            sessions_at_s: self.sessions.begins_us().map(seconds).collect(),
+            sessions_at_s: self.sessions.starts_us().map(seconds).collect(),
             in_flight,
             entries: self.entries[..used].to_vec(),
             requests: self.requests[..used].to_vec(),
             errors: self.errors[..used].to_vec(),
-            lanes: self.lanes.values().map(lane).collect(),
+            rows: self.rows.values().map(row).collect(),
         }
     }
 }
 
-/// Puts the sum of each two neighbours into the first half, and nothing into the second.
+/// Replaces the first half with the sums of each two neighbours, and clears the second half.
 fn halve<T: Copy + Default>(buckets: &mut [T], sum: impl Fn(T, T) -> T) {
     let half = buckets.len() / 2;
-    for place in 0..half {
-        buckets[place] = sum(buckets[2 * place], buckets[2 * place + 1]);
+    for at in 0..half {
+        buckets[at] = sum(buckets[2 * at], buckets[2 * at + 1]);
     }
     buckets[half..].fill(T::default());
 }
 
-fn stages_of(busy_s: &[[f32; 10]]) -> Vec<Option<Stage>> {
+/// The stage with the most time in each bucket.
+fn longest_stages(busy_s: &[[f32; 10]]) -> Vec<Option<Stage>> {
     let most = |busy_s: &[f32; 10]| {
         let longest =
             Stage::ALL.into_iter().max_by(|a, b| busy_s[*a as usize].total_cmp(&busy_s[*b as usize]));
@@ -195,15 +197,15 @@ mod tests {
     use frontier::{ErrorKind, SessionId};
 
     use super::*;
-    use crate::made_up::{fetch, id, session};
+    use crate::fixture::records::{fetch, id, session};
 
     const A: &str = "https://a.example";
     const B: &str = "https://b.example";
 
     #[test]
     fn a_request_is_in_flight_where_it_was_and_waits_before() {
-        // Ten seconds, so that a bucket is 50 ms.
-        let sessions = Sessions::in_turn(vec![session(0, 0, 10_000, 0, 0)]);
+        // With 10 s of wall time a bucket is 50 ms.
+        let sessions = Sessions::consecutive(vec![session(0, 0, 10_000, 0, 0)]);
         let mut tally = TimelineTally::new(sessions, [(id(A), A.to_owned())]);
         tally.add_fetch(&fetch(
             A,
@@ -224,16 +226,16 @@ mod tests {
             (timeline.entries[50], timeline.requests[50], timeline.requests.iter().sum::<u64>()),
             (50, 1, 2)
         );
-        let lane = &timeline.lanes[A];
-        assert_eq!((lane[19], lane[20], lane[39]), (None, Some(Stage::Politeness), Some(Stage::Politeness)));
-        assert_eq!((lane[40], lane[50], lane[51]), (Some(Stage::FirstByte), Some(Stage::Parse), None));
-        assert!(!timeline.lanes.contains_key(B), "only hosts that were asked for have a lane");
+        let row = &timeline.rows[A];
+        assert_eq!((row[19], row[20], row[39]), (None, Some(Stage::Politeness), Some(Stage::Politeness)));
+        assert_eq!((row[40], row[50], row[51]), (Some(Stage::FirstByte), Some(Stage::Parse), None));
+        assert!(!timeline.rows.contains_key(B), "only hosts passed to `new` have a row");
     }
 
     #[test]
     fn a_resumed_crawl_is_one_axis_without_the_pause() {
         let sessions = vec![session(0, 0, 4_000, 0, 0), session(1, 900_000, 904_000, 0, 0)];
-        let mut tally = TimelineTally::new(Sessions::in_turn(sessions), []);
+        let mut tally = TimelineTally::new(Sessions::consecutive(sessions), []);
         let failed =
             FetchRecord { error: Some(ErrorKind::Timeout), ..fetch(A, 901_000, &[(Stage::Body, 1_000)]) };
         tally.add_fetch(&FetchRecord { session: SessionId(2), ..failed });
@@ -243,9 +245,9 @@ mod tests {
     }
 
     #[test]
-    fn workers_beside_each_other_are_on_one_axis() {
+    fn concurrent_workers_are_on_one_axis() {
         let sessions = vec![session(0, 0, 4_000, 0, 0), session(1, 2_000, 8_000, 0, 0)];
-        let mut tally = TimelineTally::new(Sessions::beside_each_other(sessions), []);
+        let mut tally = TimelineTally::new(Sessions::concurrent(sessions), []);
         tally.add_fetch(&fetch(A, 2_000, &[(Stage::Body, 1_000)]));
         let of_second = FetchRecord { session: SessionId(2), ..fetch(B, 2_000, &[(Stage::Body, 2_000)]) };
         tally.add_fetch(&of_second);
@@ -258,25 +260,25 @@ mod tests {
     #[test]
     fn an_axis_that_grows_shows_what_one_of_that_length_shows() {
         let fetches: Vec<FetchRecord> = (0..16)
-            .map(|place| {
+            .map(|number| {
                 let stages = [(Stage::FirstByte, 600), (Stage::Parse, 40)];
-                fetch(if place % 2 == 0 { A } else { B }, place * 1_000, &stages)
+                fetch(if number % 2 == 0 { A } else { B }, number * 1_000, &stages)
             })
             .collect();
         let mut growing = TimelineTally::growing();
-        growing.add_lane(id(A), || Some(A.to_owned()));
-        for (place, fetch) in fetches.iter().enumerate() {
-            let session = session(0, 0, place as i64 * 1_000 + 800, 0, 0);
-            growing.grow(Sessions::in_turn(vec![session]));
+        growing.add_row(id(A), || Some(A.to_owned()));
+        for (number, fetch) in fetches.iter().enumerate() {
+            let session = session(0, 0, number as i64 * 1_000 + 800, 0, 0);
+            growing.grow(Sessions::consecutive(vec![session]));
             growing.add_fetch(fetch);
         }
         let grown = growing.finish();
         let length_us = grown.bucket_s * 1e6 * BUCKETS as f64;
         assert!((15_800_000.0..31_600_000.0).contains(&length_us), "{length_us}");
         assert_eq!((grown.wall_s, grown.entries.len()), (15.8, (15.8 / grown.bucket_s).ceil() as usize));
-        // A crawl at rest that is exactly as long as all buckets of the grown axis has the same buckets.
+        // A finished crawl exactly as long as the grown axis has the same buckets.
         let session = session(0, 0, (length_us / 1e3) as i64, 0, 0);
-        let mut whole = TimelineTally::new(Sessions::in_turn(vec![session]), [(id(A), A.to_owned())]);
+        let mut whole = TimelineTally::new(Sessions::consecutive(vec![session]), [(id(A), A.to_owned())]);
         fetches.iter().for_each(|fetch| whole.add_fetch(fetch));
         let (whole, used) = (whole.finish(), grown.entries.len());
         assert!((whole.bucket_s - grown.bucket_s).abs() < 1e-5, "{} {}", whole.bucket_s, grown.bucket_s);
@@ -285,19 +287,19 @@ mod tests {
             timeline.in_flight.get(Stage::FirstByte).iter().map(|mean| mean * timeline.bucket_s).sum()
         };
         assert!((busy_s(&grown) - 9.6).abs() < 1e-9 && (busy_s(&whole) - 9.6).abs() < 1e-9);
-        let lane = |timeline: &Timeline| timeline.lanes[A][..used].iter().flatten().count();
-        assert!(lane(&grown).abs_diff(lane(&whole)) <= 16, "{} {}", lane(&grown), lane(&whole));
+        let filled = |timeline: &Timeline| timeline.rows[A][..used].iter().flatten().count();
+        assert!(filled(&grown).abs_diff(filled(&whole)) <= 16, "{} {}", filled(&grown), filled(&whole));
     }
 
     #[test]
     fn without_time_or_sessions_everything_is_zero() {
         let timeline = TimelineTally::new(Sessions::default(), []).finish();
         assert_eq!(timeline.wall_s, 0.0);
-        let sessions = Sessions::in_turn(vec![session(0, 0, 0, 0, 0)]);
+        let sessions = Sessions::consecutive(vec![session(0, 0, 0, 0, 0)]);
         let mut tally = TimelineTally::new(sessions, [(id(A), A.to_owned())]);
         tally.add_fetch(&fetch(A, 0, &[(Stage::Body, 1_000)]));
         let timeline = tally.finish();
         assert_eq!(timeline.requests[0], 1);
-        assert!(timeline.lanes[A].iter().all(Option::is_none));
+        assert!(timeline.rows[A].iter().all(Option::is_none));
     }
 }

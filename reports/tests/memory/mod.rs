@@ -1,21 +1,22 @@
-//! What the report of very many hosts takes of the memory.
+//! Memory of a report of very many hosts.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use frontier::work_queue::{HostRecord, Session, SessionRecord, Usage};
 use frontier::{
-    Account, Connection, FetchRecord, Host, RequestKind, SessionId, Stage, Stages, TaskId, Timestamp,
+    Account, Connection, DocumentKind, FetchRecord, Host, RequestKind, SessionId, Stage, Stages, TaskId,
+    Timestamp,
 };
 use reports::{Report, Sessions, Tally, render};
 
-/// So many that whatever else this process does does not count.
+/// So many hosts that the rest of the process's memory is negligible.
 const HOSTS: u64 = 100_000;
 
-/// What most hosts of a crawl of very many get: robots.txt, a guess in vain, a sitemap.
+/// Requests per host, as for most hosts of a large crawl: robots.txt, a guessed path that does not exist, a sitemap.
 const REQUESTS: u64 = 3;
 
-/// The most that a report may take at any moment for each of them, as text and as JSON.
+/// Largest peak memory per host for a report as text and as JSON.
 const HOST_BYTES_MAX: u64 = 1_024;
 
 fn host(n: u64) -> Host {
@@ -45,22 +46,21 @@ fn fetch(host: &Host, n: u64, request: u64) -> FetchRecord {
         bytes_decoded: 5_000,
         status: Some(if request == 1 { 404 } else { 200 }),
         connection: Connection::New,
-        // As it comes out of a queue: a text of its own.
-        document: (request != 1).then(|| ["robots", "", "urlset"][request as usize].to_owned().into()),
+        document: [Some(DocumentKind::Robots), None, Some(DocumentKind::Urlset)][request as usize],
         entries: n,
         error: None,
         detail: String::new(),
     }
 }
 
-/// The most that was resident so far.
+/// Peak resident memory so far.
 fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-/// Counts what is written.
+/// Counts the bytes written.
 struct Counted(u64);
 
 impl Write for Counted {
@@ -90,7 +90,7 @@ fn a_report_of_a_hundred_thousand_hosts_takes_less_than_a_kibibyte_each() {
     };
     let before = peak_bytes();
     let each = || (peak_bytes() - before) / HOSTS;
-    let mut tally = Tally::new(Sessions::in_turn(vec![session]));
+    let mut tally = Tally::new(Sessions::consecutive(vec![session]));
     for n in 0..HOSTS {
         let record = record(n);
         let host = record.host.clone();
@@ -99,22 +99,23 @@ fn a_report_of_a_hundred_thousand_hosts_takes_less_than_a_kibibyte_each() {
     }
     let tallied = each();
 
-    let beside = tally.finish(serde_json::Value::Null, true).with_slowest_hosts(1_000);
-    assert_eq!((beside.hosts.len(), beside.hosts_left_out), (1_000, HOSTS - 1_000));
-    assert_eq!(beside.totals.requests, HOSTS * REQUESTS);
-    assert!(json_bytes(&beside) < 4 << 20, "what a running crawl shows is bounded");
+    let running = tally.finish(serde_json::Value::Null, true).with_slowest_hosts(1_000);
+    assert_eq!((running.hosts.len(), running.hosts_left_out), (1_000, HOSTS - 1_000));
+    assert_eq!(running.totals.requests, HOSTS * REQUESTS);
+    assert!(json_bytes(&running) < 4 << 20, "the report of a running crawl is bounded");
     let slowest = format!("https://www.site-{}.example", HOSTS - 1);
-    assert_eq!(beside.hosts.slowest(1).next().unwrap().0, slowest);
+    assert_eq!(running.hosts.slowest(1).next().unwrap().0, slowest);
 
     let report = tally.finish(serde_json::Value::Null, false);
     let text = render::report_text(&report);
-    assert!(text.contains("and 99,990 hosts more"), "{text}");
+    assert!(text.contains("99,990 hosts not shown"), "{text}");
     assert_eq!((report.hosts.len() as u64, report.hosts_left_out), (HOSTS, 0));
     let json_bytes = json_bytes(&report) / HOSTS;
     let reported = each();
-    let figure =
-        format!("{tallied} bytes a host, {reported} with its reports of {json_bytes} bytes of JSON each\n");
-    // Shown whether or not the test passes: the test runner hides only what the print macros print.
+    let figure = format!(
+        "{tallied} bytes per host; {reported} with the reports, of which JSON has {json_bytes} bytes\n"
+    );
+    // Written to stderr directly, because the test runner hides the output of the print macros unless the test fails.
     io::stderr().write_all(figure.as_bytes()).unwrap();
-    assert!(reported <= HOST_BYTES_MAX, "{reported} bytes a host");
+    assert!(reported <= HOST_BYTES_MAX, "{reported} bytes per host");
 }

@@ -1,19 +1,22 @@
-//! The format of a data directory: the file that says that it is one, and of which version. Its second line is a checksum
-//! of the first, so that a damaged version is not taken for a later one.
+//! The file `format`: marks a folder as a data directory and gives the version of its layout. Its second line is a
+//! checksum of the first, so that a damaged version is not mistaken for a later one.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{FORMAT_FILE, OpenError, write_atomically};
+use super::error::OpenError;
+use super::layout::FORMAT_FILE;
+use super::replace::replace_durably;
 
-/// The version that this release writes, and the only one so far.
-const VERSION: u32 = 1;
+/// The version that this release reads and writes. Every change of the format before release 0.1.0 raises it, and
+/// older directories are refused.
+const VERSION: u32 = 2;
 
-/// What the file says before the version.
+/// The text before the version.
 const MAGIC: &str = "sitemap-crawler data directory, format ";
 
-/// Whether the data directory at `dir` says so of itself. A version that we do not know is an error.
+/// Whether `dir` is marked as a data directory. An unknown version is an error.
 pub(crate) fn check(dir: &Path) -> Result<bool, OpenError> {
     let path = dir.join(FORMAT_FILE);
     let text = match fs::read_to_string(&path) {
@@ -29,19 +32,23 @@ pub(crate) fn check(dir: &Path) -> Result<bool, OpenError> {
         Some(found) if found > VERSION => {
             Err(OpenError::Newer { path: dir.to_owned(), found, known: VERSION })
         }
-        _ => Err(OpenError::Damaged { path, what: "it does not say what this directory is".to_owned() }),
+        Some(found) => Err(OpenError::Older { path: dir.to_owned(), found, known: VERSION }),
+        None => {
+            let reason = "it is not the format file of a data directory".to_owned();
+            Err(OpenError::Damaged { path, reason })
+        }
     }
 }
 
-/// Marks `dir` as a data directory of our version.
+/// Marks `dir` as a data directory of the current version.
 pub(crate) fn write(dir: &Path) -> Result<(), OpenError> {
     let path = dir.join(FORMAT_FILE);
     let line = format!("{MAGIC}{VERSION}");
     let text = format!("{line}\n{:08x}\n", crc32c::crc32c(line.as_bytes()));
-    write_atomically(&path, text.as_bytes()).map_err(|error| OpenError::io("write", &path, error))
+    replace_durably(&path, text.as_bytes()).map_err(|error| OpenError::io("write", &path, error))
 }
 
-/// The first line, if the second is its checksum.
+/// The first line, if the second one is its checksum.
 fn checked(text: &str) -> Option<&str> {
     let (line, checksum) = text.split_once('\n')?;
     (checksum == format!("{:08x}\n", crc32c::crc32c(line.as_bytes()))).then_some(line)

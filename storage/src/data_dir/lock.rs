@@ -1,35 +1,37 @@
-//! The locks of a data directory: one process works there, or any number read, which take turns with the queue.
+//! The locks of a data directory. Either one process runs the crawl, or any number of processes read it. Readers take
+//! turns with the queue.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{LOCK_FILE, OpenError};
+use super::error::OpenError;
+use super::layout::LOCK_FILE;
 
-/// Bytes read of another process's lock file: a process id and a line feed.
+/// Limit on the bytes read from the lock file, which contains a process id and a line feed.
 const PID_BYTES_MAX: u64 = 16;
 
-/// How often, and how far apart, a lock is looked at that is held by no process with a name: 1 s in all. Those who read are
-/// soon done, and who works there soon names itself.
-const LOOKS_MAX: u32 = 200;
-const PAUSE: Duration = Duration::from_millis(5);
+/// Number of retries, and the pause before each, while the lock file names no process: 1 s in all. Readers soon
+/// finish, and a process that runs the crawl soon writes its id.
+const RETRIES_MAX: u32 = 200;
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
-/// How often, and how far apart, a reader looks whether it is its turn: 60 s in all. A report of a million requests takes
-/// a few.
-const READER_PERMIT_LOOKS_MAX: u32 = 6_000;
+/// Number of tries of a reader to lock the queue, and the pause after each: 60 s in all. A report on a million
+/// requests takes a few seconds.
+const READER_PERMIT_TRIES_MAX: u32 = 6_000;
 const READER_PERMIT_PAUSE: Duration = Duration::from_millis(10);
 
-/// The lock of the process that works there. HeldBytes while it lives; the system lets go of it when the process ends, however
-/// it ends.
+/// The exclusive lock of the process that runs the crawl. The system releases it when the process ends for any
+/// reason.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of the data directory at `dir`. Fails, and names the process, when another one works there, and
-    /// after a moment when it is read.
+    /// Locks the data directory at `dir`. If another process runs the crawl, fails and names that process. If
+    /// processes are reading it, fails after 1 s.
     pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
         let io = |error| OpenError::io("lock", &dir.join(LOCK_FILE), error);
         let mut file = lock(dir, File::try_lock)?;
@@ -40,34 +42,34 @@ impl Lock {
     }
 }
 
-/// The lock of those who read there: it keeps out who would work there, and nobody else.
+/// The shared lock of a reader: it prevents a crawl from starting, but not other readers.
 #[derive(Debug)]
 pub(crate) struct SharedLock {
     _file: File,
 }
 
 impl SharedLock {
-    /// Takes the lock of the data directory at `dir`. Fails, and names the process, when one works there.
+    /// Locks the data directory at `dir`. If a process runs the crawl, fails and names that process.
     pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
         let file = lock(dir, File::try_lock_shared)?;
-        // Whoever it names has ended.
+        // A process that it names has ended.
         file.set_len(0).map_err(|error| OpenError::io("lock", &dir.join(LOCK_FILE), error))?;
         Ok(Self { _file: file })
     }
 }
 
-/// A reader's turn with the queue, which its database gives to one process at a time: a lock on its folder.
+/// A reader's lock on the folder of the queue, because only one process at a time can open the database.
 #[derive(Debug)]
 pub(crate) struct ReaderPermit {
     _folder: File,
 }
 
 impl ReaderPermit {
-    /// Waits until no other reader of the data directory at `dir` has its queue, which lies in `queue_dir`.
+    /// Waits until no other reader uses the queue in `queue_dir`. `dir` is the data directory.
     pub(crate) fn wait(dir: &Path, queue_dir: &Path) -> Result<Self, OpenError> {
         let io = |error| OpenError::io("lock", queue_dir, error);
         let folder = File::open(queue_dir).map_err(io)?;
-        for _ in 0..READER_PERMIT_LOOKS_MAX {
+        for _ in 0..READER_PERMIT_TRIES_MAX {
             match folder.try_lock() {
                 Ok(()) => return Ok(Self { _folder: folder }),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(READER_PERMIT_PAUSE),
@@ -81,10 +83,10 @@ impl ReaderPermit {
 fn lock(dir: &Path, take: impl Fn(&File) -> Result<(), TryLockError>) -> Result<File, OpenError> {
     let path = dir.join(LOCK_FILE);
     let io = |error| OpenError::io("lock", &path, error);
-    // Not truncated: until it is locked, the file names the process that holds it.
+    // Not truncated, because before it is locked here, it names the process that holds the lock.
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let file = options.map_err(io)?;
-    let mut looks = 0;
+    let mut retries = 0;
     loop {
         match take(&file) {
             Ok(()) => return Ok(file),
@@ -92,15 +94,15 @@ fn lock(dir: &Path, take: impl Fn(&File) -> Result<(), TryLockError>) -> Result<
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
         let pid = pid(&file);
-        if pid.is_some() || looks == LOOKS_MAX {
+        if pid.is_some() || retries == RETRIES_MAX {
             return Err(OpenError::InUse { path: dir.to_owned(), pid });
         }
-        looks += 1;
-        std::thread::sleep(PAUSE);
+        retries += 1;
+        std::thread::sleep(RETRY_PAUSE);
     }
 }
 
-/// The process that `file` names. Whoever cannot be named still holds the lock.
+/// The process id in `file`. If there is none, the lock is held nevertheless.
 fn pid(mut file: &File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().ok()?;

@@ -1,55 +1,55 @@
-//! A data directory: its names, its lock, its format and the settings it remembers.
+//! A data directory: its layout, lock, format and stored settings.
 
+pub(crate) mod error;
 pub(crate) mod format;
-mod lock;
+pub(crate) mod layout;
+pub(crate) mod lock;
+pub(crate) mod replace;
 pub(crate) mod scratch;
 pub(crate) mod seeds;
 pub(crate) mod settings;
 pub(crate) mod spill;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use frontier::work_queue::{QueueBounds, QueueError};
+use frontier::work_queue::QueueBounds;
 use frontier::{Clock, NewTask, SessionId};
 
-pub(crate) use self::lock::{Lock, ReaderPermit, SharedLock};
+pub use self::error::OpenError;
+use self::layout::{
+    COMMITTED_FILE, FORMAT_FILE, LOCK_FILE, QUEUE_DIR, SCRATCH_DIR, SEGMENTS_DIR, UNFINISHED_SUFFIX,
+};
+pub(crate) use self::lock::Lock;
+use self::lock::SharedLock;
 use self::scratch::Scratch;
 use self::seeds::Seeds;
-use crate::disk::{self, DurableFile, sync_dir};
+use crate::disk::sync_dir;
 use crate::live::Live;
 use crate::recovery;
 use crate::sealing::{SealError, Sealer};
 use crate::segment::{DocumentHead, Rows, SegmentWriter};
 use crate::work_queue::sled::SledQueue;
-use crate::work_queue::sled::witness::Witness;
+use crate::work_queue::sled::committed::CommittedFile;
 
-const LOCK_FILE: &str = "lock";
-const FORMAT_FILE: &str = "format";
-pub(crate) const SETTINGS_FILE: &str = "settings.json";
-pub(crate) const QUEUE_DIR: &str = "queue";
-pub(crate) const COMMITTED_FILE: &str = "committed";
-pub(crate) const SEGMENTS_DIR: &str = "segments";
-pub(crate) const SCRATCH_DIR: &str = "tmp";
-/// Appended to the name of a file while its new content is written.
-const UNFINISHED_SUFFIX: &str = ".new";
-
-/// The state of one crawl on disk, held by this process alone.
+/// The state of one crawl on disk, locked by this process.
 ///
 /// ```text
-/// lock            held while a process works here; the number of that process
+/// lock            locked while a process uses the directory; contains its process id
 /// format          what this directory is, and the version of its layout
-/// settings.json   what the crawl remembers of its flags
+/// settings.json   the flags that the crawl remembers
 /// seeds           what the crawl was started from
 /// queue/          the work queue, a sled database
-/// committed       how far the queue is, told beside it
-/// live.json       what a running crawl shows
+/// committed       how much was committed to the queue, stored outside it
+/// live.json       the state of a running crawl, for readers
 /// segments/       the entries
-/// tmp/            what is still being read or sealed; emptied at every start
+/// tmp/            temporary files of reading and sealing; emptied at every start
 /// ```
-/// Queue, writers and rows made from it may outlive it; the lock is let go when the last queue and writer is gone.
+///
+/// The queue, writers and rows made from it may outlive it. The lock is released when the last queue and writer is
+/// dropped.
 pub struct DataDir {
     path: PathBuf,
     queue: SledQueue,
@@ -57,97 +57,29 @@ pub struct DataDir {
     lock: Arc<Lock>,
 }
 
-/// Why a data directory could not be opened, or what it remembers not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process works there.
-    #[error("data directory {} is in use by {}", path.display(), process(*pid))]
-    InUse {
-        /// The data directory.
-        path: PathBuf,
-        /// The process, where its number could be read.
-        pid: Option<u32>,
-    },
-    /// A later release wrote it.
-    #[error("data directory {} has format {found}, this release reads up to {known}", path.display())]
-    Newer {
-        /// The data directory.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-        /// Ours.
-        known: u32,
-    },
-    /// There is no crawl at that path.
-    #[error("no crawl in {}", path.display())]
-    NotFound {
-        /// The path.
-        path: PathBuf,
-    },
-    /// What is there is none of ours, and is left alone.
-    #[error("{} is not a data directory: it holds {what}", path.display())]
-    Foreign {
-        /// The path.
-        path: PathBuf,
-        /// The name of something that is not ours.
-        what: String,
-    },
-    /// The system refused.
-    #[error("cannot {verb} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        verb: &'static str,
-        /// On which file or folder.
-        path: PathBuf,
-        /// The refusal.
-        source: io::Error,
-    },
-    /// The state cannot be trusted. `crawl rebuild` recovers from the segments what can be.
-    #[error("{} is damaged: {what}; `crawl rebuild` recovers what the segments hold", path.display())]
-    Damaged {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// The queue could not be read.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-}
-
-impl OpenError {
-    pub(crate) fn io(verb: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { verb, path: path.to_owned(), source }
-    }
-}
-
-fn process(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
-}
-
 impl DataDir {
-    /// Opens the data directory at `path`, or makes one where there is nothing or an empty folder.
+    /// Opens the data directory at `path`. Creates one if there is nothing or an empty folder.
     ///
-    /// Whatever a process left that was killed is put right: unregistered bytes of its last segment are cut off,
-    /// `tmp/` is emptied, hosts that were lent are free again. What cannot have come from that alone is an error.
+    /// Repairs what a killed process leaves: cuts off the unregistered bytes of its last segment, empties `tmp/` and
+    /// releases leased hosts. Any other inconsistency is an error.
     pub fn open(path: &Path, clock: Arc<dyn Clock>, bounds: QueueBounds) -> Result<Self, OpenError> {
         if !format::check(path)? {
             refuse_foreign(path)?;
-            make_dir(path)?;
+            create_dir(path)?;
         }
         let lock = Arc::new(Lock::take(path)?);
-        // Again, since another process may have made it meanwhile.
+        // Checked again, because another process may have created it in the meantime.
         if !format::check(path)? {
             format::write(path)?;
         }
         for dir in [QUEUE_DIR, SEGMENTS_DIR, SCRATCH_DIR] {
-            make_dir(&path.join(dir))?;
+            create_dir(&path.join(dir))?;
         }
         sync_dir(path).map_err(|error| OpenError::io("sync", path, error))?;
         Self::recover(path, lock, clock, bounds)
     }
 
-    /// Opens the data directory at `path`; fails with [`OpenError::NotFound`] where there is none.
+    /// Opens the data directory at `path`. Fails with [`OpenError::NotFound`] if there is none.
     pub fn open_existing(path: &Path, clock: Arc<dyn Clock>, bounds: QueueBounds) -> Result<Self, OpenError> {
         if format::check(path)? {
             return Self::open(path, clock, bounds);
@@ -163,85 +95,85 @@ impl DataDir {
         bounds: QueueBounds,
     ) -> Result<Self, OpenError> {
         let scratch_dir = path.join(SCRATCH_DIR);
-        recovery::empty(&scratch_dir)?;
-        let witness = Witness::at(path.join(COMMITTED_FILE));
-        let (queue, known) = SledQueue::open(&path.join(QUEUE_DIR), &witness, lock.clone(), clock, bounds)?;
+        recovery::remove_files(&scratch_dir)?;
+        let committed = CommittedFile::at(path.join(COMMITTED_FILE));
+        let (queue, known) = SledQueue::open(&path.join(QUEUE_DIR), &committed, lock.clone(), clock, bounds)?;
         let segments = path.join(SEGMENTS_DIR);
-        for left_over in recovery::left_over(&segments, &known)? {
-            left_over.remove(&segments)?;
+        for leftover in recovery::leftovers(&segments, &known)? {
+            leftover.remove(&segments)?;
         }
         Ok(Self { path: path.to_owned(), queue, scratch: Scratch::new(&scratch_dir), lock })
     }
 
-    /// What the crawl remembers of its flags, as [`Self::set_settings`] was given it.
+    /// The stored flags of the crawl, as passed to [`Self::set_settings`].
     pub fn settings(&self) -> Result<Option<String>, OpenError> {
         settings::read(&self.path)
     }
 
-    /// What the crawl at `path` remembers of its flags, without a look at anything else; `None` where there is no
-    /// crawl.
+    /// The stored flags of the crawl at `path`, without checking anything else; `None` if there is no crawl.
     pub fn settings_at(path: &Path) -> Result<Option<String>, OpenError> {
         settings::read(path)
     }
 
-    /// Remembers `json`, which is one line of JSON, durably and in place of what was remembered.
+    /// Stores `json`, one line of JSON, durably. Replaces what was stored before.
     pub fn set_settings(&self, json: &str) -> Result<(), OpenError> {
         settings::write(&self.path, json)
     }
 
-    /// Remembers these seeds durably beside those remembered before: should the process end before the queue has taken
-    /// them in, the next one does so, and should the queue be lost, it can be built anew from them and the segments.
+    /// Stores `seeds`, given as their first tasks, durably, unless they are stored already. If the process ends
+    /// before they are in the queue, the next one adds them. If the queue is lost, it can be rebuilt from them and
+    /// the segments.
     pub fn add_seeds(&self, seeds: &[NewTask]) -> Result<(), OpenError> {
         seeds::add(&self.path, seeds)
     }
 
-    /// All that the crawl was ever started from, in the order in which it was remembered.
+    /// All seeds that the crawl was ever started from, in the order in which they were stored.
     pub fn seeds(&self) -> Result<Seeds, OpenError> {
         seeds::read(&self.path)
     }
 
-    /// Shows `live` to those who read beside the crawl.
+    /// Publishes `live` for the readers of the running crawl.
     pub fn show(&self, live: &Live) -> Result<(), OpenError> {
         live.write(&self.path)
     }
 
-    /// The work queue; clones share it.
+    /// The work queue. Clones share it.
     pub fn queue(&self) -> SledQueue {
         self.queue.clone()
     }
 
-    /// The writer of this session's segments. There is one per session.
+    /// The writer of this session's segments. A session must have only one.
     pub fn segments(&self, session: SessionId) -> SegmentWriter {
         SegmentWriter::new(self.path.join(SEGMENTS_DIR), session, self.lock.clone())
     }
 
-    /// Begins to seal segments beside the crawl.
+    /// Starts the thread that seals segments while the crawl runs.
     pub fn sealer(&self) -> Result<Sealer, SealError> {
         Sealer::start(&self.path, self.queue())
     }
 
-    /// Gathers the rows of a document.
+    /// A collection for the rows of a document.
     pub fn rows(&self, head: DocumentHead) -> Rows {
         self.scratch.rows(head)
     }
 
-    /// Where the rows of documents wait until they are finished.
+    /// The temporary files for documents that are being read.
     pub fn scratch(&self) -> Scratch {
         self.scratch.clone()
     }
 }
 
-/// The parts of a data directory that a reader needs, under its lock.
+/// The parts of a data directory that a reader needs, with a shared lock on it.
 pub(crate) struct ReadOnly {
     pub(crate) lock: SharedLock,
     pub(crate) queue: PathBuf,
-    pub(crate) witness: Witness,
+    pub(crate) committed: CommittedFile,
     pub(crate) segments: PathBuf,
     pub(crate) settings: Option<String>,
 }
 
 impl ReadOnly {
-    /// Makes nothing where there is no data directory.
+    /// Opens the data directory at `path`. Creates nothing if there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         if !format::check(path)? {
             refuse_foreign(path)?;
@@ -250,19 +182,26 @@ impl ReadOnly {
         let lock = SharedLock::take(path)?;
         let queue = path.join(QUEUE_DIR);
         if !queue.is_dir() {
-            let what = "it is missing".to_owned();
-            return Err(OpenError::Damaged { path: queue, what });
+            let reason = "it is missing".to_owned();
+            return Err(OpenError::Damaged { path: queue, reason });
         }
-        let witness = Witness::at(path.join(COMMITTED_FILE));
-        Ok(Self { lock, queue, witness, segments: path.join(SEGMENTS_DIR), settings: settings::read(path)? })
+        let committed = CommittedFile::at(path.join(COMMITTED_FILE));
+        Ok(Self {
+            lock,
+            queue,
+            committed,
+            segments: path.join(SEGMENTS_DIR),
+            settings: settings::read(path)?,
+        })
     }
 }
 
-/// Fails when `path` holds anything but the beginnings of a data directory. One that has a queue but no format lost it.
+/// Fails if `path` contains anything except what an interrupted creation of a data directory leaves. A directory with
+/// a queue and segments but without a format is damaged.
 fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     if [QUEUE_DIR, SEGMENTS_DIR].iter().all(|name| path.join(name).is_dir()) {
-        let what = "it is missing beside the state of a crawl".to_owned();
-        return Err(OpenError::Damaged { path: path.join(FORMAT_FILE), what });
+        let reason = "it is missing, but there is a queue and a folder of segments".to_owned();
+        return Err(OpenError::Damaged { path: path.join(FORMAT_FILE), reason });
     }
     let listing = match fs::read_dir(path) {
         Ok(listing) => listing,
@@ -272,42 +211,14 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     for entry in listing {
         let name = entry.map_err(|error| OpenError::io("read", path, error))?.file_name();
         let name = name.to_string_lossy();
-        // Written before the format, should the making have been interrupted there.
+        // These are written before the format and remain if the creation was interrupted.
         if name != LOCK_FILE && name.strip_suffix(UNFINISHED_SUFFIX) != Some(FORMAT_FILE) {
-            return Err(OpenError::Foreign { path: path.to_owned(), what: name.into_owned() });
+            return Err(OpenError::Foreign { path: path.to_owned(), name: name.into_owned() });
         }
     }
     Ok(())
 }
 
-pub(crate) fn make_dir(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn create_dir(path: &Path) -> Result<(), OpenError> {
     fs::create_dir_all(path).map_err(|error| OpenError::io("create", path, error))
-}
-
-/// Replaces the content of `path` durably: after a crash it is the old one or the new one.
-fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let unfinished = unfinished(path);
-    // Left by a crash.
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = DurableFile::create(&unfinished)?;
-    file.write_all(content)?;
-    file.sync()?;
-    disk::rename(&unfinished, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Replaces the content of `path` for those who read it now: they see the old one or the new one.
-pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let unfinished = unfinished(path);
-    fs::write(&unfinished, content)?;
-    fs::rename(&unfinished, path)
-}
-
-fn unfinished(path: &Path) -> PathBuf {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(UNFINISHED_SUFFIX);
-    unfinished.into()
 }

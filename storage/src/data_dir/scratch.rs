@@ -1,4 +1,4 @@
-//! Files under `tmp/`: nothing in them outlives the process.
+//! Temporary files under `tmp/`. The process removes them, or else the next start does.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::children::Children;
-use crate::segment::{DocumentHead, Rows, SegmentError};
+use crate::segment::error::SegmentError;
 
-/// Makes files under `tmp/` for what is not to be held in memory; clones share the numbering and the count of what is
-/// held.
+/// Creates temporary files for documents that are too large for memory. Counts the bytes that all documents hold in
+/// memory. Clones share the numbers of the files and the count.
 #[derive(Clone)]
 pub struct Scratch {
     dir: Arc<Path>,
@@ -19,47 +18,38 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Files in `dir`, which holds none yet.
+    /// Creates files in `dir`, which must be empty.
     pub fn new(dir: &Path) -> Self {
         Self { dir: dir.into(), next: Arc::default(), held_bytes: Arc::default() }
     }
 
-    /// Gathers the rows of a document.
-    pub fn rows(&self, head: DocumentHead) -> Rows {
-        Rows::new(head, self.clone())
-    }
-
-    /// Gathers the children of an index.
-    pub fn children(&self) -> Children {
-        Children::new(self.clone())
-    }
-
-    /// A new, empty file.
+    /// Creates an empty file.
     pub(crate) fn create(&self) -> io::Result<ScratchFile> {
         let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         File::create_new(&path)?;
         Ok(ScratchFile(path))
     }
 
-    /// Counts something that is held in memory.
+    /// Starts to count the bytes that one document holds in memory.
     pub(crate) fn hold(&self) -> HeldBytes {
         HeldBytes { all: self.held_bytes.clone(), bytes: 0 }
     }
 
-    /// A failure to create or to write such a file.
+    /// The error for a file that could not be created or written.
     pub(crate) fn error(&self, source: io::Error) -> SegmentError {
         SegmentError::Io { path: self.dir.to_path_buf(), source }
     }
 }
 
-/// What one document holds in memory, counted among all until it is dropped.
+/// The bytes that one document holds in memory. They count towards the total until this is dropped.
 pub(crate) struct HeldBytes {
     all: Arc<AtomicUsize>,
     bytes: usize,
 }
 
 impl HeldBytes {
-    /// It holds so many bytes now; gives what all of them hold. A count that orders nothing else.
+    /// Sets the bytes of this document and returns the total. Relaxed order suffices, because no other memory access
+    /// depends on the count.
     pub(crate) fn set(&mut self, bytes: usize) -> usize {
         let before = std::mem::replace(&mut self.bytes, bytes);
         self.all.fetch_add(bytes, Ordering::Relaxed);
@@ -73,17 +63,17 @@ impl Drop for HeldBytes {
     }
 }
 
-/// A file that is removed when it is dropped. It is open only while it is written or read: of a hundred documents that
-/// are read at once each may have one, and descriptors are few.
+/// A file that is removed on drop. It is open only while it is written or read, because each of a hundred documents
+/// that are read at the same time may have one, and file descriptors are few.
 pub(crate) struct ScratchFile(PathBuf);
 
 impl ScratchFile {
-    /// Adds `bytes` at its end.
+    /// Appends `bytes`.
     pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
         File::options().append(true).open(&self.0)?.write_all(bytes)
     }
 
-    /// Opens it for reading.
+    /// Opens the file for reading.
     pub(crate) fn open(&self) -> io::Result<File> {
         File::open(&self.0)
     }
@@ -91,7 +81,7 @@ impl ScratchFile {
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
-        // Should it stay, the next start empties the folder.
+        // If this fails, the next start removes the file.
         let _ = fs::remove_file(&self.0);
     }
 }

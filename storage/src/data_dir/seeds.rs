@@ -1,6 +1,7 @@
-//! What a crawl was started from, told beside the queue, should that not know of it yet or be lost.
+//! The file `seeds`: what a crawl was started from. It is stored outside the queue, which may not contain all seeds
+//! yet, or may be lost.
 //!
-//! A line is `crc32c url`, the checksum being that of the URL: `https://host` stands for a site, one with a path for a
+//! A line is `crc32c url`, where the checksum is that of the URL. `https://host` is a site, a URL with a path is a
 //! sitemap.
 
 use std::collections::BTreeSet;
@@ -11,21 +12,20 @@ use std::path::Path;
 use frontier::seed::Seed;
 use frontier::{NewTask, TaskKind};
 
-use super::OpenError;
+use super::error::OpenError;
+use super::layout::SEEDS_FILE;
 use crate::disk::sync_dir;
 
-const SEEDS_FILE: &str = "seeds";
-
-/// The seeds that are remembered.
+/// The stored seeds.
 #[derive(Default)]
 pub struct Seeds {
-    /// Their first tasks.
+    /// The first task of each seed.
     pub tasks: Vec<NewTask>,
-    /// Lines that are damaged.
+    /// Number of damaged lines.
     pub damaged: u64,
 }
 
-/// Adds those of `seeds` to the file in `dir` that are not in it, durably.
+/// Appends `seeds` to the file in `dir` durably, except those that it contains already.
 pub(super) fn add(dir: &Path, seeds: &[NewTask]) -> Result<(), OpenError> {
     let path = dir.join(SEEDS_FILE);
     let io = |error| OpenError::io("write", &path, error);
@@ -36,7 +36,7 @@ pub(super) fn add(dir: &Path, seeds: &[NewTask]) -> Result<(), OpenError> {
         return Ok(());
     }
     if !before.is_empty() && !before.ends_with('\n') {
-        // The end of the process cut the last line off.
+        // A process that was killed left an incomplete last line.
         new.insert(0, '\n');
     }
     let is_new = !path.exists();
@@ -45,7 +45,7 @@ pub(super) fn add(dir: &Path, seeds: &[NewTask]) -> Result<(), OpenError> {
     if is_new { sync_dir(dir).map_err(io) } else { Ok(()) }
 }
 
-/// The seeds in `dir`.
+/// Reads the seeds stored in `dir`.
 pub(crate) fn read(dir: &Path) -> Result<Seeds, OpenError> {
     let mut seeds = Seeds::default();
     for line in text(dir)?.lines() {
@@ -69,7 +69,7 @@ fn text(dir: &Path) -> Result<String, OpenError> {
 fn line(seed: &NewTask) -> String {
     let url = match seed.task.kind {
         TaskKind::Robots => seed.host.to_string(),
-        TaskKind::Sitemap | TaskKind::Probe(_) => seed.task.url.clone(),
+        TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => seed.task.url.clone(),
     };
     format!("{:08x} {url}\n", crc32c::crc32c(url.as_bytes()))
 }

@@ -1,23 +1,25 @@
-//! What a crawl remembers of its flags: one line of JSON that holds the caller's with a checksum of it.
+//! The stored flags of a crawl: one line of JSON that contains the caller's JSON and its checksum.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{OpenError, SETTINGS_FILE, write_atomically};
+use super::error::OpenError;
+use super::layout::SETTINGS_FILE;
+use super::replace::replace_durably;
 
 const BEGIN: &str = "{\"settings\":";
 const CHECKSUM: &str = ",\"crc32c\":\"";
 const END: &str = "\"}\n";
 
-/// Replaces the settings in `dir` durably.
+/// Stores the settings in `dir` durably. Replaces the old ones.
 pub(super) fn write(dir: &Path, json: &str) -> Result<(), OpenError> {
     let path = dir.join(SETTINGS_FILE);
     let line = format!("{BEGIN}{json}{CHECKSUM}{:08x}{END}", crc32c::crc32c(json.as_bytes()));
-    write_atomically(&path, line.as_bytes()).map_err(|error| OpenError::io("write", &path, error))
+    replace_durably(&path, line.as_bytes()).map_err(|error| OpenError::io("write", &path, error))
 }
 
-/// The settings in `dir`; `None` where there are none.
+/// The settings stored in `dir`; `None` if there are none.
 pub(crate) fn read(dir: &Path) -> Result<Option<String>, OpenError> {
     let path = dir.join(SETTINGS_FILE);
     let line = match fs::read(&path) {
@@ -27,7 +29,7 @@ pub(crate) fn read(dir: &Path) -> Result<Option<String>, OpenError> {
         Err(error) => return Err(OpenError::io("read", &path, error)),
     };
     let json = std::str::from_utf8(&line).ok().and_then(checked);
-    let damaged = || OpenError::Damaged { path, what: "checksum mismatch".to_owned() };
+    let damaged = || OpenError::Damaged { path, reason: "checksum mismatch".to_owned() };
     json.map(|json| Some(json.to_owned())).ok_or_else(damaged)
 }
 

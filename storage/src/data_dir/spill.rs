@@ -1,20 +1,19 @@
-//! Bytes that wait until the outcome of their document is final, in memory or in a file.
+//! Encoded contents of a document whose outcome is not final yet, in memory or in a temporary file.
 
 use std::io::{self, Cursor, Read, Write};
 
-use crate::segment::SegmentError;
-
 use super::scratch::{HeldBytes, Scratch, ScratchFile};
+use crate::segment::error::SegmentError;
 
-/// Bytes that a document may keep in memory; what is beyond goes to a file under `tmp/`.
+/// Bytes that one document may hold in memory. More goes to a file under `tmp/`.
 const MEMORY_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes that all documents together may keep in memory: a hundred of them are read at once.
+/// Bytes that all documents together may hold in memory. A hundred of them are read at the same time.
 const ALL_MEMORY_BYTES_MAX: usize = 8 << 20;
 
-/// Bytes that are being gathered.
+/// Collects bytes.
 pub(crate) struct Spill {
-    /// What is not in the file.
+    /// The bytes that follow those in the file.
     tail: Vec<u8>,
     held: HeldBytes,
     file: Option<ScratchFile>,
@@ -26,13 +25,13 @@ impl Spill {
         Self { tail: Vec::new(), held: scratch.hold(), file: None, scratch }
     }
 
-    /// Where the next bytes are put; they count from the next [`Spill::fit`] on.
+    /// The buffer to append bytes to. They are counted by the next [`Spill::spill_if_large`].
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         &mut self.tail
     }
 
-    /// Counts what is held in memory, and writes it to the file where that is too much.
-    pub(crate) fn fit(&mut self) -> Result<(), SegmentError> {
+    /// Counts the bytes held in memory, and writes them to the file if they are too many.
+    pub(crate) fn spill_if_large(&mut self) -> Result<(), SegmentError> {
         let all = self.held.set(self.tail.len());
         if self.tail.len() <= MEMORY_BYTES_MAX && all <= ALL_MEMORY_BYTES_MAX {
             return Ok(());
@@ -42,7 +41,7 @@ impl Spill {
             None => self.scratch.create().map_err(|error| self.scratch.error(error))?,
         };
         file.append(&self.tail).map_err(|error| self.scratch.error(error))?;
-        // Its room is given back too: after a spill there may be nothing more to keep.
+        // Frees the allocation too, because no more bytes may follow.
         self.tail = Vec::new();
         self.held.set(0);
         self.file = Some(file);
@@ -55,17 +54,17 @@ impl Spill {
     }
 }
 
-/// Bytes that were gathered; dropping them removes their file.
+/// Collected bytes. Dropping them removes their file.
 pub(crate) struct Spilled {
     file: Option<ScratchFile>,
-    /// What comes after the file.
+    /// The bytes that follow those in the file.
     tail: Vec<u8>,
     _held: HeldBytes,
     scratch: Scratch,
 }
 
 impl Spilled {
-    /// Writes them to `out`.
+    /// Writes all bytes to `out`.
     pub(crate) fn copy_to(&self, out: &mut impl Write) -> io::Result<()> {
         if let Some(file) = &self.file {
             io::copy(&mut file.open()?, out)?;
@@ -73,7 +72,7 @@ impl Spilled {
         out.write_all(&self.tail)
     }
 
-    /// Reads them from their beginning.
+    /// A reader of all bytes, from the start.
     pub(crate) fn read(&self) -> Result<Box<dyn Read + '_>, SegmentError> {
         let tail = Cursor::new(&self.tail);
         Ok(match &self.file {
@@ -82,7 +81,7 @@ impl Spilled {
         })
     }
 
-    /// A failure to read them.
+    /// The error for bytes that could not be read.
     pub(crate) fn error(&self, source: io::Error) -> SegmentError {
         self.scratch.error(source)
     }

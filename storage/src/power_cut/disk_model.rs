@@ -1,4 +1,4 @@
-//! A disk that loses unsynced writes, or makes them durable in another order.
+//! A model of a disk that loses unsynced changes, or makes them durable in another order.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,28 +6,28 @@ use std::path::{Path, PathBuf};
 
 use super::recorder::{Change, copy_folder};
 
-/// sled's log, the only one of its files that we sync.
+/// The log of sled, the only one of its files that we sync.
 const QUEUE_LOG: &str = "queue/db";
 
-/// What becomes of all that was not synced.
+/// Which of the unsynced changes survive a power cut.
 #[derive(Clone, Debug)]
 pub(super) enum Survival {
-    /// It is lost.
+    /// None.
     Lost,
-    /// It is kept.
+    /// All.
     Kept,
-    /// Of each piece these numbers decide, again and again.
+    /// Each number decides on one change. After the last number, the first one follows.
     Mixed(Vec<u8>),
 }
 
-/// Decides of one piece after the other.
+/// Decides on one change after the other.
 struct Decisions<'a> {
     survival: &'a Survival,
     made: usize,
 }
 
 impl Decisions<'_> {
-    /// A number from 0, where all is lost, to `most`, where all is kept.
+    /// A number from 0 (lost) to `most` (kept).
     fn next(&mut self, most: usize) -> usize {
         self.made += 1;
         match self.survival {
@@ -45,10 +45,10 @@ impl Decisions<'_> {
 #[derive(Clone)]
 enum Unsynced {
     Write(usize, Vec<u8>),
-    Cut(usize),
+    Truncate(usize),
 }
 
-/// A file, whatever its name.
+/// The content of a file, independent of its name.
 #[derive(Default)]
 struct File {
     synced: Vec<u8>,
@@ -60,9 +60,9 @@ impl File {
         let mut content = self.synced.clone();
         for change in &self.unsynced {
             match change {
-                Unsynced::Cut(bytes) if decisions.keeps() => content.truncate(*bytes),
-                Unsynced::Cut(_) => {}
-                // Nothing of it, its first half, or all of it.
+                Unsynced::Truncate(bytes) if decisions.keeps() => content.truncate(*bytes),
+                Unsynced::Truncate(_) => {}
+                // Keeps nothing, the first half, or everything.
                 Unsynced::Write(at, bytes) => {
                     write(&mut content, *at, &bytes[..bytes.len() * decisions.next(2) / 2]);
                 }
@@ -80,15 +80,15 @@ fn write(content: &mut Vec<u8>, at: usize, bytes: &[u8]) {
     content[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// The disk as it is after some changes.
+/// The state of the disk after some changes.
 #[derive(Default)]
 pub(super) struct DiskModel {
     files: Vec<File>,
-    /// The files by name, as a process sees them.
+    /// Indexes of the files by name, as a process sees them.
     names: BTreeMap<PathBuf, usize>,
     synced_names: BTreeMap<PathBuf, usize>,
     unsynced_names: Vec<(PathBuf, Option<usize>)>,
-    /// The queue as it was synced last, and after each commit since.
+    /// Copies of the queue at its last sync, and after each later commit.
     queues: Vec<PathBuf>,
 }
 
@@ -111,8 +111,8 @@ impl DiskModel {
                 let at = usize::try_from(*at).unwrap();
                 self.file(path).unsynced.push(Unsynced::Write(at, bytes.clone()));
             }
-            Change::Cut(bytes) => {
-                self.file(path).unsynced.push(Unsynced::Cut(usize::try_from(*bytes).unwrap()));
+            Change::Truncate(bytes) => {
+                self.file(path).unsynced.push(Unsynced::Truncate(usize::try_from(*bytes).unwrap()));
             }
             Change::Sync if self.names.contains_key(path) => {
                 let file = self.file(path);
@@ -147,7 +147,7 @@ impl DiskModel {
         self.unsynced_names.push((path.to_owned(), file));
     }
 
-    /// Makes below `root` what is found there once the power is back.
+    /// Creates below `root` the files that exist after a power cut.
     pub(super) fn cut(&self, survival: &Survival, root: &Path) {
         let mut decisions = Decisions { survival, made: 0 };
         let mut names = self.synced_names.clone();
@@ -160,9 +160,13 @@ impl DiskModel {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
         for (name, file) in names {
-            fs::write(root.join(name), self.files[file].content(&mut decisions)).unwrap();
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, self.files[file].content(&mut decisions)).unwrap();
         }
-        copy_folder(&self.queues[decisions.next(self.queues.len() - 1)], &root.join("queue"));
+        if let Some(last) = self.queues.len().checked_sub(1) {
+            copy_folder(&self.queues[decisions.next(last)], &root.join("queue"));
+        }
     }
 }
 

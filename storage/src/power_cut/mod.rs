@@ -1,11 +1,15 @@
-//! Power cuts: the real code works on a real folder, and what it does to files is recorded. For a cut at any moment, a disk
-//! that lost or reordered what was not synced is made from the record, and the crawl goes on there.
+//! Tests of power cuts. The real code works on a real folder, and its changes to files are recorded. For a power cut
+//! at any moment, a disk that lost or reordered unsynced changes is built from the record, and the crawl continues on
+//! it.
 //!
-//! What must hold: the queue is as the model is after some of the first commits, all synced ones among them; the entries are
-//! exactly those of these commits; and the crawl, gone on with, ends as if nothing had happened. sled's own files are
-//! taken as they were after one of its commits, the last synced one or a later one: that is what its log gives back.
+//! The tests check that the queue equals the model after a prefix of the commits which includes all synced ones, that
+//! the entries are exactly those of that prefix, and that the continued crawl ends as if there had been no power cut.
+//! sled's own files are copied after each of its commits. After a power cut, they are those of the last synced commit
+//! or of a later one, as its log guarantees.
 
 mod disk_model;
+#[cfg(feature = "shared")]
+mod mount;
 pub(crate) mod recorder;
 
 use std::fs;
@@ -13,7 +17,9 @@ use std::path::{Path, PathBuf};
 
 use frontier::work_queue::suite::HandClock;
 use frontier::work_queue::{Commit, ModelQueue, QueueBounds, Session};
-use frontier::{FetchedDocument, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, Timestamp, WorkQueue};
+use frontier::{
+    DocumentKind, FetchedDocument, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, Timestamp, WorkQueue,
+};
 use proptest::prelude::*;
 use sitemap::Entry;
 use tempfile::TempDir;
@@ -25,21 +31,21 @@ use crate::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, SegmentWr
 
 const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: u64::MAX };
 
-/// What a crawl does.
+/// A step of a crawl.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Finds a sitemap, and reads it with so many entries.
+    /// Finds a sitemap with this number of entries, and reads it.
     Read(usize),
     /// Finds a sitemap only.
     Find,
-    /// Appends entries, and ends before the commit; another session begins.
+    /// Appends entries and ends before the commit. Then another session starts.
     Torn,
-    /// Another session begins.
+    /// Another session starts.
     Restart,
-    /// All segments are sealed, and merged where there are many; another session begins.
+    /// Seals all segments and merges small ones. Then another session starts.
     Seal,
-    /// The same beside the reading of a sitemap.
-    SealBeside,
+    /// The same, while a sitemap is read.
+    SealWhileReading,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -49,7 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Torn),
         1 => Just(Step::Restart),
         2 => Just(Step::Seal),
-        1 => Just(Step::SealBeside),
+        1 => Just(Step::SealWhileReading),
     ]
 }
 
@@ -65,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn after_a_power_cut_at_any_moment_a_crawl_goes_on_and_nothing_is_lost(
+    fn after_a_power_cut_at_any_moment_a_crawl_continues_and_nothing_is_lost(
         steps in proptest::collection::vec(step(), 1..10),
         cuts in proptest::collection::vec((any::<prop::sample::Index>(), survival(), any::<bool>()), 5),
     ) {
@@ -78,11 +84,11 @@ proptest! {
 
 #[test]
 fn a_power_cut_at_each_moment_of_sealing_and_merging_loses_nothing() {
-    // The last sealing merges the eight.
+    // The last step merges eight segments.
     let history = History::of(&[[Step::Read(2), Step::Seal]; 8].concat());
     let is_merging = |(path, _): &(PathBuf, Change)| path.ends_with("merging");
-    let begin = history.changes.iter().position(is_merging).expect("something is merged");
-    for at in begin - 12..=history.changes.len() {
+    let merging = history.changes.iter().position(is_merging).expect("segments are merged");
+    for at in merging - 12..=history.changes.len() {
         for survival in [
             Survival::Lost,
             Survival::Kept,
@@ -98,7 +104,7 @@ fn host() -> Host {
     Host::of(&Url::parse("https://a.example/").unwrap()).unwrap()
 }
 
-/// The sitemap of that number, with its entries.
+/// A sitemap, identified by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Document {
     number: usize,
@@ -121,7 +127,7 @@ impl Document {
 
     fn read(self) -> Commit {
         let fetched = FetchedDocument {
-            document: "urlset".into(),
+            document: DocumentKind::Urlset,
             entries: self.entries as u64,
             ..FetchedDocument::default()
         };
@@ -131,7 +137,13 @@ impl Document {
     }
 }
 
-/// A session at work.
+fn head(document: Document) -> DocumentHead {
+    let task = document.task();
+    let (host, sitemap) = (host().to_string(), task.url);
+    DocumentHead { task: task.id, attempt: 1, host, sitemap, fetched_at: Timestamp::default() }
+}
+
+/// A session with everything it needs.
 struct Work {
     data_dir: DataDir,
     queue: SledQueue,
@@ -156,13 +168,9 @@ impl Work {
         commit
     }
 
-    /// The commit that makes `document` true, its entries appended.
+    /// Appends the entries of `document` and returns the commit that registers them.
     fn append(&mut self, document: Document) -> Commit {
-        let task = document.task();
-        let (host, sitemap) = (host().to_string(), task.url);
-        let fetched_at = Timestamp::default();
-        let head = DocumentHead { task: task.id, attempt: 1, host, sitemap, fetched_at };
-        let mut rows = self.data_dir.rows(head);
+        let mut rows = self.data_dir.rows(head(document));
         for loc in document.locs() {
             rows.push(&Entry { loc: &loc, ..Entry::default() }, EntryScope::SameHost).unwrap();
         }
@@ -179,24 +187,24 @@ impl Work {
     }
 }
 
-/// What became true in the queue, one after the other.
-struct Truth {
-    /// Changes to files before it was answered.
+/// A commit, or the opening of a session, that the queue has confirmed.
+struct Confirmed {
+    /// Number of changes to files until then.
     changes: usize,
-    /// `None`: a session was opened.
+    /// The commit; `None` if a session was opened.
     commit: Option<Commit>,
-    /// What was read.
+    /// The document that it registered.
     document: Option<Document>,
     is_synced: bool,
 }
 
-/// A crawl, and all that it did to files.
+/// A crawl and all its changes to files.
 struct History {
     folder: TempDir,
-    /// Changes until the first session was open.
+    /// Number of changes until the first session was opened.
     first: usize,
     changes: Vec<(PathBuf, Change)>,
-    truths: Vec<Truth>,
+    confirmed: Vec<Confirmed>,
     documents: Vec<Document>,
 }
 
@@ -205,57 +213,57 @@ impl History {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("crawl");
         let recording = Recording::begin(&root, &folder.path().join("queues"));
-        let mut making = Making { recording, truths: Vec::new(), documents: Vec::new() };
-        let mut work = making.begin(&root);
-        let first = making.recording.len();
+        let mut builder = HistoryBuilder { recording, confirmed: Vec::new(), documents: Vec::new() };
+        let mut work = builder.begin(&root);
+        let first = builder.recording.len();
         for &step in steps {
-            work = making.perform(step, work, &root);
+            work = builder.perform(step, work, &root);
         }
         drop(work);
-        let Making { recording, truths, documents } = making;
-        Self { folder, first, changes: recording.changes(), truths, documents }
+        let HistoryBuilder { recording, confirmed, documents } = builder;
+        Self { folder, first, changes: recording.changes(), confirmed, documents }
     }
 
-    /// Cuts the power after so many changes.
+    /// Cuts the power after `changes`, and checks the result.
     fn check(&self, changes: usize, survival: &Survival, is_rebuilt: bool) {
         let folder = tempfile::tempdir_in(&self.folder).unwrap();
         let root = folder.path().join("crawl");
         fs::create_dir(&root).unwrap();
         DiskModel::after(&self.changes[..changes]).cut(survival, &root);
-        let what = format!("cut after {:?}, {survival:?}", &self.changes[..changes].last());
-        self.check_state(&root, changes, &what);
+        let cut = format!("cut after {:?}, {survival:?}", &self.changes[..changes].last());
+        self.check_state(&root, changes, &cut);
         if is_rebuilt {
             rebuild(&root, HandClock::at(Timestamp::default())).unwrap();
         }
-        self.go_on(&root, &what);
+        self.check_end(&root, &cut);
     }
 
-    /// The state is that of a prefix, and all that was synced is in it.
-    fn check_state(&self, root: &Path, changes: usize, what: &str) {
-        let reader = CrawlReader::open(root).unwrap_or_else(|error| panic!("{what}: {error}"));
+    /// Checks that the state is that of a prefix of the commits that includes all synced ones.
+    fn check_state(&self, root: &Path, changes: usize, cut: &str) {
+        let reader = CrawlReader::open(root).unwrap_or_else(|error| panic!("{cut}: {error}"));
         let sessions = reader.sessions();
         let (session, seq) = (sessions.len(), sessions.last().map_or(0, |last| last.commit_seq));
         let mut sessions_seen = 0;
-        let is_in = |truth: &&Truth| {
-            sessions_seen += usize::from(truth.commit.is_none());
-            let truth_seq = truth.commit.as_ref().map_or(0, |commit| commit.seq);
-            (sessions_seen, truth_seq) <= (session, seq)
+        let survived = |confirmed: &&Confirmed| {
+            sessions_seen += usize::from(confirmed.commit.is_none());
+            let confirmed_seq = confirmed.commit.as_ref().map_or(0, |commit| commit.seq);
+            (sessions_seen, confirmed_seq) <= (session, seq)
         };
-        let prefix = self.truths.iter().take_while(is_in).count();
-        let is_certain = |truth: &Truth| truth.is_synced && truth.changes <= changes;
-        let certain = self.truths.iter().rposition(is_certain).map_or(0, |last| last + 1);
-        assert!(prefix >= certain, "{what}: {prefix} commits are left of {certain} that were synced");
+        let prefix = self.confirmed.iter().take_while(survived).count();
+        let is_synced = |confirmed: &Confirmed| confirmed.is_synced && confirmed.changes <= changes;
+        let synced = self.confirmed.iter().rposition(is_synced).map_or(0, |last| last + 1);
+        assert!(prefix >= synced, "{cut}: {prefix} commits survived, but {synced} were synced");
 
         let model = ModelQueue::new(HandClock::at(Timestamp::default()), BOUNDS);
-        block_on(replay(&model, &self.truths[..prefix]));
+        block_on(replay(&model, &self.confirmed[..prefix]));
         let hosts: Vec<_> = reader.hosts().map(|host| host.unwrap().1).collect();
-        assert_eq!(hosts, model.hosts(), "{what}");
-        let documents = self.truths[..prefix].iter().filter_map(|truth| truth.document);
-        assert_eq!(locs(&reader, what), documents.flat_map(Document::locs).collect::<Vec<_>>(), "{what}");
+        assert_eq!(hosts, model.hosts(), "{cut}");
+        let documents = self.confirmed[..prefix].iter().filter_map(|confirmed| confirmed.document);
+        assert_eq!(locs(&reader, cut), documents.flat_map(Document::locs).collect::<Vec<_>>(), "{cut}");
     }
 
-    /// Reads all that is not read, and seals it.
-    fn go_on(&self, root: &Path, what: &str) {
+    /// Reads the remaining documents, seals everything, and checks the entries.
+    fn check_end(&self, root: &Path, cut: &str) {
         let mut expected: Vec<String> = self.documents.iter().copied().flat_map(Document::locs).collect();
         expected.sort();
         let mut work = Work::begin(root);
@@ -268,24 +276,24 @@ impl History {
         }
         work.seal();
         drop(work);
-        let reader = CrawlReader::open(root).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let mut found = locs(&reader, what);
+        let reader = CrawlReader::open(root).unwrap_or_else(|error| panic!("{cut}: {error}"));
+        let mut found = locs(&reader, cut);
         found.sort();
-        assert_eq!(found, expected, "{what}: in the end");
+        assert_eq!(found, expected, "{cut}: at the end");
     }
 }
 
-/// A history that is being made.
-struct Making {
+/// Runs a crawl and records it.
+struct HistoryBuilder {
     recording: Recording,
-    truths: Vec<Truth>,
+    confirmed: Vec<Confirmed>,
     documents: Vec<Document>,
 }
 
-impl Making {
+impl HistoryBuilder {
     fn begin(&mut self, root: &Path) -> Work {
         let work = Work::begin(root);
-        self.is_true(None, None, true);
+        self.confirm(None, None, true);
         work
     }
 
@@ -304,7 +312,7 @@ impl Making {
             }
             Step::Restart => {}
             Step::Seal => work.seal(),
-            Step::SealBeside => {
+            Step::SealWhileReading => {
                 let sealer = work.data_dir.sealer().unwrap();
                 let document = self.find(&mut work, 2);
                 self.read(&mut work, document);
@@ -322,7 +330,7 @@ impl Making {
         let document = Document { number: self.documents.len(), entries };
         self.documents.push(document);
         let commit = work.commit(document.found());
-        self.is_true(Some(commit), None, false);
+        self.confirm(Some(commit), None, false);
         document
     }
 
@@ -330,28 +338,28 @@ impl Making {
         let commit = work.append(document);
         let commit = work.commit(commit);
         let is_synced = commit.segment.is_some();
-        self.is_true(Some(commit), Some(document), is_synced);
+        self.confirm(Some(commit), Some(document), is_synced);
     }
 
-    fn is_true(&mut self, commit: Option<Commit>, document: Option<Document>, is_synced: bool) {
-        self.truths.push(Truth { changes: self.recording.len(), commit, document, is_synced });
+    fn confirm(&mut self, commit: Option<Commit>, document: Option<Document>, is_synced: bool) {
+        self.confirmed.push(Confirmed { changes: self.recording.len(), commit, document, is_synced });
     }
 }
 
-async fn replay(model: &ModelQueue, truths: &[Truth]) {
+async fn replay(model: &ModelQueue, confirmed: &[Confirmed]) {
     let mut session = None;
-    for truth in truths {
-        match (&truth.commit, &session) {
+    for confirmed in confirmed {
+        match (&confirmed.commit, &session) {
             (Some(commit), Some(session)) => model.commit(session, commit.clone()).await.unwrap(),
             _ => session = Some(model.open_session("model").await.unwrap()),
         }
     }
 }
 
-fn locs(reader: &CrawlReader, what: &str) -> Vec<String> {
+fn locs(reader: &CrawlReader, cut: &str) -> Vec<String> {
     let mut locs = Vec::new();
     for batch in reader.entries() {
-        let batch = batch.unwrap_or_else(|error| panic!("{what}: {error}"));
+        let batch = batch.unwrap_or_else(|error| panic!("{cut}: {error}"));
         locs.extend(BatchView::new(&batch).unwrap().rows().map(|row| row.entry.loc.to_owned()));
     }
     locs

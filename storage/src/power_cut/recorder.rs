@@ -1,29 +1,29 @@
-//! Records what [`crate::disk`] does below a folder, and keeps a copy of the queue after each of its commits.
+//! Records the changes that [`crate::disk`] makes below a folder, and copies the queue after each of its commits.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// What happened to a file or folder.
+/// A change to a file or folder.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    /// It was created, if it was not there.
+    /// It was created, unless it existed.
     Create,
-    /// Bytes were written from there on.
+    /// Bytes were written at an offset.
     Write(u64, Vec<u8>),
-    /// It was cut back to so many bytes.
-    Cut(u64),
-    /// What was written to it is durable; of a folder, the names in it.
+    /// It was truncated to this length.
+    Truncate(u64),
+    /// The content of the file, or the names in the folder, were made durable.
     Sync,
-    /// It was renamed, from the path at which it is recorded.
+    /// It was renamed to this path.
     Rename(PathBuf),
     /// It was removed.
     Remove,
-    /// The queue made a commit: a copy of it.
+    /// The queue made a commit. The path is that of a copy.
     Queue(PathBuf),
 }
 
-/// All recordings that go on.
+/// All current recordings.
 static ALL: Mutex<Vec<Arc<Recorder>>> = Mutex::new(Vec::new());
 
 struct Recorder {
@@ -32,11 +32,11 @@ struct Recorder {
     changes: Mutex<Vec<(PathBuf, Change)>>,
 }
 
-/// A recording; ends when dropped.
+/// A recording, which ends on drop.
 pub(super) struct Recording(Arc<Recorder>);
 
 impl Recording {
-    /// Records what is done below `root` from now on; copies of the queue go to `copies`.
+    /// Starts to record the changes below `root`. Copies of the queue are stored in `copies`.
     pub(super) fn begin(root: &Path, copies: &Path) -> Self {
         fs::create_dir_all(copies).unwrap();
         let recorder =
@@ -46,12 +46,12 @@ impl Recording {
         Self(recorder)
     }
 
-    /// Changes so far.
+    /// Number of changes so far.
     pub(super) fn len(&self) -> usize {
         self.0.changes.lock().unwrap().len()
     }
 
-    /// All changes with their paths below the root.
+    /// All changes, with paths relative to the root.
     pub(super) fn changes(&self) -> Vec<(PathBuf, Change)> {
         self.0.changes.lock().unwrap().clone()
     }
@@ -67,7 +67,7 @@ fn recorder_of(path: &Path) -> Option<Arc<Recorder>> {
     ALL.lock().unwrap().iter().find(|recorder| path.starts_with(&recorder.root)).cloned()
 }
 
-/// Records a change, if anyone records there.
+/// Records a change, if there is a recording for its path.
 pub(crate) fn record(path: &Path, change: impl FnOnce() -> Change) {
     let Some(recorder) = recorder_of(path) else { return };
     let below = |path: &Path| path.strip_prefix(&recorder.root).unwrap().to_owned();
@@ -78,7 +78,7 @@ pub(crate) fn record(path: &Path, change: impl FnOnce() -> Change) {
     recorder.changes.lock().unwrap().push((below(path), change));
 }
 
-/// Keeps a copy of the queue in `dir` as it is after a commit.
+/// Copies the queue in `dir` after a commit.
 pub(crate) fn keep_queue(dir: &Path) {
     let Some(recorder) = recorder_of(dir) else { return };
     let copy = recorder.copies.join(recorder.changes.lock().unwrap().len().to_string());
@@ -86,7 +86,7 @@ pub(crate) fn keep_queue(dir: &Path) {
     record(dir, || Change::Queue(copy));
 }
 
-/// Copies the folder `from`, which holds files alone or folders of such, to `to`.
+/// Copies the folder `from` with everything in it to `to`.
 pub(super) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

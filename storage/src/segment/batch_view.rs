@@ -1,4 +1,4 @@
-//! A batch as entries again.
+//! Reads a batch back as entries.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -14,22 +14,22 @@ use super::schema::schema;
 #[error("the batch's columns are not those of schema version {}", super::schema::SCHEMA_VERSION)]
 pub struct WrongSchema;
 
-/// One row of a batch, borrowed from it.
+/// One row of a batch, with references into it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Row<'a> {
     /// The entry as it was published.
     pub entry: Entry<'a>,
-    /// Final URL of the document that holds it.
+    /// Final URL of the document that contains it.
     pub sitemap: &'a str,
-    /// Origin of the host that was asked for it.
+    /// Origin of the host that the document's task belongs to.
     pub host: &'a str,
     /// `same-host`, `robots` or `foreign`.
     pub scope: &'a str,
-    /// When the document came.
+    /// When the document was fetched.
     pub fetched_at: Timestamp,
 }
 
-/// A batch of [`schema`], seen as rows.
+/// A view of a batch of [`schema`] as rows.
 pub struct BatchView<'a> {
     len: usize,
     loc: &'a StringArray,
@@ -48,21 +48,21 @@ pub struct BatchView<'a> {
 }
 
 impl<'a> BatchView<'a> {
-    /// A view of `batch`, which must have the columns of [`schema`].
+    /// Creates a view of `batch`, which must have the columns of [`schema`].
     pub fn new(batch: &'a RecordBatch) -> Result<Self, WrongSchema> {
         if batch.schema_ref().fields() != schema().fields() {
             return Err(WrongSchema);
         }
         let list = |column: usize| batch.column(column).as_list_opt::<i32>().ok_or(WrongSchema);
         let text = |column: usize| batch.column(column).as_string_opt::<i32>().ok_or(WrongSchema);
-        let moment = |column: usize| {
+        let timestamp = |column: usize| {
             batch.column(column).as_primitive_opt::<TimestampMicrosecondType>().ok_or(WrongSchema)
         };
         Ok(Self {
             len: batch.num_rows(),
             loc: text(0)?,
             lastmod: text(1)?,
-            lastmod_at: moment(2)?,
+            lastmod_at: timestamp(2)?,
             changefreq: text(3)?,
             priority: text(4)?,
             sitemap: text(5)?,
@@ -72,26 +72,26 @@ impl<'a> BatchView<'a> {
             images: Lists::new(list(NEWS + 1)?, Records::new)?,
             videos: Lists::new(list(NEWS + 2)?, Videos::new)?,
             alternates: Lists::new(list(NEWS + 3)?, Records::new)?,
-            fetched_at: moment(NEWS + 4)?,
+            fetched_at: timestamp(NEWS + 4)?,
         })
     }
 
-    /// Rows in the batch.
+    /// Number of rows in the batch.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it has none.
+    /// Whether the batch has no rows.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Every row, in order.
+    /// All rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'a>> + '_ {
         (0..self.len).map(|row| self.row(row))
     }
 
-    /// The row at `i`, counted from 0; `i` lies below [`Self::len`].
+    /// The row at index `i`, which must be less than [`Self::len`].
     pub fn row(&self, i: usize) -> Row<'a> {
         Row {
             entry: self.entry(i),
@@ -121,7 +121,7 @@ impl<'a> BatchView<'a> {
     }
 }
 
-/// A column of records whose fields are all texts, or begin with such.
+/// A column of records. All their fields, or the first ones, are texts.
 struct Records<'a> {
     array: &'a StructArray,
     texts: Vec<&'a StringArray>,
@@ -163,8 +163,8 @@ impl<'a, T> Lists<'a, T> {
 
     /// The items of list `i`.
     fn of<R>(&self, i: usize, item: impl Fn(&T, usize) -> R) -> Vec<R> {
-        let place = |offset: i32| usize::try_from(offset).unwrap_or_default();
-        (place(self.offsets[i])..place(self.offsets[i + 1])).map(|place| item(&self.items, place)).collect()
+        let offset = |i: usize| usize::try_from(self.offsets[i]).unwrap_or_default();
+        (offset(i)..offset(i + 1)).map(|i| item(&self.items, i)).collect()
     }
 }
 
@@ -201,7 +201,7 @@ impl<'a> Videos<'a> {
         video.tags = self.tags.of(i, |tags, tag| tags.value(tag));
         video.prices = self.prices.of(i, |prices, price| Price::from_values(prices.values(price)));
         video.content_segments =
-            self.content_segments.of(i, |them, it| ContentSegment::from_values(them.values(it)));
+            self.content_segments.of(i, |records, item| ContentSegment::from_values(records.values(item)));
         video
     }
 }

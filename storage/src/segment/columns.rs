@@ -1,4 +1,4 @@
-//! Entries as columns: gathered for an open segment, and widened to the full schema when they are read.
+//! Entries as columns: built for an open segment, and converted to the full schema when they are read.
 
 use std::sync::Arc;
 
@@ -12,19 +12,20 @@ use arrow_buffer::{NullBufferBuilder, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Fields};
 use sitemap::{ContentSegment, Entry, Image, News, Price, Video};
 
+use super::document::EntryScope;
 use super::extensions::Extensions;
 use super::message::DocumentBatch;
-use super::rows::EntryScope;
 use super::schema::{alternate_fields, item, open_schema, schema, texts, video_fields};
 use crate::codec::{self, CodecError};
 
-/// Place of `news` in [`schema`]; `images`, `videos` and `alternates` follow.
+/// Index of the column `news` in [`schema`]. `images`, `videos` and `alternates` follow it.
 pub(super) const NEWS: usize = 8;
 
-/// Bytes that an entry takes besides its texts: offsets, a moment, its scope.
+/// Bytes that an entry takes in addition to its texts: offsets, a timestamp and its scope.
 const ENTRY_OVERHEAD_BYTES: usize = 48;
 
-/// Builds the columns of an open segment's next batch. Grows from nothing, so that a small document stays small.
+/// Builds the columns of the next batch of an open segment. Starts without capacity, so that small documents take
+/// little memory.
 pub(super) struct OpenColumns {
     loc: StringBuilder,
     lastmod: StringBuilder,
@@ -37,7 +38,7 @@ pub(super) struct OpenColumns {
 }
 
 impl OpenColumns {
-    /// No rows.
+    /// Creates a builder without rows.
     pub(super) fn new() -> Self {
         let text = || StringBuilder::with_capacity(0, 0);
         Self {
@@ -52,17 +53,17 @@ impl OpenColumns {
         }
     }
 
-    /// Rows held.
+    /// Number of rows.
     pub(super) fn len(&self) -> usize {
         self.loc.len()
     }
 
-    /// Bytes held, nearly.
+    /// Approximate number of bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Adds a row. `extensions` are those of `entry`, encoded.
+    /// Adds a row. `extensions` are the encoded extensions of `entry`.
     pub(super) fn push(&mut self, entry: &Entry<'_>, scope: EntryScope, extensions: Option<&[u8]>) {
         self.loc.append_value(entry.loc);
         self.lastmod.append_option(entry.lastmod);
@@ -74,7 +75,7 @@ impl OpenColumns {
         self.bytes += ENTRY_OVERHEAD_BYTES + text_bytes(entry) + extensions.map_or(0, <[u8]>::len);
     }
 
-    /// The rows as a batch; none are left.
+    /// Returns the rows as a batch and starts the next one.
     pub(super) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         self.bytes = 0;
         let columns: Vec<ArrayRef> = vec![
@@ -90,13 +91,13 @@ impl OpenColumns {
     }
 }
 
-/// Bytes of an entry's texts, its extensions apart.
+/// Bytes of an entry's texts, without its extensions.
 pub(super) fn text_bytes(entry: &Entry<'_>) -> usize {
     let optional = [entry.lastmod, entry.changefreq, entry.priority];
     entry.loc.len() + optional.into_iter().flatten().map(str::len).sum::<usize>()
 }
 
-/// Why a batch cannot be widened.
+/// Why a batch could not be converted to the full schema.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WidenError {
     #[error(transparent)]
@@ -105,7 +106,7 @@ pub(super) enum WidenError {
     Extensions(#[from] CodecError),
 }
 
-/// A batch of an open segment with all columns of [`schema`].
+/// Converts a batch of an open segment to [`schema`].
 pub(super) fn widen(batch: &DocumentBatch) -> Result<RecordBatch, WidenError> {
     let (open, rows) = (&batch.columns, batch.columns.num_rows());
     let column = |i: usize| open.column(i).clone();
@@ -129,7 +130,7 @@ pub(super) fn widen(batch: &DocumentBatch) -> Result<RecordBatch, WidenError> {
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
-/// The columns `news`, `images`, `videos` and `alternates`. `encoded` is the column of extensions.
+/// The columns `news`, `images`, `videos` and `alternates`, decoded from the column `extensions`.
 fn extension_columns(encoded: &BinaryArray) -> Result<[ArrayRef; 4], WidenError> {
     if encoded.null_count() == encoded.len() {
         return no_extensions(encoded.len());
@@ -141,10 +142,11 @@ fn extension_columns(encoded: &BinaryArray) -> Result<[ArrayRef; 4], WidenError>
     for bytes in encoded {
         let extensions: Extensions<'_> = bytes.map(codec::decode).transpose()?.unwrap_or_default();
         news.push_option(extensions.news().map(|news| news.values()));
-        images.close(extensions.images(), |images, image| images.push(image.values()));
-        videos.close(extensions.videos(), |videos, video| videos.push(&video));
-        alternates
-            .close(extensions.alternates(), |alternates, it| alternates.push([it.hreflang, Some(it.href)]));
+        images.push_list(extensions.images(), |images, image| images.push(image.values()));
+        videos.push_list(extensions.videos(), |videos, video| videos.push(&video));
+        alternates.push_list(extensions.alternates(), |alternates, item| {
+            alternates.push([item.hreflang, Some(item.href)]);
+        });
     }
     Ok([
         Arc::new(news.finish()?),
@@ -154,7 +156,7 @@ fn extension_columns(encoded: &BinaryArray) -> Result<[ArrayRef; 4], WidenError>
     ])
 }
 
-/// The same columns for `rows` entries without any: nothing is built per row.
+/// The same columns for `rows` entries without extensions. Builds nothing per row.
 fn no_extensions(rows: usize) -> Result<[ArrayRef; 4], WidenError> {
     let empty = |column: usize| -> Result<ArrayRef, ArrowError> {
         match schema().field(column).data_type() {
@@ -219,8 +221,8 @@ impl<B> ListBuilder<B> {
         Self { items, ends: vec![0], len: 0 }
     }
 
-    /// Adds one list of these items.
-    fn close<T>(&mut self, items: impl Iterator<Item = T>, mut push: impl FnMut(&mut B, T)) {
+    /// Adds one list with these items.
+    fn push_list<T>(&mut self, items: impl Iterator<Item = T>, mut push: impl FnMut(&mut B, T)) {
         for item in items {
             push(&mut self.items, item);
             self.len += 1;
@@ -258,9 +260,10 @@ impl VideosBuilder {
 
     fn push(&mut self, video: &Video<'_>) {
         self.values.push(video.values());
-        self.tags.close(video.tags.iter(), |tags, tag| tags.append_value(tag));
-        self.prices.close(video.prices.iter(), |prices, price| prices.push(price.values()));
-        self.content_segments.close(video.content_segments.iter(), |them, it| them.push(it.values()));
+        self.tags.push_list(video.tags.iter(), |tags, tag| tags.append_value(tag));
+        self.prices.push_list(video.prices.iter(), |prices, price| prices.push(price.values()));
+        self.content_segments
+            .push_list(video.content_segments.iter(), |records, item| records.push(item.values()));
     }
 
     fn finish(self) -> Result<StructArray, ArrowError> {

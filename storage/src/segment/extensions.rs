@@ -1,12 +1,12 @@
-//! The extensions of one entry as bytes: what an open segment keeps in its column `extensions`.
+//! Encodes the extensions of one entry for the column `extensions` of an open segment.
 //!
-//! Only fields that are there are written, each with its place in the record's `FIELDS`, so an entry pays for what it
-//! has. The format is postcard's; places are never reordered within a schema version.
+//! Only fields that are present are written, each with its index in the `FIELDS` of its record, so an entry takes no
+//! space for absent fields. The format is postcard's. Indexes never change within a schema version.
 
 use serde::{Deserialize, Serialize};
 use sitemap::{Alternate, ContentSegment, Entry, Image, News, Price, Video};
 
-/// The fields of a record that are there: place in `FIELDS` and text.
+/// The fields of a record that are present: index in `FIELDS` and text.
 type Sparse<'a> = Vec<(u8, &'a str)>;
 
 /// All extensions of an entry.
@@ -35,7 +35,7 @@ struct SparseVideo<'a> {
 }
 
 impl<'a> Extensions<'a> {
-    /// Those of `entry`; `None` when it has none.
+    /// The extensions of `entry`; `None` if it has none.
     pub(super) fn of(entry: &Entry<'a>) -> Option<Self> {
         if entry.news.is_none()
             && entry.images.is_empty()
@@ -61,17 +61,17 @@ impl<'a> Extensions<'a> {
         self.news.as_ref().map(|news| News::from_values(dense(news)))
     }
 
-    /// Its images, in order.
+    /// The images of the entry, in order.
     pub(super) fn images(&self) -> impl Iterator<Item = Image<'a>> {
         self.images.iter().map(|image| Image::from_values(dense(image)))
     }
 
-    /// Its videos, in order.
+    /// The videos of the entry, in order.
     pub(super) fn videos(&self) -> impl Iterator<Item = Video<'a>> {
         self.videos.iter().map(SparseVideo::video)
     }
 
-    /// Its alternates, in order.
+    /// The alternates of the entry, in order.
     pub(super) fn alternates(&self) -> impl Iterator<Item = Alternate<'a>> {
         self.alternates.iter().map(|&(hreflang, href)| Alternate { hreflang, href })
     }
@@ -99,15 +99,15 @@ impl<'a> SparseVideo<'a> {
 
 fn sparse<'a, const N: usize>(values: [Option<&'a str>; N]) -> Sparse<'a> {
     const { assert!(N <= u8::MAX as usize + 1) };
-    (0..=u8::MAX).zip(values).filter_map(|(place, value)| Some((place, value?))).collect()
+    (0..=u8::MAX).zip(values).filter_map(|(index, value)| Some((index, value?))).collect()
 }
 
-/// Places beyond the record are left out; they cannot occur, since a schema version fixes the fields.
+/// Ignores indexes beyond the record. They cannot occur, because a schema version fixes the fields.
 fn dense<'a, const N: usize>(sparse: &[(u8, &'a str)]) -> [Option<&'a str>; N] {
     let mut values = [None; N];
-    for &(place, value) in sparse {
-        if let Some(slot) = values.get_mut(usize::from(place)) {
-            *slot = Some(value);
+    for &(index, value) in sparse {
+        if let Some(field) = values.get_mut(usize::from(index)) {
+            *field = Some(value);
         }
     }
     values

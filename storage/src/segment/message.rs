@@ -1,8 +1,8 @@
-//! One batch of a document as a message of an Arrow IPC stream, and back.
+//! Encodes one batch of a document as a message of an Arrow IPC stream, and decodes it.
 //!
-//! What is constant within a document lives in the message's `custom_metadata`, beside the batch's place in the
-//! document and a CRC-32C. The checksum covers the metadata with itself blanked, and the body: damage is found
-//! before Arrow interprets a byte.
+//! The `custom_metadata` of the message contain the fields that are constant within the document, the number of the
+//! batch in the document, and a CRC-32C. The checksum covers the metadata, with its own digits as zeros, and the
+//! body. So damage is found before Arrow reads a byte.
 
 use std::collections::HashMap;
 
@@ -16,34 +16,36 @@ use arrow_ipc::{
 use arrow_schema::ArrowError;
 use arrow_schema::Schema;
 use flatbuffers::FlatBufferBuilder;
-use frontier::{HostId, TaskId, Timestamp};
+use frontier::{TaskId, Timestamp};
 
-use super::rows::DocumentHead;
+use super::document::DocumentHead;
 use super::schema::open_schema;
 
-/// Messages and their bodies begin at multiples of this.
-const ALIGNMENT: usize = 8;
-/// What every message begins with.
+/// Messages and their bodies start at multiples of this.
+pub(super) const ALIGNMENT: usize = 8;
+
+/// The first bytes of every message.
 const CONTINUATION: [u8; 4] = [0xff; 4];
-/// Continuation and length of the metadata.
+
+/// Bytes of the continuation mark and the length of the metadata.
 pub(super) const PREFIX_BYTES: usize = 8;
 
 const CHECKSUM_KEY: &str = "crc32c";
 const BLANK_CHECKSUM: &[u8; 8] = b"00000000";
 
-/// A batch of a document, with its place in it.
+/// A batch of a document, with its number in the document.
 pub(super) struct DocumentBatch {
     /// The document.
     pub(super) head: DocumentHead,
-    /// Batches of the document before it.
+    /// Number of earlier batches of the document.
     pub(super) number: u32,
-    /// Whether the document ends with it.
+    /// Whether it is the last batch of the document.
     pub(super) is_last: bool,
-    /// Its columns, those of [`open_schema`].
+    /// Its columns, with [`open_schema`].
     pub(super) columns: RecordBatch,
 }
 
-/// Why bytes are not a message of ours.
+/// Why bytes are not a message of a segment.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MessageError {
     #[error("not an Arrow message: {0}")]
@@ -60,7 +62,7 @@ impl From<ArrowError> for MessageError {
     }
 }
 
-/// The message that a segment begins with: its columns.
+/// The first message of a segment, which describes its columns.
 pub(crate) fn schema_message() -> Result<Vec<u8>, ArrowError> {
     let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
         &open_schema(),
@@ -72,7 +74,7 @@ pub(crate) fn schema_message() -> Result<Vec<u8>, ArrowError> {
     Ok(message)
 }
 
-/// Appends `batch` as one message to `out`.
+/// Appends `batch` to `out` as one message.
 pub(super) fn encode(batch: &DocumentBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
     let (_, encoded) = IpcDataGenerator::default().encode(
         &batch.columns,
@@ -82,14 +84,14 @@ pub(super) fn encode(batch: &DocumentBatch, out: &mut Vec<u8>) -> Result<(), Arr
     )?;
     let mut metadata = with_metadata(&encoded.ipc_message, &pairs(batch))?;
     metadata.resize(metadata.len().next_multiple_of(ALIGNMENT), 0);
-    let place = checksum_place(&metadata)
-        .ok_or_else(|| ArrowError::IpcError("the checksum's place is not in the message".to_owned()))?;
-    let checksum = format!("{:08x}", checksum(&metadata, place, &encoded.arrow_data));
-    metadata[place..place + checksum.len()].copy_from_slice(checksum.as_bytes());
+    let offset = checksum_offset(&metadata)
+        .ok_or_else(|| ArrowError::IpcError("the message has no field for the checksum".to_owned()))?;
+    let checksum = format!("{:08x}", checksum(&metadata, offset, &encoded.arrow_data));
+    metadata[offset..offset + checksum.len()].copy_from_slice(checksum.as_bytes());
     frame(&metadata, &encoded.arrow_data, out)
 }
 
-/// Length of the metadata that follow this prefix.
+/// Length in bytes of the metadata after this prefix.
 pub(super) fn metadata_bytes(prefix: [u8; PREFIX_BYTES]) -> Result<u64, MessageError> {
     let [c0, c1, c2, c3, l0, l1, l2, l3] = prefix;
     if [c0, c1, c2, c3] != CONTINUATION {
@@ -99,26 +101,27 @@ pub(super) fn metadata_bytes(prefix: [u8; PREFIX_BYTES]) -> Result<u64, MessageE
     u64::try_from(length).map_err(|_| MessageError::Malformed(format!("metadata of {length} bytes")))
 }
 
-/// Length of the body that follows these metadata.
+/// Length in bytes of the body after these metadata.
 pub(super) fn body_bytes(metadata: &[u8]) -> Result<u64, MessageError> {
     let length = parse(metadata)?.bodyLength();
     u64::try_from(length).map_err(|_| MessageError::Malformed(format!("body of {length} bytes")))
 }
 
-/// The columns that the first message announces.
+/// Decodes the columns described by the first message.
 pub(super) fn decode_schema(metadata: &[u8]) -> Result<Schema, MessageError> {
     let message = parse(metadata)?;
     let schema = message
         .header_as_schema()
-        .ok_or_else(|| MessageError::Malformed("a segment begins with its schema".to_owned()))?;
+        .ok_or_else(|| MessageError::Malformed("a segment must start with its schema".to_owned()))?;
     Ok(arrow_ipc::convert::try_fb_to_schema(schema)?)
 }
 
-/// The batch of a message, its checksum verified first.
+/// Verifies the checksum of a message and decodes its batch.
 pub(super) fn decode(metadata: &[u8], body: MutableBuffer) -> Result<DocumentBatch, MessageError> {
-    let place = checksum_place(metadata).ok_or(MessageError::Metadata(CHECKSUM_KEY))?;
-    let stored = metadata[place..].get(..BLANK_CHECKSUM.len()).ok_or(MessageError::Metadata(CHECKSUM_KEY))?;
-    if stored != format!("{:08x}", checksum(metadata, place, &body)).as_bytes() {
+    let offset = checksum_offset(metadata).ok_or(MessageError::Metadata(CHECKSUM_KEY))?;
+    let stored =
+        metadata[offset..].get(..BLANK_CHECKSUM.len()).ok_or(MessageError::Metadata(CHECKSUM_KEY))?;
+    if stored != format!("{:08x}", checksum(metadata, offset, &body)).as_bytes() {
         return Err(MessageError::Checksum);
     }
     let message = parse(metadata)?;
@@ -156,9 +159,9 @@ fn frame(metadata: &[u8], body: &[u8], out: &mut Vec<u8>) -> Result<(), ArrowErr
     Ok(())
 }
 
-/// The same message with `pairs` as its custom metadata, which Arrow's writer has no means to set.
+/// Copies the message with `pairs` as its custom metadata. Arrow's writer cannot set them.
 fn with_metadata(message: &[u8], pairs: &[(&str, String)]) -> Result<Vec<u8>, ArrowError> {
-    let malformed = || ArrowError::IpcError("Arrow's writer gave no record batch".to_owned());
+    let malformed = || ArrowError::IpcError("Arrow's writer returned no record batch".to_owned());
     let message = root_as_message(message).map_err(|error| ArrowError::IpcError(error.to_string()))?;
     let batch = message.header_as_record_batch().ok_or_else(malformed)?;
     let (nodes, buffers) = (batch.nodes().ok_or_else(malformed)?, batch.buffers().ok_or_else(malformed)?);
@@ -210,15 +213,15 @@ fn pairs(batch: &DocumentBatch) -> [(&'static str, String); 9] {
     ]
 }
 
-fn checksum(metadata: &[u8], place: usize, body: &[u8]) -> u32 {
-    let rest = metadata.get(place + BLANK_CHECKSUM.len()..).unwrap_or_default();
-    let sum = crc32c::crc32c(&metadata[..place]);
+fn checksum(metadata: &[u8], offset: usize, body: &[u8]) -> u32 {
+    let rest = metadata.get(offset + BLANK_CHECKSUM.len()..).unwrap_or_default();
+    let sum = crc32c::crc32c(&metadata[..offset]);
     let sum = crc32c::crc32c_append(sum, BLANK_CHECKSUM);
     crc32c::crc32c_append(crc32c::crc32c_append(sum, rest), body)
 }
 
-/// Where in the metadata the checksum's digits stand.
-fn checksum_place(metadata: &[u8]) -> Option<usize> {
+/// Offset of the checksum's digits in the metadata.
+fn checksum_offset(metadata: &[u8]) -> Option<usize> {
     let message = root_as_message(metadata).ok()?;
     let value = Metadata(&message).text(CHECKSUM_KEY).ok()?;
     if value.len() != BLANK_CHECKSUM.len() {
@@ -227,7 +230,7 @@ fn checksum_place(metadata: &[u8]) -> Option<usize> {
     (value.as_ptr() as usize).checked_sub(metadata.as_ptr() as usize)
 }
 
-/// A message's custom metadata.
+/// The custom metadata of a message.
 struct Metadata<'a>(&'a Message<'a>);
 
 impl<'a> Metadata<'a> {
@@ -242,12 +245,11 @@ impl<'a> Metadata<'a> {
     }
 
     fn batch(&self, columns: RecordBatch) -> Result<DocumentBatch, MessageError> {
-        let host = u64::from_str_radix(self.text("task_host")?, 16)
-            .map_err(|_| MessageError::Metadata("task_host"))?;
+        let host = self.text("task_host")?.parse().map_err(|_| MessageError::Metadata("task_host"))?;
         let url = u128::from_str_radix(self.text("task_url")?, 16)
             .map_err(|_| MessageError::Metadata("task_url"))?;
         let head = DocumentHead {
-            task: TaskId { host: HostId(host), url },
+            task: TaskId { host, url },
             attempt: self.number("attempt")?,
             host: self.text("host")?.to_owned(),
             sitemap: self.text("sitemap")?.to_owned(),

@@ -1,17 +1,20 @@
-//! Entries on disk: all that knows Arrow.
+//! The entries on disk. All code that uses Arrow and Parquet is here.
 //!
-//! Entries of a document gather in [`Rows`]; once its outcome is final, [`SegmentWriter`] appends them to the
-//! session's open segment, an Arrow IPC stream, and the queue's commit registers the new length. What has stopped
-//! growing is sealed: rewritten as Parquet. Readers see registered bytes only.
+//! [`Rows`] collects the entries of a document. Once its outcome is final, [`SegmentWriter`] appends them to the open
+//! segment of the session, an Arrow IPC stream, and a commit of the queue registers the new length. A segment that no
+//! longer grows is sealed, which means rewritten as Parquet. Readers see registered bytes only.
 
 pub(crate) mod batch_view;
 mod columns;
+mod document;
+pub(crate) mod error;
 mod extensions;
 mod message;
 pub(crate) mod name;
-mod open;
+pub(crate) mod open;
 mod parquet;
 pub(crate) mod reader;
+pub(crate) mod record;
 #[cfg(test)]
 mod round_trip;
 mod rows;
@@ -20,11 +23,13 @@ mod schema;
 pub(crate) mod sealed;
 
 pub use batch_view::{BatchView, Row, WrongSchema};
+pub use document::{DocumentHead, EntryScope};
+pub use error::{ReadError, SegmentError};
 #[cfg(feature = "shared")]
 pub(crate) use message::schema_message;
-pub(crate) use open::{BYTES_MAX, ROWS_MAX, cut};
-pub use open::{EntryWriter, SegmentError, SegmentWriter};
+pub(crate) use open::{BYTES_MAX, ROWS_MAX};
+pub use open::{EntryWriter, SegmentWriter};
 pub use parquet::parquet_properties;
-pub use reader::ReadError;
-pub use rows::{DocumentHead, EntryScope, FinishedRows, Rows};
+pub use record::{SegmentPlace, SegmentRecord};
+pub use rows::{FinishedRows, Rows};
 pub use schema::{SCHEMA_VERSION, SCHEMA_VERSION_KEY, schema};

@@ -1,25 +1,26 @@
-//! The name of a segment: the session that wrote it and its place among that session's segments.
+//! The name of a segment: the session that wrote it and its number among the segments of that session.
 
 use std::fmt;
 use std::str::FromStr;
 
 use frontier::SessionId;
 
-/// Extension of an open segment: an Arrow IPC stream.
+/// Extension of an open segment, an Arrow IPC stream.
 const OPEN_EXTENSION: &str = "arrow";
 
-/// Extension of a sealed segment.
+/// Extension of a sealed segment, a Parquet file.
 const SEALED_EXTENSION: &str = "parquet";
 
-/// Identifies a segment; `Display` gives the file name: `<session>-<seq>.arrow` of an open one,
-/// `<session>-<seq>-<crc32c>.parquet` of a sealed one.
+/// Identifies a segment. `Display` gives the file name: `<session>-<seq>.arrow` for an open segment,
+/// `<session>-<seq>-<crc32c>.parquet` for a sealed one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct SegmentName {
-    /// The session that wrote it, or the first of those that did.
+    /// The session that wrote the segment, or the first such session if the segment is the result of a merge.
     pub(crate) session: SessionId,
-    /// Segments of that session before it.
+    /// Number of earlier segments of that session.
     pub(crate) seq: u32,
-    /// Checksum of a sealed one: it is whole when this is the CRC-32C of its bytes, whatever became of the queue.
+    /// CRC-32C of a sealed segment's bytes; `None` for an open one. It shows whether the file is whole even if the
+    /// queue is lost.
     pub(crate) sealed: Option<u32>,
 }
 
@@ -33,7 +34,7 @@ impl fmt::Display for SegmentName {
     }
 }
 
-/// The text is no name of a segment.
+/// The text is not the name of a segment.
 #[derive(Debug, thiserror::Error)]
 #[error("not a segment's name")]
 pub(crate) struct NotASegment;
@@ -53,7 +54,7 @@ impl FromStr for SegmentName {
         };
         let session = SessionId(u128::from_str_radix(session, 16).map_err(|_| NotASegment)?);
         let name = Self { session, seq: seq.parse().map_err(|_| NotASegment)?, sealed };
-        // One name per segment: other spellings of the same numbers are not ours.
+        // Each segment has one name. Other spellings of the same numbers are refused.
         if name.to_string() == text { Ok(name) } else { Err(NotASegment) }
     }
 }
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_read_back_and_only_in_its_own_spelling() {
+    fn a_name_is_parsed_in_its_own_spelling_only() {
         for (sealed, text) in [
             (None, "00000000000000000000000000000abc-000007.arrow"),
             (Some(0x12ab), "00000000000000000000000000000abc-000007-000012ab.parquet"),

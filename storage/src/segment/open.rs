@@ -1,82 +1,49 @@
-//! The open segment: the one growing file of a session.
+//! The open segment: the one file of a session that grows.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_schema::ArrowError;
 use frontier::SessionId;
 use frontier::work_queue::SegmentRef;
 
+use super::error::SegmentError;
 use super::message;
 use super::name::SegmentName;
 use super::rows::FinishedRows;
 use super::sealed::Checksummed;
-use crate::data_dir::Lock;
+use crate::data_dir::lock::Lock;
 use crate::disk::{self, DurableFile, sync_dir};
 
-/// Rows at which a session goes on in another segment.
+/// Rows at which a session starts the next segment.
 pub(crate) const ROWS_MAX: u64 = 1_000_000;
 
-/// Bytes at which a session goes on in another segment.
+/// Bytes at which a session starts the next segment.
 pub(crate) const BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes that are written at a time.
+/// Bytes written per call.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// Why rows could not be kept.
-#[derive(Debug, thiserror::Error)]
-pub enum SegmentError {
-    /// The system refused: mostly the disk is full.
-    #[error("cannot write entries to {}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// The refusal.
-        source: io::Error,
-    },
-    /// Rows could not be brought into columns.
-    #[error("cannot encode entries: {0}")]
-    Encode(String),
-    /// An entry beyond all measure.
-    #[error("an entry of {bytes} bytes exceeds {max}")]
-    EntryTooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The bound.
-        max: usize,
-    },
-    /// They could not be brought to where a shared crawl keeps them.
-    #[cfg(feature = "shared")]
-    #[error(transparent)]
-    Place(#[from] crate::shared::PlaceError),
-}
-
-impl From<ArrowError> for SegmentError {
-    fn from(error: ArrowError) -> Self {
-        Self::Encode(error.to_string())
-    }
-}
-
-/// Takes the entries of finished documents to where the commit of their outcomes registers them. Every call blocks.
+/// Writes the entries of finished documents to segments, which the commit of their outcomes registers. Every call
+/// blocks.
 pub trait EntryWriter: Send + 'static {
-    /// How long entries may gather before they are to be rolled.
+    /// How long entries may be buffered before [`Self::roll`] should be called.
     const GATHERS_FOR: Duration;
 
-    /// Keeps the entries of `documents`; gives what the commit registers. `None`: there are no entries, or they gather, and a
-    /// later call gives a segment with all that was appended until then.
+    /// Stores the entries of `documents` and returns what the commit has to register. Returns `None` if there are no
+    /// entries or if they are buffered: then a later call returns a segment with everything appended until then.
     fn append(&mut self, documents: Vec<FinishedRows>) -> Result<Option<SegmentRef>, SegmentError>;
 
-    /// Gives what the commit registers of the entries that gathered; `None` where there are none.
+    /// Writes the buffered entries and returns what the commit has to register; `None` if there are none.
     fn roll(&mut self) -> Result<Option<SegmentRef>, SegmentError>;
 }
 
-/// Appends documents to the open segment of a session, and begins the next one when it is full.
+/// Appends documents to the open segment of a session, and starts the next segment when it is full.
 ///
-/// Appends and commits alternate: what [`Self::append`] gives is committed before the next call. A segment that
-/// could not be written or synced is abandoned, since what a failed sync left on the disk is unknown; the next call
-/// begins another.
+/// Appends and commits must alternate: the caller commits what [`Self::append`] returns before the next call. If a
+/// segment cannot be written or synced, it is abandoned, because the disk may contain anything after a failed sync.
+/// The next call starts another segment.
 pub struct SegmentWriter {
     dir: PathBuf,
     session: SessionId,
@@ -93,7 +60,7 @@ struct OpenSegment {
     rows: u64,
 }
 
-/// A segment that failed, with what of it may be registered.
+/// A segment that could not be written, and the length up to which it may be registered.
 #[derive(Clone, Copy)]
 struct Abandoned {
     name: SegmentName,
@@ -105,12 +72,12 @@ impl SegmentWriter {
         Self { dir, session, next_seq: 0, open: None, abandoned: None, _lock: lock }
     }
 
-    /// Appends `documents` and makes them durable; gives what the commit registers, or `None` when there are no rows.
+    /// Appends `documents` durably and returns what the commit has to register, or `None` if there are no rows.
     ///
-    /// Blocks on the disk. After an error nothing of `documents` is kept, and what was appended before still is.
+    /// Blocks on the disk. After an error, none of `documents` is stored. What was appended before remains.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "the rows end here: dropping them removes what they spilled"
+        reason = "the rows are dropped here, which removes their temporary files"
     )]
     pub fn append(&mut self, documents: Vec<FinishedRows>) -> Result<Option<SegmentRef>, SegmentError> {
         if documents.iter().all(FinishedRows::is_empty) {
@@ -134,7 +101,7 @@ impl SegmentWriter {
         }
     }
 
-    /// Stands in for a full disk.
+    /// Makes all further writes fail, to simulate a full disk.
     #[cfg(test)]
     pub(super) fn make_unwritable(&mut self) {
         if let Some(segment) = &mut self.open {
@@ -153,11 +120,11 @@ impl SegmentWriter {
         Ok(OpenSegment { name, file, bytes: 0, rows: 0 })
     }
 
-    /// Cuts an abandoned segment back to what was registered of it: only the youngest segment may have a tail, by
-    /// which a later start knows a crash from a queue that lost commits.
+    /// Truncates an abandoned segment to its registered length. Only the youngest segment may have unregistered
+    /// bytes: a later start takes any others as a sign that the queue lost commits.
     fn clear_abandoned(&mut self) -> Result<(), SegmentError> {
         if let Some(Abandoned { name, bytes }) = self.abandoned {
-            cut(&self.dir, &self.dir.join(name.to_string()), bytes)
+            truncate(&self.dir, &self.dir.join(name.to_string()), bytes)
                 .map_err(|error| self.error(name, error))?;
             self.abandoned = None;
             if bytes == 0 {
@@ -172,7 +139,7 @@ impl SegmentWriter {
     }
 }
 
-/// Nothing gathers: what is appended is durable at once.
+/// Buffers nothing: appended entries are durable at once.
 impl EntryWriter for SegmentWriter {
     const GATHERS_FOR: Duration = Duration::ZERO;
 
@@ -186,7 +153,7 @@ impl EntryWriter for SegmentWriter {
 }
 
 impl OpenSegment {
-    /// Changes `bytes` and `rows` only when all of it is durable.
+    /// Appends `documents` durably. Leaves `bytes` and `rows` unchanged on failure.
     fn append(&mut self, documents: &[FinishedRows]) -> io::Result<SegmentRef> {
         let mut out =
             Checksummed { out: BufWriter::with_capacity(WRITE_BYTES, &mut self.file), bytes: 0, crc32c: 0 };
@@ -216,10 +183,10 @@ impl OpenSegment {
     }
 }
 
-/// Cuts the segment at `path` in `dir` back to `bytes` durably, or removes it when that is 0.
-pub(crate) fn cut(dir: &Path, path: &Path, bytes: u64) -> io::Result<()> {
+/// Truncates the segment at `path` in `dir` to `bytes` durably, or removes it if that is 0.
+pub(crate) fn truncate(dir: &Path, path: &Path, bytes: u64) -> io::Result<()> {
     if bytes > 0 {
-        return disk::cut(path, bytes);
+        return disk::truncate(path, bytes);
     }
     match disk::remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

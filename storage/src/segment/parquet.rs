@@ -1,4 +1,4 @@
-//! How entries are written as Parquet: in sealed segments and in exports alike.
+//! Parquet settings for sealed segments and exports.
 
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::errors::ParquetError;
@@ -8,13 +8,13 @@ use ::parquet::schema::types::ColumnPath;
 
 use super::schema::{SCHEMA_VERSION, SCHEMA_VERSION_KEY};
 
-/// Level of zstd: the higher ones cost several times the CPU for a few per cent. Snappy would take a quarter off the CPU of
-/// writing and make files larger by as much.
+/// zstd level. Higher levels take several times the CPU time to save a few per cent of the bytes. Snappy would take a
+/// quarter less CPU time for writing and make files a quarter larger.
 const ZSTD_LEVEL: i32 = 1;
 
-/// Columns whose values hardly ever repeat: a dictionary of them fills up in vain. URLs and moments share their
-/// beginnings with those before. Measured on made-up news: a tenth less CPU and bytes than with dictionaries, but for `loc`,
-/// where it is a fifth of the bytes for a third more CPU than plain text.
+/// Columns whose values rarely repeat, so a dictionary would be useless. URLs and timestamps often share a prefix
+/// with the value before. Measured on generated news: a tenth less CPU time and bytes than with dictionaries. For
+/// `loc`, a fifth of the bytes for a third more CPU time than plain text.
 const UNIQUE: [(&str, Encoding); 16] = [
     ("loc", Encoding::DELTA_BYTE_ARRAY),
     ("lastmod", Encoding::DELTA_BYTE_ARRAY),
@@ -34,8 +34,8 @@ const UNIQUE: [(&str, Encoding); 16] = [
     ("alternates.list.item.href", Encoding::DELTA_BYTE_ARRAY),
 ];
 
-/// For a file of [`crate::schema`] whose row groups have at most so many rows, and encoded bytes by about one batch more: a
-/// group is held in memory until it is whole.
+/// Writer properties for a file of [`crate::schema`]. A row group has at most `group_rows_max` rows and about
+/// `group_bytes_max` encoded bytes, exceeded by up to one batch. A row group is held in memory until it is complete.
 pub fn parquet_properties(
     group_rows_max: usize,
     group_bytes_max: usize,
@@ -63,11 +63,11 @@ mod tests {
     use crate::segment::schema;
 
     #[test]
-    fn every_column_named_here_is_one_of_the_schema() {
+    fn every_column_named_here_is_in_the_schema() {
         let schema = ArrowSchemaConverter::new().convert(&schema()).unwrap();
         let columns: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
         for (column, _) in UNIQUE {
-            assert!(columns.iter().any(|known| known == column), "{column} is none of {columns:?}");
+            assert!(columns.iter().any(|known| known == column), "{column} is not in {columns:?}");
         }
     }
 }

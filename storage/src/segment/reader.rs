@@ -1,4 +1,4 @@
-//! The registered part of a segment, open or sealed, read back.
+//! Reads the registered part of an open or sealed segment.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -8,42 +8,16 @@ use arrow_array::RecordBatch;
 use arrow_buffer::MutableBuffer;
 
 use super::columns::{WidenError, widen};
+use super::error::ReadError;
 use super::message::{self, DocumentBatch, MessageError, PREFIX_BYTES};
 use super::schema::open_schema;
 use super::sealed::{self, SealedDocument, SealedError, SealedReader};
-use crate::work_queue::sled::SegmentRecord;
+use crate::segment::record::SegmentRecord;
 
-/// Bytes that are read at a time.
+/// Bytes read per call.
 const READ_BYTES: usize = 256 << 10;
 
-/// Why entries could not be read back.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The system refused.
-    #[error("cannot read {}: {source}", path.display())]
-    Io {
-        /// The segment.
-        path: PathBuf,
-        /// The refusal.
-        source: io::Error,
-    },
-    /// The segment is not what was written.
-    #[error("segment {} is damaged at byte {at}: {what}; `crawl rebuild` recovers what is whole", path.display())]
-    Damaged {
-        /// The segment.
-        path: PathBuf,
-        /// Where in it.
-        at: u64,
-        /// What is wrong.
-        what: String,
-    },
-    /// A segment of a shared crawl could not be had, or is not what was registered.
-    #[cfg(feature = "shared")]
-    #[error(transparent)]
-    Place(#[from] crate::shared::PlaceError),
-}
-
-/// Reads the batches of a segment in their order, and no byte beyond what is registered.
+/// Reads the batches of a segment in order, and no byte beyond the registered ones.
 pub(crate) enum SegmentReader {
     /// An Arrow IPC stream.
     Open(Box<OpenReader>),
@@ -52,7 +26,7 @@ pub(crate) enum SegmentReader {
 }
 
 impl SegmentReader {
-    /// Opens a segment in `dir` and checks that its columns are ours; a sealed one is checked as a whole.
+    /// Opens a segment in `dir` and checks its columns. Of a sealed segment, verifies the checksum of the whole file.
     pub(crate) fn open(dir: &Path, registered: SegmentRecord) -> Result<Self, ReadError> {
         if registered.is_sealed() {
             return SealedSegment::open(dir, &registered).map(|segment| Self::Sealed(Box::new(segment)));
@@ -60,7 +34,7 @@ impl SegmentReader {
         OpenReader::open(dir, registered).map(|reader| Self::Open(Box::new(reader)))
     }
 
-    /// Gives `document` each document of the segment and `batch` each of its batches, all in order.
+    /// Passes each document of the segment to `document` and each batch to `batch`, in order.
     pub(crate) fn copy<E: From<ReadError>>(
         self,
         mut document: impl FnMut(SealedDocument),
@@ -73,11 +47,11 @@ impl SegmentReader {
             }
             Self::Open(mut reader) => {
                 let mut document_rows = 0;
-                while let Some((place, rows)) = reader.next_of_document()? {
+                while let Some((encoded, rows)) = reader.next_of_document()? {
                     batch(&rows)?;
                     document_rows += rows.num_rows() as u64;
-                    if place.is_last {
-                        let (task, attempt) = (place.head.task, place.head.attempt);
+                    if encoded.is_last {
+                        let (task, attempt) = (encoded.head.task, encoded.head.attempt);
                         document(SealedDocument { task, attempt, rows: std::mem::take(&mut document_rows) });
                     }
                 }
@@ -99,7 +73,7 @@ impl Iterator for SegmentReader {
     }
 }
 
-/// A sealed segment, read.
+/// Reads a sealed segment.
 pub(crate) struct SealedSegment {
     path: PathBuf,
     reader: SealedReader,
@@ -107,15 +81,15 @@ pub(crate) struct SealedSegment {
 }
 
 impl SealedSegment {
-    /// Opens a sealed segment in `dir` after its checksum was verified.
+    /// Opens a sealed segment in `dir` and verifies its checksum.
     pub(crate) fn open(dir: &Path, registered: &SegmentRecord) -> Result<Self, ReadError> {
         let path = dir.join(&registered.name);
         let io = |source| ReadError::Io { path: path.clone(), source };
         if sealed::checksum(&path).map_err(io)? != (registered.bytes, registered.crc32c) {
-            return Err(damaged(&path, 0, "length or checksum are not those registered"));
+            return Err(damaged(&path, 0, "its length or checksum is not the registered one"));
         }
         let reader = SealedReader::open(File::open(&path).map_err(io)?);
-        let reader = reader.map_err(|error| unsealed(&path, error))?;
+        let reader = reader.map_err(|error| sealed_error(&path, error))?;
         Ok(Self { path, reader, is_over: false })
     }
 
@@ -132,21 +106,21 @@ impl Iterator for SealedSegment {
         if self.is_over {
             return None;
         }
-        let batch = self.reader.next().map(|batch| batch.map_err(|error| unsealed(&self.path, error)));
+        let batch = self.reader.next().map(|batch| batch.map_err(|error| sealed_error(&self.path, error)));
         self.is_over = !matches!(batch, Some(Ok(_)));
         batch
     }
 }
 
-fn unsealed(path: &Path, error: SealedError) -> ReadError {
+fn sealed_error(path: &Path, error: SealedError) -> ReadError {
     match error {
         SealedError::Io(source) => ReadError::Io { path: path.to_owned(), source },
         other => damaged(path, 0, &other),
     }
 }
 
-fn damaged(path: &Path, at: u64, what: &(impl ToString + ?Sized)) -> ReadError {
-    ReadError::Damaged { path: path.to_owned(), at, what: what.to_string() }
+fn damaged(path: &Path, at: u64, reason: &(impl ToString + ?Sized)) -> ReadError {
+    ReadError::Damaged { path: path.to_owned(), at, reason: reason.to_string() }
 }
 
 /// Reads an open segment.
@@ -154,17 +128,17 @@ pub(crate) struct OpenReader {
     path: PathBuf,
     file: BufReader<File>,
     registered: SegmentRecord,
-    /// Bytes read.
+    /// Offset of the next byte to read.
     at: u64,
     rows: u64,
     crc32c: u32,
-    /// The number that the next batch must have.
+    /// Number that the next batch must have.
     next_batch: u32,
     is_over: bool,
 }
 
 impl OpenReader {
-    /// Opens a segment in `dir` and checks that its columns are ours.
+    /// Opens a segment in `dir` and checks its columns.
     pub(crate) fn open(dir: &Path, registered: SegmentRecord) -> Result<Self, ReadError> {
         let path = dir.join(&registered.name);
         let file = File::open(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
@@ -179,7 +153,7 @@ impl OpenReader {
         Ok(reader)
     }
 
-    /// The next batch as it stands there and with all columns; `None` after the last registered one.
+    /// The next batch, as stored and with all columns; `None` after the last registered one.
     fn next_of_document(&mut self) -> Result<Option<(DocumentBatch, RecordBatch)>, ReadError> {
         if self.at == self.registered.bytes {
             return self.check_end().map(|()| None);
@@ -192,7 +166,7 @@ impl OpenReader {
         Ok(Some((batch, columns)))
     }
 
-    /// Metadata and body of the next message.
+    /// Reads the metadata and body of the next message.
     fn read_message(&mut self) -> Result<(Vec<u8>, MutableBuffer), ReadError> {
         let begin = self.at;
         let mut prefix = [0; PREFIX_BYTES];
@@ -207,11 +181,13 @@ impl OpenReader {
         Ok((metadata, body))
     }
 
-    /// `length`, if that much is registered: a damaged length must not cost memory.
+    /// Checks that at least `length` more bytes are registered, because a damaged length must not allocate memory.
     fn bounded(&self, begin: u64, length: u64) -> Result<usize, ReadError> {
         let rest = self.registered.bytes.saturating_sub(self.at);
         let fits = usize::try_from(length).ok().filter(|_| length <= rest);
-        fits.ok_or_else(|| self.damaged(begin, &format!("{length} bytes announced, {rest} registered")))
+        fits.ok_or_else(|| {
+            self.damaged(begin, &format!("a length of {length} bytes, but {rest} are registered"))
+        })
     }
 
     fn read(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
@@ -227,8 +203,8 @@ impl OpenReader {
 
     fn check_place(&mut self, begin: u64, batch: &DocumentBatch) -> Result<(), ReadError> {
         if batch.number != self.next_batch {
-            let what = format!("batch {} of a document where {} should be", batch.number, self.next_batch);
-            return Err(self.damaged(begin, &what));
+            let reason = format!("batch {} of a document instead of {}", batch.number, self.next_batch);
+            return Err(self.damaged(begin, &reason));
         }
         self.next_batch = if batch.is_last { 0 } else { batch.number + 1 };
         self.rows += batch.columns.num_rows() as u64;
@@ -240,13 +216,13 @@ impl OpenReader {
             return Err(self.damaged(self.at, "its last document has no end"));
         }
         if self.rows != self.registered.rows || self.crc32c != self.registered.crc32c {
-            return Err(self.damaged(self.at, "rows or checksum are not those registered"));
+            return Err(self.damaged(self.at, "its rows or checksum are not the registered ones"));
         }
         Ok(())
     }
 
-    fn damaged(&self, at: u64, what: &(impl ToString + ?Sized)) -> ReadError {
-        damaged(&self.path, at, what)
+    fn damaged(&self, at: u64, reason: &(impl ToString + ?Sized)) -> ReadError {
+        damaged(&self.path, at, reason)
     }
 }
 

@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use super::reader::SegmentReader;
 use super::*;
-use crate::data_dir::Lock;
+use crate::data_dir::lock::Lock;
 use crate::data_dir::scratch::Scratch;
 use crate::disk::sync_dir;
-use crate::work_queue::sled::{SegmentPlace, SegmentRecord};
+use crate::segment::record::{SegmentPlace, SegmentRecord};
 
 struct Folder {
     folder: TempDir,
@@ -46,7 +46,7 @@ impl Folder {
     }
 
     fn rows(&self, task: u128) -> Rows {
-        Rows::new(head(task), self.scratch.clone())
+        self.scratch.rows(head(task))
     }
 }
 
@@ -60,7 +60,7 @@ fn head(task: u128) -> DocumentHead {
     }
 }
 
-/// What a commit would register.
+/// The record that commits of these appends would register.
 fn registered(appended: &[SegmentRef]) -> SegmentRecord {
     let place = SegmentPlace::default();
     let mut record = SegmentRecord {
@@ -99,7 +99,7 @@ fn write_one(folder: &Folder, entries: &[Entry<'_>]) -> SegmentRecord {
 }
 
 #[test]
-fn a_document_of_100_000_entries_spills_comes_back_in_order_and_leaves_no_file() {
+fn a_document_of_100_000_entries_is_spilled_and_read_back_in_order_and_leaves_no_file() {
     let folder = Folder::new();
     let mut rows = folder.rows(1);
     let locs: Vec<String> =
@@ -126,7 +126,7 @@ fn a_document_of_100_000_entries_spills_comes_back_in_order_and_leaves_no_file()
 }
 
 #[test]
-fn rows_that_are_dropped_leave_no_file() {
+fn dropped_rows_leave_no_file() {
     let folder = Folder::new();
     let mut rows = folder.rows(1);
     let loc = format!("https://www.example.com/{}", "x".repeat(8000));
@@ -205,7 +205,7 @@ fn a_stock_arrow_reader_reads_an_open_segment() {
 }
 
 #[test]
-fn every_flipped_byte_is_found_and_none_of_them_panics() {
+fn every_flipped_byte_is_detected_without_a_panic() {
     let folder = Folder::new();
     let mut entry = plain("https://a.example/1");
     entry.alternates.push(Alternate { hreflang: Some("de"), href: "https://a.example/de" });
@@ -236,7 +236,7 @@ fn bytes_beyond_the_registered_ones_are_not_read() {
 }
 
 #[test]
-fn a_document_without_its_end_is_found() {
+fn a_document_without_its_last_batch_is_detected() {
     let folder = Folder::new();
     let mut rows = folder.rows(1);
     let loc = format!("https://www.example.com/{}", "x".repeat(8000));
@@ -250,7 +250,7 @@ fn a_document_without_its_end_is_found() {
         let schema = message::schema_message().unwrap();
         let reader = SegmentReader::open(folder.path(), record.clone()).unwrap();
         let first_rows = reader.into_iter().next().unwrap().unwrap().num_rows() as u64;
-        // The first batch ends where the next message begins.
+        // The first batch ends where the next message starts.
         let next = whole[schema.len() + 8..]
             .windows(8)
             .position(|bytes| bytes[..4] == [0xff; 4] && bytes[4] != 0xff);
@@ -263,7 +263,7 @@ fn a_document_without_its_end_is_found() {
 }
 
 #[test]
-fn a_failed_append_is_given_up_and_the_next_segment_goes_on_in_its_place() {
+fn after_a_failed_append_the_next_segment_continues() {
     let folder = Folder::new();
     let mut writer = folder.writer(1);
     let document = |task| {
@@ -272,41 +272,37 @@ fn a_failed_append_is_given_up_and_the_next_segment_goes_on_in_its_place() {
         rows.finish().unwrap()
     };
     let first = writer.append(vec![document(1)]).unwrap().unwrap();
-    // A file that cannot be written to stands in for a full disk.
+    // A file that cannot be written simulates a full disk.
     let path = folder.path().join(&first.name);
     writer.make_unwritable();
     assert!(writer.append(vec![document(2)]).unwrap_err().to_string().contains(&first.name));
     let second = writer.append(vec![document(3)]).unwrap().unwrap();
     assert_eq!(second.from_bytes, 0);
     assert_ne!(second.name, first.name);
-    assert_eq!(
-        fs::metadata(path).unwrap().len(),
-        first.to_bytes,
-        "nothing but registered bytes is left behind"
-    );
+    assert_eq!(fs::metadata(path).unwrap().len(), first.to_bytes, "only the registered bytes remain");
     sync_dir(folder.path()).unwrap();
     assert_eq!(read(&folder, &registered(&[second])).unwrap().len(), 1);
 }
 
-/// An entry that owns its texts.
+/// An [`Entry`] that owns its texts.
 #[derive(Clone, Debug)]
-struct Made {
+struct OwnedEntry {
     texts: Vec<Option<String>>,
     lastmod_us: Option<i64>,
     news: Option<Vec<Option<String>>>,
     images: Vec<Vec<Option<String>>>,
-    videos: Vec<MadeVideo>,
+    videos: Vec<OwnedVideo>,
     alternates: Vec<(Option<String>, String)>,
 }
 
 #[derive(Clone, Debug)]
-struct MadeVideo {
+struct OwnedVideo {
     texts: Vec<Option<String>>,
     tags: Vec<String>,
     records: Vec<Vec<Option<String>>>,
 }
 
-impl MadeVideo {
+impl OwnedVideo {
     fn video(&self) -> Video<'_> {
         let mut video = Video::from_values(values(&self.texts));
         video.tags = self.tags.iter().map(String::as_str).collect();
@@ -325,14 +321,14 @@ fn texts(count: usize) -> impl Strategy<Value = Vec<Option<String>>> {
     prop::collection::vec(text(), count)
 }
 
-fn made() -> impl Strategy<Value = Made> {
+fn owned_entry() -> impl Strategy<Value = OwnedEntry> {
     let few = 0..3_usize;
     let video = (
         texts(Video::FIELDS.len()),
         prop::collection::vec("\\PC{0,8}", few.clone()),
         prop::collection::vec(texts(Price::FIELDS.len()), few.clone()),
     )
-        .prop_map(|(texts, tags, records)| MadeVideo { texts, tags, records });
+        .prop_map(|(texts, tags, records)| OwnedVideo { texts, tags, records });
     (
         texts(4),
         prop::option::of(-62_135_596_800_000_000_i64..253_402_207_200_000_000),
@@ -341,7 +337,7 @@ fn made() -> impl Strategy<Value = Made> {
         prop::collection::vec(video, few.clone()),
         prop::collection::vec((text(), "\\PC{0,12}"), few),
     )
-        .prop_map(|(texts, lastmod_us, news, images, videos, alternates)| Made {
+        .prop_map(|(texts, lastmod_us, news, images, videos, alternates)| OwnedEntry {
             texts,
             lastmod_us,
             news,
@@ -351,15 +347,15 @@ fn made() -> impl Strategy<Value = Made> {
         })
 }
 
-fn documents() -> impl Strategy<Value = Vec<Vec<Made>>> {
-    prop::collection::vec(prop::collection::vec(made(), 0..6), 1..4)
+fn documents() -> impl Strategy<Value = Vec<Vec<OwnedEntry>>> {
+    prop::collection::vec(prop::collection::vec(owned_entry(), 0..6), 1..4)
 }
 
 fn values<const N: usize>(texts: &[Option<String>]) -> [Option<&str>; N] {
     std::array::from_fn(|i| texts.get(i).and_then(Option::as_deref))
 }
 
-impl Made {
+impl OwnedEntry {
     fn entry(&self) -> Entry<'_> {
         let [loc, lastmod, changefreq, priority] = values(&self.texts);
         Entry {
@@ -370,7 +366,7 @@ impl Made {
             priority,
             news: self.news.as_ref().map(|news| News::from_values(values(news))),
             images: self.images.iter().map(|image| Image::from_values(values(image))).collect(),
-            videos: self.videos.iter().map(MadeVideo::video).collect(),
+            videos: self.videos.iter().map(OwnedVideo::video).collect(),
             alternates: self
                 .alternates
                 .iter()
@@ -395,7 +391,7 @@ proptest! {
             prop_assert_eq!(rows.len(), document.len() as u64);
             finished.push(rows.finish().unwrap());
         }
-        let written: Vec<Entry<'_>> = documents.iter().flatten().map(Made::entry).collect();
+        let written: Vec<Entry<'_>> = documents.iter().flatten().map(OwnedEntry::entry).collect();
         let Some(appended) = folder.writer(1).append(finished).unwrap() else {
             prop_assert!(written.is_empty());
             return Ok(());

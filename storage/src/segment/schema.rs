@@ -1,4 +1,4 @@
-//! The columns of entries: as exports and sealed segments have them, and as an open segment keeps them.
+//! The columns of entries in exports and sealed segments, and those in open segments.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -6,17 +6,17 @@ use std::sync::{Arc, LazyLock};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use sitemap::{ContentSegment, Image, News, Price, Video};
 
-/// The key under which a schema's metadata hold [`SCHEMA_VERSION`].
+/// Metadata key of [`SCHEMA_VERSION`] in a schema.
 pub const SCHEMA_VERSION_KEY: &str = "sitemap-crawler.schema-version";
 
-/// Version of the columns. A reader that knows another one must not guess.
+/// Version of the columns. A reader must refuse versions that it does not know.
 pub const SCHEMA_VERSION: &str = "1";
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let columns = vec![
         Field::new("loc", DataType::Utf8, false),
         Field::new("lastmod", DataType::Utf8, true),
-        Field::new("lastmod_at", moment(), true),
+        Field::new("lastmod_at", timestamp(), true),
         Field::new("changefreq", DataType::Utf8, true),
         Field::new("priority", DataType::Utf8, true),
         Field::new("sitemap", DataType::Utf8, false),
@@ -26,7 +26,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("images", list(DataType::Struct(texts(&Image::FIELDS))), false),
         Field::new("videos", list(DataType::Struct(video_fields())), false),
         Field::new("alternates", list(DataType::Struct(alternate_fields())), false),
-        Field::new("fetched_at", moment(), false),
+        Field::new("fetched_at", timestamp(), false),
     ];
     versioned(columns)
 });
@@ -35,7 +35,7 @@ static OPEN_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     versioned(vec![
         Field::new("loc", DataType::Utf8, false),
         Field::new("lastmod", DataType::Utf8, true),
-        Field::new("lastmod_at", moment(), true),
+        Field::new("lastmod_at", timestamp(), true),
         Field::new("changefreq", DataType::Utf8, true),
         Field::new("priority", DataType::Utf8, true),
         Field::new("scope", DataType::Utf8, false),
@@ -46,16 +46,16 @@ static OPEN_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 /// The columns of an export and of a sealed segment, nested and typed, in the order of every output.
 ///
 /// `lastmod`, `changefreq` and `priority` are the text as published; `lastmod_at` and `fetched_at` are microseconds
-/// in UTC. Fields of the extensions carry the XML element names without prefix. The metadata hold
+/// in UTC. Fields of the extensions have the names of the XML elements without prefix. The metadata contain
 /// [`SCHEMA_VERSION`].
 pub fn schema() -> SchemaRef {
     SCHEMA.clone()
 }
 
-/// The columns of an open segment: what differs from entry to entry.
+/// The columns of an open segment: the fields that differ between the entries of a document.
 ///
-/// The extensions are one column of bytes here (see [`super::extensions`]), since their 60 typed columns would cost
-/// every document 4 kB however small it is.
+/// The extensions are one column of bytes here (see [`super::extensions`]), because their 60 typed columns would take
+/// 4 kB in every document, however small.
 pub(super) fn open_schema() -> SchemaRef {
     OPEN_SCHEMA.clone()
 }
@@ -75,12 +75,12 @@ pub(super) fn alternate_fields() -> Fields {
     vec![Field::new("hreflang", DataType::Utf8, true), Field::new("href", DataType::Utf8, false)].into()
 }
 
-/// An optional text per name.
+/// An optional text field for each name.
 pub(super) fn texts(names: &[&str]) -> Fields {
     names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect()
 }
 
-/// The item of every list.
+/// The item field of a list.
 pub(super) fn item(of: DataType) -> Field {
     Field::new_list_field(of, false)
 }
@@ -89,7 +89,7 @@ fn list(of: DataType) -> DataType {
     DataType::List(Arc::new(item(of)))
 }
 
-fn moment() -> DataType {
+fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 

@@ -1,15 +1,14 @@
-//! A sealed segment: the rows of one or several segments as Parquet, to be read by anyone.
+//! A sealed segment: the rows of one or more segments as a Parquet file, which other programs can read too.
 //!
-//! It has the columns of [`schema`]. What the queue must know of its documents, should the queue ever be lost, stands in
-//! the footer, and the name holds the checksum of the whole file.
+//! It has the columns of [`schema`]. The footer lists the documents, so that a lost queue can be rebuilt. The file
+//! name contains the checksum of the whole file.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use arrow_array::RecordBatch;
-use frontier::{HostId, TaskId};
+use frontier::TaskId;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
@@ -19,45 +18,45 @@ use super::parquet::parquet_properties;
 use super::schema::{SCHEMA_VERSION, SCHEMA_VERSION_KEY, schema};
 use crate::disk::DurableFile;
 
-/// The key under which the footer holds the documents, a line each: host and URL of the task in hex, the how manieth
-/// request brought it, and its rows.
+/// Footer key of the list of documents. Each line contains the host and the URL of the task as 32 hex digits each,
+/// the attempt number and the number of rows.
 pub(crate) const DOCUMENTS_KEY: &str = "sitemap-crawler.documents";
 
-/// Rows of a row group, at most: what DuckDB gives a thread at a time.
+/// Limit on the rows of a row group. DuckDB assigns row groups of about this size to its threads.
 const GROUP_ROWS_MAX: usize = 1 << 17;
 
-/// Encoded bytes of a row group, nearly: a group is held in memory until it is whole.
+/// Approximate limit on the encoded bytes of a row group, which is held in memory until it is complete.
 const GROUP_BYTES_MAX: usize = 16 << 20;
 
-/// Rows that are read at a time: an entry may have a thousand images.
+/// Rows read at a time. It is low because an entry may have a thousand images.
 const BATCH_ROWS: usize = 1 << 10;
 
-/// Bytes that are read or written at a time.
+/// Bytes read or written per call.
 const IO_BYTES: usize = 256 << 10;
 
-/// A document of a segment.
+/// A document, as listed in the footer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SealedDocument {
-    /// The task whose document it is.
+    /// The task that fetched the document.
     pub(crate) task: TaskId,
-    /// The how manieth request of the task brought it.
+    /// Number of the task's attempt that fetched it, from 1.
     pub(crate) attempt: u8,
-    /// Its rows.
+    /// Number of its rows.
     pub(crate) rows: u64,
 }
 
-/// Length and checksum of what was written.
+/// Length, checksum and rows of a written file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Extent {
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     pub(crate) bytes: u64,
-    /// CRC-32C of them.
+    /// CRC-32C of the file.
     pub(crate) crc32c: u32,
-    /// Rows in it.
+    /// Number of rows in the file.
     pub(crate) rows: u64,
 }
 
-/// Writes batches of [`schema`] to a file that becomes a sealed segment.
+/// Writes batches of [`schema`] to a new sealed segment.
 pub(crate) struct SealedWriter {
     parquet: ArrowWriter<Checksummed<BufWriter<DurableFile>>>,
     documents: String,
@@ -65,7 +64,7 @@ pub(crate) struct SealedWriter {
 }
 
 impl SealedWriter {
-    /// Writes to `file`, which is empty.
+    /// Writes to `file`, which must be empty.
     pub(crate) fn new(file: DurableFile) -> Result<Self, ParquetError> {
         let out = Checksummed { out: BufWriter::with_capacity(IO_BYTES, file), bytes: 0, crc32c: 0 };
         let parquet =
@@ -73,20 +72,18 @@ impl SealedWriter {
         Ok(Self { parquet, documents: String::new(), rows: 0 })
     }
 
-    /// Adds rows; their documents are told by [`Self::document`].
+    /// Adds rows. [`Self::add_document`] must be called for each of their documents.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
         self.rows += batch.num_rows() as u64;
         self.parquet.write(batch)
     }
 
-    /// Tells of the next document, of which all rows were or will be written.
-    pub(crate) fn document(&mut self, document: SealedDocument) {
-        let SealedDocument { task, attempt, rows } = document;
-        // Writing to a string does not fail.
-        let _ = writeln!(self.documents, "{:016x} {:032x} {attempt} {rows}", task.host.0, task.url);
+    /// Adds the next document to the list in the footer. Its rows may be written before or after.
+    pub(crate) fn add_document(&mut self, document: SealedDocument) {
+        self.documents.push_str(&document_line(document));
     }
 
-    /// Writes the footer and makes all of it durable.
+    /// Writes the footer and syncs the file.
     pub(crate) fn finish(mut self) -> Result<Extent, ParquetError> {
         let documents = std::mem::take(&mut self.documents);
         self.parquet.append_key_value_metadata(KeyValue::new(DOCUMENTS_KEY.to_owned(), documents));
@@ -98,7 +95,7 @@ impl SealedWriter {
     }
 }
 
-/// Why a sealed segment cannot be read.
+/// Why a sealed segment could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SealedError {
     #[error(transparent)]
@@ -107,11 +104,11 @@ pub(crate) enum SealedError {
     Parquet(#[from] ParquetError),
     #[error("its columns are not those of this release")]
     Columns,
-    #[error("its footer does not tell its documents")]
+    #[error("its footer does not list its documents")]
     Documents,
 }
 
-/// Reads a sealed segment whose checksum was verified.
+/// Reads a sealed segment. Its checksum must be verified before.
 pub(crate) struct SealedReader {
     /// Its documents, in the order of their rows.
     pub(crate) documents: Vec<SealedDocument>,
@@ -140,9 +137,14 @@ impl Iterator for SealedReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.batches.next()?.map_err(|error| ParquetError::from(error).into());
-        // The reader's batches carry the file's metadata, those of an open segment ours.
+        // The reader's batches have the metadata of the file. They are replaced by those of batches from an open
+        // segment.
         Some(batch.and_then(|batch| batch.with_schema(schema()).map_err(|_| SealedError::Columns)))
     }
+}
+
+fn document_line(SealedDocument { task, attempt, rows }: SealedDocument) -> String {
+    format!("{} {:032x} {attempt} {rows}\n", task.host, task.url)
 }
 
 fn parse_documents(lines: &str) -> Option<Vec<SealedDocument>> {
@@ -151,19 +153,19 @@ fn parse_documents(lines: &str) -> Option<Vec<SealedDocument>> {
 
 fn parse_document(line: &str) -> Option<SealedDocument> {
     let mut fields = line.split(' ');
-    let host = HostId(u64::from_str_radix(fields.next()?, 16).ok()?);
+    let host = fields.next()?.parse().ok()?;
     let url = u128::from_str_radix(fields.next()?, 16).ok()?;
     let attempt = fields.next()?.parse().ok()?;
     let rows = fields.next()?.parse().ok()?;
     Some(SealedDocument { task: TaskId { host, url }, attempt, rows })
 }
 
-/// Length and checksum of the file at `path`.
+/// Length and CRC-32C of the file at `path`.
 pub(crate) fn checksum(path: &Path) -> io::Result<(u64, u32)> {
     checksum_of(&File::open(path)?)
 }
 
-/// Length and checksum of what is left of `file`.
+/// Length and CRC-32C of `file` from its current position.
 pub(crate) fn checksum_of(file: &File) -> io::Result<(u64, u32)> {
     let mut file = BufReader::with_capacity(IO_BYTES, file);
     let (mut bytes, mut crc32c) = (0, 0);
@@ -178,7 +180,7 @@ pub(crate) fn checksum_of(file: &File) -> io::Result<(u64, u32)> {
     }
 }
 
-/// Counts what is written and sums it up.
+/// A writer that counts the bytes written and computes their CRC-32C.
 pub(crate) struct Checksummed<W> {
     pub(crate) out: W,
     pub(crate) bytes: u64,
@@ -195,5 +197,23 @@ impl<W: Write> Write for Checksummed<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use frontier::HostId;
+
+    use super::*;
+
+    #[test]
+    fn the_list_of_documents_is_read_back_with_short_ids_too() {
+        let ids = [(0, 0), (7, 9), (u128::MAX >> 4, u128::MAX >> 60), (u128::MAX, u128::MAX)];
+        let documents = ids.map(|(host, url)| {
+            let task = TaskId { host: HostId(host), url };
+            SealedDocument { task, attempt: 1, rows: 2 }
+        });
+        let lines: String = documents.iter().copied().map(document_line).collect();
+        assert_eq!(parse_documents(&lines).unwrap(), documents);
     }
 }

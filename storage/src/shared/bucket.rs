@@ -17,26 +17,27 @@ use object_store::{
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::marker::MARKER;
-use super::store::{Listed, PlaceError};
+use super::error::PlaceError;
+use super::layout::{Listed, MARKER};
 
-/// How long a call is tried again while the server fails: a worker outlives short outages, and tells of a long one. A whole
-/// segment must get through meanwhile, so a connection of less than 5 Mbit/s will not do.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a call is retried while the server fails: a worker survives short outages and reports a long one. A whole
+/// segment must be transferred within this time, so the connection needs at least 5 Mbit/s.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 const REQUEST_TIMEOUT: &str = "120 seconds";
 const CONNECT_TIMEOUT: &str = "10 seconds";
 
-/// How often a request is sent again at once: for the first one, which a person waits for, there is no more than that.
+/// Number of quick retries of each request by the library. The first request has no others, because a person is
+/// waiting for it.
 const RETRIES_MAX: usize = 2;
 
-/// Between one try and the next: it doubles from the first to the last.
+/// The pause between two tries. It doubles from the first value to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 const PAUSE_LAST: Duration = Duration::from_secs(10);
 
-/// Bytes of an object that are held together in memory.
+/// Size of the chunks in which an object is held in memory.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// A bucket and the prefix of all its objects.
+/// A bucket and the prefix of all objects of the crawl.
 #[derive(Clone)]
 pub(super) struct Bucket {
     store: Arc<AmazonS3>,
@@ -45,11 +46,11 @@ pub(super) struct Bucket {
     /// For messages.
     endpoint: Arc<str>,
     prefix: Path,
-    patience: Duration,
+    retry_timeout: Duration,
 }
 
 impl Bucket {
-    /// The bucket of `url`, if it can be read.
+    /// Opens the bucket of `url`. Makes one request, to check that it can be read.
     pub(super) fn open(
         url: &Url,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -61,15 +62,16 @@ impl Bucket {
         let prefix = Path::from_url_path(url.path()).map_err(|_| PlaceError::NoPlace(url.to_string()))?;
         let builder = builder(environment).with_bucket_name(&name);
         let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
-        // Whoever set another one first uses it for the same end.
+        // If this fails, the process has already set a provider, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let retry =
-            RetryConfig { max_retries: RETRIES_MAX, retry_timeout: PATIENCE, ..RetryConfig::default() };
+            RetryConfig { max_retries: RETRIES_MAX, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
         let built = builder.with_retry(retry).build();
-        let store =
-            built.map_err(|error| PlaceError::Setup { bucket: name.clone(), what: told(&error) })?.into();
+        let store = built
+            .map_err(|error| PlaceError::Setup { bucket: name.clone(), reason: with_causes(&error) })?
+            .into();
         let endpoint = endpoint.unwrap_or_else(|| "Amazon S3".to_owned()).into();
-        let bucket = Self { store, runtime, name, endpoint, prefix, patience: PATIENCE };
+        let bucket = Self { store, runtime, name, endpoint, prefix, retry_timeout: RETRY_TIMEOUT };
         match bucket.runtime.block_on(bucket.store.get(&bucket.path(MARKER))) {
             Ok(_) => {}
             Err(error) if is_not_found(&error) => {}
@@ -78,23 +80,23 @@ impl Bucket {
         Ok(bucket)
     }
 
-    /// The same bucket, given up sooner or later than after [`PATIENCE`].
-    pub(super) fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    /// Sets how long calls are retried. The default is [`RETRY_TIMEOUT`].
+    pub(super) fn with_retry_timeout(self, retry_timeout: Duration) -> Self {
+        Self { retry_timeout, ..self }
     }
 
     pub(super) fn create(&self, path: &str, content: &mut File) -> Result<(), PlaceError> {
         let read = content.rewind().and_then(|()| read_chunks(content));
         let chunks = read.map_err(|source| PlaceError::Scratch { source })?;
         let place = self.path(path);
-        match self.persist(path, async || self.put(&place, &chunks).await)? {
+        match self.retry(path, async || self.put(&place, &chunks).await)? {
             true => Ok(()),
             false => Err(PlaceError::Taken { url: self.url(path) }),
         }
     }
 
-    /// Puts an object that is not there. When the answer was lost or the server failed, looks whether it got there; false
-    /// when it is something else.
+    /// Puts an object that does not exist. If the answer is lost or the server fails, checks whether the object was
+    /// written. Returns false if there is an object with other content.
     async fn put(&self, place: &Path, chunks: &[Bytes]) -> Result<bool, Error> {
         let payload: PutPayload = chunks.iter().cloned().collect();
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
@@ -105,25 +107,25 @@ impl Bucket {
         self.holds(place, chunks).await?.ok_or(error)
     }
 
-    /// Whether the object is what was to be written; `None` when it is not there. The length is compared first.
+    /// Whether the object has this content; `None` if it does not exist. Compares the lengths first.
     async fn holds(&self, place: &Path, chunks: &[Bytes]) -> Result<Option<bool>, Error> {
         let found = match self.store.get(place).await {
             Ok(found) => found,
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let (bytes, crc32c) = chunks.iter().fold((0, 0), sum_up);
+        let (bytes, crc32c) = chunks.iter().fold((0, 0), add_chunk);
         if found.meta.size != bytes {
             return Ok(Some(false));
         }
-        let add = |sum, chunk: Bytes| std::future::ready(Ok(sum_up(sum, &chunk)));
-        let there = found.into_stream().try_fold((0, 0), add).await?;
-        Ok(Some(there == (bytes, crc32c)))
+        let add = |sum, chunk: Bytes| std::future::ready(Ok(add_chunk(sum, &chunk)));
+        let stored = found.into_stream().try_fold((0, 0), add).await?;
+        Ok(Some(stored == (bytes, crc32c)))
     }
 
     pub(super) fn fetch(&self, path: &str, into: &mut File) -> Result<(), PlaceError> {
         let place = self.path(path);
-        let copied = self.persist(path, async || {
+        let copied = self.retry(path, async || {
             let mut chunks = self.store.get(&place).await?.into_stream();
             if let Err(error) = into.rewind().and_then(|()| into.set_len(0)) {
                 return Ok(Err(error));
@@ -139,10 +141,10 @@ impl Bucket {
     }
 
     pub(super) fn list(&self, dir: &str) -> Result<Vec<Listed>, PlaceError> {
-        let within = self.path(dir);
-        self.persist(dir, async || {
-            let objects = self.store.list(Some(&within)).map_ok(|object| {
-                let parts = object.location.prefix_match(&within);
+        let prefix = self.path(dir);
+        self.retry(dir, async || {
+            let objects = self.store.list(Some(&prefix)).map_ok(|object| {
+                let parts = object.location.prefix_match(&prefix);
                 let path = parts
                     .map(|parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
                 let written_at = Timestamp::from_micros(object.last_modified.timestamp_micros());
@@ -154,36 +156,37 @@ impl Bucket {
 
     pub(super) fn remove(&self, path: &str) -> Result<(), PlaceError> {
         let place = self.path(path);
-        self.persist(path, async || match self.store.delete(&place).await {
+        self.retry(path, async || match self.store.delete(&place).await {
             Err(error) if is_not_found(&error) => Ok(()),
             removed => removed,
         })
     }
 
-    /// Tries until there is an answer, or what stands in the way does not pass, or the server has been of no use for too
-    /// long. `attempt` must come to the same however often it is made.
-    fn persist<T>(
+    /// Repeats `attempt` until it succeeds, fails with an error that a retry cannot change, or the retry timeout
+    /// ends. Repeating `attempt` must have no further effect.
+    fn retry<T>(
         &self,
         path: &str,
         mut attempt: impl AsyncFnMut() -> Result<T, Error>,
     ) -> Result<T, PlaceError> {
         let mut last = String::from("no answer");
-        let trying = async {
+        let tries = async {
             let mut pause = PAUSE_FIRST;
             loop {
                 match attempt().await {
-                    Err(error) if !is_final(&error) => last = told(&error),
+                    Err(error) if !is_final(&error) => last = with_causes(&error),
                     answer => return answer,
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(PAUSE_LAST);
             }
         };
-        let answer = self.runtime.block_on(async { tokio::time::timeout(self.patience, trying).await });
+        let answer = self.runtime.block_on(async { tokio::time::timeout(self.retry_timeout, tries).await });
         match answer {
             Ok(answer) => answer.map_err(|error| self.error(path, &error)),
             Err(_) => {
-                Err(PlaceError::Away { url: self.url(path), waited_s: self.patience.as_secs(), what: last })
+                let waited_s = self.retry_timeout.as_secs();
+                Err(PlaceError::Unavailable { url: self.url(path), waited_s, reason: last })
             }
         }
     }
@@ -197,7 +200,7 @@ impl Bucket {
     }
 
     fn error(&self, path: &str, error: &Error) -> PlaceError {
-        let text = told(error);
+        let text = with_causes(error);
         match error {
             _ if is_no_bucket(&text) => {
                 PlaceError::NoBucket { bucket: self.name.clone(), endpoint: self.endpoint.to_string() }
@@ -207,24 +210,24 @@ impl Bucket {
                 let code = code(&text).unwrap_or("no reason given").to_owned();
                 PlaceError::Refused { url: self.url(path), code }
             }
-            _ => PlaceError::Failed { url: self.url(path), what: text },
+            _ => PlaceError::Failed { url: self.url(path), reason: text },
         }
     }
 }
 
-/// What the variables of an environment that begin with `AWS_` say.
+/// A builder with the settings of the environment variables that start with `AWS_`.
 fn builder(environment: impl IntoIterator<Item = (String, String)>) -> AmazonS3Builder {
     let variables = environment.into_iter().filter(|(name, _)| name.starts_with("AWS_"));
     let mut builder = AmazonS3Builder::new();
     for (name, value) in variables {
-        // Others of that name are for other programs.
+        // Unknown variables are those of other programs.
         if let Ok(key) = name.to_ascii_lowercase().parse() {
             builder = builder.with_config(key, value);
         }
     }
     let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
     if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-        // Whoever names an endpoint without TLS wants it.
+        // Such an endpoint is given deliberately.
         builder = builder.with_allow_http(true);
     }
     builder
@@ -232,33 +235,33 @@ fn builder(environment: impl IntoIterator<Item = (String, String)>) -> AmazonS3B
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT)
 }
 
-/// Whether trying again changes nothing.
+/// Whether a retry cannot change the error.
 fn is_final(error: &Error) -> bool {
-    is_no_bucket(&told(error)) || is_refused(error) || matches!(error, Error::NotFound { .. })
+    is_no_bucket(&with_causes(error)) || is_refused(error) || matches!(error, Error::NotFound { .. })
 }
 
-/// Whether the credentials are wrong or may not do this. Of a listing only the text tells.
+/// Whether the credentials are wrong or do not permit the request. For listings, only the text of the error shows it.
 fn is_refused(error: &Error) -> bool {
     matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
-        || told(error).contains("403 Forbidden")
+        || with_causes(error).contains("403 Forbidden")
 }
 
-/// Whether there is no such object, in a bucket that is there.
+/// Whether the bucket exists but the object does not.
 fn is_not_found(error: &Error) -> bool {
-    matches!(error, Error::NotFound { .. }) && !is_no_bucket(&told(error))
+    matches!(error, Error::NotFound { .. }) && !is_no_bucket(&with_causes(error))
 }
 
 fn is_no_bucket(text: &str) -> bool {
     text.contains("NoSuchBucket")
 }
 
-/// The server's word for what went wrong, in the XML of its answer.
+/// The error code in the XML of the server's answer.
 fn code(text: &str) -> Option<&str> {
     text.split_once("<Code>")?.1.split_once("</Code>").map(|(code, _)| code)
 }
 
-/// The error with its causes, on one line.
-fn told(error: &Error) -> String {
+/// The text of the error and its causes, on one line.
+fn with_causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -271,7 +274,8 @@ fn told(error: &Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn sum_up((bytes, crc32c): (u64, u32), chunk: &Bytes) -> (u64, u32) {
+/// Adds a chunk to a length and a CRC-32C.
+fn add_chunk((bytes, crc32c): (u64, u32), chunk: &Bytes) -> (u64, u32) {
     (bytes + chunk.len() as u64, crc32c::crc32c_append(crc32c, chunk))
 }
 

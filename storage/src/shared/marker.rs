@@ -1,21 +1,21 @@
-//! The mark that says whose segments lie in a place: two crawls in one place would take each other's for garbage.
+//! The object that says which crawl a place belongs to. Without it, two crawls in one place would remove each other's
+//! segments as garbage.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 
-use super::store::{PlaceError, SegmentStore};
+use super::error::PlaceError;
+use super::layout::MARKER;
+use super::store::SegmentStore;
 
-/// The object that holds the mark.
-pub(super) const MARKER: &str = "crawl";
-
-/// What it says before the crawl's identity.
+/// The text before the identity of the crawl.
 const MAGIC: &str = "segments of the sitemap crawl ";
 
-/// Bytes read of it.
+/// Limit on the bytes read.
 const MARKER_BYTES_MAX: u64 = 1024;
 
 impl SegmentStore {
-    /// Marks the place as that of the crawl with this identity. One that is marked for another crawl is an error.
+    /// Marks the place as belonging to the crawl with this identity. Fails if it belongs to another one.
     pub fn mark(&self, crawl: &str) -> Result<(), PlaceError> {
         let scratch = |source| PlaceError::Scratch { source };
         let mut file = tempfile::tempfile().map_err(scratch)?;
@@ -26,7 +26,7 @@ impl SegmentStore {
         }
     }
 
-    /// Checks that the place is marked as that of the crawl with this identity.
+    /// Checks that the place is marked as belonging to the crawl with this identity.
     pub fn check_mark(&self, crawl: &str) -> Result<(), PlaceError> {
         let scratch = |source| PlaceError::Scratch { source };
         let mut file = tempfile::tempfile().map_err(scratch)?;

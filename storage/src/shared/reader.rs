@@ -1,16 +1,18 @@
-//! Registered segments, read back.
+//! Reads registered segments back.
 
 use std::fs::File;
 use std::io::{self, Seek};
 
 use arrow_array::RecordBatch;
 
-use super::store::{PlaceError, SegmentStore, segment_path};
-use crate::segment::ReadError;
+use super::error::PlaceError;
+use super::layout::segment_path;
+use super::store::SegmentStore;
+use crate::segment::error::ReadError;
+use crate::segment::record::SegmentRecord;
 use crate::segment::sealed::{self, SealedReader};
-use crate::work_queue::sled::SegmentRecord;
 
-/// Reads the entries of registered segments. One segment at a time is copied to a file on this machine, so memory does not
+/// Reads the entries of registered segments. It copies one segment at a time to a local file, so that memory does not
 /// grow with the crawl and each byte is read over the network once.
 pub struct SharedReader {
     store: SegmentStore,
@@ -18,13 +20,13 @@ pub struct SharedReader {
 }
 
 impl SharedReader {
-    /// Reads `segments`, in the order in which they are given.
+    /// Reads `segments` in this order.
     pub fn new(store: SegmentStore, segments: Vec<SegmentRecord>) -> Self {
         Self { store, segments }
     }
 
-    /// All entries, as [`crate::CrawlReader::entries`] gives them. A segment that is missing or is not what was registered is
-    /// an error that names it. Ends after the first error.
+    /// All entries, like [`crate::CrawlReader::entries`]. If a segment is missing or differs from what was
+    /// registered, the error names it. Ends after the first error.
     pub fn entries(&self) -> impl Iterator<Item = Result<RecordBatch, ReadError>> {
         let mut segments = self.segments.iter();
         let mut current: Option<(&SegmentRecord, SealedReader)> = None;
@@ -61,11 +63,11 @@ impl SharedReader {
         file.rewind().map_err(|source| PlaceError::Scratch { source })?;
         SealedReader::open(file).map_err(|error| PlaceError::Altered {
             url: self.store.url_of(&segment.name),
-            what: error.to_string(),
+            reason: error.to_string(),
         })
     }
 
-    /// The segment in a file without a name, its length and checksum verified.
+    /// Copies the segment to an unnamed local file and verifies its length and checksum.
     fn fetch(&self, segment: &SegmentRecord) -> Result<File, PlaceError> {
         let scratch = |source: io::Error| PlaceError::Scratch { source };
         let mut file = tempfile::tempfile().map_err(scratch)?;
@@ -75,14 +77,14 @@ impl SharedReader {
         if (bytes, crc32c) == (segment.bytes, segment.crc32c) {
             return Ok(file);
         }
-        let what = format!(
-            "{bytes} bytes with checksum {crc32c:08x} where {} with {:08x} were registered",
+        let reason = format!(
+            "{bytes} bytes with checksum {crc32c:08x}, but {} with {:08x} were registered",
             segment.bytes, segment.crc32c
         );
-        Err(PlaceError::Altered { url: self.store.url_of(&segment.name), what })
+        Err(PlaceError::Altered { url: self.store.url_of(&segment.name), reason })
     }
 
     fn damaged(&self, segment: &SegmentRecord, error: &dyn std::error::Error) -> ReadError {
-        PlaceError::Altered { url: self.store.url_of(&segment.name), what: error.to_string() }.into()
+        PlaceError::Altered { url: self.store.url_of(&segment.name), reason: error.to_string() }.into()
     }
 }

@@ -1,32 +1,33 @@
-//! The small segments of a session, and which of them become one.
+//! Decides which small segments of a session are merged.
 
 use crate::sealing::{MERGE_MIN, is_small};
-use crate::segment::{BYTES_MAX, ROWS_MAX};
-use crate::work_queue::sled::SegmentRecord;
+use crate::segment::open::{BYTES_MAX, ROWS_MAX};
+use crate::segment::record::SegmentRecord;
 
-/// The last segments of a session, all of them small, in their order.
+/// The last segments of a session, all of them small, in order.
 ///
-/// So many of one level become one of the next, as the digits of a number carry: rows are written again once a level, and
-/// however many segments were written, few are small.
+/// [`MERGE_MIN`] segments of one level are merged into one of the next level, like digits that carry. So rows are
+/// rewritten once per level, and few segments are small, however many were written.
 #[derive(Default)]
 pub(super) struct SmallSegments(Vec<Small>);
 
 struct Small {
     record: SegmentRecord,
-    /// How often its rows were merged.
+    /// How often its rows have been merged.
     level: u32,
 }
 
-/// Small segments that become one with the next one.
+/// Small segments that are merged with the next segment.
 pub(super) struct Merge {
-    /// In their order; none where there are not enough.
+    /// The segments, in order. Empty if there are too few.
     pub(super) sources: Vec<SegmentRecord>,
     level: u32,
 }
 
 impl SmallSegments {
-    /// Takes out the last ones that become one with the next: of each level that is full, as many as one segment holds.
-    pub(super) fn take_ripe(&mut self) -> Merge {
+    /// Removes and returns the last segments that are merged with the next one: of each full level, as many as fit
+    /// into one segment.
+    pub(super) fn take_mergeable(&mut self) -> Merge {
         let (mut from, mut level, mut bytes, mut rows) = (self.0.len(), 0, 0, 0);
         loop {
             let earlier = &self.0[..from];
@@ -48,7 +49,8 @@ impl SmallSegments {
         Merge { sources: self.0.drain(from..).map(|small| small.record).collect(), level }
     }
 
-    /// Adds what became of `merge`. Gives those that will not be merged any more: all, where that is not small.
+    /// Adds `record`, the result of `merge`. Returns the segments that will not be merged any more: the sources, and
+    /// if `record` is not small, all others and `record` too.
     pub(super) fn add(&mut self, merge: Merge, record: SegmentRecord) -> Vec<SegmentRecord> {
         let Merge { sources: mut done, level } = merge;
         if is_small(&record) {
@@ -64,15 +66,15 @@ impl SmallSegments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::work_queue::sled::SegmentPlace;
+    use crate::segment::record::SegmentPlace;
 
-    /// What is registered after so many segments of so many bytes and rows, and how many rows were written for it.
+    /// Adds `segments`, each with these bytes and rows. Returns the registered segments and the number of rows written.
     fn after(segments: u32, bytes: u64, rows: u64) -> (Vec<SegmentRecord>, u64) {
         let (mut small, mut registered, mut written) = (SmallSegments::default(), Vec::new(), 0);
         for seq in 0..segments {
-            let merge = small.take_ripe();
+            let merge = small.take_mergeable();
             let left = registered.len() - merge.sources.len();
-            assert_eq!(registered.split_off(left), merge.sources, "the last ones, in their order");
+            assert_eq!(registered.split_off(left), merge.sources, "the last segments, in order");
             let total = |of: fn(&SegmentRecord) -> u64, own| merge.sources.iter().map(of).sum::<u64>() + own;
             let (bytes, rows) = (total(|source| source.bytes, bytes), total(|source| source.rows, rows));
             let place = SegmentPlace { session: 0, seq };
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_month_of_small_segments_few_are_left() {
+    fn a_month_of_small_segments_leaves_few() {
         let (segments, rows) = (260_000, 20);
         let (registered, written) = after(segments, 10_000, rows);
         let total = u64::from(segments) * rows;
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_that_are_large_or_nearly_so_are_left_alone() {
+    fn large_and_nearly_large_segments_are_not_merged() {
         let large = after(100, BYTES_MAX, 1).0;
         assert_eq!(large.len(), 100);
         let (nearly, _) = after(100, BYTES_MAX / 8 - 1, 1);
@@ -106,21 +108,21 @@ mod tests {
     }
 
     #[test]
-    fn those_before_a_large_one_are_not_merged_with_those_after_it() {
+    fn segments_before_a_large_one_are_not_merged_with_those_after_it() {
         let mut small = SmallSegments::default();
         let record = |seq: u32, bytes| {
             let place = SegmentPlace { session: 0, seq };
             SegmentRecord { name: format!("{seq}"), bytes, rows: 1, crc32c: 0, first: place, last: place }
         };
         for seq in 0..6 {
-            let merge = small.take_ripe();
+            let merge = small.take_mergeable();
             assert!(small.add(merge, record(seq, 9)).is_empty());
         }
-        let merge = small.take_ripe();
+        let merge = small.take_mergeable();
         let done = small.add(merge, record(6, BYTES_MAX));
         assert_eq!(done.len(), 7);
-        let merge = small.take_ripe();
+        let merge = small.take_mergeable();
         small.add(merge, record(7, 9));
-        assert!(small.take_ripe().sources.is_empty());
+        assert!(small.take_mergeable().sources.is_empty());
     }
 }

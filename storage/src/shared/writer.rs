@@ -1,4 +1,4 @@
-//! The writer of a worker's segments.
+//! Writes the segments of a worker.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -12,104 +12,108 @@ use frontier::{Clock, SessionId, Timestamp};
 use parquet::errors::ParquetError;
 use tempfile::TempDir;
 
+use super::error::PlaceError;
+use super::layout::segment_path;
 use super::small::SmallSegments;
-use super::store::{PlaceError, SegmentStore, segment_path};
+use super::store::SegmentStore;
 use crate::data_dir::scratch::Scratch;
 use crate::disk::DurableFile;
 use crate::sealing::into_io;
+use crate::segment::error::{ReadError, SegmentError};
 use crate::segment::name::SegmentName;
+use crate::segment::open::{BYTES_MAX, EntryWriter, ROWS_MAX};
 use crate::segment::reader::SegmentReader;
+use crate::segment::record::{SegmentPlace, SegmentRecord};
 use crate::segment::sealed::{Checksummed, Extent, SealedWriter};
-use crate::segment::{
-    BYTES_MAX, EntryWriter, FinishedRows, ROWS_MAX, ReadError, SegmentError, schema_message,
-};
-use crate::work_queue::sled::{SegmentPlace, SegmentRecord};
+use crate::segment::{FinishedRows, schema_message};
 
-/// In the scratch folder: what is being read, and what becomes a segment.
+/// Folder in the scratch folder for documents that are being read.
 const ROWS_DIR: &str = "rows";
+
+/// File in the scratch folder that becomes a segment.
 const SEALED_FILE: &str = "sealed";
 
-/// Bytes that are written at a time.
+/// Bytes written per call.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// How long the object of a segment is kept that a larger one replaced: for those who listed it before and are still reading.
+/// How long a segment is kept after a larger one has replaced it, for readers that listed it before.
 pub const REPLACED_KEPT_FOR: Duration = Duration::from_secs(6 * 3600);
 
-/// Gathers the entries of finished documents in a file on this machine, and rolls it: rewrites it as Parquet and brings
-/// that to the [`SegmentStore`] under its final name. Of a slow crawl each roll is small: then and again one takes the small
-/// segments before it in.
+/// Buffers the entries of finished documents in a local file. A roll rewrites them as Parquet and writes that file to
+/// the [`SegmentStore`]. In a slow crawl these segments are small, so some rolls include the rows of the small
+/// segments before.
 ///
-/// Nothing of it outlives the process: what was not rolled and registered is asked again.
+/// The local files do not outlive the process. Entries that were not rolled and registered are fetched again.
 pub struct SharedWriter {
     store: SegmentStore,
     session: SessionId,
     next_seq: u32,
     scratch: TempDir,
-    gathered: Option<Gathered>,
+    buffer: Option<Buffer>,
     clock: Arc<dyn Clock>,
-    /// A copy of each lies in the scratch folder.
+    /// The small segments. The scratch folder contains a copy of each.
     small: SmallSegments,
-    /// Segments that a larger one holds, and since when.
+    /// Segments that a larger one has replaced, and when.
     replaced: VecDeque<(Timestamp, String)>,
 }
 
-/// What was gathered since the last roll: an open segment that is never synced.
-struct Gathered {
+/// The entries since the last roll: an open segment that is never synced.
+struct Buffer {
     record: SegmentRecord,
     out: Checksummed<BufWriter<File>>,
 }
 
 impl SharedWriter {
-    /// A writer of the segments of `session`.
+    /// Creates a writer for the segments of `session`.
     pub fn new(store: SegmentStore, session: SessionId, clock: Arc<dyn Clock>) -> Result<Self, PlaceError> {
         let scratch = TempDir::with_prefix("crawl-");
         let scratch = scratch.and_then(|dir| fs::create_dir(dir.path().join(ROWS_DIR)).map(|()| dir));
         let scratch = scratch.map_err(|source| PlaceError::Scratch { source })?;
         let (small, replaced) = (SmallSegments::default(), VecDeque::new());
-        Ok(Self { store, session, next_seq: 0, scratch, gathered: None, clock, small, replaced })
+        Ok(Self { store, session, next_seq: 0, scratch, buffer: None, clock, small, replaced })
     }
 
-    /// Where the entries of documents wait that are being read, for as long as the writer lives.
+    /// The temporary files for documents that are being read. They must not be used after the writer is dropped.
     pub fn scratch(&self) -> Scratch {
         Scratch::new(&self.scratch.path().join(ROWS_DIR))
     }
 
-    fn begin(&self) -> Result<Gathered, SegmentError> {
+    fn begin(&self) -> Result<Buffer, SegmentError> {
         let name = SegmentName { session: self.session, seq: self.next_seq, sealed: None }.to_string();
         let file = File::create(self.scratch.path().join(&name)).map_err(scratch)?;
         let place = SegmentPlace::default();
         let record = SegmentRecord { name, bytes: 0, rows: 0, crc32c: 0, first: place, last: place };
         let mut out = Checksummed { out: BufWriter::with_capacity(WRITE_BYTES, file), bytes: 0, crc32c: 0 };
         out.write_all(&schema_message()?).map_err(scratch)?;
-        Ok(Gathered { record, out })
+        Ok(Buffer { record, out })
     }
 
-    /// Writes segments of the scratch folder as one Parquet file.
+    /// Rewrites segments in the scratch folder as one Parquet file.
     fn seal<'a>(
         &self,
         sources: impl Iterator<Item = &'a SegmentRecord>,
         to: &Path,
     ) -> Result<Extent, SegmentError> {
-        let failed = |error: ParquetError| scratch(into_io(error));
-        let mut writer = SealedWriter::new(DurableFile::create(to).map_err(scratch)?).map_err(failed)?;
+        let parquet = |error: ParquetError| scratch(into_io(error));
+        let mut writer = SealedWriter::new(DurableFile::create(to).map_err(scratch)?).map_err(parquet)?;
         let mut documents = Vec::new();
         for source in sources {
             let reader = SegmentReader::open(self.scratch.path(), source.clone()).map_err(unreadable)?;
             let copied = reader.copy(
                 |document| documents.push(document),
                 |rows| {
-                    let refused = |error| PlaceError::Scratch { source: into_io(error) };
-                    writer.write(rows).map_err(|error| ReadError::from(refused(error)))
+                    let failed = |error| PlaceError::Scratch { source: into_io(error) };
+                    writer.write(rows).map_err(|error| ReadError::from(failed(error)))
                 },
             );
             copied.map_err(unreadable)?;
         }
-        documents.into_iter().for_each(|document| writer.document(document));
-        writer.finish().map_err(failed)
+        documents.into_iter().for_each(|document| writer.add_document(document));
+        writer.finish().map_err(parquet)
     }
 
-    /// The next segment of the session.
-    fn written(&self, Extent { bytes, crc32c, rows }: Extent) -> SegmentRecord {
+    /// The record of the next segment of the session.
+    fn next_record(&self, Extent { bytes, crc32c, rows }: Extent) -> SegmentRecord {
         let (session, seq) = (self.session, self.next_seq);
         let name = SegmentName { session, seq, sealed: Some(crc32c) }.to_string();
         let place = SegmentPlace { seq, ..SegmentPlace::default() };
@@ -120,12 +124,12 @@ impl SharedWriter {
         fs::remove_file(self.scratch.path().join(&segment.name)).map_err(scratch)
     }
 
-    /// Removes the objects of replaced segments that nobody reads any more. Whoever asks for the next roll has committed the
-    /// ones before, so they are registered no longer.
+    /// Removes the objects of segments that were replaced [`REPLACED_KEPT_FOR`] ago. They are no longer registered,
+    /// because the caller commits each roll before the next one.
     fn remove_replaced(&mut self) {
         let now = self.clock.now();
         while let Some((since, name)) = self.replaced.front() {
-            // Should the place refuse, the next roll tries again; what is left in the end is garbage of this session.
+            // If this fails, the next roll tries again. What remains at the end is garbage of this session.
             if *since + REPLACED_KEPT_FOR > now || self.store.remove(&segment_path(name)).is_err() {
                 return;
             }
@@ -137,36 +141,37 @@ impl SharedWriter {
 impl EntryWriter for SharedWriter {
     const GATHERS_FOR: Duration = Duration::from_secs(10);
 
-    /// Gathers `documents`. When they fill a segment it is rolled: then, as with [`Self::roll`], what the commit registers
-    /// is given.
+    /// Adds `documents` to the buffer. If that fills a segment, rolls it and returns what the commit has to register,
+    /// like [`Self::roll`].
     fn append(&mut self, documents: Vec<FinishedRows>) -> Result<Option<SegmentRef>, SegmentError> {
-        let mut gathered = match self.gathered.take() {
-            Some(gathered) => gathered,
+        let mut buffer = match self.buffer.take() {
+            Some(buffer) => buffer,
             None => self.begin()?,
         };
         for document in &documents {
-            document.copy_to(&mut gathered.out).map_err(scratch)?;
-            gathered.record.rows += document.len();
+            document.copy_to(&mut buffer.out).map_err(scratch)?;
+            buffer.record.rows += document.len();
         }
-        let is_full = gathered.record.rows >= ROWS_MAX || gathered.out.bytes >= BYTES_MAX;
-        self.gathered = Some(gathered);
+        let is_full = buffer.record.rows >= ROWS_MAX || buffer.out.bytes >= BYTES_MAX;
+        self.buffer = Some(buffer);
         if is_full { self.roll() } else { Ok(None) }
     }
 
-    /// Makes a segment of what was gathered; `None` where that is nothing. It is durable in its place when this returns.
-    /// Small segments right before it may become one with it: then it is registered instead of them.
+    /// Writes the buffered entries as a segment, which is durable in its place when this returns; `None` if there are
+    /// none. The segment may include the rows of the small segments right before it. Then it is registered instead of
+    /// them.
     ///
-    /// Blocks on the place, for minutes while that fails. After an error what was gathered is gone.
+    /// Blocks on the place, for minutes if its server fails. After an error, the buffered entries are lost.
     fn roll(&mut self) -> Result<Option<SegmentRef>, SegmentError> {
-        let Some(Gathered { mut record, mut out }) = self.gathered.take() else { return Ok(None) };
+        let Some(Buffer { mut record, mut out }) = self.buffer.take() else { return Ok(None) };
         out.flush().map_err(scratch)?;
         (record.bytes, record.crc32c) = (out.bytes, out.crc32c);
         drop(out);
-        let merge = self.small.take_ripe();
+        let merge = self.small.take_mergeable();
         let replaces_from = merge.sources.first().map(|first| first.first.seq);
         let sealed = self.scratch.path().join(SEALED_FILE);
         let extent = self.seal(merge.sources.iter().chain([&record]), &sealed)?;
-        let written = self.written(extent);
+        let written = self.next_record(extent);
         let mut file = File::open(&sealed).map_err(scratch)?;
         self.store.create(&segment_path(&written.name), &mut file)?;
         self.next_seq += 1;

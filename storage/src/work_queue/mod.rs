@@ -1,4 +1,4 @@
-//! Durable queues of tasks, each an implementation of [`frontier::WorkQueue`].
+//! Durable work queues: implementations of [`frontier::WorkQueue`].
 
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

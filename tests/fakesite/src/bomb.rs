@@ -12,16 +12,16 @@ const OPENING: &str =
 const ENTRY: &str = "<url><loc>https://www.example.com/a/page/that/is/listed/again/and/again</loc></url>\n";
 const CLOSING: &str = "</urlset>\n";
 
-/// The unit that is repeated: whole entries, padded by spaces to this size.
+/// Size of the repeated block: whole entries, padded with spaces.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// An url set of one entry repeated for ever, in blocks of a mebibyte.
+/// A URL set that repeats one entry without end, in blocks of a mebibyte.
 pub(crate) fn endless() -> impl Iterator<Item = Bytes> + Send {
     let block = Bytes::from(block());
     iter::once(Bytes::from_static(OPENING.as_bytes())).chain(iter::repeat(block))
 }
 
-/// A gzip file (RFC 1952) whose inflated size is given in blocks; it never stands in memory as a whole.
+/// A gzip file (RFC 1952) that inflates to a given number of blocks. It is never in memory as a whole.
 pub(crate) struct Bomb {
     head: Bytes,
     block: Bytes,
@@ -37,7 +37,7 @@ impl Bomb {
         let mut deflate = Compress::new(Compression::best(), false);
         let mut head = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
         head.extend(deflate_part(&mut deflate, OPENING.as_bytes(), FlushCompress::Full)?);
-        // A full flush forgets the past, so this part may stand any number of times in a row.
+        // A full flush resets the compressor, so this part can be repeated any number of times.
         let block = deflate_part(&mut deflate, &plain, FlushCompress::Full)?;
         let mut tail = deflate_part(&mut deflate, CLOSING.as_bytes(), FlushCompress::Finish)?;
         let crc = crc_of_all(&plain, blocks);
@@ -56,7 +56,7 @@ impl Bomb {
     }
 }
 
-/// Writes a bomb that inflates to at least `decoded_bytes`, as a gzip file of a gzip file: a thousandth of a thousandth.
+/// Writes a bomb that inflates to at least `decoded_bytes`, as a gzip file of a gzip file: a millionth of that size.
 pub(crate) fn write_doubled(decoded_bytes: u64, out: &mut dyn Write) -> io::Result<()> {
     let mut outer = GzEncoder::new(out, Compression::best());
     Bomb::new(decoded_bytes)?.chunks().try_for_each(|chunk| outer.write_all(&chunk))?;
@@ -70,13 +70,13 @@ fn block() -> Vec<u8> {
 }
 
 fn deflate_part(deflate: &mut Compress, plain: &[u8], flush: FlushCompress) -> io::Result<Vec<u8>> {
-    // More than deflate can ever need, so that one call does it all.
+    // More than deflate can ever need, so that one call is enough.
     let mut part = Vec::with_capacity(plain.len() + plain.len() / 8 + 1024);
     deflate.compress_vec(plain, &mut part, flush)?;
     Ok(part)
 }
 
-/// The check sum of the whole document, found by combining instead of reading it.
+/// The checksum of the whole document, combined from the checksums of its parts.
 fn crc_of_all(plain: &[u8], blocks: u64) -> Crc {
     let mut all = crc_of(OPENING.as_bytes());
     let one = crc_of(plain);

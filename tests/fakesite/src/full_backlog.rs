@@ -1,4 +1,4 @@
-//! A port that takes its time to take connections.
+//! A port that is slow to accept connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,16 +9,16 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-/// How often is looked for a client that waits.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Interval at which to check for a waiting client.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The state SYN-SENT in Linux's table of connections.
+/// The state SYN-SENT in `/proc/net/tcp`.
 const SYN_SENT: &str = "02";
 
-/// A port in front of a server whose queue of unaccepted connections is full: the first client that comes is left
-/// without an answer, and connects only when its system tries again. From then on all connections are passed on.
+/// A port in front of a server whose queue of unaccepted connections is full. The first client gets no answer and
+/// connects only when its system retransmits the SYN. All later connections are forwarded.
 ///
-/// A connection is made by the kernel, without the listening program; so this is how a slow accept looks from outside.
+/// The kernel completes connections without the listening program, so this is how a slow accept looks to a client.
 pub struct FullBacklog {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -26,7 +26,7 @@ pub struct FullBacklog {
 }
 
 impl FullBacklog {
-    /// How long the first client takes to connect: the initial retransmission time-out of RFC 6298 section 2.1.
+    /// The time that the first client takes to connect: the initial retransmission time-out of RFC 6298 section 2.1.
     pub const DELAY: Duration = Duration::from_secs(1);
 
     /// Opens a free port in front of `server`.
@@ -34,7 +34,7 @@ impl FullBacklog {
         Self::open(move |listener| relay(listener, server))
     }
 
-    /// Opens a free port that no client ever connects to, and none is refused at.
+    /// Opens a free port on which connecting never succeeds and never fails.
     pub fn for_good() -> io::Result<Self> {
         Self::open(|listener| async move {
             let _filling = TcpStream::connect(listener.local_addr()?).await?;
@@ -57,7 +57,7 @@ impl FullBacklog {
         let thread = thread::Builder::new().name("full backlog".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    // A failure shows as a client that never connects.
+                    // After a failure no client can connect, which the test notices.
                     _ = serve(listener) => {}
                     _ = stopped => {}
                 }
@@ -74,7 +74,7 @@ impl FullBacklog {
 
 impl Drop for FullBacklog {
     fn drop(&mut self) {
-        // The thread may have ended by itself; then there is nobody to tell.
+        // Sending fails if the thread has ended already.
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
@@ -86,11 +86,11 @@ impl Drop for FullBacklog {
 
 async fn relay(listener: TcpListener, server: SocketAddr) -> io::Result<()> {
     let address = listener.local_addr()?;
-    // A queue of length zero holds one.
+    // A queue of length zero holds one connection.
     let filling = TcpStream::connect(address).await?;
-    while !somebody_waits_for(address)? {
-        // Between two looks: nothing tells when somebody has joined the queue.
-        tokio::time::sleep(LOOK_EVERY).await;
+    while !has_waiting_client(address)? {
+        // The kernel sends no notification when a client starts to wait, so this polls.
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     listener.accept().await?;
     drop(filling);
@@ -105,8 +105,8 @@ async fn relay(listener: TcpListener, server: SocketAddr) -> io::Result<()> {
     }
 }
 
-/// Whether a connection to this port has been asked for and not been made.
-fn somebody_waits_for(address: SocketAddr) -> io::Result<bool> {
+/// Whether a client has sent a SYN to this port and not been answered.
+fn has_waiting_client(address: SocketAddr) -> io::Result<bool> {
     let port = format!(":{:04X}", address.port());
     let table = std::fs::read_to_string("/proc/net/tcp")?;
     let waits = |line: &str| {

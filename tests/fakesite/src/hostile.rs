@@ -1,4 +1,4 @@
-//! A web of hostile hosts, each with one misbehaviour, and a few well-behaved ones beside them.
+//! A web of hostile hosts with one misbehaviour each, and a few well-behaved hosts.
 
 use std::io::{self, Write};
 use std::iter;
@@ -13,30 +13,30 @@ use crate::page::Page;
 use crate::request::Request;
 use crate::web::{Site, Web};
 
-/// How many hosts there are.
+/// The size of the web.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Hostile hosts of each [kind](KINDS) but the heavy ones.
+    /// Hostile hosts of each [kind](KINDS) that is not heavy.
     pub copies: u32,
     /// Hostile hosts of each [heavy](HEAVY) kind.
     pub heavy_copies: u32,
     /// Well-behaved hosts.
     pub well_behaved: u32,
-    /// Sitemaps of each well-behaved host, all named in its robots.txt, of one entry each.
+    /// Sitemaps per well-behaved host. Its robots.txt names all of them, and each has one entry.
     pub sitemaps: u32,
 }
 
-/// A kind of hostile host: its name, and what such a host holds.
+/// A kind of hostile host: its name, and a function that builds the site of a host name.
 type Kind = (&'static str, fn(&str) -> Site);
 
-/// Longer than anyone waits.
+/// Longer than any client waits.
 const FOR_GOOD: Duration = Duration::from_secs(24 * 3600);
-/// Attributes, namespaces and levels of the documents that have too many of them.
+/// Number of attributes, namespaces or levels in the documents that have too many of them.
 const TOO_MANY: usize = 1_000_000;
-/// Children of the large index, and the length of the path of each: 50 MiB with the tags around them.
+/// Children of the large index, and the length of each path: 50 MiB including the tags around them.
 const CHILDREN: usize = 50_000;
 const CHILD_PATH_BYTES: usize = 980;
-/// Images of the large entry: 8 MiB, the most that a reader might keep, and more.
+/// Images of the large entry: more than 8 MiB, the most that a reader may keep of one entry.
 const IMAGES: usize = 160_000;
 
 /// The kinds of hostile hosts.
@@ -88,7 +88,7 @@ pub const KINDS: &[Kind] = &[
     ("large-entry", |host| announcing(host, large_entry())),
 ];
 
-/// The kinds that cost whoever reads them much: tens of megabytes, or seconds without a pause.
+/// The kinds that are expensive to read: tens of megabytes, or seconds of CPU time.
 pub const HEAVY: &[&str] = &[
     "huge-header",
     "interim",
@@ -112,13 +112,13 @@ impl Options {
         if HEAVY.contains(&kind) { self.heavy_copies } else { self.copies }
     }
 
-    /// Hostile hosts in all.
+    /// Total number of hostile hosts.
     pub fn hostile_hosts(self) -> u32 {
         KINDS.iter().map(|(kind, _)| self.copies_of(kind)).sum()
     }
 }
 
-/// The web.
+/// Builds the web.
 pub fn web(options: Options) -> Web {
     let hostile = KINDS.iter().flat_map(|kind| (0..options.copies_of(kind.0)).map(move |n| (kind, n)));
     let web = hostile.fold(Web::new(), |web, ((name, site), n)| {
@@ -131,7 +131,7 @@ pub fn web(options: Options) -> Web {
     })
 }
 
-/// The kind of the hosts that do nothing wrong.
+/// Name of the kind of host that does nothing wrong.
 pub const WELL_BEHAVED: &str = "well-behaved";
 
 /// The name of the `n`th host of a kind, from 0.
@@ -139,7 +139,7 @@ pub fn host_name(kind: &str, n: u32) -> String {
     format!("{kind}-{n}.test")
 }
 
-/// The seeds, one a line: the well-behaved hosts in the midst of the others.
+/// The seeds, one a line. The well-behaved hosts are in the middle of the list.
 pub fn seeds(options: Options) -> String {
     let copies = |kind: &'static str| (0..options.copies_of(kind)).map(move |n| host_name(kind, n));
     let hostile = KINDS.iter().flat_map(|(kind, _)| copies(kind));
@@ -149,7 +149,7 @@ pub fn seeds(options: Options) -> String {
     hosts.iter().map(|host| format!("http://{host}\n")).collect()
 }
 
-/// The one entry of a sitemap of a well-behaved host.
+/// The loc of the single entry in a sitemap of a well-behaved host.
 pub fn loc(host: &str, sitemap: u32) -> String {
     format!("http://{host}/page-{sitemap}.html")
 }
@@ -189,16 +189,16 @@ fn busy() -> Misbehaviour {
     Misbehaviour::RetryAfter { status: 429, value: "1".to_owned(), times: u32::MAX }
 }
 
-/// A member's header: no name (RFC 1952 section 2.3), and one whose name is still to come.
+/// The header of a gzip member without a name (RFC 1952 section 2.3), and one with a name, which must follow.
 const GZIP: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 const GZIP_WITH_NAME: [u8; 10] = [0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 255];
-/// A stored block without bytes, which is not the last one (RFC 1951 section 3.2.4).
+/// An empty stored block that is not the last block (RFC 1951 section 3.2.4).
 const EMPTY_BLOCK: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 
-/// How much of an endless body goes out at once.
+/// Bytes of an endless body per write.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// A beginning, then the same bytes for ever.
+/// `beginning`, then `unit` repeated without end.
 fn endless(beginning: &[u8], unit: &[u8]) -> Page {
     let (beginning, unit) =
         (Bytes::copy_from_slice(beginning), Bytes::from(unit.repeat(CHUNK_BYTES / unit.len())));
@@ -207,7 +207,7 @@ fn endless(beginning: &[u8], unit: &[u8]) -> Page {
     })
 }
 
-/// A sound gzip file, then zeros for ever.
+/// A valid gzip file, then zeros without end.
 fn endless_tail(host: &str) -> Page {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     // Writing to memory cannot fail.
@@ -223,7 +223,7 @@ fn billion_laughs() -> String {
     text + "]><urlset><url><loc>http://a.test/&l9;</loc></url></urlset>"
 }
 
-/// An url set of three parts, the second of them a million times.
+/// A URL set of three parts, where the second part is repeated a million times.
 fn urlset_of(parts: &'static [&'static str; 3]) -> Page {
     Page::written("application/xml", move |out| {
         out.write_all(b"<urlset><url><loc>http://a.test/first</loc></url>")?;
@@ -238,7 +238,7 @@ fn write_repeated(text: &str, times: usize, out: &mut dyn Write) -> io::Result<(
     (0..times).try_for_each(|_| out.write_all(text.as_bytes()))
 }
 
-/// An index that lists itself under a new session id each time.
+/// An index that lists itself with a new session id each time.
 fn session_ids(request: &Request) -> String {
     let id = request.path.len();
     let child =
@@ -246,14 +246,14 @@ fn session_ids(request: &Request) -> String {
     format!("<sitemapindex><sitemap><loc>{}</loc></sitemap></sitemapindex>", child.replace('&', "&amp;"))
 }
 
-/// An index of a hundred indexes of a hundred indexes, and so on.
+/// An index of a hundred indexes, each of which is an index of a hundred indexes, and so on.
 fn exploding(request: &Request) -> String {
     let stem = request.path.trim_end_matches(".xml");
     let child = |n| format!("<sitemap><loc>http://{}{stem}-{n}.xml</loc></sitemap>", request.host);
     format!("<sitemapindex>{}</sitemapindex>", (0..100).map(child).collect::<String>())
 }
 
-/// As many children as an index may have, with long names: 50 MiB of them.
+/// An index of 50 MiB: as many children as an index may have, with long names.
 fn large_index(host: &str) -> Page {
     let host = host.to_owned();
     Page::written("application/xml", move |out| {
@@ -265,7 +265,7 @@ fn large_index(host: &str) -> Page {
     })
 }
 
-/// One entry with images without number, and no end.
+/// One entry with very many images, which the server never finishes sending.
 fn large_entry() -> Page {
     let length = 60 * IMAGES as u64;
     let page = Page::written("application/xml", |out| {

@@ -1,13 +1,13 @@
-//! How long a host takes to answer.
+//! The latency of a host.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::stable_hash;
 
-/// A span of round-trip times; each URL has its own within it, the same in every run.
+/// A range of round-trip times. Each URL has a fixed one in this range, the same in every run.
 ///
-/// A TLS handshake costs one, and the first byte of every answer another. The default is none.
+/// A TLS handshake takes one round trip, and the first byte of every answer another. The default is no latency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
     min: Duration,
@@ -18,12 +18,12 @@ impl Latency {
     /// No latency: answers leave at once.
     pub const NONE: Self = Self { min: Duration::ZERO, max: Duration::ZERO };
 
-    /// The same for every URL.
+    /// The same latency for every URL.
     pub fn fixed(time: Duration) -> Self {
         Self { min: time, max: time }
     }
 
-    /// From `min` to `max`, both included; the larger bound may come first.
+    /// A latency from `min` to `max`, both inclusive. The bounds may be given in either order.
     pub fn between(min: Duration, max: Duration) -> Self {
         Self { min: min.min(max), max: min.max(max) }
     }
@@ -40,12 +40,12 @@ impl Latency {
     }
 }
 
-/// Why a text is not a latency.
+/// Error of parsing a [`Latency`]: the text that is not one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("latency {0:?} is neither milliseconds such as 50 nor a span of them such as 30-80")]
+#[error("latency {0:?} is neither milliseconds such as 50 nor a range such as 30-80")]
 pub struct ParseLatencyError(String);
 
-/// Reads milliseconds: `50`, or `30-80`.
+/// Parses milliseconds: `50`, or `30-80`.
 impl FromStr for Latency {
     type Err = ParseLatencyError;
 

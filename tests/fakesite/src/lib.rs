@@ -1,9 +1,9 @@
-//! A web on loopback for tests, the demo and benches: many hosts behind one port, http and https alike, HTTP/1.1 and
-//! HTTP/2, certificates issued as names are asked for, latency, and misbehaviours by name.
+//! A fake web on loopback for tests, the demo and benchmarks. One port serves many hosts over http and https,
+//! HTTP/1.1 and HTTP/2, with certificates issued on demand, configurable latency, and named misbehaviours.
 //!
-//! A [`Web`] is a set of [`Site`]s, a site a set of [`Page`]s. [`Web::serve`] starts it on a thread of its own; the
-//! [`Server`] it gives knows its port, the certificate that clients must trust, and a log of every request. A client
-//! reaches all hosts by sending whatever it connects to that one port, as `--connect-to ::127.0.0.1:PORT` does.
+//! A [`Web`] is a set of [`Site`]s, and a site is a set of [`Page`]s. [`Web::serve`] starts it on a separate thread and
+//! returns a [`Server`] with its port, the certificate that clients must trust, and a log of every request. A client
+//! reaches all hosts by sending every connection to that port, as `--connect-to ::127.0.0.1:PORT` does.
 //!
 //! ```
 //! use fakesite::{Misbehaviour, Page, ServeOptions, Site, Web};
@@ -11,7 +11,7 @@
 //! let site = Site::new()
 //!     .robots("Sitemap: https://www.example.com/sitemap.xml\n")
 //!     .page("/sitemap.xml", Page::xml("<urlset/>"))
-//!     .page("/moody.xml", Page::xml("<urlset/>").misbehaves(Misbehaviour::StatusThenOk { status: 503, times: 1 }));
+//!     .page("/flaky.xml", Page::xml("<urlset/>").misbehaves(Misbehaviour::StatusThenOk { status: 503, times: 1 }));
 //! let server = Web::new().host("www.example.com", site).serve(ServeOptions::default())?;
 //! assert_ne!(server.port(), 0);
 //! assert!(server.log().is_empty());
@@ -36,10 +36,10 @@ pub mod plain;
 
 pub use full_backlog::FullBacklog;
 pub use latency::{Latency, ParseLatencyError};
-pub use log::{LoggedConnection, LoggedRequest, Scheme};
+pub use log::{LoggedConnection, LoggedRequest};
 pub use misbehaviour::{Misbehaviour, TlsMisbehaviour};
 pub use name_server::{NameServer, Query};
 pub use page::Page;
-pub use request::Request;
+pub use request::{Request, Scheme};
 pub use server::{ServeError, ServeOptions, Server};
 pub use web::{Site, Web};

@@ -1,40 +1,20 @@
-//! Every connection and request that the server saw.
+//! The log of all connections and requests of a server.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::request::Request;
+use crate::request::{Request, Scheme};
 
-/// Plain or TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    /// No TLS.
-    Http,
-    /// TLS.
-    Https,
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        })
-    }
-}
-
-/// One request and what became of it. Times are microseconds since the server started, on the monotonic clock.
+/// One request and its answer. Times are microseconds since the server started, on the monotonic clock.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct LoggedRequest {
-    /// When its head had arrived.
+    /// When its head had been received.
     pub at_us: u64,
-    /// When its answer was handed over or given up; `None` while it runs.
+    /// When its answer had been sent or aborted; `None` while the request is in progress.
     pub ended_us: Option<u64>,
     /// Whether it came through TLS.
     pub scheme: Scheme,
@@ -42,31 +22,32 @@ pub struct LoggedRequest {
     pub protocol: &'static str,
     /// The Host header or `:authority`, in lower case.
     pub host: String,
-    /// `GET`, `HEAD`, or what else was asked.
+    /// `GET`, `HEAD`, or another method.
     pub method: String,
     /// Path and query, as sent.
     pub path: String,
-    /// The status that was answered; 0 when there was none, or none yet.
+    /// The status of the answer; 0 if there was none, or none yet.
     pub status: u16,
-    /// Bytes of the body given to the socket, before TLS; of headers without end and the like, what was repeated.
+    /// Bytes of the body written to the socket, before TLS. For misbehaviours such as endless headers, the repeated
+    /// bytes.
     pub body_bytes: u64,
     /// The connection that carried it.
     pub connection_id: u64,
-    /// Which time this URL was asked for, from 1.
+    /// Number of this request among those for the same URL, from 1.
     pub nth: u32,
-    /// Requests of this host that were running when it came, itself included.
+    /// Requests of this host in progress when it arrived, itself included.
     pub in_flight: u32,
-    /// The headers it came with, names in lower case.
+    /// Its headers, names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
 impl LoggedRequest {
-    /// The first header of that name, which is given in lower case.
+    /// The value of the first header called `name`, which must be lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The URL that was asked for.
+    /// The requested URL.
     pub fn url(&self) -> String {
         format!("{}://{}{}", self.scheme, self.host, self.path)
     }
@@ -80,22 +61,22 @@ pub struct LoggedConnection {
     pub id: u64,
     /// When it was accepted.
     pub at_us: u64,
-    /// When it ended; `None` while it lasts.
+    /// When it was closed; `None` while it is open.
     pub closed_us: Option<u64>,
-    /// Plain or TLS, once its first byte told; that of the tunnel's inside for a CONNECT.
+    /// The scheme, known from its first byte; after a CONNECT, that of the connection inside the tunnel.
     pub scheme: Option<Scheme>,
-    /// The name in the TLS hello.
+    /// The server name in the TLS ClientHello.
     pub server_name: Option<String>,
     /// `h2` or `http/1.1`, once known.
     pub protocol: Option<&'static str>,
-    /// Where a CONNECT wanted to go, `host:port`, when the server was used as a proxy.
+    /// Target of a CONNECT request, `host:port`, if the server was used as a proxy.
     pub tunnel: Option<String>,
 }
 
-/// The log; its clock starts when it is made.
+/// The log. Its clock starts when it is created.
 pub(crate) struct Log {
     started: Instant,
-    // One lock for all of it: it is held for a few instructions, and one thread does nearly all the work.
+    // One lock is enough: it is held for a few instructions, and one thread does nearly all the work.
     state: Mutex<State>,
 }
 
@@ -104,7 +85,7 @@ struct State {
     requests: Vec<LoggedRequest>,
     connections: Vec<LoggedConnection>,
     in_flight: HashMap<String, u32>,
-    asked: HashMap<String, u32>,
+    requests_by_url: HashMap<String, u32>,
 }
 
 impl Log {
@@ -140,7 +121,7 @@ impl Log {
         OpenConnection { log: Arc::clone(self), id }
     }
 
-    /// Notes a request and numbers it: fills in its `nth`.
+    /// Adds a request to the log and sets its `nth`.
     pub(crate) fn open_request(
         self: &Arc<Self>,
         request: &mut Request,
@@ -148,7 +129,7 @@ impl Log {
     ) -> OpenRequest {
         let at_us = self.now_us();
         let mut state = self.state();
-        let nth = state.asked.entry(request.url()).or_default();
+        let nth = state.requests_by_url.entry(request.url()).or_default();
         *nth += 1;
         request.nth = *nth;
         let in_flight = state.in_flight.entry(request.host.clone()).or_default();
@@ -174,12 +155,12 @@ impl Log {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere cannot leave a log half written in a way that matters.
+        // A panic of another thread cannot leave the log in a state that matters.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection that lasts; dropping it notes its end.
+/// An open connection. Dropping it logs its end.
 pub(crate) struct OpenConnection {
     log: Arc<Log>,
     id: u64,
@@ -190,7 +171,7 @@ impl OpenConnection {
         self.id
     }
 
-    pub(crate) fn note(&self, change: impl FnOnce(&mut LoggedConnection)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut LoggedConnection)) {
         let mut state = self.log.state();
         if let Some(connection) = usize::try_from(self.id).ok().and_then(|id| state.connections.get_mut(id)) {
             change(connection);
@@ -201,11 +182,11 @@ impl OpenConnection {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         let now = self.log.now_us();
-        self.note(|connection| connection.closed_us = Some(now));
+        self.update(|connection| connection.closed_us = Some(now));
     }
 }
 
-/// A request that runs; dropping it notes its end.
+/// A request in progress. Dropping it logs its end.
 pub(crate) struct OpenRequest {
     log: Arc<Log>,
     index: usize,
@@ -213,14 +194,14 @@ pub(crate) struct OpenRequest {
 
 impl OpenRequest {
     pub(crate) fn status(&self, status: u16) {
-        self.note(|request| request.status = status);
+        self.update(|request| request.status = status);
     }
 
     pub(crate) fn sent(&self, bytes: usize) {
-        self.note(|request| request.body_bytes += bytes as u64);
+        self.update(|request| request.body_bytes += bytes as u64);
     }
 
-    fn note(&self, change: impl FnOnce(&mut LoggedRequest)) {
+    fn update(&self, change: impl FnOnce(&mut LoggedRequest)) {
         if let Some(request) = self.log.state().requests.get_mut(self.index) {
             change(request);
         }

@@ -1,4 +1,4 @@
-//! A web on loopback in a process of its own, for the demo, kill tests and benches.
+//! Serves a fake web on loopback from a separate process, for the demo, kill tests and benchmarks.
 
 use std::error::Error;
 use std::fs;
@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand};
 use fakesite::{Latency, LoggedRequest, Scheme, ServeOptions, Server, Web, hostile, news, plain};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves made-up hosts on one port of 127.0.0.1: http and https, HTTP/1.1 and HTTP/2. Send every connection there, with
-/// `--connect-to ::127.0.0.1:PORT`, and trust the certificate of `--ca-out`.
+/// Serves made-up hosts on one port of 127.0.0.1, over http and https, HTTP/1.1 and HTTP/2. Send every connection there
+/// with `--connect-to ::127.0.0.1:PORT`, and trust the certificate of `--ca-out`.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -22,26 +22,26 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum WebArgs {
-    /// Nineteen news hosts, some 340 sitemaps, 650,000 entries.
+    /// Nineteen news hosts with about 340 sitemaps and 650,000 entries.
     News {
-        /// Serve the two hosts too that otherwise never answer.
+        /// Also serve the two hosts that by default never answer.
         #[arg(long)]
         no_hanging: bool,
-        /// Name sitemaps by http, not https.
+        /// Use http instead of https in the URLs of sitemaps.
         #[arg(long)]
         http: bool,
         #[command(flatten)]
         serving: ServingArgs,
     },
-    /// Many small hosts, all alike.
+    /// Many small hosts that are all alike.
     Plain {
-        /// Hosts.
+        /// Number of hosts.
         #[arg(long, default_value_t = 100)]
         hosts: u32,
-        /// Sitemaps of each host, besides the index.
+        /// Sitemaps per host, besides the index.
         #[arg(long, default_value_t = 5)]
         sitemaps: u32,
-        /// Entries of each sitemap.
+        /// Entries per sitemap.
         #[arg(long, default_value_t = 20)]
         entries: u32,
         /// Write the names of the hosts to this file, one a line.
@@ -50,18 +50,18 @@ enum WebArgs {
         #[command(flatten)]
         serving: ServingArgs,
     },
-    /// Hosts that misbehave, each in its own way, and well-behaved ones among them; all by http.
+    /// Hosts that misbehave in different ways, and well-behaved hosts among them; all over http.
     Hostile {
-        /// Hosts of each kind.
+        /// Number of hosts of each kind.
         #[arg(long, default_value_t = 7)]
         copies: u32,
-        /// Hosts of each kind that costs much to read.
+        /// Number of hosts of each kind that is expensive to read.
         #[arg(long, default_value_t = 2)]
         heavy_copies: u32,
-        /// Hosts that do nothing wrong.
+        /// Number of well-behaved hosts.
         #[arg(long, default_value_t = 10)]
         well_behaved: u32,
-        /// Sitemaps of each of those.
+        /// Sitemaps per well-behaved host.
         #[arg(long, default_value_t = 12)]
         sitemaps: u32,
         /// Write the seeds to this file, one a line.
@@ -74,10 +74,10 @@ enum WebArgs {
 
 #[derive(Args)]
 struct ServingArgs {
-    /// The port; 0 takes a free one.
+    /// Port to listen on; 0 picks a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The latency of every host in milliseconds, as 50 or 30-80.
+    /// Latency of every host in milliseconds, such as 50 or 30-80.
     #[arg(long, default_value = "0")]
     latency_ms: Latency,
     /// Offer HTTP/1.1 only.
@@ -89,7 +89,7 @@ struct ServingArgs {
     /// Write the port to this file.
     #[arg(long)]
     port_out: Option<PathBuf>,
-    /// At the end, write all requests to this file, one JSON object a line.
+    /// When stopping, write all requests to this file, one JSON object a line.
     #[arg(long)]
     log: Option<PathBuf>,
     /// Stop after that many seconds.
@@ -101,7 +101,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to do when stderr is closed.
+            // If stderr is closed, the message is lost.
             let _ = writeln!(io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }
@@ -115,7 +115,7 @@ fn run(cli: Cli) -> Result<(), Box<dyn Error>> {
                 hanging: !no_hanging,
                 scheme: if http { Scheme::Http } else { Scheme::Https },
             });
-            // So that a crawl is measured beside an idle neighbour.
+            // Built now, so that the server uses little CPU time while a crawl is measured.
             web.build_pages();
             serve(web, &serving)
         }
@@ -148,29 +148,31 @@ fn serve(web: Web, args: &ServingArgs) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(announce_and_wait(&server, Duration::from_secs(args.seconds)))?;
     match &args.log {
-        Some(path) => Ok(write_log(path, &server.log()).map_err(|error| about(path, &error))?),
+        Some(path) => Ok(write_log(path, &server.log()).map_err(|error| write_error(path, &error))?),
         None => Ok(()),
     }
 }
 
-/// Returns on SIGINT, on SIGTERM, or when the time is over.
+/// Prints the address and waits for SIGINT, SIGTERM, or the end of `time`.
 async fn announce_and_wait(server: &Server, time: Duration) -> io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     writeln!(io::stdout(), "fakesite ready on {}", server.address())?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
-        // `--seconds`: a server that was forgotten ends by itself.
+        // `--seconds`: a forgotten server stops after that time.
         () = tokio::time::sleep(time) => {}
     }
     Ok(())
 }
 
-/// Writes a file so that whoever waits for it never sees half of it.
+/// Writes a file atomically, so that a process that waits for it never sees a part of it.
 fn write_file(path: &Path, text: &str) -> io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
-    fs::write(&partial, text).and_then(|()| fs::rename(&partial, path)).map_err(|error| about(path, &error))
+    fs::write(&partial, text)
+        .and_then(|()| fs::rename(&partial, path))
+        .map_err(|error| write_error(path, &error))
 }
 
 fn write_log(path: &Path, requests: &[LoggedRequest]) -> io::Result<()> {
@@ -182,6 +184,6 @@ fn write_log(path: &Path, requests: &[LoggedRequest]) -> io::Result<()> {
     file.flush()
 }
 
-fn about(path: &Path, error: &io::Error) -> io::Error {
+fn write_error(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("could not write {}: {error}", path.display()))
 }

@@ -1,96 +1,96 @@
-//! What servers do wrong, by name.
+//! Named misbehaviours of servers.
 
 use std::time::Duration;
 
 use hyper::body::Bytes;
 
-/// How a page, or every page of a site, departs from answering well.
+/// A way in which a page, or every page of a site, misbehaves.
 ///
-/// Those that break HTTP itself are spoken over HTTP/1.1; a site that has one of them does not offer HTTP/2.
+/// Misbehaviours that violate HTTP itself use HTTP/1.1; a site with one of them does not offer HTTP/2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misbehaviour {
-    /// Takes the request and stays silent. As a site's: stays silent from the TLS hello on.
+    /// Reads the request and never answers. On a site: never answers the TLS ClientHello either.
     NeverAnswers,
-    /// The first byte of the answer comes that late.
+    /// The first byte of the answer is delayed by this time.
     SlowFirstByte(Duration),
-    /// The body comes in drops: so many bytes, a pause, so many bytes, …
+    /// The body is sent in small pieces with a pause between them.
     SlowBody {
-        /// Bytes of a drop; 0 counts as 1.
+        /// Bytes per piece; 0 counts as 1.
         bytes: usize,
-        /// The pause before each drop but the first.
+        /// The pause before each piece except the first.
         every: Duration,
     },
-    /// The body stops after that many bytes and the connection stays open.
+    /// The body stops after this many bytes and the connection stays open.
     StallsAfter(u64),
-    /// The connection closes after that many bytes of the body. Breaks HTTP.
+    /// The connection closes after this many bytes of the body. Violates HTTP.
     DropsAfter(u64),
-    /// The connection is reset (TCP RST) when the request has arrived. Breaks HTTP.
+    /// The connection is reset (TCP RST) after the request was read. Violates HTTP.
     ResetsConnection,
-    /// The connection is closed without a word when the request has arrived. Breaks HTTP.
+    /// The connection is closed without an answer after the request was read. Violates HTTP.
     ClosesUnanswered,
-    /// `Content-Length` is this instead of the true length. When less than true, the rest follows all the same and the
-    /// connection stays open; when more, the connection closes after the body. Breaks HTTP.
+    /// `Content-Length` has this value instead of the true length. If it is too small, the whole body is sent and the
+    /// connection stays open; if it is too large, the connection closes after the body. Violates HTTP.
     LiesAboutLength(u64),
-    /// These bytes come instead of a response, then the connection closes. Breaks HTTP.
+    /// These bytes are sent instead of a response, then the connection closes. Violates HTTP.
     Garbage(Bytes),
-    /// The body alone, without status line and headers, as before HTTP/1.0. Breaks HTTP.
+    /// Only the body is sent, without status line and headers, as in HTTP/0.9. Violates HTTP.
     BareBody,
-    /// Header lines without end. Breaks HTTP.
+    /// Header lines without end. Violates HTTP.
     EndlessHeaders,
-    /// A header of that many bytes. Breaks HTTP, or at least the limits of any client.
+    /// A header of this many bytes. Violates HTTP, or at least the limits of any client.
     HugeHeader(u64),
-    /// That many `Set-Cookie` headers, then the page. Breaks HTTP when there are many.
+    /// This many `Set-Cookie` headers, then the page. Violates HTTP if there are many.
     CookieFlood(u32),
-    /// `100 Continue` again and again, never the answer. Breaks HTTP.
+    /// `100 Continue` without end, and no final response. Violates HTTP.
     EndlessInterim,
-    /// A chunked body with a chunk size that is no number. Breaks HTTP.
+    /// A chunked body with an invalid chunk size. Violates HTTP.
     BadChunks,
-    /// A second response, which nobody asked for, follows the first at once. It is an url set with the loc
-    /// `http://split.invalid/`. Breaks HTTP.
+    /// An unrequested second response follows the first one immediately. It is a URL set with the loc
+    /// `http://split.invalid/`. Violates HTTP.
     ExtraResponse,
-    /// A sitemap of one entry repeated for ever, chunked.
+    /// A chunked sitemap that repeats one entry without end.
     EndlessBody,
-    /// A gzip file of a few kilobytes a megabyte: a sitemap with one entry repeated until it has at least that many
-    /// bytes decoded. Sound in itself, check sum and all.
+    /// A gzip bomb, a few kilobytes per decoded megabyte: a sitemap that repeats one entry until it has at least
+    /// `decoded_bytes`. It is a valid gzip file with a correct checksum.
     GzipBomb {
-        /// Bytes of the inflated document, rounded up to a whole mebibyte.
+        /// Size of the inflated document in bytes, rounded up to a whole mebibyte.
         decoded_bytes: u64,
     },
-    /// Always that status, with a short text.
+    /// Always this status, with a short text.
     Status(u16),
-    /// That status the first few times, then the page.
+    /// This status for the first requests, then the page.
     StatusThenOk {
-        /// The status at first.
+        /// The status of the first answers.
         status: u16,
-        /// How many times.
+        /// Number of answers with this status.
         times: u32,
     },
-    /// A status with a `Retry-After` header the first few times, then the page.
+    /// A status with a `Retry-After` header for the first requests, then the page.
     RetryAfter {
-        /// 429 or 503, in general.
+        /// Usually 429 or 503.
         status: u16,
         /// The header's value: seconds, a date, or junk.
         value: String,
-        /// How many times.
+        /// Number of answers with this status.
         times: u32,
     },
-    /// 302 to itself.
+    /// Status 302 that redirects to the same URL.
     RedirectLoop,
-    /// 302 to that URL, absolute or relative.
+    /// Status 302 that redirects to this URL, absolute or relative.
     RedirectsTo(String),
-    /// 200 with an HTML page that says there is nothing here. As a site's: for the paths that it does not have.
+    /// Status 200 with an HTML page that says "not found". On a site: for paths that do not exist.
     HtmlSoft404,
 }
 
 impl Misbehaviour {
-    /// 429 with `Retry-After: SECONDS` the first time, then the page.
+    /// 429 with `Retry-After: SECONDS` for the first request, then the page.
     pub fn retry_after(seconds: u64) -> Self {
         Self::RetryAfter { status: 429, value: seconds.to_string(), times: 1 }
     }
 
-    /// Whether HTTP/2 has no way to do this.
-    pub(crate) fn breaks_http(&self) -> bool {
+    /// Whether this violates HTTP/1.1 in a way that HTTP/2 cannot express.
+    pub(crate) fn violates_http(&self) -> bool {
         matches!(
             self,
             Self::DropsAfter(_)
@@ -109,22 +109,22 @@ impl Misbehaviour {
     }
 }
 
-/// How a site's TLS departs from what a client may expect.
+/// A way in which the TLS of a site misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsMisbehaviour {
-    /// The handshake takes that long.
+    /// The handshake takes this long.
     SlowTls(Duration),
-    /// The hello is never answered.
+    /// The ClientHello is never answered.
     NeverAnswers,
-    /// The hello is answered by bytes that are not TLS.
+    /// The ClientHello is answered with bytes that are not TLS.
     Garbage,
-    /// The connection is reset (TCP RST) after the hello.
+    /// The connection is reset (TCP RST) after the ClientHello.
     ResetsConnection,
     /// The certificate is for another name.
     WrongName,
-    /// The certificate ended in 2001.
+    /// The certificate expired in 2001.
     Expired,
-    /// The certificate is signed by itself alone.
+    /// The certificate is self-signed.
     SelfSigned,
 }

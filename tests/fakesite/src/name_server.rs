@@ -1,4 +1,4 @@
-//! A name server that takes its time, or changes its mind.
+//! A name server with slow or changing answers.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How long it listens before it looks whether it is still wanted.
+/// How long it waits for a query before it checks whether it was stopped.
 const LISTEN_FOR: Duration = Duration::from_millis(50);
-/// A query over UDP without extensions is no longer (RFC 1035 section 4.2.1).
+/// Maximum size of a query over UDP without extensions (RFC 1035 section 4.2.1).
 const QUERY_BYTES_MAX: usize = 512;
-/// The header of a message (RFC 1035 section 4.1.1).
+/// Size of the header of a message (RFC 1035 section 4.1.1).
 const HEADER_BYTES: usize = 12;
-/// The types of addresses (RFC 1035 section 3.2.2, RFC 3596 section 2.1).
+/// Record types of addresses (RFC 1035 section 3.2.2, RFC 3596 section 2.1).
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
 
 type Addresses = dyn Fn(&str, u32) -> Vec<IpAddr> + Send + Sync;
 
-/// Answers queries for addresses over UDP on a free port of 127.0.0.1; dropping it stops it.
+/// A name server that answers address queries over UDP on a free port of 127.0.0.1. Dropping it stops it.
 pub struct NameServer {
     address: SocketAddr,
     queries: Arc<Mutex<Vec<Query>>>,
@@ -27,23 +27,24 @@ pub struct NameServer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a name server was asked.
+/// A query that a name server received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     /// The name in lower case, without the final dot.
     pub name: String,
-    /// Whether IPv6 addresses were asked for; else IPv4 ones, or something else altogether.
+    /// Whether the query is for IPv6 addresses; otherwise it is for IPv4 addresses or another record type.
     pub is_v6: bool,
 }
 
 impl NameServer {
-    /// Says of every name, after `delay`, that it is at 127.0.0.1.
+    /// Starts a server that answers every query with 127.0.0.1 after `delay`.
     pub fn start(delay: Duration) -> io::Result<Self> {
         Self::with(delay, |_, _| vec![Ipv4Addr::LOCALHOST.into()])
     }
 
-    /// Says where a name is as `addresses` does, which is given the name and the how manieth query for addresses of this
-    /// kind (IPv4 or IPv6) of this name it is, from 1. Addresses of the other kind are left out of the answer.
+    /// Starts a server that answers with the result of `addresses`. Its arguments are the name, and the number of the
+    /// query among those for the same name and address family (IPv4 or IPv6), from 1. Addresses of the other family
+    /// are omitted.
     pub fn answering(
         addresses: impl Fn(&str, u32) -> Vec<IpAddr> + Send + Sync + 'static,
     ) -> io::Result<Self> {
@@ -59,14 +60,14 @@ impl NameServer {
         let address = socket.local_addr()?;
         let is_over = Arc::new(AtomicBool::new(false));
         let queries = Arc::new(Mutex::new(Vec::new()));
-        let (over, log) = (Arc::clone(&is_over), Arc::clone(&queries));
+        let (is_stopped, log) = (Arc::clone(&is_over), Arc::clone(&queries));
         let thread = thread::Builder::new().name("name server".to_owned()).spawn(move || {
             let mut query = [0; QUERY_BYTES_MAX];
-            while !over.load(Ordering::Relaxed) {
+            while !is_stopped.load(Ordering::Relaxed) {
                 let Ok((length, client)) = socket.recv_from(&mut query) else { continue };
                 let Some(answer) = answer(&query[..length], &log, &addresses) else { continue };
                 let socket = Arc::clone(&socket);
-                // Several queries wait at a time, each for itself.
+                // Several queries are delayed concurrently.
                 thread::spawn(move || {
                     thread::sleep(delay);
                     socket.send_to(&answer, client)
@@ -76,7 +77,7 @@ impl NameServer {
         Ok(Self { address, queries, is_over, thread: Some(thread) })
     }
 
-    /// Where it answers.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -96,7 +97,8 @@ impl Drop for NameServer {
     }
 }
 
-/// The answer to a query of one question: addresses where they are asked for, else nothing. `None` for what is no query.
+/// The answer to a query with one question: addresses, or no records for other record types. `None` for an invalid
+/// query.
 fn answer(query: &[u8], log: &Mutex<Vec<Query>>, addresses: &Addresses) -> Option<Vec<u8>> {
     let (mut end, mut labels) = (HEADER_BYTES, Vec::new());
     while *query.get(end)? != 0 {
@@ -118,11 +120,11 @@ fn answer(query: &[u8], log: &Mutex<Vec<Query>>, addresses: &Addresses) -> Optio
     };
     let found: Vec<IpAddr> = found.into_iter().filter(|address| address.is_ipv6() == asked.is_v6).collect();
     let count = u8::try_from(found.len()).ok()?;
-    // A response, recursion wanted and available; one question, and its answers.
+    // Flags: a response, recursion desired and available. Counts: one question and its answers.
     let mut message = vec![query[0], query[1], 0x81, 0x80, 0, 1, 0, count, 0, 0, 0, 0];
     message.extend_from_slice(question);
     for address in found {
-        // The name of the question, the type, class IN, no time to live: it may be another one at once.
+        // A pointer to the name of the question, type, class IN, TTL 0 because the next answer may differ.
         message.extend([0xc0, 0x0c]);
         message.extend(kind.to_be_bytes());
         message.extend([0, 1, 0, 0, 0, 0]);

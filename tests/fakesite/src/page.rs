@@ -1,4 +1,4 @@
-//! What a path answers.
+//! Pages: the answers to requests.
 
 use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use crate::misbehaviour::Misbehaviour;
 type WriteBody = dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync;
 type MakeChunks = dyn Fn() -> Box<dyn Iterator<Item = Bytes> + Send> + Send + Sync;
 
-/// A response: status, headers, body, and what goes wrong with it.
+/// A response: status, headers, body, and an optional misbehaviour.
 ///
 /// Cloning is cheap and shares the body.
 #[derive(Clone)]
@@ -27,34 +27,34 @@ pub struct Page {
 }
 
 impl Page {
-    /// 200 with these bytes.
+    /// A page with status 200 and these bytes.
     pub fn new(content_type: &str, body: impl Into<Bytes>) -> Self {
         Self::of_body(content_type, Body::Ready(body.into()))
     }
 
-    /// 200 with an XML text.
+    /// A page with status 200 and an XML text.
     pub fn xml(text: impl Into<String>) -> Self {
         Self::new("application/xml", text.into())
     }
 
-    /// 200 with a plain text.
+    /// A page with status 200 and a plain text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new("text/plain; charset=utf-8", text.into())
     }
 
-    /// 200 with an HTML text.
+    /// A page with status 200 and an HTML text.
     pub fn html(text: impl Into<String>) -> Self {
         Self::new("text/html; charset=utf-8", text.into())
     }
 
-    /// A page of that status with a line of text.
+    /// A page with this status and a line of text.
     pub fn status(status: u16) -> Self {
         Self::text(format!("status {status}\n")).with_status(status)
     }
 
-    /// 200 with a body that the closure writes: at the first request, and kept from then on.
+    /// A page with status 200 whose body is written by the closure at the first request, and cached.
     ///
-    /// It must write the same bytes each time. When it fails, the answer is 500 with its error.
+    /// The closure must write the same bytes each time. If it fails, the answer is 500 with its error.
     pub fn written<F>(content_type: &str, write: F) -> Self
     where
         F: Fn(&mut dyn Write) -> io::Result<()> + Send + Sync + 'static,
@@ -65,9 +65,9 @@ impl Page {
         )
     }
 
-    /// 200 with a body that is made chunk by chunk while it is sent, each time anew; it may be endless.
+    /// A page with status 200 whose body is generated in chunks for every response. It may be endless.
     ///
-    /// With `length_bytes` it has a `Content-Length`, else it goes out chunked.
+    /// With `length_bytes` it has a `Content-Length`; otherwise it is sent with chunked transfer coding.
     pub fn streamed<F, I>(content_type: &str, length_bytes: Option<u64>, chunks: F) -> Self
     where
         F: Fn() -> I + Send + Sync + 'static,
@@ -77,8 +77,8 @@ impl Page {
         Self::of_body(content_type, Body::Streamed(Streamed { length_bytes, make }))
     }
 
-    /// A gzip file of a gzip file: a sitemap with one entry repeated until it has at least that many bytes decoded, some
-    /// kilobytes a gigabyte on the wire. Sound in itself, check sums and all.
+    /// A gzip file of a gzip file, some kilobytes per decoded gigabyte: a sitemap that repeats one entry until it has
+    /// at least `decoded_bytes`. Both files are valid and have correct checksums.
     pub fn doubled_bomb(decoded_bytes: u64) -> Self {
         Self::written("application/gzip", move |out| bomb::write_doubled(decoded_bytes, out))
     }
@@ -88,35 +88,36 @@ impl Page {
         Self { status: 200, headers, body, encoded: None, misbehaviour: None }
     }
 
-    /// The body as a gzip file, as `sitemap.xml.gz` has it: no content encoding. Compressed at the first request.
+    /// Makes the body a gzip file, like `sitemap.xml.gz`, without a content encoding. It is compressed at the first
+    /// request.
     #[must_use]
     pub fn gzipped(mut self) -> Self {
         self.body = self.body.gzipped();
         self.header("content-type", "application/gzip")
     }
 
-    /// `Content-Encoding: gzip` for clients that accept it, the body as it is for others.
+    /// Sends `Content-Encoding: gzip` to clients that accept it, and the plain body to others.
     #[must_use]
     pub fn gzip_encoded(mut self) -> Self {
         self.encoded = Some(self.body.gzipped());
         self.header("vary", "accept-encoding")
     }
 
-    /// Another status.
+    /// Sets the status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
-    /// Another body.
+    /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Body::Ready(body.into());
         self
     }
 
-    /// Sets a header, in place of one of the same name.
+    /// Sets a header, replacing one of the same name.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         let name = name.to_ascii_lowercase();
@@ -125,32 +126,32 @@ impl Page {
         self
     }
 
-    /// Another content type.
+    /// Sets the content type.
     #[must_use]
     pub fn content_type(self, value: &str) -> Self {
         self.header("content-type", value)
     }
 
-    /// No content type at all.
+    /// Removes the content type.
     #[must_use]
     pub fn without_content_type(mut self) -> Self {
         self.headers.retain(|(name, _)| name != "content-type");
         self
     }
 
-    /// An entity tag, quotes included; a request whose `If-None-Match` holds it is answered by 304.
+    /// Sets the entity tag, quotes included. A request whose `If-None-Match` contains it is answered with 304.
     #[must_use]
     pub fn etag(self, value: &str) -> Self {
         self.header("etag", value)
     }
 
-    /// A `Last-Modified` date; a request whose `If-Modified-Since` is the same text is answered by 304.
+    /// Sets the `Last-Modified` date. A request whose `If-Modified-Since` is the same text is answered with 304.
     #[must_use]
     pub fn last_modified(self, value: &str) -> Self {
         self.header("last-modified", value)
     }
 
-    /// What goes wrong with it.
+    /// Sets the misbehaviour.
     #[must_use]
     pub fn misbehaves(mut self, misbehaviour: Misbehaviour) -> Self {
         self.misbehaviour = Some(misbehaviour);
@@ -162,7 +163,7 @@ impl Page {
     }
 }
 
-/// The bytes of a page, or how to come by them.
+/// The bytes of a page, or how to generate them.
 #[derive(Clone)]
 pub(crate) enum Body {
     Ready(Bytes),
@@ -170,13 +171,13 @@ pub(crate) enum Body {
     Streamed(Streamed),
 }
 
-/// A body that is written once, when first asked for.
+/// A body that is written once, at the first request.
 pub(crate) struct Written {
     write: Box<WriteBody>,
     bytes: OnceLock<Result<Bytes, String>>,
 }
 
-/// A body that is made anew for each response.
+/// A body that is generated for each response.
 #[derive(Clone)]
 pub(crate) struct Streamed {
     pub(crate) length_bytes: Option<u64>,
@@ -184,12 +185,12 @@ pub(crate) struct Streamed {
 }
 
 impl Written {
-    /// The bytes if they are there already.
+    /// The bytes, if they have been written already.
     pub(crate) fn ready(&self) -> Option<Result<Bytes, String>> {
         self.bytes.get().cloned()
     }
 
-    /// The bytes, after writing them if need be, which may take a while.
+    /// The bytes. Writes them first if necessary, which may take a while.
     pub(crate) fn bytes(&self) -> Result<Bytes, String> {
         self.bytes
             .get_or_init(|| {
@@ -221,10 +222,10 @@ impl Body {
         Self::Written(Arc::new(Written { write: Box::new(write), bytes: OnceLock::new() }))
     }
 
-    /// Writes what is written lazily now.
+    /// Writes a lazily written body now.
     pub(crate) fn build(&self) {
         if let Self::Written(written) = self {
-            // A failure is kept and answered as 500.
+            // An error is stored and answered with 500.
             let _ = written.bytes();
         }
     }

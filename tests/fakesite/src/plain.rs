@@ -1,7 +1,8 @@
-//! Many small hosts, all alike: for scheduling, kills and large crawls. Nothing is kept in memory but their names.
+//! Many small hosts that are all alike, for tests of scheduling, kills and large crawls. Only their names are in
+//! memory.
 //!
 //! Host `site00042.test` has a robots.txt that names `/sitemap.xml`, an index of `/sitemap-0.xml`, `/sitemap-1.xml`, …,
-//! each with as many entries as wanted.
+//! each with the configured number of entries.
 
 use std::fmt::Write;
 
@@ -9,30 +10,30 @@ use crate::page::Page;
 use crate::request::Request;
 use crate::web::{Site, Web};
 
-/// How many of each.
+/// The size of the web.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Hosts.
+    /// Number of hosts.
     pub hosts: u32,
-    /// Sitemaps of entries on each host, besides their index.
+    /// Sitemaps with entries per host, besides the index.
     pub sitemaps: u32,
-    /// Entries of each sitemap.
+    /// Entries per sitemap.
     pub entries: u32,
 }
 
 impl Options {
-    /// Sitemaps of all hosts together, indexes included.
+    /// Total number of sitemaps, indexes included.
     pub fn sitemaps_in_all(self) -> u64 {
         u64::from(self.hosts) * (u64::from(self.sitemaps) + 1)
     }
 
-    /// Entries of all hosts together.
+    /// Total number of entries.
     pub fn entries_in_all(self) -> u64 {
         u64::from(self.hosts) * u64::from(self.sitemaps) * u64::from(self.entries)
     }
 }
 
-/// The web.
+/// Builds the web.
 pub fn web(options: Options) -> Web {
     (0..options.hosts).fold(Web::new(), |web, n| {
         let name = host_name(n);
@@ -41,7 +42,7 @@ pub fn web(options: Options) -> Web {
     })
 }
 
-/// The name of a host, from 0.
+/// The name of the `n`th host, from 0.
 pub fn host_name(n: u32) -> String {
     format!("site{n:05}.test")
 }
@@ -51,7 +52,7 @@ pub fn seeds(options: Options) -> String {
     (0..options.hosts).map(|n| host_name(n) + "\n").collect()
 }
 
-/// The loc of an entry: by host, sitemap and position.
+/// The loc of an entry, given its host, sitemap and position.
 pub fn loc(host: &str, sitemap: u32, entry: u32) -> String {
     format!("https://{host}/articles/{sitemap}/{entry:05}.html")
 }

@@ -1,13 +1,13 @@
-//! Numbers that look random and are the same in every run and build, unlike those of `std`'s hashers.
+//! Pseudorandom numbers that are the same in every run and build, unlike those of the hashers in `std`.
 
-/// FNV-1a of some bytes.
+/// FNV-1a hash of some bytes.
 pub(crate) fn of_bytes(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The finalizer of SplitMix64: neighbouring numbers give unrelated ones.
+/// The finalizer of SplitMix64: maps neighbouring numbers to unrelated ones.
 pub(crate) fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -15,7 +15,7 @@ pub(crate) fn mix(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// A stream of such numbers from a seed.
+/// A pseudorandom number generator with a seed.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -28,12 +28,12 @@ impl Dice {
         mix(self.0)
     }
 
-    /// A number below `sides`, or 0 when there are no sides.
+    /// A number below `sides`; 0 if `sides` is 0.
     pub(crate) fn below(&mut self, sides: u64) -> u64 {
         self.roll().checked_rem(sides).unwrap_or(0)
     }
 
-    /// One of the choices; the empty string when there is none.
+    /// One of the choices; the empty string if there are none.
     pub(crate) fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         let index = self.below(choices.len() as u64);
         usize::try_from(index).ok().and_then(|index| choices.get(index)).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Hosts and what they hold.
+//! Hosts and their pages.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use crate::latency::Latency;
 use crate::misbehaviour::{Misbehaviour, TlsMisbehaviour};
 use crate::page::Page;
 use crate::request::Request;
-use crate::server::{ServeError, ServeOptions, Server};
 
 type Answer = dyn Fn(&Request) -> Option<Page> + Send + Sync;
 
@@ -19,29 +18,20 @@ pub struct Web {
 }
 
 impl Web {
-    /// A web without hosts: every request is answered by 404.
+    /// A web without hosts: every request is answered with 404.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a host, or replaces it. A name with a port (`www.example.com:8080`) is for requests to that port alone and
-    /// goes before the same name without.
+    /// Adds or replaces a host. A name with a port (`www.example.com:8080`) matches requests to that port only, and
+    /// takes precedence over the same name without a port.
     #[must_use]
     pub fn host(mut self, name: &str, site: Site) -> Self {
         self.sites.insert(name.to_ascii_lowercase(), site);
         self
     }
 
-    /// Starts serving on 127.0.0.1, on a thread of its own.
-    ///
-    /// # Errors
-    ///
-    /// When the port is taken, or the system gives no thread, socket or random numbers.
-    pub fn serve(self, options: ServeOptions) -> Result<Server, ServeError> {
-        Server::start(self, options)
-    }
-
-    /// Writes every lazily written page now, on all cores, so that serving costs next to nothing afterwards.
+    /// Writes every lazily written page now, on all cores, so that serving it later takes little CPU time.
     pub fn build_pages(&self) {
         let bodies: Vec<_> = self
             .sites
@@ -58,7 +48,7 @@ impl Web {
         });
     }
 
-    /// The site of a Host header, `:authority` or TLS server name.
+    /// The site for a Host header, `:authority` or TLS server name.
     pub(crate) fn site(&self, host: &str) -> Option<&Site> {
         self.sites.get(host).or_else(|| {
             let (name, port) = host.rsplit_once(':')?;
@@ -68,7 +58,7 @@ impl Web {
     }
 }
 
-/// What one host holds; a path that it does not have is answered by 404.
+/// The pages of one host. Any other path is answered with 404.
 #[derive(Default)]
 pub struct Site {
     pages: HashMap<String, Page>,
@@ -85,20 +75,20 @@ impl Site {
         Self::default()
     }
 
-    /// The text of `/robots.txt`.
+    /// Sets the text of `/robots.txt`.
     #[must_use]
     pub fn robots(self, text: impl Into<String>) -> Self {
         self.page("/robots.txt", Page::text(text))
     }
 
-    /// A page at a path, or at a path with a query: `/a` and `/a?b=c` are two pages.
+    /// Adds a page at a path, or at a path with a query: `/a` and `/a?b=c` are two pages.
     #[must_use]
     pub fn page(mut self, path: &str, page: Page) -> Self {
         self.pages.insert(path.to_owned(), page);
         self
     }
 
-    /// A page that is reached from `path` after that many redirects: to `path/1`, then `path/2`, …
+    /// Adds a page that is reached from `path` after `hops` redirects: to `path/1`, then `path/2`, and so on.
     #[must_use]
     pub fn redirect_chain(mut self, path: &str, hops: u32, page: Page) -> Self {
         let step = |n: u32| if n == 0 { path.to_owned() } else { format!("{path}/{n}") };
@@ -109,30 +99,30 @@ impl Site {
         self.page(&step(hops), page)
     }
 
-    /// Answers for all paths without a page of their own; `None` is a 404.
+    /// Sets a closure that answers all paths without a page; `None` is answered with 404.
     ///
-    /// Call [`Site::http1_only`] too if such pages break HTTP.
+    /// Also call [`Site::http1_only`] if such pages violate HTTP.
     #[must_use]
     pub fn otherwise(mut self, answer: impl Fn(&Request) -> Option<Page> + Send + Sync + 'static) -> Self {
         self.otherwise = Some(Arc::new(answer));
         self
     }
 
-    /// Its latency, in place of the server's.
+    /// Sets the latency, which overrides that of the server.
     #[must_use]
     pub fn latency(mut self, latency: Latency) -> Self {
         self.latency = Some(latency);
         self
     }
 
-    /// What is wrong with all its answers, robots.txt too. It goes before what its pages do.
+    /// Sets a misbehaviour of all answers, including robots.txt. It takes precedence over those of pages.
     #[must_use]
     pub fn misbehaves(mut self, misbehaviour: Misbehaviour) -> Self {
         self.misbehaviour = Some(misbehaviour);
         self
     }
 
-    /// What is wrong with its TLS.
+    /// Sets a misbehaviour of TLS.
     #[must_use]
     pub fn tls_misbehaves(mut self, misbehaviour: TlsMisbehaviour) -> Self {
         self.tls = Some(misbehaviour);
@@ -153,6 +143,6 @@ impl Site {
 
     pub(crate) fn offers_http2(&self) -> bool {
         let pages = self.pages.values().filter_map(|page| page.misbehaviour.as_ref());
-        !self.http1_only && !self.misbehaviour.iter().chain(pages).any(Misbehaviour::breaks_http)
+        !self.http1_only && !self.misbehaviour.iter().chain(pages).any(Misbehaviour::violates_http)
     }
 }

@@ -1,4 +1,4 @@
-//! Two clients: one of bare sockets, which sees what HTTP libraries hide, and reqwest.
+//! Two clients: one on plain sockets, which sees the exact bytes, and reqwest.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use fakesite::{Page, ServeOptions, Server, Site, Web};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any exchange here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// How long silence has to last to be believed.
+/// If nothing arrives for this long, the server is considered silent.
 pub(crate) const SILENCE: Duration = Duration::from_millis(300);
 
 pub(crate) const HOST: &str = "www.example.com";
@@ -24,10 +24,10 @@ pub(crate) fn serve_page(page: Page) -> Server {
     serve(Site::new().page("/sitemap.xml", page))
 }
 
-/// What came back on a socket, and how it ended.
+/// The bytes received on a socket, and how the connection ended.
 pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
-    /// `None` when the server closed properly.
+    /// `None` if the server closed the connection properly.
     pub(crate) error: Option<io::ErrorKind>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn connect(server: &Server) -> TcpStream {
     stream
 }
 
-/// Sends bytes and reads until the end, or until nothing comes for `silence`.
+/// Sends a request and reads until the end, or until nothing arrives for `silence`.
 pub(crate) fn exchange(server: &Server, request: &str, silence: Duration) -> Received {
     let mut stream = connect(server);
     stream.set_read_timeout(Some(silence)).unwrap();
@@ -80,7 +80,7 @@ pub(crate) fn read_all(stream: &mut TcpStream, bytes_max: usize) -> Received {
     Received { bytes, error: None }
 }
 
-/// GETs a path of `www.example.com` on a connection of its own.
+/// Sends a GET for a path of `www.example.com` on a new connection.
 pub(crate) fn get(server: &Server, path: &str) -> Received {
     exchange(server, &request(path, "connection: close\r\n"), PATIENCE)
 }
@@ -110,11 +110,11 @@ pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// Waits until the server's log says so.
+/// Waits until `condition` holds, usually of the server's log.
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "it never came true");
+        assert!(start.elapsed() < PATIENCE, "the condition did not become true within the time limit");
         std::thread::yield_now();
     }
 }

@@ -1,4 +1,4 @@
-//! The binary.
+//! Tests of the `fakesite` program.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

@@ -1,8 +1,8 @@
-//! What a client of the fake web sees.
+//! Tests of the fake web from the view of a client.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "in a test a panic is the report; the exemption for tests stops at their helpers"
+    reason = "a panic fails the test; clippy exempts tests but not their helper functions"
 )]
 
 mod client;

@@ -11,7 +11,7 @@ use crate::client::{
 
 const BODY: &str = "<urlset><url><loc>https://www.example.com/1</loc></url></urlset>";
 
-/// Time for a handshake on a busy machine, and for the request after it.
+/// Enough time for a handshake and a request on a busy machine.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 fn page(misbehaviour: Misbehaviour) -> Page {
@@ -57,7 +57,7 @@ fn slow_body_comes_in_drops_over_both_versions_of_http() {
     let server = serve_page(page(Misbehaviour::SlowBody { bytes: 10, every }));
     let start = Instant::now();
     assert_eq!(get(&server, "/sitemap.xml").body(), BODY.as_bytes());
-    assert!(start.elapsed() >= every * 6, "64 bytes are seven drops");
+    assert!(start.elapsed() >= every * 6, "64 bytes are seven pieces");
 
     let client = reqwest_client(&server, &["www.example.com"]);
     let url = format!("https://www.example.com:{}/sitemap.xml", server.port());
@@ -108,7 +108,7 @@ fn lies_about_length_in_both_directions() {
     assert_eq!((received.header("content-length").as_deref(), received.body().len()), (Some("100"), 64));
     let received = exchange(&server, &request("/less", ""), SILENCE);
     assert_eq!((received.header("content-length").as_deref(), received.body().len()), (Some("30"), 64));
-    assert!(is_timeout(received.error), "the rest waits on an open connection");
+    assert!(is_timeout(received.error), "the connection stays open");
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn an_extra_response_follows_at_once() {
 fn a_status_lasts_or_passes() {
     let site = Site::new()
         .page("/gone", page(Misbehaviour::Status(410)))
-        .page("/moody", page(Misbehaviour::StatusThenOk { status: 503, times: 2 }));
+        .page("/flaky", page(Misbehaviour::StatusThenOk { status: 503, times: 2 }));
     let server = serve(site);
     assert_eq!([(); 3].map(|()| get(&server, "/gone").status()), [410, 410, 410]);
-    assert_eq!([(); 3].map(|()| get(&server, "/moody").status()), [503, 503, 200]);
+    assert_eq!([(); 3].map(|()| get(&server, "/flaky").status()), [503, 503, 200]);
     let logged: Vec<_> = server.log().iter().map(|entry| entry.status).collect();
     assert_eq!(logged, [410, 410, 410, 503, 503, 200]);
 }

@@ -1,4 +1,4 @@
-//! A naive crawl of the news web: sockets, and strings counted in what comes back.
+//! A simple crawl of the news web with plain sockets and string matching, compared with the plan.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use flate2::read::GzDecoder;
 
 use crate::client::{SILENCE, read_all};
 
-/// What the naive crawl found.
+/// The result of the simple crawl.
 #[derive(Default)]
 struct Found {
     hosts: BTreeMap<String, ExpectedHost>,
@@ -24,7 +24,7 @@ struct Found {
     loc_bytes: u64,
 }
 
-/// One kept connection to a host, as a crawler has it.
+/// A persistent connection to a host, as a crawler has it.
 struct HostClient {
     stream: TcpStream,
     name: String,
@@ -133,13 +133,13 @@ impl Found {
     }
 
     fn entries(&mut self, name: &str, text: &str) {
-        assert!(text.len() <= 52_428_800, "the protocol's limit");
+        assert!(text.len() <= 52_428_800, "the limit of sitemaps.org");
         let locs: Vec<_> = match () {
             () if text.starts_with("https://") => text.lines().collect(),
             () if text.contains("<rss") => between(text, "<guid isPermaLink=\"true\">", "</guid>").collect(),
             () => between(text, "  <url>\n    <loc>", "</loc>").collect(),
         };
-        assert!(locs.len() <= 50_000, "the protocol's limit");
+        assert!(locs.len() <= 50_000, "the limit of sitemaps.org");
         self.host(name).entries += locs.len() as u64;
         self.entries += locs.len() as u64;
         self.loc_bytes += locs.iter().map(|loc| loc.len() as u64).sum::<u64>();
@@ -179,7 +179,7 @@ fn the_documents_hold_what_the_plan_says() {
         assert_eq!(&found.hosts[*name], host, "{name}");
     }
     assert_eq!(found.entries, expected.total.entries);
-    assert_eq!(found.locs.len() as u64, found.entries, "every loc is there once");
+    assert_eq!(found.locs.len() as u64, found.entries, "every loc occurs once");
     let loc_bytes = found.loc_bytes / found.entries;
     assert!((60..=120).contains(&loc_bytes), "locs have {loc_bytes} bytes on average");
     assert!(found.images > 100_000 && found.news > 5_000);

@@ -9,7 +9,7 @@ fn serve_with(misbehaviour: TlsMisbehaviour) -> Server {
     serve(Site::new().page("/", Page::text("hello")).tls_misbehaves(misbehaviour))
 }
 
-/// GETs `/` over TLS; an error as text, causes included.
+/// Sends a GET for `/` over TLS. An error is returned as text, including its causes.
 fn get(server: &Server, timeout: Option<Duration>) -> Result<String, String> {
     let client = reqwest_client(server, &["www.example.com"]);
     let mut request = client.get(format!("https://www.example.com:{}/", server.port()));

@@ -1,7 +1,9 @@
-//! A PostgreSQL server of a test's own: from the system's package, in a temporary folder, on a free port of loopback.
+//! A private PostgreSQL server for a test: the programs of the system's package, a temporary folder, and a free port on
+//! loopback.
 //!
-//! It ends with the process that started it, however that ends. The system's own clusters are not touched. Nothing is
-//! synced to the disk: it is gone after the test anyway. A [`Proxy`] in front of it cuts connections in COMMIT.
+//! The server ends with the process that started it, even if that process is killed. The system's own clusters are
+//! not touched. By default nothing is synced to disk, because the data is deleted after the test. A [`Proxy`] in
+//! front of the server can cut connections in COMMIT.
 
 mod proxy;
 
@@ -16,26 +18,27 @@ use tempfile::TempDir;
 
 pub use proxy::{Cut, Proxy};
 
-/// Names a server to use instead of one of our own: `postgres://user@127.0.0.1:5432/database`, with a literal address and
-/// no parameters. Its user is a superuser; the databases that the tests make stay there.
+/// Environment variable with the URL of a server to use instead of starting one:
+/// `postgres://user@127.0.0.1:5432/database`, with a literal address and no parameters. The user must be a superuser.
+/// Databases that the tests create remain on that server.
 pub const URL_VARIABLE: &str = "CRAWL_TEST_PG_URL";
 
-/// Where this is `1`, a missing server is a failure: for machines that must run every test.
+/// Environment variable: if it is `1`, a missing server is a failure. For machines that must run every test.
 pub const REQUIRE_VARIABLE: &str = "CRAWL_REQUIRE_PG";
 
-/// The server's superuser, who needs no password.
+/// The superuser of the server, who needs no password.
 pub const SUPERUSER: &str = "postgres";
 
-/// A user of this name must give a password, once a test has made it.
+/// A user with this name needs a password. A test must create it first.
 pub const GUARDED_USER: &str = "guarded";
 
-/// Where Debian keeps the programs of each version.
+/// The folder in which Debian has the programs of each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// Waits until the test's end of the pipe is closed, then ends the server and removes what is left.
+/// Shell script that waits until the test closes its end of the pipe, then stops the server and removes its folder.
 const GUARD: &str = r#"trap '' INT TERM HUP; cat >/dev/null; "$@" -m immediate stop; rm -rf "$0""#;
 
-/// Who may connect how. For replication too, so that a test can add a standby.
+/// The `pg_hba.conf`: authentication rules. They allow replication, so that a test can add a standby.
 const HBA: &str = "\
 host all guarded 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
@@ -43,11 +46,11 @@ host replication all 127.0.0.1/32 trust
 local all all trust
 ";
 
-/// Why there is no server.
+/// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// PostgreSQL is not installed.
-    #[error("PostgreSQL is not installed: `make deps` does it (package postgresql)")]
+    #[error("PostgreSQL is not installed: run `make deps` (package postgresql)")]
     Missing,
     /// A file or a process failed.
     #[error("failed to {0}: {1}")]
@@ -71,7 +74,7 @@ impl Server {
         Self::start_with(&[], |_| Ok(()))
     }
 
-    /// Starts a server with `settings` (`name=value`), whose data folder `prepare` may add files to.
+    /// Starts a server with `settings` (`name=value`). `prepare` may add files to its data folder first.
     pub fn start_with(
         settings: &[&str],
         prepare: impl FnOnce(&Path) -> io::Result<()>,
@@ -89,7 +92,7 @@ impl Server {
         Self::start_in(programs, folder, settings)
     }
 
-    /// Starts a standby that follows this server, and can be read (hot standby).
+    /// Starts a hot standby, which follows this server and can be read.
     pub fn standby(&self) -> Result<Self, StartError> {
         let folder = new_folder()?;
         let mut backup = as_owner(&self.programs.join("pg_basebackup"));
@@ -98,7 +101,7 @@ impl Server {
         Self::start_in(self.programs.clone(), folder, &[])
     }
 
-    /// Has a standby follow its primary no longer: what is committed there from now on is not here.
+    /// Makes a standby stop following its primary: later commits on the primary do not reach it.
     pub fn stop_following(&self) -> Result<(), StartError> {
         let settings = self.folder.path().join("data/postgresql.auto.conf");
         let file = fs::OpenOptions::new().append(true).open(settings);
@@ -107,12 +110,12 @@ impl Server {
         run("pg_ctl reload", self.pg_ctl().arg("reload"))
     }
 
-    /// Makes a primary of a standby; waits until it takes writes.
+    /// Promotes a standby to a primary, and waits until it accepts writes.
     pub fn promote(&self) -> Result<(), StartError> {
         run("pg_ctl promote", self.pg_ctl().arg("promote"))
     }
 
-    /// Starts the server whose data lies in `folder`.
+    /// Starts the server whose data is in `folder`.
     fn start_in(programs: PathBuf, folder: TempDir, settings: &[&str]) -> Result<Self, StartError> {
         let port = free_port().map_err(|error| StartError::Io("find a free port", error))?;
         let mut options = format!(
@@ -128,27 +131,27 @@ impl Server {
         Ok(server)
     }
 
-    /// Where to connect to `database`, as the superuser.
+    /// The URL of `database`, with the superuser.
     pub fn url(&self, database: &str) -> String {
         self.url_of(SUPERUSER, database)
     }
 
-    /// Where to connect to `database` as `user`, who may be followed by `:password`.
+    /// The URL of `database`, with `user`, which may be `name:password`.
     pub fn url_of(&self, user: &str, database: &str) -> String {
         format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The port on loopback.
+    /// Its port on loopback.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Stops the server at once, as a crash would.
+    /// Stops the server immediately, as in a crash.
     pub fn crash(&self) -> Result<(), StartError> {
         run("pg_ctl stop", self.pg_ctl().args(["-m", "immediate", "stop"]))
     }
 
-    /// Starts it again; waits until it answers.
+    /// Starts it again, and waits until it answers.
     pub fn resume(&self) -> Result<(), StartError> {
         let options = fs::read_to_string(self.folder.path().join("options"))
             .map_err(|error| StartError::Io("read the server's options", error))?;
@@ -166,17 +169,17 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
-        // The guard has ended the server when it ends itself.
+        // The guard ends after it has stopped the server.
         let _ = self.guard.wait();
     }
 }
 
-/// The server that all tests of a process share: the one that [`URL_VARIABLE`] names, or one of our own. Gives the address of
-/// its first database; `None`, loudly, where there is no server.
+/// The URL of the first database of the server that all tests of a process share: the server of [`URL_VARIABLE`], or
+/// one that is started here. Prints a message and returns `None` if PostgreSQL is not installed.
 ///
 /// # Panics
 ///
-/// Where there is no server and [`REQUIRE_VARIABLE`] is `1`.
+/// If the server cannot be started, or PostgreSQL is not installed and [`REQUIRE_VARIABLE`] is `1`.
 pub fn shared_url() -> Option<&'static str> {
     static SHARED: OnceLock<Option<(String, Option<Server>)>> = OnceLock::new();
     let shared = SHARED.get_or_init(|| match std::env::var(URL_VARIABLE) {
@@ -186,26 +189,26 @@ pub fn shared_url() -> Option<&'static str> {
     shared.as_ref().map(|(url, _)| url.as_str())
 }
 
-/// A server of a test's own; `None`, loudly, where PostgreSQL is not installed.
+/// Starts a private server. Prints a message and returns `None` if PostgreSQL is not installed.
 ///
 /// # Panics
 ///
-/// Where it cannot be started, or is not installed and [`REQUIRE_VARIABLE`] is `1`.
+/// If it cannot be started, or PostgreSQL is not installed and [`REQUIRE_VARIABLE`] is `1`.
 pub fn own_server() -> Option<Server> {
-    or_say_so(Server::start())
+    or_skip(Server::start())
 }
 
-/// The server that was started; `None`, loudly, where PostgreSQL is not installed.
+/// Returns the server that was started. Prints a message and returns `None` if PostgreSQL is not installed.
 ///
 /// # Panics
 ///
 /// As [`own_server`].
-#[allow(clippy::panic, reason = "a test that cannot go on fails")]
-pub fn or_say_so(started: Result<Server, StartError>) -> Option<Server> {
+#[allow(clippy::panic, reason = "a panic fails the test")]
+pub fn or_skip(started: Result<Server, StartError>) -> Option<Server> {
     match started {
         Ok(server) => Some(server),
         Err(StartError::Missing) if std::env::var(REQUIRE_VARIABLE).as_deref() != Ok("1") => {
-            // Not through the macro, whose output the test harness would hide.
+            // Not with `eprintln!`, because the test harness hides its output.
             let _ = writeln!(io::stderr(), "SKIPPED: {}", StartError::Missing);
             None
         }
@@ -213,7 +216,7 @@ pub fn or_say_so(started: Result<Server, StartError>) -> Option<Server> {
     }
 }
 
-/// The folder with the programs of the newest version installed.
+/// The folder with the programs of the newest installed version.
 fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir(DEBIAN).into_iter().flatten().flatten();
     let newest = versions
@@ -230,7 +233,7 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n")
 }
 
-/// The server refuses to run as root: then it runs as the package's user.
+/// A command that runs as the user of the package if this process is root, because the server refuses to run as root.
 fn as_owner(program: &Path) -> Command {
     let mut command = if is_root() {
         let mut command = Command::new("runuser");
@@ -244,7 +247,7 @@ fn as_owner(program: &Path) -> Command {
     command
 }
 
-/// A folder that the server's user may write to.
+/// Creates a folder that the server's user can write to.
 fn new_folder() -> Result<TempDir, StartError> {
     let folder = tempfile::Builder::new().prefix("pgserver-").tempdir();
     let folder = folder.map_err(|error| StartError::Io("make a folder", error))?;
@@ -273,7 +276,8 @@ fn free_port() -> io::Result<u16> {
     TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
 }
 
-/// Runs a program to its end. Its output goes to a file: a server that it starts would hold a pipe open.
+/// Runs a program and waits for its end. Its output goes to a file, because a server that it starts would keep a pipe
+/// open.
 fn run(name: &'static str, command: &mut Command) -> Result<(), StartError> {
     let failed = |error| StartError::Io(name, error);
     let mut output = tempfile::tempfile().map_err(failed)?;

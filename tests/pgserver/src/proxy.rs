@@ -1,7 +1,7 @@
 //! A proxy in front of a server that cuts connections in COMMIT.
 //!
-//! It follows the messages of both sides just enough: each is a byte that tells its kind and a length (PostgreSQL,
-//! chapter 55, "Message Formats"). Encryption is not offered through it.
+//! It parses only the frames of the messages: a byte for the kind, then a length (PostgreSQL, chapter 55, "Message
+//! Formats"). It does not support encryption.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// What the length of a message says at most: none of ours is near it.
+/// Maximum length of a message. Messages of the tests are much shorter.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
 
-/// A message of kind `Query` whose text is this commits; so does the server's answer of kind `CommandComplete` confirm it.
+/// The text of a `Query` message that commits, and of the `CommandComplete` message that confirms it.
 const COMMIT: &[u8] = b"COMMIT\0";
 const QUERY: u8 = b'Q';
 const COMMAND_COMPLETE: u8 = b'C';
@@ -20,13 +20,13 @@ const COMMAND_COMPLETE: u8 = b'C';
 /// Where a connection is cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cut {
-    /// The server never hears of the COMMIT.
+    /// The server does not receive the COMMIT.
     BeforeCommit,
-    /// The server has committed, and its answer is lost.
+    /// The server commits, and its answer is lost.
     AfterCommit,
 }
 
-/// A way to a server. It ends when it is dropped; connections that were made through it stay.
+/// A proxy in front of a server. Dropping it stops the listener; existing connections stay open.
 pub struct Proxy {
     url: String,
     listener: SocketAddr,
@@ -35,40 +35,39 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
-    /// How often a connection is cut, and where, in turns.
+    /// Every `every`th COMMIT is cut, at each of `cuts` in turn.
     every: usize,
     cuts: Vec<Cut>,
-    /// COMMITs that came so far.
+    /// COMMITs received so far.
     commits: usize,
-    /// The cuts that were made.
-    made: Vec<Cut>,
+    /// The cuts made so far.
+    cuts_made: Vec<Cut>,
     is_over: bool,
 }
 
 impl State {
-    /// What becomes of the COMMIT that came.
+    /// Counts a COMMIT, and returns where to cut it, if anywhere.
     fn next(&mut self) -> Option<Cut> {
         self.commits += 1;
         if self.cuts.is_empty() || !self.commits.is_multiple_of(self.every) {
             return None;
         }
         let cut = self.cuts.get(self.commits / self.every % self.cuts.len()).copied();
-        self.made.extend(cut);
+        self.cuts_made.extend(cut);
         cut
     }
 }
 
 impl Proxy {
-    /// A proxy in front of the server at `url`, as [`crate::URL_VARIABLE`] describes it.
+    /// Starts a proxy in front of the server at `url`, in the format of [`crate::URL_VARIABLE`].
     ///
     /// # Errors
     ///
-    /// Where `url` names no address, or it cannot listen.
+    /// If `url` has another format, or the proxy cannot listen.
     pub fn before(url: &str) -> io::Result<Self> {
-        let strange =
-            || io::Error::other("an address like postgres://user@127.0.0.1:5432/database is needed");
-        let (user, rest) = url.rsplit_once('@').ok_or_else(strange)?;
-        let (server, database) = rest.split_once('/').ok_or_else(strange)?;
+        let invalid = || io::Error::other("the URL must look like postgres://user@127.0.0.1:5432/database");
+        let (user, rest) = url.rsplit_once('@').ok_or_else(invalid)?;
+        let (server, database) = rest.split_once('/').ok_or_else(invalid)?;
         let upstream: SocketAddr = server.parse().map_err(io::Error::other)?;
         let listening = TcpListener::bind("127.0.0.1:0")?;
         let listener = listening.local_addr()?;
@@ -83,28 +82,28 @@ impl Proxy {
                 if lock(&state).is_over {
                     return;
                 }
-                // A connection that breaks is the business of its ends.
+                // If the connection fails, the client notices.
                 let _ = pass(client, upstream, &state);
             }
         });
         Ok(proxy)
     }
 
-    /// Where to connect to the same database through it.
+    /// The URL of the same database through the proxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// From now on every `every`th COMMIT is cut, in turns at each of `cuts`.
+    /// From now on cuts every `every`th COMMIT, at each of `cuts` in turn.
     pub fn cut_every(&self, every: usize, cuts: &[Cut]) {
         let mut state = lock(&self.state);
         state.every = every;
         state.cuts = cuts.to_vec();
     }
 
-    /// How many connections were cut so.
+    /// Number of connections cut in this way.
     pub fn count(&self, cut: Cut) -> usize {
-        lock(&self.state).made.iter().filter(|&&made| made == cut).count()
+        lock(&self.state).cuts_made.iter().filter(|&&made| made == cut).count()
     }
 }
 
@@ -116,11 +115,11 @@ impl Drop for Proxy {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // A thread that failed leaves nothing behind that another could stumble over.
+    // A panic of another thread leaves the state valid.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Both ways of one connection, each on a thread of its own; either ends both.
+/// Forwards both directions of a connection on two threads. When one direction ends, both are closed.
 fn pass(client: TcpStream, upstream: SocketAddr, state: &Arc<Mutex<State>>) -> io::Result<()> {
     let server = TcpStream::connect(upstream)?;
     client.set_nodelay(true)?;
@@ -129,31 +128,31 @@ fn pass(client: TcpStream, upstream: SocketAddr, state: &Arc<Mutex<State>>) -> i
     let is_answer_lost = Arc::new(AtomicBool::new(false));
     let (state, is_lost) = (state.clone(), is_answer_lost.clone());
     thread::spawn(move || {
-        let _ = ask(&client, &server, &state, &is_lost);
+        let _ = forward_client(&client, &server, &state, &is_lost);
         cut(&client, &server);
     });
     thread::spawn(move || {
-        let _ = answer(&server_too, &client_too, &is_answer_lost);
+        let _ = forward_server(&server_too, &client_too, &is_answer_lost);
         cut(&client_too, &server_too);
     });
     Ok(())
 }
 
 fn cut(one: &TcpStream, other: &TcpStream) {
-    // It may be cut already.
+    // They may be closed already.
     let _ = one.shutdown(Shutdown::Both);
     let _ = other.shutdown(Shutdown::Both);
 }
 
-/// What the client says, up to the COMMIT that the server must not hear.
-fn ask(
+/// Forwards messages of the client, up to a COMMIT that the server must not receive.
+fn forward_client(
     client: &TcpStream,
     server: &TcpStream,
     state: &Mutex<State>,
     is_answer_lost: &AtomicBool,
 ) -> io::Result<()> {
-    // The first message has a length alone.
-    let mut message = read(client, Vec::new())?;
+    // The first message has a length but no kind.
+    let mut message = read_rest(client, Vec::new())?;
     loop {
         if message.first() == Some(&QUERY) && message.ends_with(COMMIT) {
             match lock(state).next() {
@@ -163,14 +162,14 @@ fn ask(
             }
         }
         { server }.write_all(&message)?;
-        message = read_kind(client)?;
+        message = read_message(client)?;
     }
 }
 
-/// What the server says, up to the confirmation that the client must not hear.
-fn answer(server: &TcpStream, client: &TcpStream, is_answer_lost: &AtomicBool) -> io::Result<()> {
+/// Forwards messages of the server, up to a confirmation that the client must not receive.
+fn forward_server(server: &TcpStream, client: &TcpStream, is_answer_lost: &AtomicBool) -> io::Result<()> {
     loop {
-        let message = read_kind(server)?;
+        let message = read_message(server)?;
         let is_done = message.first() == Some(&COMMAND_COMPLETE) && message.ends_with(COMMIT);
         if is_done && is_answer_lost.load(Ordering::SeqCst) {
             return Ok(());
@@ -179,24 +178,24 @@ fn answer(server: &TcpStream, client: &TcpStream, is_answer_lost: &AtomicBool) -
     }
 }
 
-/// A message with the byte that tells its kind.
-fn read_kind(mut from: &TcpStream) -> io::Result<Vec<u8>> {
+/// Reads a message that starts with the byte for its kind.
+fn read_message(mut from: &TcpStream) -> io::Result<Vec<u8>> {
     let mut kind = [0];
     from.read_exact(&mut kind)?;
-    read(from, kind.to_vec())
+    read_rest(from, kind.to_vec())
 }
 
-/// `begun` and the rest of the message: a length in bytes that counts itself, and what follows.
-fn read(mut from: &TcpStream, mut begun: Vec<u8>) -> io::Result<Vec<u8>> {
+/// Reads the rest of a message and appends it to `message`: a length in bytes that includes itself, and the content.
+fn read_rest(mut from: &TcpStream, mut message: Vec<u8>) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
     let rest = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX).saturating_sub(length.len());
     if rest > MESSAGE_BYTES_MAX {
         return Err(io::Error::other("not a message of PostgreSQL"));
     }
-    begun.extend_from_slice(&length);
-    let from_byte = begun.len();
-    begun.resize(from_byte + rest, 0);
-    from.read_exact(&mut begun[from_byte..])?;
-    Ok(begun)
+    message.extend_from_slice(&length);
+    let from_byte = message.len();
+    message.resize(from_byte + rest, 0);
+    from.read_exact(&mut message[from_byte..])?;
+    Ok(message)
 }

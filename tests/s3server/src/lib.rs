@@ -1,7 +1,8 @@
-//! An S3 server of a test's own, on a free port of loopback, and a [`Proxy`] in front of it that spoils what is said.
+//! A private S3 server for a test on a free port of loopback, and a [`Proxy`] in front of it that injects faults.
 //!
-//! The server is moto's: it can be installed from the ordinary package index, refuses a conditional put of what is there,
-//! and checks keys and signatures. It keeps its objects in memory and ends with the process that started it.
+//! The server is moto, which can be installed from the Python package index. It rejects a conditional put of an
+//! existing object, and checks keys and signatures. It keeps its objects in memory and ends with the process that
+//! started it.
 
 mod proxy;
 
@@ -12,13 +13,14 @@ use std::sync::OnceLock;
 
 pub use proxy::{Fault, Proxy};
 
-/// Where this is `1`, a missing server is a failure: for machines that must run every test.
+/// Environment variable: if it is `1`, a missing server is a failure. For machines that must run every test.
 pub const REQUIRE_VARIABLE: &str = "CRAWL_REQUIRE_S3";
 
-/// The bucket that is there.
+/// The bucket that exists from the start.
 pub const BUCKET: &str = "crawls";
 
-/// The server that all tests of a process share: each takes a prefix of its own. `None`, loudly, where it is not installed.
+/// The server that all tests of a process share. Each test must use a different prefix. Prints a message and returns
+/// `None` if the server is not installed.
 ///
 /// # Panics
 ///
@@ -37,19 +39,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server; `None`, loudly, where it is not installed.
+    /// Starts a server. Prints a message and returns `None` if it is not installed.
     ///
     /// # Panics
     ///
-    /// Where it cannot be started, or is not installed and [`REQUIRE_VARIABLE`] is `1`.
-    #[allow(clippy::panic, reason = "a test that cannot go on fails")]
+    /// If it cannot be started, or is not installed and [`REQUIRE_VARIABLE`] is `1`.
+    #[allow(clippy::panic, reason = "a panic fails the test")]
     pub fn start() -> Option<Self> {
         let python = python();
         let is_there = Command::new(&python).args(["-c", "import boto3, moto.server"]).output();
         if !is_there.is_ok_and(|output| output.status.success()) {
-            let missing = "the S3 server for tests is not installed: `make deps` does it";
+            let missing = "the S3 server for tests is not installed: run `make deps`";
             assert!(std::env::var(REQUIRE_VARIABLE).as_deref() != Ok("1"), "{missing}");
-            // Not through the macro, whose output the test harness would hide.
+            // Not with `eprintln!`, because the test harness hides its output.
             let _ = writeln!(io::stderr(), "SKIPPED: {missing}");
             return None;
         }
@@ -67,26 +69,26 @@ impl Server {
         let output = process.stdout.take().ok_or_else(|| io::Error::other("no output"))?;
         BufReader::new(output).read_line(&mut line)?;
         let mut words = line.split_whitespace().map(str::to_owned);
-        let mut word = || words.next().ok_or_else(|| io::Error::other("it ended at once"));
+        let mut word = || words.next().ok_or_else(|| io::Error::other("it ended immediately"));
         let port = word()?.parse().map_err(io::Error::other)?;
         Ok(Self { port, key: word()?, secret: word()?, process })
     }
 
-    /// Where it listens.
+    /// The URL it listens on.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A proxy in front of it.
+    /// Starts a proxy in front of it.
     ///
     /// # Errors
     ///
-    /// Where it cannot listen.
+    /// If the proxy cannot listen.
     pub fn proxy(&self) -> io::Result<Proxy> {
         Proxy::start(self.port)
     }
 
-    /// What the environment of a process must hold to use it at `endpoint`, its own or a proxy's.
+    /// The environment variables that a process needs to use the server at `endpoint`, its own or that of a proxy.
     pub fn variables(&self, endpoint: &str) -> [(&'static str, String); 4] {
         [
             ("AWS_ENDPOINT_URL", endpoint.to_owned()),
@@ -99,13 +101,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Its input ends here, and with it the server.
+        // The server ends when its input is closed.
         drop(self.process.stdin.take());
         let _ = self.process.wait();
     }
 }
 
-/// The interpreter that `make deps` fills, or the system's.
+/// The Python interpreter that `make deps` sets up, or else that of the system.
 fn python() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python/bin/python");
     if own.exists() { own } else { PathBuf::from("python3") }

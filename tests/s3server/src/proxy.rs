@@ -1,27 +1,27 @@
-//! A proxy that passes requests on, one a connection, and spoils those that it is told to.
+//! A proxy that forwards requests, one per connection, and injects faults into some of them.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// Bytes of a request's head.
+/// Maximum size of the head of a request.
 const HEAD_BYTES_MAX: u64 = 64 << 10;
 
-/// What becomes of a request.
+/// A fault to inject into a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// The server does it, and its answer is lost: the connection breaks.
+    /// The server executes the request, and the connection is closed without an answer.
     LoseAnswer,
-    /// The server never sees it, and the connection breaks.
+    /// The server does not receive the request, and the connection is closed without an answer.
     LoseRequest,
-    /// The server does it, and this status is answered.
+    /// The server executes the request, and the answer has this status instead.
     DoneBut(u16),
-    /// The server never sees it, and this status is answered.
+    /// The server does not receive the request, and the answer has this status.
     Refuse(u16),
 }
 
-/// A proxy in front of the server. It ends when it is dropped.
+/// A proxy in front of the server. Dropping it stops it.
 pub struct Proxy {
     port: u16,
     state: Arc<Mutex<State>>,
@@ -29,9 +29,9 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct State {
-    /// What becomes of the next requests of a method.
+    /// Faults for the next requests whose first line starts with the text.
     faults: Vec<(String, Fault)>,
-    /// What became of every request: its first line.
+    /// The first line of every request.
     seen: Vec<String>,
     is_over: bool,
 }
@@ -47,29 +47,29 @@ impl Proxy {
                     return;
                 }
                 let state = state.clone();
-                // A connection that breaks is the other end's business.
+                // If the connection fails, the client notices.
                 thread::spawn(move || pass(&client, upstream, &state));
             }
         });
         Ok(proxy)
     }
 
-    /// Where it listens.
+    /// The URL it listens on.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Spoils the next request of `method` that is not spoilt already, so many times in a row.
-    pub fn spoil(&self, method: &str, fault: Fault, times: usize) {
+    /// Injects `fault` into the next `times` requests that start with `method` and have no fault yet.
+    pub fn inject(&self, method: &str, fault: Fault, times: usize) {
         lock(&self.state).faults.extend((0..times).map(|_| (method.to_owned(), fault)));
     }
 
-    /// How many requests are still to be spoilt.
-    pub fn left_to_spoil(&self) -> usize {
+    /// Number of injected faults that no request has met yet.
+    pub fn faults_left(&self) -> usize {
         lock(&self.state).faults.len()
     }
 
-    /// How many requests of `method` came.
+    /// Number of requests received that start with `method`.
     pub fn count(&self, method: &str) -> usize {
         lock(&self.state).seen.iter().filter(|line| line.starts_with(method)).count()
     }
@@ -83,7 +83,7 @@ impl Drop for Proxy {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // A thread that failed leaves nothing behind that another could stumble over.
+    // A panic of another thread leaves the state valid.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -105,14 +105,15 @@ fn pass(client: &TcpStream, upstream: u16, state: &Mutex<State>) -> io::Result<(
         None => { client }.write_all(&answer)?,
         Some(Fault::LoseAnswer | Fault::LoseRequest) => {}
         Some(Fault::DoneBut(status) | Fault::Refuse(status)) => {
-            let head = format!("HTTP/1.1 {status} Spoilt\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let head =
+                format!("HTTP/1.1 {status} Injected\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             { client }.write_all(head.as_bytes())?;
         }
     }
     client.shutdown(Shutdown::Both)
 }
 
-/// The first line of a request, and the whole of it, asking for the connection to be closed.
+/// Reads a request. Returns its first line, and the whole request with the header `connection: close`.
 fn read_request(client: &TcpStream) -> io::Result<(String, Vec<u8>)> {
     let mut reader = BufReader::new(client.take(u64::MAX));
     let (mut request, mut body_bytes, mut first) = (Vec::new(), 0, None);

@@ -1,14 +1,14 @@
-"""An S3 server on loopback that checks signatures; it ends when its input does.
+"""Runs an S3 server on loopback that checks signatures. It ends when stdin is closed.
 
-Its first line of output is its port, a key and the key's secret. The bucket `crawls` is there.
+Its first line of output is its port, an access key and the secret of the key. The bucket `crawls` exists.
 """
 
 import os
 import sys
 
-# Requests that make the user; every later one is checked.
-MADE_WITHOUT_KEY = 5
-os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = str(MADE_WITHOUT_KEY)
+# The requests that create the user need no key; every later request is checked.
+REQUESTS_WITHOUT_KEY = 5
+os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = str(REQUESTS_WITHOUT_KEY)
 
 import logging
 

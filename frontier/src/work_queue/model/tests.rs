@@ -1,4 +1,4 @@
-//! The model under the suite, and beside it the decision of the durable queues.
+//! Runs the suite on the model, and on the model with [`Changes`], the commit code of the durable queues.
 
 use std::future::Future;
 use std::pin::pin;
@@ -8,7 +8,7 @@ use super::*;
 use crate::work_queue::suite::{HandClock, Harness};
 use crate::work_queue::{Changes, Known, Touched};
 
-/// No future of a queue in memory waits.
+/// Runs a future of a queue in memory, which never waits.
 fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -16,11 +16,10 @@ fn at_once<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// The model, but for what a commit makes of hosts and tasks: that is decided as durable queues have it decided, from what
-/// they would read.
-struct DecidedQueue(ModelQueue);
+/// The model with commits that change hosts and tasks through [`Changes`], as durable queues do.
+struct ModelWithChanges(ModelQueue);
 
-impl DecidedQueue {
+impl ModelWithChanges {
     fn known(&self, touched: &Touched) -> Known {
         let state = self.0.state();
         let host = |id: &HostId| Some((*id, state.hosts.get(id)?.clone()));
@@ -49,11 +48,11 @@ impl DecidedQueue {
         let expected: Vec<u64> =
             before.iter().zip(changed).map(|(of, by)| of.strict_add_signed(by)).collect();
         assert_eq!(self.totals()[..], expected, "hosts, hosts done, tasks, tasks pending, entries");
-        assert_eq!(by.hosts_parked, 0, "a commit puts no host aside");
+        assert_eq!(by.hosts_parked, 0, "a commit parks no host");
     }
 }
 
-impl WorkQueue for DecidedQueue {
+impl WorkQueue for ModelWithChanges {
     async fn open_session(&self, worker: &str) -> Result<Session, QueueError> {
         self.0.open_session(worker).await
     }
@@ -79,7 +78,7 @@ impl WorkQueue for DecidedQueue {
         self.0.given_up(session, after, n).await
     }
 
-    /// Without hosts and tasks the model refuses or answers the commit, and keeps what it only adds.
+    /// The model gets the commit without hosts and tasks: it checks the number and stores what a commit only adds.
     async fn commit(&self, session: &Session, commit: Commit) -> Result<(), QueueError> {
         let sessions = self.0.sessions();
         let last = sessions.get(session.number as usize).map_or(0, |record| record.commit_seq);
@@ -88,7 +87,7 @@ impl WorkQueue for DecidedQueue {
             None => record.keep_time(session.number, now, &sessions),
             Some(_) => record.keep_shared_time(session.number, now, &sessions),
         };
-        let changes = Changes::of(&commit, self.known(&Touched::by(&commit)), self.0.bounds, keep_time)?;
+        let changes = Changes::of(&commit, self.known(&Touched::by(&commit)), self.0.bounds, keep_time);
         let added = Commit {
             outcomes: Vec::new(),
             again: Vec::new(),
@@ -125,7 +124,7 @@ impl WorkQueue for DecidedQueue {
     }
 }
 
-/// A queue in memory with the model within.
+/// A queue in memory that contains a model.
 trait InMemory: WorkQueue {
     fn new(model: ModelQueue) -> Self;
     fn model(&self) -> &ModelQueue;
@@ -141,7 +140,7 @@ impl InMemory for ModelQueue {
     }
 }
 
-impl InMemory for DecidedQueue {
+impl InMemory for ModelWithChanges {
     fn new(model: ModelQueue) -> Self {
         Self(model)
     }
@@ -206,12 +205,12 @@ mod on_many_machines {
     crate::work_queue_suite!(MemoryHarness<ModelQueue, true>);
 }
 
-mod decided_on_one_machine {
-    use super::{DecidedQueue, MemoryHarness};
-    crate::work_queue_suite!(MemoryHarness<DecidedQueue, false>);
+mod changes_on_one_machine {
+    use super::{MemoryHarness, ModelWithChanges};
+    crate::work_queue_suite!(MemoryHarness<ModelWithChanges, false>);
 }
 
-mod decided_on_many_machines {
-    use super::{DecidedQueue, MemoryHarness};
-    crate::work_queue_suite!(MemoryHarness<DecidedQueue, true>);
+mod changes_on_many_machines {
+    use super::{MemoryHarness, ModelWithChanges};
+    crate::work_queue_suite!(MemoryHarness<ModelWithChanges, true>);
 }

@@ -1,6 +1,7 @@
-//! Commits: all or nothing, and once.
+//! Commits are atomic and are applied once.
 
 use super::*;
+use crate::outcome::SkipReason;
 use crate::stage::Stage;
 use crate::work_queue::HostUpdate;
 
@@ -8,7 +9,7 @@ use crate::work_queue::HostUpdate;
 pub async fn a_commit_sent_twice_is_applied_once<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
-    worker.find(vec![sitemap(&a, "/index")]).await;
+    worker.commit_found(vec![sitemap(&a, "/index")]).await;
     let commit = Commit {
         seq: 2,
         outcomes: vec![read(&sitemap(&a, "/index"))],
@@ -23,12 +24,12 @@ pub async fn a_commit_sent_twice_is_applied_once<H: Harness>() {
     assert_eq!(once.0.requests, 1);
 }
 
-/// Gaps and returns to the past change nothing.
+/// A commit number that skips ahead or goes back changes nothing.
 pub async fn a_commit_out_of_order_is_refused_whole<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
-    worker.find(vec![sitemap(&a, "/1")]).await;
-    worker.find(vec![sitemap(&a, "/2")]).await;
+    worker.commit_found(vec![sitemap(&a, "/1")]).await;
+    worker.commit_found(vec![sitemap(&a, "/2")]).await;
     for seq in [0, 1, 4] {
         let refused =
             worker.try_commit(Commit { seq, found: vec![sitemap(&a, "/3")], ..Commit::default() }).await;
@@ -41,27 +42,31 @@ pub async fn a_commit_out_of_order_is_refused_whole<H: Harness>() {
     assert!(matches!(refused, Err(QueueError::OutOfOrder { last: 0, found: 0 })), "{refused:?}");
 }
 
-/// [`QueueError::HostCollision`]: nothing is merged, nothing of the commit is done.
-pub async fn two_origins_with_one_identity_fail_loudly<H: Harness>() {
+/// [`SkipReason::HostCollision`]: the two hosts are not merged, and the rest of the commit holds.
+pub async fn a_task_of_another_origin_with_the_same_id_is_refused_alone<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let (a, b) = (site("a"), site("b"));
-    worker.find(vec![robots(&a)]).await;
-    let impostor = NewTask { host: b, ..sitemap(&a, "/1") };
-    let commit = Commit { seq: 2, found: vec![sitemap(&a, "/2"), impostor], ..Commit::default() };
-    let refused = worker.try_commit(commit).await;
-    assert!(matches!(refused, Err(QueueError::HostCollision(..))), "{refused:?}");
-    assert_eq!(worker.counts().await.tasks, 1);
-    worker.find(vec![sitemap(&a, "/3")]).await;
+    worker.commit_found(vec![robots(&a)]).await;
+    let impostor = |path| NewTask { host: b.clone(), ..sitemap(&a, path) };
+    let found = vec![sitemap(&a, "/1"), impostor("/2"), named_on(&a, impostor("/3")), sitemap(&a, "/4")];
+    worker.commit_found(found).await;
+    assert_eq!(worker.counts().await.tasks, 3, "robots.txt, /1 and /4");
+    assert_eq!(worker.record(&a).await.host, a);
+    let account = worker.account(&a).await;
+    assert_eq!(account.skipped, [(SkipReason::HostCollision, 2)].into());
+    assert!(account.adds_up(), "{account:?}");
 }
 
-/// Some are half a megabyte.
+/// Some robots.txt files are half a megabyte.
 pub async fn robots_are_kept_whatever_their_size<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
-    worker.find(vec![robots(&a)]).await;
+    worker.commit_found(vec![robots(&a)]).await;
     let validator = Validator { etag: Some("\"x\"".to_owned()), last_modified: None };
-    let large = RobotsRecord { validator, ..rules(worker.harness.now(), "Disallow: /x\n".repeat(40_000)) };
-    for record in [large, RobotsRecord { rules: None, ..rules(worker.harness.now(), String::new()) }] {
+    let large =
+        RobotsRecord { validator, ..robots_record(worker.harness.now(), "Disallow: /x\n".repeat(40_000)) };
+    for record in [large, RobotsRecord { rules: None, ..robots_record(worker.harness.now(), String::new()) }]
+    {
         let hosts = vec![HostUpdate { host: a.id(), robots: record.clone() }];
         worker.commit(Commit { hosts, ..Commit::default() }).await;
         worker.reopen().await;
@@ -70,11 +75,11 @@ pub async fn robots_are_kept_whatever_their_size<H: Harness>() {
     }
 }
 
-/// How long a commit took is known only to the next one.
+/// Only the next commit knows how long a commit took.
 pub async fn the_record_stage_is_completed_by_the_next_commit<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
-    worker.find(vec![sitemap(&a, "/1"), sitemap(&a, "/2")]).await;
+    worker.commit_found(vec![sitemap(&a, "/1"), sitemap(&a, "/2")]).await;
     for (path, previous_commit_us) in [("/1", 5), ("/2", 70)] {
         let mut fetch = fetch_record(sitemap(&a, path).task.id, worker.harness.now());
         fetch.stages[Stage::Record] = 100;

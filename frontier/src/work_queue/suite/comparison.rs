@@ -1,4 +1,4 @@
-//! The queue beside the model, under random commands.
+//! Compares the queue with the model under random commands.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -7,7 +7,7 @@ use super::*;
 use crate::outcome::{ErrorKind, SkipReason};
 use crate::work_queue::{HostCooldown, HostUpdate, ModelQueue};
 
-/// Few hosts and paths, so that commands meet.
+/// Few hosts and paths, so that commands often concern the same ones.
 const HOSTS: [&str; 4] = ["a", "b", "c", "d"];
 const PATHS: [&str; 5] = ["/robots.txt", "/1", "/2", "/3", "/4"];
 const SITEMAPS_MAX: u64 = 3;
@@ -22,7 +22,7 @@ enum Command {
     Lease(usize),
     Load(usize),
     Commit(Numbering, Vec<Change>),
-    /// Gives back the hosts whose bit is set, by the mark of the last load.
+    /// Releases the hosts whose bit is set, with the `inbox` of the last load.
     Release {
         hosts: u8,
         not_before_s: Option<u64>,
@@ -39,16 +39,16 @@ enum Numbering {
 
 #[derive(Clone, Copy, Debug)]
 enum Change {
-    Ended { task: (usize, usize), outcome: Ending, read_as: Option<usize>, refused: u64 },
+    Ended { task: (usize, usize), outcome: OutcomeKind, read_as: Option<usize>, refused: u64 },
     Again { task: (usize, usize) },
     Found { task: (usize, usize), found_on: Option<usize>, guess: bool, depth: u16, named_by: usize },
     Robots { host: usize, size: usize },
-    Rested { host: usize, seconds: u64 },
+    Cooldown { host: usize, seconds: u64 },
     Fetched { task: (usize, usize), commit_us: u64 },
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Ending {
+enum OutcomeKind {
     Fetched,
     Truncated,
     NotModified,
@@ -60,7 +60,7 @@ enum Ending {
     Retry,
 }
 
-/// After any commands both have the same totals, hosts, accounts and tasks.
+/// After any sequence of commands, the queue and the model have the same totals, hosts, accounts and tasks.
 pub fn it_behaves_as_the_model_under_random_commands<H: Harness>() {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let commands = proptest::collection::vec(command(), 1..40);
@@ -100,15 +100,15 @@ fn command() -> impl Strategy<Value = Command> {
 fn change() -> impl Strategy<Value = Change> {
     let task = || (0..HOSTS.len(), 0..PATHS.len());
     let outcome = proptest::sample::select(vec![
-        Ending::Fetched,
-        Ending::Truncated,
-        Ending::NotModified,
-        Ending::Duplicate,
-        Ending::Redirected,
-        Ending::Absent,
-        Ending::Skipped,
-        Ending::Failed,
-        Ending::Retry,
+        OutcomeKind::Fetched,
+        OutcomeKind::Truncated,
+        OutcomeKind::NotModified,
+        OutcomeKind::Duplicate,
+        OutcomeKind::Redirected,
+        OutcomeKind::Absent,
+        OutcomeKind::Skipped,
+        OutcomeKind::Failed,
+        OutcomeKind::Retry,
     ]);
     prop_oneof![
         4 => (task(), outcome, proptest::option::weighted(0.2, 1..PATHS.len()), 0_u64..3)
@@ -117,7 +117,7 @@ fn change() -> impl Strategy<Value = Change> {
             .prop_map(|(task, found_on, guess, depth, named_by)| Change::Found { task, found_on, guess, depth, named_by }),
         1 => task().prop_map(|task| Change::Again { task }),
         1 => (0..HOSTS.len(), 0_usize..200_000).prop_map(|(host, size)| Change::Robots { host, size }),
-        1 => (0..HOSTS.len(), 0_u64..300).prop_map(|(host, seconds)| Change::Rested { host, seconds }),
+        1 => (0..HOSTS.len(), 0_u64..300).prop_map(|(host, seconds)| Change::Cooldown { host, seconds }),
         1 => (task(), 0_u64..50).prop_map(|(task, commit_us)| Change::Fetched { task, commit_us }),
     ]
 }
@@ -127,14 +127,14 @@ fn task((host, path): (usize, usize)) -> NewTask {
     new_task(&site(HOSTS[host]), PATHS[path], kind)
 }
 
-/// The queue under test, the model, and a session on each.
+/// The queue under test and the model, each with a session.
 struct Pair<H: Harness> {
     tested: H,
     model: ModelQueue,
     clock: Arc<HandClock>,
     sessions: (Session, Session),
     seq: u64,
-    /// The mark of each host's last load, the same on both.
+    /// `inbox` of each host's last load, the same on both.
     inboxes: BTreeMap<HostId, u64>,
 }
 
@@ -188,7 +188,7 @@ impl<H: Harness> Pair<H> {
     async fn lease(&mut self, n: usize) {
         let tested = self.tested.queue().lease(&self.sessions.0, n).await;
         let model = self.model.lease(&self.sessions.1, n).await;
-        // A queue may be more careful than the model.
+        // A queue may set `asked_before` where the model does not.
         let careful = |leased: Vec<LeasedHost>| -> Vec<LeasedHost> {
             leased.into_iter().map(|leased| LeasedHost { asked_before: true, ..leased }).collect()
         };
@@ -250,7 +250,7 @@ impl<H: Harness> Pair<H> {
             }
             Change::Again { task: at } => commit.again.push(task(at).task.id),
             Change::Found { task: at, found_on, guess, depth, named_by } => {
-                let mut new = deeper(depth, task(at));
+                let mut new = at_depth(depth, task(at));
                 new.task.named_by = vec![site(HOSTS[named_by]).id()];
                 if new.task.kind == TaskKind::Sitemap {
                     new.found_on = found_on.map(|host| site(HOSTS[host]).id());
@@ -259,10 +259,10 @@ impl<H: Harness> Pair<H> {
                 commit.found.push(new);
             }
             Change::Robots { host, size } => {
-                let robots = rules(now, "#".repeat(size));
+                let robots = robots_record(now, "#".repeat(size));
                 commit.hosts.push(HostUpdate { host: site(HOSTS[host]).id(), robots });
             }
-            Change::Rested { host, seconds } => {
+            Change::Cooldown { host, seconds } => {
                 let until = now + Duration::from_secs(seconds);
                 commit.cooldowns.push(HostCooldown { host: site(HOSTS[host]).id(), until });
             }
@@ -273,21 +273,21 @@ impl<H: Harness> Pair<H> {
         }
     }
 
-    fn outcome(&self, ending: Ending) -> Outcome {
+    fn outcome(&self, ending: OutcomeKind) -> Outcome {
         let document =
-            FetchedDocument { document: "urlset".into(), entries: 3, ..FetchedDocument::default() };
+            FetchedDocument { document: DocumentKind::Urlset, entries: 3, ..FetchedDocument::default() };
         match ending {
-            Ending::Fetched => Outcome::Fetched(document),
-            Ending::Truncated => {
+            OutcomeKind::Fetched => Outcome::Fetched(document),
+            OutcomeKind::Truncated => {
                 Outcome::Fetched(FetchedDocument { truncated: Some(ErrorKind::Incomplete), ..document })
             }
-            Ending::NotModified => Outcome::NotModified,
-            Ending::Duplicate => Outcome::Duplicate,
-            Ending::Redirected => Outcome::Redirected,
-            Ending::Absent => Outcome::Absent,
-            Ending::Skipped => Outcome::Skipped(SkipReason::RobotsDisallowed),
-            Ending::Failed => Outcome::Failed(ErrorKind::Timeout),
-            Ending::Retry => Outcome::Retry(self.tested.now() + Duration::from_secs(2)),
+            OutcomeKind::NotModified => Outcome::NotModified,
+            OutcomeKind::Duplicate => Outcome::Duplicate,
+            OutcomeKind::Redirected => Outcome::Redirected,
+            OutcomeKind::Absent => Outcome::Absent,
+            OutcomeKind::Skipped => Outcome::Skipped(SkipReason::RobotsDisallowed),
+            OutcomeKind::Failed => Outcome::Failed(ErrorKind::Timeout),
+            OutcomeKind::Retry => Outcome::Retry(self.tested.now() + Duration::from_secs(2)),
         }
     }
 
@@ -308,7 +308,7 @@ impl<H: Harness> Pair<H> {
     }
 }
 
-/// Both answers, or both errors of one kind.
+/// Checks that both answers are equal, or both errors are of the same kind.
 fn assert_same<T: PartialEq + std::fmt::Debug>(tested: Result<T, QueueError>, model: Result<T, QueueError>) {
     match (tested, model) {
         (Ok(tested), Ok(model)) => assert_eq!(tested, model),

@@ -1,18 +1,18 @@
-//! What was found: taken on, known already, or refused.
+//! Found tasks: accepted, already known, or refused.
 
 use super::*;
 use crate::outcome::{ErrorKind, SkipReason};
 
-/// Whatever names it again counts as a repeat where it was named; a seed or a guess counts nowhere.
+/// A document that names the URL again counts as a repeat under its host. A seed or a guessed path is not counted.
 pub async fn a_url_is_taken_on_once<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let (a, b) = (site("a"), site("b"));
-    worker.find(vec![sitemap(&a, "/1"), sitemap(&a, "/1"), robots(&b)]).await;
+    worker.commit_found(vec![sitemap(&a, "/1"), sitemap(&a, "/1"), robots(&b)]).await;
     assert_eq!(worker.account(&a).await.found, 1, "a seed given twice");
-    worker.find(vec![named_on(&a, sitemap(&a, "/1")), named_on(&b, sitemap(&a, "/1"))]).await;
-    worker.find(vec![named_on(&a, new_task(&a, "/1", TaskKind::Probe(0)))]).await;
-    worker.end(vec![read(&sitemap(&a, "/1"))]).await;
-    worker.find(vec![named_on(&b, sitemap(&a, "/1"))]).await;
+    worker.commit_found(vec![named_on(&a, sitemap(&a, "/1")), named_on(&b, sitemap(&a, "/1"))]).await;
+    worker.commit_found(vec![named_on(&a, new_task(&a, "/1", TaskKind::Probe(0)))]).await;
+    worker.commit_outcomes(vec![read(&sitemap(&a, "/1"))]).await;
+    worker.commit_found(vec![named_on(&b, sitemap(&a, "/1"))]).await;
 
     let account = worker.account(&a).await;
     assert_eq!((account.found, account.fetched, account.duplicate), (2, 1, 1));
@@ -24,14 +24,14 @@ pub async fn a_url_is_taken_on_once<H: Harness>() {
     assert!(!worker.is_done(&sitemap(&b, "/unknown")).await);
 }
 
-/// Refusals count under the host that named the URL, and a refused URL is not known.
+/// Refusals count under the host that named the URL. A refused URL stays unknown.
 pub async fn sitemaps_beyond_the_bound_are_refused_in_commit_order<H: Harness>() {
     let mut worker = Worker::<H>::bounded(2).await;
     let (a, b) = (site("a"), site("b"));
-    worker.find(vec![robots(&b)]).await;
+    worker.commit_found(vec![robots(&b)]).await;
     let named: Vec<NewTask> = ["/1", "/2", "/3", "/1"].map(|path| named_on(&b, sitemap(&a, path))).into();
-    worker.find(named).await;
-    worker.find(vec![sitemap(&a, "/4")]).await;
+    worker.commit_found(named).await;
+    worker.commit_found(vec![sitemap(&a, "/4")]).await;
 
     let account = worker.account(&a).await;
     assert_eq!((account.found, account.pending), (3, 2));
@@ -44,18 +44,18 @@ pub async fn sitemaps_beyond_the_bound_are_refused_in_commit_order<H: Harness>()
     assert!(!worker.is_done(&sitemap(&a, "/3")).await);
 }
 
-/// `--max-sitemaps` bounds sitemaps.
+/// `--max-sitemaps` bounds sitemaps only.
 pub async fn robots_and_guesses_do_not_count_against_the_bound<H: Harness>() {
     let mut worker = Worker::<H>::bounded(1).await;
     let a = site("a");
     let guess = |n| named_on(&a, new_task(&a, &format!("/guess{n}"), TaskKind::Probe(n)));
-    worker.find(vec![sitemap(&a, "/1"), robots(&a), guess(0), guess(1)]).await;
+    worker.commit_found(vec![sitemap(&a, "/1"), robots(&a), guess(0), guess(1)]).await;
     let record = worker.record(&a).await;
     assert_eq!((record.accepted, record.account.unfinished()), (1, 4));
 }
 
-/// A sitemap may list the URLs of all hosts whose robots.txt leads to it.
-pub async fn those_who_name_a_pending_task_are_united<H: Harness>() {
+/// A sitemap may list URLs of every host whose robots.txt leads to it.
+pub async fn hosts_that_name_a_pending_task_are_merged<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
     let named_by = |names: &[&str]| {
@@ -64,8 +64,8 @@ pub async fn those_who_name_a_pending_task_are_united<H: Harness>() {
         new
     };
     let (first, second) = (named_by(&["x"]), named_by(&["y", "x", "z"]));
-    worker.find(vec![first]).await;
-    worker.find(vec![second]).await;
+    worker.commit_found(vec![first]).await;
+    worker.commit_found(vec![second]).await;
     worker.lease(1).await;
     let expected = ["x", "y", "z"].map(|name| site(name).id());
     assert_eq!(worker.load(&a, 1).await.tasks[0].named_by, expected);

@@ -1,33 +1,35 @@
-//! Outcomes: how tasks end, and how they begin again.
+//! Outcomes: how tasks end, and how they are tried again.
 
 use super::*;
 use crate::outcome::{ErrorKind, SkipReason};
 
-/// Two URLs that lead to one document: it is read once, whichever comes first.
+/// If two URLs lead to one document, it is read once, whichever URL comes first.
 pub async fn a_final_url_counts_as_read<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
     let (from, known, unknown) = (sitemap(&a, "/from"), sitemap(&a, "/known"), sitemap(&a, "/unknown"));
-    worker.find(vec![from.clone(), known.clone(), sitemap(&a, "/again")]).await;
-    worker.end(vec![TaskOutcome { read_as: Some(known.task.id), ..read(&from) }]).await;
+    worker.commit_found(vec![from.clone(), known.clone(), sitemap(&a, "/again")]).await;
+    worker.commit_outcomes(vec![TaskOutcome { read_as: Some(known.task.id), ..read(&from) }]).await;
     let account = worker.account(&a).await;
     assert_eq!((account.fetched, account.duplicate, account.pending), (1, 1, 1));
     assert!(worker.is_done(&known).await);
 
-    worker.end(vec![TaskOutcome { read_as: Some(unknown.task.id), ..read(&sitemap(&a, "/again")) }]).await;
+    worker
+        .commit_outcomes(vec![TaskOutcome { read_as: Some(unknown.task.id), ..read(&sitemap(&a, "/again")) }])
+        .await;
     assert!(worker.is_done(&unknown).await);
-    worker.find(vec![named_on(&a, unknown.clone())]).await;
+    worker.commit_found(vec![named_on(&a, unknown.clone())]).await;
     let account = worker.account(&a).await;
     assert_eq!((account.fetched, account.duplicate, account.pending), (2, 2, 0));
     assert_eq!(worker.counts().await.tasks, 3, "a final URL is no task");
 }
 
-/// Late, repeated and made-up outcomes.
+/// Covers late, repeated and invented outcomes.
 pub async fn an_outcome_of_a_task_that_is_not_pending_changes_nothing<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
-    worker.find(vec![sitemap(&a, "/1")]).await;
-    worker.end(vec![read(&sitemap(&a, "/1"))]).await;
+    worker.commit_found(vec![sitemap(&a, "/1")]).await;
+    worker.commit_outcomes(vec![read(&sitemap(&a, "/1"))]).await;
     let before = (worker.counts().await, worker.record(&a).await);
     let failed = |new| TaskOutcome {
         refused: BTreeMap::from([(SkipReason::BadUrl, 3)]),
@@ -35,42 +37,54 @@ pub async fn an_outcome_of_a_task_that_is_not_pending_changes_nothing<H: Harness
         ..ended(new, Outcome::Failed(ErrorKind::Timeout))
     };
     worker
-        .end(vec![failed(&sitemap(&a, "/1")), failed(&robots(&a)), failed(&sitemap(&site("b"), "/"))])
+        .commit_outcomes(vec![
+            failed(&sitemap(&a, "/1")),
+            failed(&robots(&a)),
+            failed(&sitemap(&site("b"), "/")),
+        ])
         .await;
     assert_eq!((worker.counts().await, worker.record(&a).await), before);
     assert!(!worker.is_done(&sitemap(&a, "/2")).await);
 }
 
-/// [`Outcome::Absent`] of a guessed path.
+/// A guessed path with [`Outcome::Absent`] is not counted.
 pub async fn a_guess_that_finds_nothing_leaves_no_trace<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
     let guess = |n| named_on(&a, new_task(&a, &format!("/guess{n}"), TaskKind::Probe(n)));
-    worker.find(vec![robots(&a), guess(0), guess(1)]).await;
-    worker.end(vec![ended(&robots(&a), Outcome::NotModified), ended(&guess(0), Outcome::Absent)]).await;
+    worker.commit_found(vec![robots(&a), guess(0), guess(1)]).await;
+    worker
+        .commit_outcomes(vec![ended(&robots(&a), Outcome::NotModified), ended(&guess(0), Outcome::Absent)])
+        .await;
     let account = worker.account(&a).await;
     assert_eq!((account.found, account.unfinished()), (0, 1));
-    worker.end(vec![read(&guess(1))]).await;
+    worker.commit_outcomes(vec![read(&guess(1))]).await;
     let account = worker.account(&a).await;
     assert_eq!((account.found, account.fetched, account.entries), (1, 1, 2));
     assert!(account.is_complete());
 }
 
-/// [`Commit::again`] undoes what the account counted; all that came to another end stays as it is.
-pub async fn what_was_given_up_can_be_asked_again<H: Harness>() {
+/// [`Commit::again`] undoes the counts of the account. Tasks with another outcome are unchanged.
+pub async fn tasks_that_were_given_up_can_be_tried_again<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
     let guess = new_task(&a, "/guess", TaskKind::Probe(0));
     let all = vec![robots(&a), sitemap(&a, "/1"), sitemap(&a, "/2"), sitemap(&a, "/3"), guess.clone()];
-    worker.find(all.clone()).await;
+    worker.commit_found(all.clone()).await;
     let fresh = worker.account(&a).await;
     let unruly = Outcome::Skipped(SkipReason::RobotsUnreachable);
     let failed = |new: &NewTask| ended(new, Outcome::Failed(ErrorKind::Timeout));
     worker
-        .end(vec![failed(&all[0]), failed(&all[1]), ended(&all[2], unruly), read(&all[3]), failed(&all[4])])
+        .commit_outcomes(vec![
+            failed(&all[0]),
+            failed(&all[1]),
+            ended(&all[2], unruly),
+            read(&all[3]),
+            failed(&all[4]),
+        ])
         .await;
 
-    // One at a time, in the order of their ids.
+    // Read one at a time, in the order of their ids.
     let (mut given_up, mut after) = (Vec::new(), None);
     while let Some(next) = worker.queue().given_up(&worker.session, after, 1).await.unwrap().pop() {
         after = Some(next.task);

@@ -1,17 +1,17 @@
-//! Sessions: who may call, and what becomes of hosts whose session is no more.
+//! Sessions: which calls are refused, and when the hosts of an ended session are leased again.
 
 use super::*;
 use crate::outcome::SkipReason;
 use crate::work_queue::{HostUpdate, REAPED_COOLDOWN};
 
-/// On one machine a later session ends the earlier ones: none of their calls does anything.
+/// On one machine a new session ends the earlier ones. Their calls have no effect.
 pub async fn a_new_session_fences_off_the_old_one<H: Harness>() {
     if H::SESSION_TTL.is_some() {
         return;
     }
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
-    worker.find(vec![sitemap(&a, "/1")]).await;
+    worker.commit_found(vec![sitemap(&a, "/1")]).await;
     worker.lease(1).await;
     let inbox = worker.load(&a, 1).await.inbox;
     let old = worker.session.clone();
@@ -28,18 +28,18 @@ pub async fn a_new_session_fences_off_the_old_one<H: Harness>() {
     assert_fenced(
         &queue.release(&old, &[Release { host: a.id(), inbox, not_before: None, parked: true }]).await,
     );
-    assert_eq!(worker.lease(1).await.len(), 1, "nothing of it was done");
+    assert_eq!(worker.lease(1).await.len(), 1, "the refused calls had no effect");
     assert_eq!(worker.paths(&a, 1).await, ["/1"]);
 }
 
-/// Where sessions live side by side, each has its own hosts and its own commit numbers.
-pub async fn sessions_side_by_side_share_no_host<H: Harness>() {
+/// Concurrent sessions each have their own hosts and their own commit numbers.
+pub async fn concurrent_sessions_share_no_host<H: Harness>() {
     if H::SESSION_TTL.is_none() {
         return;
     }
     let mut worker = Worker::<H>::start().await;
     let (a, b) = (site("a"), site("b"));
-    worker.find(vec![sitemap(&a, "/1"), sitemap(&b, "/1")]).await;
+    worker.commit_found(vec![sitemap(&a, "/1"), sitemap(&b, "/1")]).await;
     let other = worker.queue().open_session("other").await.unwrap();
     assert_eq!(worker.lease(1).await.len(), 1);
     let theirs = worker.queue().lease(&other, 10).await.unwrap();
@@ -50,24 +50,24 @@ pub async fn sessions_side_by_side_share_no_host<H: Harness>() {
         "not ours to load"
     );
     let grab = Release { host: foreign, inbox: theirs[0].inbox, not_before: None, parked: false };
-    assert!(worker.give_back(grab).await.is_empty(), "not ours to give back");
+    assert!(worker.release(grab).await.is_empty(), "not ours to release");
     assert!(worker.lease(10).await.is_empty(), "it is still leased");
     worker.queue().commit(&other, Commit { seq: 1, ..Commit::default() }).await.unwrap();
 }
 
-/// A session that stops renewing loses its hosts; what it says later changes nothing.
-pub async fn a_reaped_session_is_fenced_off_and_its_hosts_are_lent_again<H: Harness>() {
+/// A session that stops renewing loses its hosts. Its later calls have no effect.
+pub async fn a_reaped_session_is_fenced_off_and_its_hosts_are_leased_again<H: Harness>() {
     let Some(ttl) = H::SESSION_TTL else { return };
     let mut worker = Worker::<H>::start().await;
     let a = site("a");
-    worker.find(vec![sitemap(&a, "/1")]).await;
+    worker.commit_found(vec![sitemap(&a, "/1")]).await;
     worker.lease(1).await;
-    let heir = worker.queue().open_session("heir").await.unwrap();
+    let newer = worker.queue().open_session("newer").await.unwrap();
     worker.harness.advance(ttl / 2);
     let queue = worker.queue();
-    assert!(queue.renew(&heir).await.unwrap() > worker.harness.now());
+    assert!(queue.renew(&newer).await.unwrap() > worker.harness.now());
     worker.harness.advance(ttl / 2 + Duration::from_secs(1));
-    assert_eq!(queue.reap().await.unwrap(), 1, "the heir has renewed");
+    assert_eq!(queue.reap().await.unwrap(), 1, "the new session has renewed");
     assert_fenced(
         &queue
             .commit(
@@ -76,45 +76,46 @@ pub async fn a_reaped_session_is_fenced_off_and_its_hosts_are_lent_again<H: Harn
             )
             .await,
     );
-    assert!(queue.lease(&heir, 1).await.unwrap().is_empty(), "its last request may still be on its way");
+    assert!(queue.lease(&newer, 1).await.unwrap().is_empty(), "its last request may still be in flight");
     worker.harness.advance(REAPED_COOLDOWN);
-    assert_eq!(queue.lease(&heir, 1).await.unwrap().len(), 1);
+    assert_eq!(queue.lease(&newer, 1).await.unwrap().len(), 1);
     assert_eq!(
-        queue.load(&heir, &[a.id()], 1).await.unwrap()[0].tasks.len(),
+        queue.load(&newer, &[a.id()], 1).await.unwrap()[0].tasks.len(),
         1,
-        "the zombie's commit did nothing"
+        "the commit of the ended session had no effect"
     );
 }
 
-/// What was lent to a session that is no more.
-pub async fn hosts_of_a_lost_session_are_lent_again<H: Harness>() {
+/// Hosts that were leased to a session that ended are leased again.
+pub async fn hosts_of_a_lost_session_are_leased_again<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let (a, b) = (site("a"), site("b"));
-    worker.find(vec![sitemap(&a, "/1")]).await;
+    worker.commit_found(vec![sitemap(&a, "/1")]).await;
     assert!(!worker.lease(1).await[0].asked_before);
     worker.load(&a, 1).await;
     worker.reopen().await;
     worker.advance_s(1);
-    worker.find(vec![sitemap(&b, "/1")]).await;
+    worker.commit_found(vec![sitemap(&b, "/1")]).await;
     let leased = worker.lease(10).await;
     let facts: Vec<_> = leased.iter().map(|leased| (leased.host.name(), leased.asked_before)).collect();
     assert_eq!(facts, [("a.example", true), ("b.example", false)]);
     assert_eq!(worker.paths(&a, 1).await, ["/1"]);
 }
 
-/// The state before a crash is the state after it.
+/// The state after a crash equals the state before it.
 pub async fn reopening_loses_nothing_that_was_committed<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
     let (a, b) = (site("a"), site("b"));
-    let mut child = deeper(2, named_on(&a, sitemap(&b, "/child")));
+    let mut child = at_depth(2, named_on(&a, sitemap(&b, "/child")));
     child.task.parent = Some(sitemap(&a, "/1").task.id);
     child.task.hops = 3;
     child.task.named_by = vec![a.id()];
-    worker.find(vec![robots(&a), sitemap(&a, "/1"), child.clone()]).await;
+    worker.commit_found(vec![robots(&a), sitemap(&a, "/1"), child.clone()]).await;
     let mut outcome = read(&sitemap(&a, "/1"));
     outcome.refused = BTreeMap::from([(SkipReason::DepthLimit, 5)]);
     let fetches = vec![fetch_record(outcome.task, worker.harness.now())];
-    let hosts = vec![HostUpdate { host: a.id(), robots: rules(worker.harness.now(), "Allow: /".to_owned()) }];
+    let hosts =
+        vec![HostUpdate { host: a.id(), robots: robots_record(worker.harness.now(), "Allow: /".to_owned()) }];
     worker.commit(Commit { outcomes: vec![outcome], fetches, hosts, ..Commit::default() }).await;
     let before = (worker.harness.hosts().await.len(), worker.record(&a).await, worker.record(&b).await);
     let counts = worker.counts().await;

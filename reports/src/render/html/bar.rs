@@ -1,19 +1,19 @@
-//! A bar that shows where time went.
+//! Bars that show the time of requests by stage.
 
 use frontier::Stage;
 
-use super::micros;
 use crate::escape::Printable;
-use crate::units::percent;
-use crate::{PerStage, Report};
+use crate::figures::PerStage;
+use crate::report::Report;
+use crate::units::{percent, span_s};
 
-/// A part of a bar is named inside it where it takes at least this share…
+/// A part of a bar has its name inside it if it takes at least this share…
 const NAMED_SHARE: f64 = 0.07;
 
-/// …and on a narrow screen, where it takes at least this one.
+/// …or at least this share on a narrow screen.
 const NAMED_SHARE_NARROW: f64 = 0.27;
 
-/// The time of some requests, as a bar of its stages.
+/// Time of a set of requests by stage, drawn as a bar.
 pub(super) struct Bar {
     pub(super) caption: String,
     pub(super) total: String,
@@ -23,18 +23,18 @@ pub(super) struct Bar {
 /// One stage of a bar.
 pub(super) struct Part {
     pub(super) stage: &'static str,
-    /// Where it begins, in per cent of the bar.
+    /// Start, in per cent of the bar.
     pub(super) at: String,
-    /// How long it is, in per cent of the bar.
+    /// Length, in per cent of the bar.
     pub(super) width: String,
-    /// For whoever points at it: `tls: 6.8 s, 20 %`.
+    /// Tooltip: `tls: 6.8 s, 20 %`.
     pub(super) title: String,
     pub(super) is_named: bool,
-    /// Whether its name fits on a narrow screen too.
+    /// Whether the name also fits on a narrow screen.
     pub(super) is_long: bool,
 }
 
-/// All requests, and those of the host that ended last, which is what the verdict rests on.
+/// A bar of all requests, and one of the host that ended last, which decides the verdict.
 pub(super) fn bars(report: &Report) -> Vec<Bar> {
     let all = PerStage::new(|stage| report.stages.get(stage).total_s);
     let last = report.verdict.evidence.critical_host.as_ref().and_then(|origin| {
@@ -42,10 +42,10 @@ pub(super) fn bars(report: &Report) -> Vec<Bar> {
         let caption = format!("The host that ended last: {}", Printable(origin));
         bar(caption, &PerStage::new(|stage| host.stages.get(stage).total_s))
     });
-    [bar("All requests together".to_owned(), &all), last].into_iter().flatten().collect()
+    [bar("All requests".to_owned(), &all), last].into_iter().flatten().collect()
 }
 
-/// A bar of these stages, in seconds; `None` where none took any time.
+/// A bar of these stages, in seconds; `None` if no stage took any time.
 fn bar(caption: String, stages: &PerStage<f64>) -> Option<Bar> {
     let whole_s: f64 = stages.iter().map(|(_, total_s)| total_s).sum();
     if whole_s <= 0.0 {
@@ -59,27 +59,27 @@ fn bar(caption: String, stages: &PerStage<f64>) -> Option<Bar> {
             stage: stage.as_str(),
             at: format!("{:.3}%", at * 100.0),
             width: format!("{:.3}%", share * 100.0),
-            title: format!("{}: {}, {}", stage.as_str(), micros(total_s), percent(share)),
+            title: format!("{}: {}, {}", stage.as_str(), span_s(total_s), percent(share)),
             is_named: share >= NAMED_SHARE,
             is_long: share >= NAMED_SHARE_NARROW,
         });
         at += share;
     }
-    Some(Bar { caption, total: micros(whole_s), parts })
+    Some(Bar { caption, total: span_s(whole_s), parts })
 }
 
-/// What a stage is, for those who meet it for the first time.
+/// Explains a stage to readers who do not know it.
 pub(super) fn meaning(stage: Stage) -> &'static str {
     match stage {
-        Stage::Politeness => "its pace withheld the request",
-        Stage::Slot => "no worker was free",
-        Stage::Dns => "resolving the name",
-        Stage::Connect => "making the connection",
+        Stage::Politeness => "waiting for the politeness delay",
+        Stage::Slot => "waiting for a free slot",
+        Stage::Dns => "resolving the host name",
+        Stage::Connect => "connecting",
         Stage::Tls => "TLS handshake",
-        Stage::FirstByte => "waiting for the answer to begin",
-        Stage::Body => "waiting for the rest of it",
-        Stage::Inflate => "inflating",
-        Stage::Parse => "reading the document",
-        Stage::Record => "until it was durable",
+        Stage::FirstByte => "waiting for the response to begin",
+        Stage::Body => "waiting for the rest of the response",
+        Stage::Inflate => "decompressing",
+        Stage::Parse => "parsing the document",
+        Stage::Record => "making the outcome durable",
     }
 }

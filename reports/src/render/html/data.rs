@@ -1,20 +1,22 @@
-//! What the page's script draws from.
+//! The data from which the page's script draws.
 
 use std::io;
 
 use frontier::Stage;
 use serde::Serialize;
 
-use crate::report::HostReport;
-use crate::{Bound, Report, Timeline};
+use crate::host_report::HostReport;
+use crate::report::Report;
+use crate::timing::timeline::Timeline;
+use crate::timing::verdict::time_by_bound::Bound;
 
-/// Hosts on the page, those that took longest first, at about 350 bytes each; the JSON report has all.
+/// Largest number of hosts on the page, slowest first. Each takes about 350 bytes. The JSON report has all hosts.
 const HOSTS_MAX: usize = 10_000;
 
 #[derive(Serialize)]
 struct PageData<'a> {
     stages: [&'static str; 10],
-    /// Hosts of the crawl, of which `hosts` may hold a part.
+    /// Number of hosts of the crawl. `hosts` may hold only a part of them.
     hosts_known: u64,
     timeline: TimelineData<'a>,
     hosts: Vec<HostRow<'a>>,
@@ -25,7 +27,7 @@ struct TimelineData<'a> {
     wall_s: f64,
     bucket_s: f64,
     sessions_at_s: &'a [f64],
-    /// Of each stage, in the order of `stages`.
+    /// One list per stage, in the order of `stages`.
     in_flight: Vec<Vec<f64>>,
     entries: &'a [u64],
     requests: &'a [u64],
@@ -43,14 +45,15 @@ struct HostRow<'a> {
     sitemaps: u64,
     entries: u64,
     errors: &'a std::collections::BTreeMap<&'static str, u64>,
-    /// Seconds of each stage, in the order of `stages`.
+    /// Time of each stage in seconds, in the order of `stages`.
     stages_s: [f64; 10],
-    /// A character for each bucket of the timeline: the place of a stage in `stages`, or a blank.
+    /// The host's row in the chart of hosts, one character per bucket of the timeline: the index of a stage in
+    /// `stages`, or a space for no stage.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lane: Option<String>,
+    chart_row: Option<String>,
 }
 
-/// The data as JSON that may stand in a script element: `<` is escaped, so that nothing in it looks like a tag.
+/// The data as JSON for a script element. `<` is escaped, so that nothing in it looks like a tag.
 pub(super) fn page_json(report: &Report, timeline: &Timeline) -> io::Result<String> {
     let slowest: Vec<(String, HostReport)> = report.hosts.slowest(HOSTS_MAX).collect();
     let data = PageData {
@@ -86,15 +89,15 @@ fn row<'a>(origin: &'a str, host: &'a HostReport, timeline: &Timeline) -> HostRo
         entries: host.entries.kept,
         errors: &host.errors,
         stages_s: Stage::ALL.map(|stage| rounded(&host.stages.get(stage).total_s)),
-        lane: timeline.lanes.get(origin).map(|lane| lane.iter().map(|stage| letter(*stage)).collect()),
+        chart_row: timeline.rows.get(origin).map(|row| row.iter().map(|stage| digit(*stage)).collect()),
     }
 }
 
-fn letter(stage: Option<Stage>) -> char {
+fn digit(stage: Option<Stage>) -> char {
     stage.map_or(' ', |stage| char::from(b'0' + stage as u8))
 }
 
-/// To a tenth of a millisecond, or of a thousandth of a request.
+/// Rounds to four decimals: to 0.1 ms, or to 0.0001 requests.
 fn rounded(value: &f64) -> f64 {
     (value * 1e4).round() / 1e4
 }

@@ -1,8 +1,8 @@
-//! For people with a browser: the report as one file that asks nobody for anything.
+//! The report as one HTML file that loads nothing else.
 //!
-//! The first screen and all tables of fixed length are written here; the timeline, the lanes and the hosts are drawn by
-//! `script.js` from the data that the page carries. The page's content security policy allows its own style and script
-//! by their hashes and nothing else.
+//! The first screen and all tables of fixed length are written here. `script.js` draws the timeline, the chart of
+//! hosts and the table of hosts from data in the page. The content security policy allows the page's own style and
+//! script by their hashes, and nothing else.
 
 mod bar;
 mod data;
@@ -18,10 +18,12 @@ use sha2::{Digest, Sha256};
 use self::bar::Bar;
 use self::data::page_json;
 use super::advice::{by_frequency, suggestions};
-use super::text::{fates, reasons, sessions};
+use super::text::{reasons, sessions, sitemap_counts};
 use crate::escape::Printable;
-use crate::units::{count, counted, per_second, percent, size, span};
-use crate::{Breakdown, Group, Report, State, Timeline, Totals};
+use crate::figures::{Breakdown, Group, State, Times};
+use crate::report::{Report, Totals};
+use crate::timing::timeline::Timeline;
+use crate::units::{count, counted, per_second, percent, size, span_s};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -34,7 +36,7 @@ pub fn report_html(report: &Report, timeline: &Timeline, out: &mut impl Write) -
     buffered.flush()
 }
 
-/// What the template shows. Text of strangers is made printable here and escaped by the template.
+/// The values that the template shows. Text from remote servers is made printable here and escaped by the template.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
@@ -42,13 +44,13 @@ struct Page<'a> {
     style_hash: String,
     script: &'static str,
     script_hash: String,
-    /// JSON without `<`, so that nothing in it ends the element it stands in.
+    /// JSON without `<`, so that nothing in it ends its script element.
     data: String,
     state: &'static str,
     is_complete: bool,
     heading: String,
     sentence: String,
-    begun: String,
+    started: String,
     version: &'a str,
     settings: String,
     figures: Vec<Figure>,
@@ -60,14 +62,14 @@ struct Page<'a> {
     suggestions: Vec<String>,
 }
 
-/// A headline number.
+/// A key figure.
 struct Figure {
     label: &'static str,
     value: String,
-    aside: String,
+    detail: String,
 }
 
-/// A stage of all requests.
+/// A row of the table of stages.
 struct StageRow {
     name: &'static str,
     meaning: &'static str,
@@ -76,13 +78,13 @@ struct StageRow {
     quantiles: [String; 4],
 }
 
-/// Requests of one kind.
+/// A row of the table of requests by result.
 struct GroupRow {
     kind: String,
     cells: Vec<String>,
 }
 
-/// An error kind with its example.
+/// A row of the table of errors.
 struct ErrorRow {
     kind: &'static str,
     count: String,
@@ -103,9 +105,9 @@ impl<'a> Page<'a> {
             heading: bound
                 .map_or_else(|| "No bound".to_owned(), |bound| format!("Bound by {}", bound.as_str())),
             sentence: Printable(&report.verdict.sentence).to_string(),
-            begun: crawl
+            started: crawl
                 .started_at
-                .map_or_else(|| "never begun".to_owned(), |begun| format!("begun {}", moment(begun))),
+                .map_or_else(|| "not started".to_owned(), |started| format!("started {}", moment(started))),
             version: crawl.version,
             settings: Printable(&crawl.settings.to_string()).to_string(),
             figures: figures(report),
@@ -119,20 +121,20 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The source expression of a content security policy (CSP level 3, section 2.3.1) that allows this text.
+/// The source expression that allows this text in a content security policy (CSP level 3, section 2.3.1).
 fn hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 
 fn figures(report: &Report) -> Vec<Figure> {
     let (crawl, totals, cpu) = (&report.crawl, &report.totals, &report.cpu);
-    let figure = |label, value, aside| Figure { label, value, aside };
+    let figure = |label, value, detail| Figure { label, value, detail };
     vec![
-        figure("Wall time", micros(crawl.wall_s), format!("in {}", sessions(crawl))),
+        figure("Wall time", span_s(crawl.wall_s), format!("in {}", sessions(crawl))),
         figure(
             "Entries kept",
             count(totals.entries.kept),
-            format!("{} a second", per_second(totals.entries.kept, crawl.wall_s)),
+            format!("{} per second", per_second(totals.entries.kept, crawl.wall_s)),
         ),
         figure(
             "Sites complete",
@@ -143,7 +145,7 @@ fn figures(report: &Report) -> Vec<Figure> {
             "Requests",
             count(totals.requests),
             format!(
-                "{} a second, {} of them retries",
+                "{} per second, {} retries",
                 per_second(totals.requests, crawl.wall_s),
                 count(totals.retries)
             ),
@@ -151,25 +153,25 @@ fn figures(report: &Report) -> Vec<Figure> {
         figure("Received", size(totals.bytes_wire), format!("{} decoded", size(totals.bytes_decoded))),
         figure(
             "CPU time",
-            micros(cpu.process_s),
+            span_s(cpu.process_s),
             format!("{} of {}", percent(cpu.utilisation), counted(u64::from(cpu.cores), "core")),
         ),
         figure("Peak memory", size(cpu.peak_rss_bytes), "resident".to_owned()),
     ]
 }
 
-/// `5 incomplete, of these 2 parked`.
+/// `5 incomplete (2 parked)`.
 fn incomplete(totals: &Totals) -> String {
     match (totals.hosts - totals.hosts_complete, totals.hosts_parked) {
-        (0, _) => "none incomplete".to_owned(),
+        (0, _) => "0 incomplete".to_owned(),
         (incomplete, 0) => format!("{} incomplete", count(incomplete)),
         (incomplete, parked) => {
-            format!("{} incomplete, of these {} parked", count(incomplete), count(parked))
+            format!("{} incomplete ({} parked)", count(incomplete), count(parked))
         }
     }
 }
 
-/// A moment to the second, as people read it: `2026-11-21 09:00:57 UTC`.
+/// Formats a moment to the second: `2026-11-21 09:00:57 UTC`.
 fn moment(moment: Timestamp) -> String {
     let text = moment.to_string();
     let second = text.split(['.', 'Z']).next().unwrap_or_default();
@@ -177,31 +179,31 @@ fn moment(moment: Timestamp) -> String {
 }
 
 fn stages(report: &Report) -> Vec<StageRow> {
-    let row = |(stage, spans): (frontier::Stage, &crate::Times)| StageRow {
+    let row = |(stage, spans): (frontier::Stage, &Times)| StageRow {
         name: stage.as_str(),
         meaning: bar::meaning(stage),
-        total: micros(spans.total_s),
+        total: span_s(spans.total_s),
         share: percent(spans.share),
-        quantiles: [spans.p50_ms, spans.p90_ms, spans.p99_ms, spans.max_ms].map(|ms| micros(ms / 1e3)),
+        quantiles: [spans.p50_ms, spans.p90_ms, spans.p99_ms, spans.max_ms].map(|ms| span_s(ms / 1e3)),
     };
     report.stages.iter().map(row).collect()
 }
 
-/// What came of it, by kind.
+/// Results of the crawl: label and text.
 fn counts(report: &Report) -> Vec<(&'static str, String)> {
     let totals = &report.totals;
     let cpu = &report.cpu;
     vec![
-        ("Sitemaps", fates(&totals.sitemaps)),
+        ("Sitemaps", sitemap_counts(&totals.sitemaps)),
         ("Entries dropped", reasons("", &totals.entries.dropped)),
         (
             "CPU time",
             format!(
-                "inflate {}, parse {}, record {}, all else {}",
-                micros(cpu.inflate_s),
-                micros(cpu.parse_s),
-                micros(cpu.record_s),
-                micros(cpu.other_s)
+                "inflate {}, parse {}, record {}, other {}",
+                span_s(cpu.inflate_s),
+                span_s(cpu.parse_s),
+                span_s(cpu.record_s),
+                span_s(cpu.other_s)
             ),
         ),
     ]
@@ -210,7 +212,7 @@ fn counts(report: &Report) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-/// The requests by what came of them.
+/// Requests by result.
 fn groups(report: &Report) -> Vec<(&'static str, Vec<GroupRow>)> {
     let Breakdown { documents, statuses, errors } = &report.breakdown;
     let all = [
@@ -224,9 +226,9 @@ fn groups(report: &Report) -> Vec<(&'static str, Vec<GroupRow>)> {
 fn row(kind: &str, group: &Group) -> GroupRow {
     let times = &group.times;
     let [p50, p90, p99, longest] =
-        [times.p50_ms, times.p90_ms, times.p99_ms, times.max_ms].map(|ms| micros(ms / 1e3));
+        [times.p50_ms, times.p90_ms, times.p99_ms, times.max_ms].map(|ms| span_s(ms / 1e3));
     let (requests, entries) = (count(group.requests), count(group.entries));
-    let (total, share) = (micros(times.total_s), percent(times.share));
+    let (total, share) = (span_s(times.total_s), percent(times.share));
     let cells = vec![requests, entries, size(group.bytes_wire), total, share, p50, p90, p99, longest];
     GroupRow { kind: Printable(kind).to_string(), cells }
 }
@@ -243,16 +245,13 @@ fn errors(report: &Report) -> Vec<ErrorRow> {
         .collect()
 }
 
-/// Seconds as people read them.
-fn micros(seconds: f64) -> String {
-    span((seconds * 1e6).round() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::made_up::{fetch, host, session, tally, unheard_of};
-    use crate::{Sessions, TimelineTally};
+    use crate::fixture::records::{fetch, host, host_with_invalid_name, session};
+    use crate::fixture::tally::tally;
+    use crate::timing::sessions::Sessions;
+    use crate::timing::timeline::TimelineTally;
 
     fn page(report: &Report) -> String {
         let mut out = Vec::new();
@@ -279,8 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn text_of_strangers_stays_text() {
-        let hostile = unheard_of("</script><script>alert(1)</script>.example");
+    fn text_of_remote_servers_stays_text() {
+        let hostile = host_with_invalid_name("</script><script>alert(1)</script>.example");
         let hosts = [host("https://a.example"), hostile];
         let mut tally = tally(vec![session(0, 0, 1_000, 10, 10)], hosts);
         tally.add_fetch(&fetch("https://a.example", 0, &[(frontier::Stage::Body, 900)]));

@@ -1,108 +1,108 @@
-//! Adds up a crawl in one pass.
+//! Adds up a crawl's requests in one pass.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use frontier::work_queue::{HostRecord, SessionRecord};
 use frontier::{ErrorKind, FetchRecord, Host, HostId};
 
-use super::Sessions;
 use super::breakdown::BreakdownTally;
-use super::critical_line::CriticalLine;
+use super::critical_line_tally::CriticalLineTally;
 use super::histogram::Spans;
-use super::host_table::{HostTable, HostTally, Known, Requests};
-use super::hosts::{HostReports, Whole, slowest};
-use super::verdict::{Facts, Verdict};
-use crate::report::{Cpu, Crawl, PerStage, Report, State, Times, Totals, named, seconds, share};
+use super::host_table::{HostSummary, HostTable, HostTally};
+use super::hosts::{CrawlContext, HostReports, slowest};
+use super::requests::Requests;
+use super::sessions::Sessions;
+use super::verdict::Verdict;
+use super::verdict::facts::Facts;
+use crate::figures::{Cpu, PerStage, State, Times, by_name, seconds, share};
+use crate::report::{Crawl, Report, Totals};
 use crate::status::RESUME;
 
-/// Adds up the fetch records of a crawl, one by one, and makes the report of them.
+/// Adds up the fetch records of a crawl one by one, and builds the report from the sums.
 ///
-/// Some 800 bytes for each host that was asked a few times.
+/// Takes about 800 bytes for each host with few requests.
 #[derive(Debug)]
 pub struct Tally {
     sessions: Sessions,
-    /// Shared with the reports made of it; copied only if one of them is still there when more is added.
+    /// Shared with the reports made from it. Copied only if a report still exists when more is added.
     hosts: Arc<HostTable>,
-    /// The kinds of documents that came, each kept once for all hosts.
-    kinds: BTreeSet<Arc<str>>,
     requests: Requests,
     spans: [Spans; 10],
     breakdown: BreakdownTally,
-    line: CriticalLine,
+    line: CriticalLineTally,
     examples: BTreeMap<ErrorKind, String>,
 }
 
 impl Tally {
-    /// Begins with the crawl's sessions.
+    /// Starts with the crawl's sessions.
     pub fn new(sessions: Sessions) -> Self {
         Self {
             sessions,
             hosts: Arc::default(),
-            kinds: BTreeSet::new(),
             requests: Requests::default(),
             spans: std::array::from_fn(|_| Spans::new()),
             breakdown: BreakdownTally::default(),
-            line: CriticalLine::default(),
+            line: CriticalLineTally::default(),
             examples: BTreeMap::new(),
         }
     }
 
-    /// Adds a host, before any of its requests; or says how it is now.
+    /// Adds a host, or replaces its record. Must be called before the host's requests are added.
     pub fn add_host(&mut self, id: HostId, record: HostRecord) {
         let hosts = Arc::make_mut(&mut self.hosts);
         match hosts.get_mut(&id) {
-            Some(host) => host.known = record.into(),
+            Some(host) => host.summary = record.into(),
             None => {
                 hosts.insert(id, Box::new(HostTally::new(record.into())));
             }
         }
     }
 
-    /// Says how the sessions are now.
+    /// Replaces the sessions with their current state.
     pub fn set_sessions(&mut self, sessions: Sessions) {
         self.sessions = sessions;
     }
 
-    /// Adds one request. Requests come in the order of the runs of their sessions; one of a host that was not added is
-    /// passed over, so that the hosts add up to the whole.
+    /// Adds one request. Requests must come in the order of their sessions' runs. A request of an unknown host is
+    /// ignored, so that the hosts add up to the totals.
     pub fn add_fetch(&mut self, fetch: &FetchRecord) {
-        let run = self.sessions.place(fetch.session).map_or(0, |place| place.run);
+        let run = self.sessions.span(fetch.session).map_or(0, |span| span.run);
         let hosts = Arc::make_mut(&mut self.hosts);
         if !hosts.contains_key(&fetch.task.host) {
             return;
         }
         self.line.add(fetch, run, hosts);
         let Some(host) = hosts.get_mut(&fetch.task.host) else { return };
-        let document = fetch.document.as_deref().map(|kind| kept_once(&mut self.kinds, kind));
-        host.add(fetch, run, document.clone());
-        self.requests.add(fetch, document);
+        host.add(fetch, run);
+        self.requests.add(fetch);
         self.breakdown.add(fetch);
         for (spans, (_, span_us)) in self.spans.iter_mut().zip(fetch.stages.iter()) {
             spans.add(span_us);
         }
-        // An error that a retry made good is no example of those that stayed.
-        let stayed = fetch.error.filter(|kind| host.known.account.errors.contains_key(kind));
-        if let Some(kind) = stayed.filter(|_| !fetch.detail.is_empty()) {
+        // Only final errors have examples, not those of requests that succeeded on retry.
+        let is_final = |kind: &ErrorKind| host.summary.account.errors.contains_key(kind);
+        let final_error = fetch.error.filter(is_final);
+        if let Some(kind) = final_error.filter(|_| !fetch.detail.is_empty()) {
             self.examples.entry(kind).or_insert_with(|| fetch.detail.clone());
         }
     }
 
-    /// The origin of a host that was added.
+    /// The origin of a host; `None` if the host is unknown.
     pub fn origin(&self, id: HostId) -> Option<String> {
-        self.hosts.get(&id).map(|host| host.known.host.to_string())
+        self.hosts.get(&id).map(|host| host.summary.host.to_string())
     }
 
-    /// At most `count` hosts with their origins, those with the longest wall time first.
+    /// At most `count` hosts with their origins, longest wall time first.
     pub fn slowest_hosts(&self, count: usize) -> Vec<(HostId, String)> {
         let ids = slowest(&self.hosts, self.hosts.keys().copied(), &self.sessions, count);
         ids.into_iter().filter_map(|id| Some((id, self.origin(id)?))).collect()
     }
 
-    /// The report so far. `settings` is what the crawl remembers of its flags.
+    /// Returns the report so far. `settings` are the saved flags of the crawl.
     pub fn finish(&self, settings: serde_json::Value, is_running: bool) -> Report {
         let cpu = self.cpu();
         let crawl = self.crawl(settings, is_running);
@@ -120,7 +120,8 @@ impl Tally {
         };
         let verdict = Verdict::of(&facts, |id| self.origin(id));
         let (totals, errors) = self.totals();
-        let whole = Whole { under_way_us: self.breakdown.under_way_us(), shortage: facts.shortage() };
+        let context =
+            CrawlContext { under_way_us: self.breakdown.under_way_us(), shortage: facts.shortage() };
         Report {
             crawl,
             verdict,
@@ -129,17 +130,17 @@ impl Tally {
             breakdown: self.breakdown.finish(),
             cpu,
             statuses: self.requests.statuses(),
-            errors: named(&errors),
+            errors: by_name(&errors),
             examples: self.examples().into_iter().map(|(kind, text)| (kind.as_str(), text)).collect(),
             hosts_left_out: 0,
-            hosts: HostReports::new(self.hosts.clone(), self.sessions.clone(), whole),
+            hosts: HostReports::new(self.hosts.clone(), self.sessions.clone(), context),
             resumed_by: RESUME.to_owned(),
         }
     }
 
     fn crawl(&self, settings: serde_json::Value, is_running: bool) -> Crawl {
         let sessions = self.sessions.records();
-        let known = || self.hosts.values().map(|host| &host.known);
+        let summaries = || self.hosts.values().map(|host| &host.summary);
         Crawl {
             version: env!("CARGO_PKG_VERSION"),
             started_at: sessions.iter().map(|record| record.session.started_at).min(),
@@ -147,8 +148,8 @@ impl Tally {
             wall_s: seconds(self.sessions.wall_us()),
             sessions: sessions.len() as u64,
             workers: self.sessions.workers(),
-            state: State::of(known().any(Known::is_busy), is_running),
-            tasks_pending: known().map(|known| known.account.unfinished()).sum(),
+            state: State::of(summaries().any(HostSummary::is_busy), is_running),
+            tasks_pending: summaries().map(|summary| summary.account.unfinished()).sum(),
             settings,
         }
     }
@@ -187,26 +188,26 @@ impl Tally {
             retries: self.requests.retries,
             ..Totals::default()
         };
-        for Known { account, parked, .. } in self.hosts.values().map(|host| &host.known) {
+        for HostSummary { account, parked, .. } in self.hosts.values().map(|host| &host.summary) {
             totals.hosts_complete += u64::from(account.is_complete() && !parked);
             totals.hosts_parked += u64::from(*parked);
             totals.sitemaps.add(account);
             totals.entries.add(account);
         }
-        for (kind, count) in self.hosts.values().flat_map(|host| host.known.errors()) {
+        for (kind, count) in self.hosts.values().flat_map(|host| host.summary.errors()) {
             *errors.entry(kind).or_default() += count;
         }
         (totals, errors)
     }
 
-    /// An error of each kind in words. Those that no request shows (limits, rules) have a host for an example.
+    /// An example of each error kind, as text. For kinds that no request shows (limits, robots.txt rules) it is a host.
     fn examples(&self) -> BTreeMap<ErrorKind, String> {
         let mut first: HashMap<ErrorKind, &Host> = HashMap::new();
-        for known in self.hosts.values().map(|host| &host.known) {
-            for kind in known.errors().into_keys().filter(|kind| !self.examples.contains_key(kind)) {
-                // The least one, whatever the order of the table, so that reports of one crawl are equal.
-                let example = first.entry(kind).or_insert(&known.host);
-                *example = (*example).min(&known.host);
+        for summary in self.hosts.values().map(|host| &host.summary) {
+            for kind in summary.errors().into_keys().filter(|kind| !self.examples.contains_key(kind)) {
+                // The smallest host, so that the example does not depend on the order of the hash table.
+                let example = first.entry(kind).or_insert(&summary.host);
+                *example = (*example).min(&summary.host);
             }
         }
         let first = first.into_iter().map(|(kind, host)| (kind, host.to_string()));
@@ -217,14 +218,4 @@ impl Tally {
         let whole_us = self.requests.stages.total_us();
         PerStage::new(|stage| self.spans[stage as usize].times(whole_us))
     }
-}
-
-/// The text out of those that are kept.
-fn kept_once(kinds: &mut BTreeSet<Arc<str>>, kind: &str) -> Arc<str> {
-    if let Some(known) = kinds.get(kind) {
-        return known.clone();
-    }
-    let kind: Arc<str> = kind.into();
-    kinds.insert(kind.clone());
-    kind
 }

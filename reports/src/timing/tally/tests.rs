@@ -1,11 +1,12 @@
-//! What is added up, and the keys it is reported under.
+//! The sums, and the keys under which they are reported.
 
 use frontier::{Account, SkipReason, Stage};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::made_up::{at, fetch, host, host_of, session, tally};
-use crate::report::Sitemaps;
+use crate::figures::Sitemaps;
+use crate::fixture::records::{at, fetch, host, session};
+use crate::fixture::tally::{host_of, tally};
 
 const A: &str = "https://a.example";
 const B: &str = "http://b.example:8080";
@@ -33,12 +34,12 @@ fn report() -> Report {
     b.busy_since = Some((0, at(1_000)));
     let mut tally = tally(vec![session(0, 0, 4_000, 1_000, 2_000)], [a, b]);
     let network = [(Stage::Dns, 10), (Stage::Connect, 20), (Stage::Tls, 30), (Stage::FirstByte, 140)];
-    for place in 0..3 {
-        tally.add_fetch(&fetch(A, place * 1000, &network));
+    for number in 0..3 {
+        tally.add_fetch(&fetch(A, number * 1000, &network));
     }
-    let made_good =
+    let retried =
         FetchRecord { error: Some(ErrorKind::Connect), detail: "refused".to_owned(), ..fetch(A, 3_000, &[]) };
-    tally.add_fetch(&FetchRecord { document: None, status: None, ..made_good });
+    tally.add_fetch(&FetchRecord { document: None, status: None, ..retried });
     let late = FetchRecord {
         error: Some(ErrorKind::Timeout),
         detail: "https://a.example/s.xml: no answer in 30 s".to_owned(),
@@ -54,7 +55,7 @@ fn report() -> Report {
 }
 
 fn json() -> Value {
-    crate::made_up::json(|out| crate::render::report_json(&report(), out))
+    crate::fixture::records::json(|out| crate::render::report_json(&report(), out))
 }
 
 fn keys(value: &Value) -> Vec<&str> {
@@ -108,7 +109,7 @@ fn the_keys_are_those_of_the_contract() {
     }
     assert_eq!(json["crawl"]["started_at"], json!(at(0).to_string()));
     assert_eq!(json["crawl"]["settings"]["max_depth"], 5);
-    assert_eq!(json["crawl"]["state"], "complete", "what is left waits for the server's date");
+    assert_eq!(json["crawl"]["state"], "complete", "the remaining tasks wait until the parked host is due");
 }
 
 #[test]
@@ -132,9 +133,12 @@ fn requests_are_broken_down_by_document_status_and_error_with_their_time_under_w
     assert!((urlsets.times.total_s - 0.6).abs() < 1e-9, "three of 200 ms: {urlsets:?}");
     assert!((urlsets.times.share - 0.6 / 1.4).abs() < 1e-9, "the time-out took 800 ms: {urlsets:?}");
     assert_eq!(breakdown.statuses.keys().copied().collect::<Vec<_>>(), [200, 429]);
-    assert_eq!(breakdown.statuses[&429].times.total_s, 0.0, "it was withheld, then answered at once");
+    assert_eq!(
+        breakdown.statuses[&429].times.total_s, 0.0,
+        "politeness delay only, then an immediate response"
+    );
     assert_eq!(breakdown.errors["timeout"].times.max_ms, 800.0);
-    assert_eq!(breakdown.errors["connect"].requests, 1, "though the retry made it good");
+    assert_eq!(breakdown.errors["connect"].requests, 1, "although the retry succeeded");
     assert_eq!(host_of(&report, A).under_way.share, 1.0);
     assert_eq!(host_of(&report, A).under_way.max_ms, 800.0);
 }
@@ -174,12 +178,12 @@ fn final_errors_count_and_a_parked_host_counts_as_rate_limited() {
 }
 
 #[test]
-fn examples_are_of_errors_that_stayed_and_else_name_a_host() {
+fn examples_are_of_final_errors_and_otherwise_name_a_host() {
     let examples = report().examples;
     assert_eq!(examples["timeout"], "https://a.example/s.xml: no answer in 30 s");
     assert_eq!(examples["depth_limit"], A);
     assert_eq!(examples["rate_limited"], B);
-    assert!(!examples.contains_key("connect"), "the retry made it good");
+    assert!(!examples.contains_key("connect"), "the retry succeeded");
 }
 
 #[test]

@@ -1,97 +1,99 @@
-//! What a verdict is found from.
+//! The facts that decide a verdict.
 
 use frontier::Stages;
 
-use super::super::critical_line::Line;
-use super::super::host_table::NetworkFloor;
-use super::{Bound, TimeByBound};
-use crate::report::{Cpu, State, seconds};
+use super::super::critical_line::CriticalLine;
+use super::super::network::NetworkFloor;
+use super::time_by_bound::{Bound, TimeByBound};
+use crate::figures::{Cpu, State, seconds};
 use crate::units::counted;
 
-/// The machine is the bound where its cores were at least this busy…
+/// The CPU limited the crawl if the machine's cores were at least this busy…
 const MACHINE_BUSY: f64 = 0.9;
 
-/// …and at least this part of that was ours: else somebody else's work held it.
+/// …and at least this share of that was the crawl's. Otherwise another program kept them busy.
 const OURS_OF_BUSY: f64 = 0.5;
 
-/// Places among `--concurrency` are short for want of CPU where we kept at least this much of one core busy throughout.
+/// Slots were short because of the CPU if each worker kept at least this share of one core busy all the time.
 const CORE_BUSY: f64 = 0.9;
 
-/// What a verdict is found from.
+/// The facts that decide a verdict.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) state: State,
     pub(crate) tasks_pending: u64,
     pub(crate) wall_us: u64,
-    /// The time of all sessions, which is more where several workers were at it together.
+    /// Sum of the lengths of all sessions. It is more than `wall_us` if several workers ran at the same time.
     pub(crate) worked_us: u64,
-    /// Whether many machines may share the crawl.
+    /// Whether several machines may share the crawl.
     pub(crate) is_shared: bool,
-    /// Workers that were at it together.
+    /// Largest number of workers that ran at the same time.
     pub(crate) workers: u64,
     pub(crate) cpu: Cpu,
     /// The stages of all requests.
     pub(crate) all_hosts: Stages,
-    /// Hosts known.
+    /// Known hosts.
     pub(crate) hosts: u64,
-    /// The host that ended last; `None` without a request.
-    pub(crate) line: Option<Line>,
+    /// The line of the host that ended last; `None` without a request.
+    pub(crate) line: Option<CriticalLine>,
 }
 
 impl Facts {
-    /// Whether the machine's cores were busy, mostly with us.
+    /// Whether the machine's cores were busy, mostly with the crawl.
     pub(super) fn is_machine_busy(&self) -> bool {
         let busy = self.cpu.machine_utilisation;
         busy >= MACHINE_BUSY && self.cpu.utilisation >= busy * OURS_OF_BUSY
     }
 
-    /// Whether the cores were busy, mostly with somebody else's work.
-    pub(super) fn is_machine_crowded(&self) -> bool {
+    /// Whether the machine's cores were busy, mostly with other programs.
+    pub(super) fn is_machine_busy_with_others(&self) -> bool {
         self.cpu.machine_utilisation >= MACHINE_BUSY && !self.is_machine_busy()
     }
 
-    /// What was short of CPU.
+    /// How short of CPU the crawl was.
     ///
-    /// Places were where those that held one spent more of their time inflating, reading and recording than on the
-    /// network, and the clocks agree: each worker did at least one core's worth of work all the time.
-    pub(crate) fn shortage(&self) -> Shortage {
-        let held = TimeByBound::of(&self.all_hosts);
+    /// Slots were short of it if two conditions hold. Requests in slots spent more time decompressing, parsing and
+    /// recording than on the network. And the CPU clocks agree: each worker used at least [`CORE_BUSY`] of one core
+    /// all the time.
+    pub(crate) fn shortage(&self) -> CpuShortage {
+        let time = TimeByBound::of(&self.all_hosts);
         let is_core_busy = self.cpu.process_s >= seconds(self.worked_us) * CORE_BUSY && self.worked_us > 0;
         match () {
-            () if self.is_machine_busy() => Shortage::Everything,
-            () if held.cpu_us > held.network_us && is_core_busy => Shortage::Places,
-            () => Shortage::None,
+            () if self.is_machine_busy() => CpuShortage::Machine,
+            () if time.cpu_us > time.network_us && is_core_busy => CpuShortage::Slots,
+            () => CpuShortage::None,
         }
     }
 
-    /// ` of 4 workers`, where there were several, each with cores and places of its own.
+    /// ` of 4 workers` if there were several, each with its own cores and slots; otherwise empty.
     pub(super) fn of_workers(&self) -> String {
         if self.workers > 1 { format!(" of {}", counted(self.workers, "worker")) } else { String::new() }
     }
 
-    pub(super) fn held(&self, stages: &Stages) -> TimeByBound {
-        let held = TimeByBound::of(stages);
-        if self.shortage() == Shortage::None { held } else { held.with_slot_as_cpu() }
+    /// Splits `stages` by bound. Counts the wait for a slot as CPU if the crawl was short of CPU.
+    pub(super) fn time_by_bound(&self, stages: &Stages) -> TimeByBound {
+        let time = TimeByBound::of(stages);
+        if self.shortage() == CpuShortage::None { time } else { time.with_slot_as_cpu() }
     }
 }
 
-/// What was short of CPU in a crawl.
+/// How short of CPU a crawl was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shortage {
-    /// Nothing.
+pub(crate) enum CpuShortage {
+    /// It was not.
     None,
-    /// Places among `--concurrency`: those who held one waited for a core.
-    Places,
-    /// All of it: the cores were busy with it.
-    Everything,
+    /// The slots of `--concurrency` were taken by requests that waited for a core.
+    Slots,
+    /// The crawl kept all cores busy.
+    Machine,
 }
 
-/// What held a host with these stages, as far as they prove it.
-pub(crate) fn bound_of(stages: &Stages, floor: NetworkFloor, shortage: Shortage) -> Option<Bound> {
-    let held = TimeByBound::of(stages);
+/// What limited a host with these stages, as far as the stages prove it.
+pub(crate) fn bound_of(stages: &Stages, floor: NetworkFloor, shortage: CpuShortage) -> Option<Bound> {
+    let time = TimeByBound::of(stages);
     match shortage {
-        Shortage::None => held.most(),
-        Shortage::Places => held.with_slot_as_cpu().most(),
-        Shortage::Everything => held.with_slot_as_cpu().with_late_bytes_as_cpu(floor).most(),
+        CpuShortage::None => time.largest(),
+        CpuShortage::Slots => time.with_slot_as_cpu().largest(),
+        CpuShortage::Machine => time.with_slot_as_cpu().with_late_bytes_as_cpu(floor).largest(),
     }
 }

@@ -1,67 +1,46 @@
-//! What held the crawl, in one sentence with its arithmetic.
+//! The verdict: what limited the crawl, as text with its arithmetic.
 
-mod facts;
-mod held;
+pub(crate) mod evidence;
+pub(crate) mod facts;
 mod sentence;
 #[cfg(test)]
 mod tests;
+pub(crate) mod time_by_bound;
 
 use frontier::HostId;
 use serde::Serialize;
 
-pub(crate) use self::facts::{Facts, Shortage, bound_of};
-pub use self::held::{Bound, TimeByBound};
+use self::evidence::Evidence;
+use self::facts::Facts;
 use self::sentence::sentence;
-use crate::report::seconds;
+use self::time_by_bound::Bound;
+use crate::figures::seconds;
 
-/// What held the crawl, why, and what would help.
+/// What limited the crawl, why, and what would shorten it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
-    /// The bound; `None` where no request took any time.
+    /// What limited the crawl; `None` if no request took any time.
     pub bound: Option<Bound>,
-    /// The reason with its arithmetic, what would change it, and what would not.
+    /// The reason with its arithmetic, what would shorten the crawl, and what would not.
     pub sentence: String,
-    /// The figures it rests on.
+    /// The figures behind the verdict.
     pub evidence: Evidence,
 }
 
-/// The figures of a verdict.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Evidence {
-    /// The host that ended last; of several runs, the one that took longest.
-    pub critical_host: Option<String>,
-    /// Its requests, those of the last hosts of other runs added.
-    pub critical_requests: u64,
-    /// Where their time went, in seconds.
-    pub critical_line_s: TimeByBound,
-    /// Where the time of all hosts' requests went, in seconds.
-    pub all_hosts_s: TimeByBound,
-    /// The bound by that sum, which may differ.
-    pub all_hosts_bound: Option<Bound>,
-    /// The crawl's wall time, in seconds.
-    pub wall_s: f64,
-    /// CPU time of the process, in seconds.
-    pub process_s: f64,
-    /// How busy all cores were, by anybody.
-    pub machine_utilisation: f64,
-    /// How busy we kept them.
-    pub utilisation: f64,
-}
-
 impl Verdict {
-    /// Finds it. `origin` names a host.
+    /// Judges the crawl. `origin` returns the origin of a host.
     pub(crate) fn of(facts: &Facts, origin: impl Fn(HostId) -> Option<String>) -> Self {
         let critical_host =
             facts.line.as_ref().map(|line| origin(line.host).unwrap_or_else(|| line.host.to_string()));
-        let critical = facts.line.as_ref().map(|line| facts.held(&line.stages)).unwrap_or_default();
-        let all_hosts = facts.held(&facts.all_hosts);
-        let bound = critical.most().map(|most| if facts.is_machine_busy() { Bound::Cpu } else { most });
+        let critical = facts.line.as_ref().map(|line| facts.time_by_bound(&line.stages)).unwrap_or_default();
+        let all_hosts = facts.time_by_bound(&facts.all_hosts);
+        let bound = critical.largest().map(|bound| if facts.is_machine_busy() { Bound::Cpu } else { bound });
         let evidence = Evidence {
             critical_host,
             critical_requests: facts.line.as_ref().map_or(0, |line| line.requests),
             critical_line_s: critical,
             all_hosts_s: all_hosts,
-            all_hosts_bound: all_hosts.most(),
+            all_hosts_bound: all_hosts.largest(),
             wall_s: seconds(facts.wall_us),
             process_s: facts.cpu.process_s,
             machine_utilisation: facts.cpu.machine_utilisation,

@@ -1,58 +1,59 @@
-//! The verdict in one sentence with its arithmetic, what would change it, and what would not.
+//! The text of a verdict: the reason with its arithmetic, what would shorten the crawl, and what would not.
 
 use frontier::Stage;
 
-use super::super::critical_line::Line;
-use super::facts::{Facts, Shortage};
-use super::{Bound, Evidence, TimeByBound};
+use super::super::critical_line::CriticalLine;
+use super::evidence::Evidence;
+use super::facts::{CpuShortage, Facts};
+use super::time_by_bound::{Bound, TimeByBound};
 use crate::escape::Printable;
-use crate::report::{State, share};
+use crate::figures::{State, share};
 use crate::units::{counted, percent, span};
 
-/// The sentence.
+/// The text of the verdict.
 pub(super) fn sentence(facts: &Facts, bound: Option<Bound>, evidence: &Evidence) -> String {
-    let standing = standing(facts);
+    let progress = progress(facts);
     let (Some(bound), Some(line)) = (bound, &facts.line) else {
-        return format!("{standing}{}", nothing(facts));
+        return format!("{progress}{}", no_verdict(facts));
     };
     let reason = match bound {
-        Bound::Cpu if facts.is_machine_busy() => machine(facts),
-        _ => critical(facts, line, bound, evidence),
+        Bound::Cpu if facts.is_machine_busy() => busy_cores(facts),
+        _ => critical_line(facts, line, bound, evidence),
     };
-    let dissent = if facts.is_machine_busy() { String::new() } else { dissent(facts, bound, evidence) };
-    format!("{standing}{reason}{}{dissent}{}", remedy(facts, line, bound), crowd(facts, line, bound))
+    let all_hosts = if facts.is_machine_busy() { String::new() } else { all_hosts(facts, bound, evidence) };
+    let remedy = remedy(facts, line, bound);
+    format!("{progress}{reason}{remedy}{all_hosts}{}", other_programs(facts, line, bound))
 }
 
-/// How far the crawl is, where it is not at its end.
-fn standing(facts: &Facts) -> String {
+/// How far the crawl is, if it has not ended.
+fn progress(facts: &Facts) -> String {
     let left = counted(facts.tasks_pending, "task");
     match facts.state {
         State::Complete => String::new(),
-        State::Interrupted => format!("Interrupted with {left} left; up to then: "),
+        State::Interrupted => format!("Interrupted with {left} left; until then: "),
         State::Running => format!("Still running with {left} left; so far: "),
     }
 }
 
-/// What is to be said where no time was spent.
-fn nothing(facts: &Facts) -> String {
+/// Why there is no verdict.
+fn no_verdict(facts: &Facts) -> String {
     match facts.line {
-        None if facts.hosts == 0 => "there is no host to crawl, so there is nothing to judge.".to_owned(),
-        None => format!(
-            "none of {} was asked for anything, so there is nothing to judge.",
-            counted(facts.hosts, "host")
-        ),
-        Some(_) => "the requests took no measurable time, so there is nothing to judge.".to_owned(),
+        None if facts.hosts == 0 => "there are no hosts to crawl, so there is no verdict.".to_owned(),
+        None => {
+            format!("no requests were made ({} known), so there is no verdict.", counted(facts.hosts, "host"))
+        }
+        Some(_) => "the requests took no measurable time, so there is no verdict.".to_owned(),
     }
 }
 
-/// Why the processor was the bound, by its clocks.
-fn machine(facts: &Facts) -> String {
+/// Why the CPU limited the crawl, by the CPU clocks.
+fn busy_cores(facts: &Facts) -> String {
     let cores = match facts.cpu.cores {
-        1 => "its one core was".to_owned(),
+        1 => "the one core was".to_owned(),
         cores => format!("the {cores} cores{} were", facts.of_workers()),
     };
     format!(
-        "The processor held it: over {} {cores} {} busy, {} with this crawl ({:.1} s of CPU time).",
+        "The CPU limited the crawl: over {} {cores} {} busy, {} with this crawl ({:.1} s of CPU time).",
         span(facts.wall_us),
         percent(facts.cpu.machine_utilisation),
         percent(facts.cpu.utilisation),
@@ -60,139 +61,135 @@ fn machine(facts: &Facts) -> String {
     )
 }
 
-/// Why `bound` held it, by the line of the host that ended last.
-fn critical(facts: &Facts, line: &Line, bound: Bound, evidence: &Evidence) -> String {
-    let held = evidence.critical_line_s;
-    let (held_us, whole_us) = (held.by(bound), held.total_us());
-    let host = evidence.critical_host.as_deref().unwrap_or_default();
+/// Why `bound` limited the crawl, by the line of the host that ended last.
+fn critical_line(facts: &Facts, line: &CriticalLine, bound: Bound, evidence: &Evidence) -> String {
+    let time = evidence.critical_line_s;
+    let (bound_us, total_us) = (time.by(bound), time.total_us());
+    let host = Printable(evidence.critical_host.as_deref().unwrap_or_default());
+    let requests = counted(line.requests, "request");
     // On one machine each run is a session, a word that users know.
     let run = if facts.is_shared { "runs" } else { "sessions" };
-    let (who, whose) = match line.runs {
-        1 => (format!("{} ended last", Printable(host)), "its"),
-        runs => (
-            format!("Of the hosts that ended last in each of {runs} {run}, {} took longest", Printable(host)),
-            "their",
+    let subject = match line.runs {
+        1 => format!("{host} ended last. Its {requests}"),
+        runs => format!(
+            "Of the hosts that ended last in each of {runs} {run}, {host} took longest. The {requests} of these hosts"
         ),
     };
     format!(
-        "{who}: {} of the {} that {whose} {} took ({}) went into {}, {} into all else.",
-        span(held_us),
-        span(whole_us),
-        counted(line.requests, "request"),
-        percent(share(held_us, whole_us)),
-        sink(facts, line, bound),
-        span(whole_us - held_us),
+        "{subject} took {}: {} ({}) was {}, {} everything else.",
+        span(total_us),
+        span(bound_us),
+        percent(share(bound_us, total_us)),
+        activity(facts, line, bound),
+        span(total_us - bound_us),
     )
 }
 
-/// What swallows the time that `bound` holds.
-fn sink(facts: &Facts, line: &Line, bound: Bound) -> String {
+/// What the time of `bound` was spent on.
+fn activity(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
     match bound {
         Bound::Politeness if waits_for_retries(line) => {
-            format!(
-                "waiting as politeness asks (most of it, {}, before retries)",
-                span(line.waits.retries_us)
-            )
+            format!("politeness delay (most of it, {}, before retries)", span(line.waits.retries_us))
         }
-        Bound::Politeness => "waiting as politeness asks".to_owned(),
-        Bound::Concurrency => format!("waiting for a place among --concurrency{}", facts.of_workers()),
+        Bound::Politeness => "politeness delay".to_owned(),
+        Bound::Concurrency => format!("waiting for a free --concurrency slot{}", facts.of_workers()),
         Bound::Cpu => "inflate, parse and record".to_owned(),
         Bound::Network => {
             let parts = [
                 (Stage::Dns, "resolving names"),
                 (Stage::Connect, "connecting"),
-                (Stage::Tls, "TLS handshakes"),
+                (Stage::Tls, "in TLS handshakes"),
                 (Stage::FirstByte, "waiting for the first byte"),
-                (Stage::Body, "receiving"),
+                (Stage::Body, "receiving the body"),
             ];
             let longest = parts.into_iter().max_by_key(|(stage, _)| line.stages[*stage]);
             let (part_us, part) = longest.map_or((0, ""), |(stage, part)| (line.stages[stage], part));
-            format!("the network (most of it, {}, {part})", span(part_us))
+            format!("network time (the longest part, {}, {part})", span(part_us))
         }
     }
 }
 
-/// Whether most of what politeness withheld came before retries.
-fn waits_for_retries(line: &Line) -> bool {
+/// Whether more than half of the politeness delay came before retries.
+fn waits_for_retries(line: &CriticalLine) -> bool {
     line.waits.retries_us > line.stages[Stage::Politeness] / 2
 }
 
-/// Whether most of the network's time was that of requests that timed out.
-fn waits_for_timeouts(line: &Line) -> bool {
+/// Whether more than half of the network time was that of requests that timed out.
+fn waits_for_timeouts(line: &CriticalLine) -> bool {
     line.waits.timeouts_us > TimeByBound::of(&line.stages).network_us / 2
 }
 
-/// What would change it, and what would not.
-fn remedy(facts: &Facts, line: &Line, bound: Bound) -> String {
+/// What would shorten the crawl, and what would not.
+fn remedy(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
     let remedy = match bound {
         Bound::Politeness if waits_for_retries(line) => {
-            "It waits before it asks again for what failed, as long as the site asks (Retry-After) or a little longer \
-             each time: a site that answers would shorten it; a higher --rate, more --concurrency, cores or machines \
-             would not."
+            "Before each retry the crawler waits as long as the site asks (Retry-After), or longer with each \
+             attempt. A site that answers would shorten the crawl. A higher --rate, more --concurrency, cores or \
+             machines would not."
         }
         Bound::Politeness => {
-            "A higher --rate would shorten it, unless the site itself asks for the delay (Crawl-delay, Retry-After); \
-             more --concurrency, cores or machines would not."
+            "A higher --rate would shorten the crawl, unless the site itself asks for the delay (Crawl-delay, \
+             Retry-After). More --concurrency, cores or machines would not."
         }
         Bound::Concurrency if facts.is_shared => {
-            "More --concurrency or more workers would shorten it, and so would servers that answer faster, since a \
-             place is free again sooner; a faster line to this host alone, a higher --rate or more cores would not."
+            "More --concurrency or more workers would shorten the crawl. So would servers that answer faster, because \
+             slots are free again sooner. A faster network to this host alone, a higher --rate or more cores would not."
         }
         Bound::Concurrency => {
-            "More --concurrency would shorten it, and so would servers that answer faster, since a place is free \
-             again sooner; a faster line to this host alone, a higher --rate or more cores would not."
+            "More --concurrency would shorten the crawl. So would servers that answer faster, because slots are free \
+             again sooner. A faster network to this host alone, a higher --rate or more cores would not."
         }
-        Bound::Cpu if facts.shortage() != Shortage::None => {
-            "More cores would shorten it, or more machines sharing the crawl; a faster line, a higher --rate or more \
-             --concurrency would not."
+        Bound::Cpu if facts.shortage() != CpuShortage::None => {
+            "More cores, or more machines sharing the crawl, would shorten it. A faster network, a higher --rate or \
+             more --concurrency would not."
         }
         Bound::Cpu => {
-            "Its documents go one after the other, so a faster core or disk would shorten it, or a higher \
-             --host-concurrency on a site of your own; more cores, a faster line, a higher --rate or more \
-             --concurrency would not."
+            "The documents of a host are processed one after the other. A faster core or disk would shorten the crawl, \
+             or a higher --host-concurrency on a site of your own. More cores, a faster network, a higher --rate or \
+             more --concurrency would not."
         }
         Bound::Network if waits_for_timeouts(line) => {
             let (timeouts, took) = (counted(line.waits.timeouts, "time-out"), span(line.waits.timeouts_us));
             return format!(
-                " It has {timeouts}, which took {took}: a shorter --timeout would shorten it; a higher --rate, more \
-                 --concurrency or cores would not."
+                " This includes {timeouts}, which took {took}. A shorter --timeout would shorten the crawl. A higher \
+                 --rate, more --concurrency or cores would not."
             );
         }
         Bound::Network => {
-            "A faster server or line would shorten it, or a higher --host-concurrency on a site of your own; a \
-             higher --rate, more --concurrency or cores would not."
+            "A faster server or network would shorten the crawl, or a higher --host-concurrency on a site of your own. \
+             A higher --rate, more --concurrency or cores would not."
         }
     };
     format!(" {remedy}")
 }
 
-/// A reservation where others wanted the cores too.
-fn crowd(facts: &Facts, line: &Line, bound: Bound) -> String {
-    // A pace and a time-out take as long on an idle machine.
+/// A reservation, if other programs kept the cores busy.
+fn other_programs(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
+    // Politeness delays and time-outs take as long on an idle machine.
     let is_certain = bound == Bound::Politeness || bound == Bound::Network && waits_for_timeouts(line);
-    if is_certain || !facts.is_machine_crowded() {
+    if is_certain || !facts.is_machine_busy_with_others() {
         return String::new();
     }
     format!(
-        " Other programs kept the cores busy meanwhile ({} in all, {} with this crawl), so part of this may have been \
-         waiting for a core.",
+        " Other programs kept the cores busy during the crawl ({} in all, {} with this crawl), so part of this time \
+         may have been a wait for a core.",
         percent(facts.cpu.machine_utilisation),
         percent(facts.cpu.utilisation),
     )
 }
 
-/// The other view, where the sum over hosts points elsewhere.
-fn dissent(facts: &Facts, bound: Bound, evidence: &Evidence) -> String {
-    let all = evidence.all_hosts_s;
+/// The sum over all hosts, if it gives another bound.
+fn all_hosts(facts: &Facts, bound: Bound, evidence: &Evidence) -> String {
+    let time = evidence.all_hosts_s;
     match evidence.all_hosts_bound.filter(|sum_bound| *sum_bound != bound) {
         None => String::new(),
         Some(sum_bound) => format!(
-            " Summed over all {}, {} took the most instead: {} of {} ({}).",
+            " Summed over all {}, however, {} took the most time: {} of {} ({}).",
             counted(facts.hosts, "host"),
             sum_bound.as_str(),
-            span(all.by(sum_bound)),
-            span(all.total_us()),
-            percent(share(all.by(sum_bound), all.total_us())),
+            span(time.by(sum_bound)),
+            span(time.total_us()),
+            percent(share(time.by(sum_bound), time.total_us())),
         ),
     }
 }

@@ -11,48 +11,48 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::error::StoreError;
 
-/// How long a connection may take, unless the address says otherwise.
+/// Connect timeout, unless the address sets one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long sent bytes may stay unanswered, and how soon a silent connection is probed: a server that vanished must be
-/// missed well within the life of a session.
+/// How long sent bytes may stay unacknowledged, and when an idle connection is probed. A server that vanished must be
+/// detected well within the life of a session.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 const KEEPALIVES_IDLE: Duration = Duration::from_secs(15);
 const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The client's own, which no address asks for.
+/// Default of the client library, which means that the address does not set it.
 const KEEPALIVES_IDLE_UNSET: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// What a server's certificate must prove.
+/// How a server's certificate is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Proof {
-    /// Nothing: the connection is only kept from being read in passing.
-    Nothing,
-    /// That an authority we trust made it out.
+pub(super) enum CertificateCheck {
+    /// Not at all. The connection is encrypted, but only against passive eavesdropping.
+    Skip,
+    /// A trusted authority must have issued it.
     Authority,
-    /// The same, and for the name of the host.
+    /// A trusted authority must have issued it for the name of the host.
     Name,
 }
 
-/// Where a store is and how to reach it.
+/// The parsed address of a store.
 #[derive(Debug)]
 pub(super) struct Address {
     pub(super) config: Config,
-    pub(super) proof: Proof,
-    /// A file with root certificates; `None`: the system's.
+    pub(super) check: CertificateCheck,
+    /// File with root certificates; `None` means those of the system.
     pub(super) roots: Option<PathBuf>,
-    /// For messages: without the password.
+    /// The server and database for messages, without the password.
     pub(super) place: String,
 }
 
 impl FromStr for Address {
     type Err = StoreError;
 
-    /// Understands what libpq does in such an address, `sslmode` and `sslrootcert` included.
+    /// Parses an address as libpq does, including `sslmode` and `sslrootcert`.
     fn from_str(text: &str) -> Result<Self, StoreError> {
         if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
             return Err(StoreError::Address(
-                "it begins with neither postgres:// nor postgresql://".to_owned(),
+                "it does not begin with postgres:// or postgresql://".to_owned(),
             ));
         }
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
@@ -65,16 +65,16 @@ impl FromStr for Address {
             }
         }
         let roots = roots.filter(|file| file != "system").map(|file| PathBuf::from(file.as_ref()));
-        let (mode, proof) = match (mode.unwrap_or("prefer"), &roots) {
-            ("disable", _) => (SslMode::Disable, Proof::Nothing),
-            ("prefer", _) => (SslMode::Prefer, Proof::Nothing),
-            ("require", None) => (SslMode::Require, Proof::Nothing),
-            // As libpq does: who names an authority wants it asked.
-            ("require", Some(_)) | ("verify-ca", _) => (SslMode::Require, Proof::Authority),
-            ("verify-full", _) => (SslMode::Require, Proof::Name),
+        let (mode, check) = match (mode.unwrap_or("prefer"), &roots) {
+            ("disable", _) => (SslMode::Disable, CertificateCheck::Skip),
+            ("prefer", _) => (SslMode::Prefer, CertificateCheck::Skip),
+            ("require", None) => (SslMode::Require, CertificateCheck::Skip),
+            // Like libpq, which checks the issuer if root certificates are given.
+            ("require", Some(_)) | ("verify-ca", _) => (SslMode::Require, CertificateCheck::Authority),
+            ("verify-full", _) => (SslMode::Require, CertificateCheck::Name),
             (other, _) => {
                 let modes = "disable, prefer, require, verify-ca or verify-full";
-                return Err(StoreError::Address(format!("sslmode is {modes}, not {other:?}")));
+                return Err(StoreError::Address(format!("sslmode must be {modes}, not {other:?}")));
             }
         };
         let mut config: Config =
@@ -82,7 +82,7 @@ impl FromStr for Address {
         config.ssl_mode(mode);
         complete(&mut config);
         let place = place(&config);
-        Ok(Self { config, proof, roots, place })
+        Ok(Self { config, check, roots, place })
     }
 }
 
@@ -91,7 +91,7 @@ fn address(error: &tokio_postgres::Error) -> StoreError {
     StoreError::Address(cause)
 }
 
-/// Sets what the address leaves open.
+/// Sets the options that the address does not set.
 fn complete(config: &mut Config) {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
@@ -108,7 +108,7 @@ fn complete(config: &mut Config) {
     if config.get_application_name().is_none() {
         config.application_name("sitemap-crawler");
     }
-    // Of several servers the one that takes writes is meant.
+    // Of several servers, use the one that accepts writes.
     if config.get_target_session_attrs() == TargetSessionAttrs::Any {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
@@ -145,23 +145,27 @@ mod tests {
 
     #[test]
     fn the_modes_of_tls_are_those_of_libpq() {
-        for (query, mode, proof) in [
-            ("", SslMode::Prefer, Proof::Nothing),
-            ("?sslmode=disable", SslMode::Disable, Proof::Nothing),
-            ("?sslmode=require", SslMode::Require, Proof::Nothing),
-            ("?sslmode=require&sslrootcert=/ca.pem", SslMode::Require, Proof::Authority),
-            ("?sslmode=verify-ca", SslMode::Require, Proof::Authority),
-            ("?connect_timeout=3&sslmode=verify-full&sslrootcert=system", SslMode::Require, Proof::Name),
+        for (query, mode, check) in [
+            ("", SslMode::Prefer, CertificateCheck::Skip),
+            ("?sslmode=disable", SslMode::Disable, CertificateCheck::Skip),
+            ("?sslmode=require", SslMode::Require, CertificateCheck::Skip),
+            ("?sslmode=require&sslrootcert=/ca.pem", SslMode::Require, CertificateCheck::Authority),
+            ("?sslmode=verify-ca", SslMode::Require, CertificateCheck::Authority),
+            (
+                "?connect_timeout=3&sslmode=verify-full&sslrootcert=system",
+                SslMode::Require,
+                CertificateCheck::Name,
+            ),
         ] {
             let address = address(&format!("postgres://u@h/d{query}"));
-            assert_eq!((address.config.get_ssl_mode(), address.proof), (mode, proof), "{query}");
+            assert_eq!((address.config.get_ssl_mode(), address.check), (mode, check), "{query}");
         }
         let refused = Address::from_str("postgres://h/d?sslmode=allow").unwrap_err().to_string();
         assert!(refused.contains("verify-full, not \"allow\""), "{refused}");
     }
 
     #[test]
-    fn a_root_certificate_may_lie_anywhere() {
+    fn a_root_certificate_may_be_at_any_path() {
         let address = address("postgres://h/d?sslmode=verify-ca&sslrootcert=/a%20b/ca.pem");
         assert_eq!(address.roots.unwrap().to_str(), Some("/a b/ca.pem"));
     }
@@ -174,10 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_so() {
+    fn an_invalid_address_is_reported() {
         for text in ["mysql://h/d", "postgres://h:port/d", "postgres://h/d?colour=red"] {
             let error = Address::from_str(text).unwrap_err().to_string();
-            assert!(error.starts_with("the store's address is wrong: "), "{error}");
+            assert!(error.starts_with("invalid store address: "), "{error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A commit: one trip that locks and reads, one that writes.
+//! Commits: one round trip locks and reads, another writes.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -11,22 +11,29 @@ use frontier::{HostId, Task, TaskId};
 use tokio_postgres::Statement;
 use uuid::Uuid;
 
-use super::connection::{Connection, Fence, uuid};
+use super::connection::{Connection, Fence};
 use super::error::Failure;
 use super::lease::due_at;
+use super::queue::{PostgresQueue, SESSION_TTL};
+use super::read;
 use super::rows::{self, HostRow, state};
-use super::{PostgresQueue, read};
 use crate::codec;
 use crate::segment::name::SegmentName;
 
 impl PostgresQueue {
-    /// However often it is tried it is applied once: whoever gets the session's lock sees whether an earlier try came through.
+    /// Like [`frontier::WorkQueue::commit`], for callers that may have to send the commit again.
+    pub async fn commit_ref(&self, session: &Session, commit: &Commit) -> Result<(), QueueError> {
+        self.database.retry_until_timeout(|_| self.try_commit(session, commit)).await
+    }
+
+    /// Tries the commit once. It is applied only once even if it is tried several times: the session's row, which is
+    /// locked first, shows whether an earlier try succeeded.
     pub(super) async fn try_commit(&self, session: &Session, commit: &Commit) -> Result<(), Failure> {
         let mut connection = self.database.connection().await?;
         let statements = Statements::prepare(&connection).await?;
         connection.enter_transaction();
-        let (changes, leased) = match self.decide(&connection, &statements, session, commit).await {
-            Ok(Some(decided)) => decided,
+        let (changes, leased) = match self.lock_and_compute(&connection, &statements, session, commit).await {
+            Ok(Some(computed)) => computed,
             Ok(None) => return connection.roll_back().await,
             Err(Failure::Queue(error)) => {
                 connection.roll_back().await?;
@@ -40,9 +47,9 @@ impl PostgresQueue {
         Ok(())
     }
 
-    /// Locks and reads what the commit touches: what becomes of it, and which of the hosts sessions have. `None` when it was
-    /// applied before.
-    async fn decide<'a>(
+    /// Locks and reads everything that the commit touches. Returns the changes and the leased ones among the hosts, or
+    /// `None` if the commit was applied before.
+    async fn lock_and_compute<'a>(
         &self,
         connection: &Connection,
         statements: &Statements,
@@ -50,9 +57,9 @@ impl PostgresQueue {
         commit: &'a Commit,
     ) -> Result<Option<(Changes<'a>, BTreeSet<HostId>)>, Failure> {
         let touched = Touched::by(commit);
-        let host_keys: Vec<i64> = touched.hosts.iter().map(|&id| rows::host_key(id)).collect();
+        let host_keys: Vec<Uuid> = touched.hosts.iter().map(|&id| rows::host_key(id)).collect();
         let (task_hosts, task_urls) = rows::task_keys(touched.tasks);
-        let (id, now) = (uuid(session.id), self.given_now());
+        let (id, now) = (rows::session_key(session.id), self.now_override());
         let (_, fence, hosts, tasks, times) = tokio::try_join!(
             biased;
             connection.begin(),
@@ -76,7 +83,7 @@ impl PostgresQueue {
         };
         let sessions = read::session_times(&times)?;
         let keep_time = |record: &mut HostRecord| record.keep_shared_time(session.number, now, &sessions);
-        Ok(Some((Changes::of(commit, known, self.bounds, keep_time)?, leased)))
+        Ok(Some((Changes::of(commit, known, self.bounds, keep_time), leased)))
     }
 }
 
@@ -114,7 +121,7 @@ impl Statements {
     }
 }
 
-/// All that a commit writes, as columns.
+/// Everything that a commit writes, as columns.
 struct Writes {
     session: Uuid,
     number: i32,
@@ -128,7 +135,7 @@ struct Writes {
     hosts: HostColumns,
     new_tasks: TaskColumns,
     tasks: TaskColumns,
-    robots: Vec<i64>,
+    robots: Vec<Uuid>,
     robots_records: Vec<Vec<u8>>,
     segment: Option<SegmentColumns>,
 }
@@ -156,7 +163,7 @@ impl Writes {
             robots_records.push(codec::encode(record)?);
         }
         Ok(Self {
-            session: uuid(session.id),
+            session: rows::session_key(session.id),
             number: rows::number_key(session.number),
             seq: rows::signed(commit.seq),
             previous_commit_us: rows::signed(commit.previous_commit_us),
@@ -178,14 +185,14 @@ impl Writes {
         })
     }
 
-    /// Writes all of it and commits, in one trip.
+    /// Writes everything and commits, in one round trip.
     async fn write(
         &self,
         queue: &PostgresQueue,
         connection: &Connection,
         statements: &Statements,
     ) -> Result<(), Failure> {
-        let (crawl, now, ttl_s) = (queue.crawl, queue.given_now(), queue.session_life.as_secs_f64());
+        let (crawl, now, ttl_s) = (queue.crawl, queue.now_override(), SESSION_TTL.as_secs_f64());
         let (new_hosts, hosts, new_tasks, tasks) =
             (&self.new_hosts, &self.hosts, &self.new_tasks, &self.tasks);
         let totals = &self.totals;
@@ -228,14 +235,14 @@ impl Writes {
             ]),
             connection.commit(),
         )?;
-        // The session was locked, so there is nothing else it could be.
+        // The session's row was locked, so nothing else can have changed its commit number.
         if renewed == 1 { Ok(()) } else { Err(rows::damaged("session", "commit number")) }
     }
 }
 
 #[derive(Default)]
 struct HostColumns {
-    ids: Vec<i64>,
+    ids: Vec<Uuid>,
     origin: Vec<String>,
     is_seed: Vec<bool>,
     due_at: Vec<Option<SystemTime>>,
@@ -250,8 +257,8 @@ struct HostColumns {
 }
 
 impl HostColumns {
-    fn push(&mut self, id: HostId, record: &HostRecord, is_lent: bool) -> Result<(), Failure> {
-        let due_at = if is_lent { None } else { due_at(record) };
+    fn push(&mut self, id: HostId, record: &HostRecord, is_leased: bool) -> Result<(), Failure> {
+        let due_at = if is_leased { None } else { due_at(record) };
         self.ids.push(rows::host_key(id));
         self.origin.push(record.host.to_string());
         self.is_seed.push(record.is_seed);
@@ -270,7 +277,7 @@ impl HostColumns {
 
 #[derive(Default)]
 struct TaskColumns {
-    hosts: Vec<i64>,
+    hosts: Vec<Uuid>,
     urls: Vec<Uuid>,
     state: Vec<i16>,
     priority: Vec<i32>,
@@ -280,7 +287,7 @@ struct TaskColumns {
     attempts: Vec<i16>,
     not_before: Vec<Option<SystemTime>>,
     url: Vec<String>,
-    parent_host: Vec<Option<i64>>,
+    parent_host: Vec<Option<Uuid>>,
     parent_url: Vec<Option<Uuid>>,
     named_by: Vec<String>,
     outcome: Vec<Option<Vec<u8>>>,
@@ -295,7 +302,7 @@ impl TaskColumns {
                 let state = match GivenUp::of(id, task.kind, outcome) {
                     None => state::DONE,
                     Some(GivenUp { robots_unavailable: false, .. }) => state::GIVEN_UP,
-                    Some(GivenUp { robots_unavailable: true, .. }) => state::GIVEN_UP_FOR_WANT_OF_RULES,
+                    Some(GivenUp { robots_unavailable: true, .. }) => state::GIVEN_UP_ROBOTS_UNAVAILABLE,
                 };
                 (state, Some(task), Some(codec::encode(outcome)?))
             }
@@ -308,7 +315,7 @@ impl TaskColumns {
         Ok(())
     }
 
-    /// What never was a task has the columns of the plainest one.
+    /// Adds the columns of a task. A URL that never was a task gets default values.
     fn push_task(&mut self, task: Option<&Task>) {
         let parent = task.and_then(|task| task.parent);
         self.priority.push(task.map_or(0, |task| task.priority().into()));
@@ -331,20 +338,20 @@ struct SegmentColumns {
     bytes: i64,
     rows: i64,
     crc32c: i64,
-    /// `None`: nothing.
+    /// `None` if it replaces no segments.
     replaces_from: Option<i32>,
 }
 
 impl SegmentColumns {
-    /// Others cannot read what lies on this machine, so a segment is registered when it is whole, and never grows.
+    /// Other machines cannot read a local file, so a segment is registered only when it is complete.
     fn of(segment: &SegmentRef, session: &Session) -> Result<Self, Failure> {
         let refused = |what: &str| QueueError::Storage(format!("segment {}: {what}", segment.name));
-        let name: SegmentName = segment.name.parse().map_err(|_| refused("not a segment's name"))?;
+        let name: SegmentName = segment.name.parse().map_err(|_| refused("invalid segment name"))?;
         if name.session != session.id {
             return Err(refused("written by another session").into());
         }
         if segment.from_bytes != 0 || name.sealed != Some(segment.crc32c) {
-            return Err(refused("a shared crawl takes whole, sealed segments").into());
+            return Err(refused("a shared crawl accepts only complete, sealed segments").into());
         }
         Ok(Self {
             seq: rows::number_key(name.seq),

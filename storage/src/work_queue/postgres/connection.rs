@@ -1,26 +1,26 @@
-//! A connection on which a transaction is made in two trips: everything that is read, then everything that is written.
+//! A connection for transactions of two round trips: the first one reads everything, the second one writes everything.
 
 use std::time::SystemTime;
 
 use deadpool_postgres::{Object, Pool};
+use frontier::Timestamp;
 use frontier::work_queue::{QueueError, Session};
-use frontier::{SessionId, Timestamp};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row, Statement};
-use uuid::Uuid;
+use tokio_postgres::{Row, Statement};
 
 use super::error::Failure;
 use super::rows;
 
-/// What a statement is given. By value, so that calls can be joined.
+/// Parameters of a statement. They are passed by value, so that calls can be joined.
 pub(super) type Parameters<'a, const N: usize> = [&'a (dyn ToSql + Sync); N];
 
 /// A connection from the pool.
 ///
-/// Whoever drops it within a transaction closes it: the server rolls back, and nobody else gets it in that state. The futures
-/// of its calls send when they are first polled, so that those that are joined travel together.
+/// If it is dropped within a transaction, the connection is closed: the server rolls back, and the connection does
+/// not return to the pool in that state. The futures of its calls send when they are first polled, so joined calls
+/// share a round trip.
 pub(super) struct Connection {
-    /// There until it is dropped.
+    /// `None` only while this is being dropped.
     client: Option<Object>,
     is_in_transaction: bool,
 }
@@ -31,36 +31,37 @@ impl Connection {
     }
 
     fn client(&self) -> Result<&Object, Failure> {
-        self.client.as_ref().ok_or_else(|| Failure::Damaged("the connection is gone".to_owned()))
+        self.client.as_ref().ok_or_else(|| Failure::Damaged("the connection is closed".to_owned()))
     }
 
-    /// The statement `sql`; asks the server only when the connection sees it for the first time.
+    /// Prepares the statement `sql`. Only the first call on a connection sends it to the server.
     pub(super) async fn prepare(&self, sql: &str) -> Result<Statement, Failure> {
         Ok(self.client()?.prepare_cached(sql).await?)
     }
 
-    /// From here on dropping it undoes what was done. To be called before [`Connection::begin`].
+    /// Makes a drop close the connection, which rolls back. Must be called before [`Connection::begin`].
     pub(super) fn enter_transaction(&mut self) {
         self.is_in_transaction = true;
     }
 
-    /// Each statement sees what was committed before it, whatever the server's default.
+    /// Begins a transaction in which each statement sees everything that was committed before it. The level is set
+    /// explicitly, because the server's default may differ.
     pub(super) async fn begin(&self) -> Result<(), Failure> {
         Ok(self.client()?.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?)
     }
 
-    /// Makes the transaction true. Only with all of its statements well answered: a failed one makes this a
-    /// rollback, without an error.
+    /// Commits the transaction. All of its statements must have succeeded: after a failed one the server rolls back
+    /// without an error.
     pub(super) async fn commit(&self) -> Result<(), Failure> {
         Ok(self.client()?.batch_execute("COMMIT").await?)
     }
 
-    /// The transaction was committed, and the connection can be used by others.
+    /// Marks the transaction as committed, so that a drop returns the connection to the pool.
     pub(super) fn leave_transaction(&mut self) {
         self.is_in_transaction = false;
     }
 
-    /// Undoes the transaction.
+    /// Rolls the transaction back.
     pub(super) async fn roll_back(mut self) -> Result<(), Failure> {
         self.client()?.batch_execute("ROLLBACK").await?;
         self.is_in_transaction = false;
@@ -83,7 +84,7 @@ impl Connection {
         Ok(self.client()?.execute(statement, &parameters).await?)
     }
 
-    /// The same, unless there is nothing to do.
+    /// Like [`Self::execute`], but does nothing if `is_needed` is false.
     pub(super) async fn execute_if<const N: usize>(
         &self,
         is_needed: bool,
@@ -93,8 +94,8 @@ impl Connection {
         if is_needed { self.execute(statement, parameters).await } else { Ok(0) }
     }
 
-    /// Prepares and runs a statement outside any transaction.
-    pub(super) async fn ask<const N: usize>(
+    /// Prepares and runs a statement, in two round trips the first time.
+    pub(super) async fn prepare_and_query<const N: usize>(
         &self,
         sql: &str,
         parameters: Parameters<'_, N>,
@@ -103,8 +104,8 @@ impl Connection {
         self.query(&statement, parameters).await
     }
 
-    /// Statements without parameters or answers.
-    pub(super) async fn run(&self, sql: &str) -> Result<(), Failure> {
+    /// Runs statements without parameters or results.
+    pub(super) async fn batch_execute(&self, sql: &str) -> Result<(), Failure> {
         Ok(self.client()?.batch_execute(sql).await?)
     }
 }
@@ -119,27 +120,18 @@ impl Drop for Connection {
     }
 }
 
-/// What the session's row says: its last commit and the present moment.
+/// The number of the session's last commit and the current time, read from the session's row.
 pub(super) struct Fence {
     pub(super) commit_seq: u64,
     pub(super) now: Timestamp,
 }
 
 impl Fence {
-    /// Of the rows of `session_fence.sql` or `session_lock.sql`; without one the session is dead, or was opened before
-    /// another server was promoted.
+    /// Reads the result of `session_fence.sql` or `session_lock.sql`. Without a row, the session has ended or was
+    /// opened before another server was promoted.
     pub(super) fn of(rows: &[Row], session: &Session) -> Result<Self, Failure> {
         let Some(row) = rows.first() else { return Err(QueueError::Fenced(session.id).into()) };
         let now: SystemTime = row.try_get(1)?;
         Ok(Self { commit_seq: rows::unsigned(row.try_get(0)?), now: rows::timestamp(now) })
     }
-}
-
-pub(super) fn uuid(id: SessionId) -> Uuid {
-    Uuid::from_u128(id.0)
-}
-
-/// A value of a row.
-pub(super) fn value<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, n: usize) -> Result<T, Error> {
-    row.try_get(n)
 }

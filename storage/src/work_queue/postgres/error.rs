@@ -1,4 +1,4 @@
-//! What can go wrong with a shared store, in words for people, and what passes by itself.
+//! Errors of a shared store, and which of them are transient.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -9,11 +9,11 @@ use tokio_postgres::error::SqlState;
 
 use crate::codec::CodecError;
 
-/// Why a shared store could not be opened, or its tables not be read or changed. Nothing is half made.
+/// Why a shared store could not be opened, or its tables could not be read or changed. No change is left incomplete.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The address is none, or asks for what there is not.
-    #[error("the store's address is wrong: {0}")]
+    /// The address is invalid or has unsupported options.
+    #[error("invalid store address: {0}")]
     Address(String),
     /// Root certificates could not be read.
     #[error("failed to read root certificates from {path}: {reason}")]
@@ -23,131 +23,144 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No server answers there, or it could not be trusted.
+    /// No server answers, or its certificate was rejected.
     #[error("failed to connect to {place}: {reason}")]
     Unreachable {
         /// The server, without a password.
         place: String,
-        /// What came of it.
+        /// The cause.
         reason: String,
     },
-    /// The server does not let this user in.
+    /// The server rejected the user or the password.
     #[error("{place} refuses the user or the password: {reason}")]
     Refused {
         /// The server.
         place: String,
-        /// Its own words.
+        /// The server's message.
         reason: String,
     },
-    /// There is no such database.
+    /// The database does not exist.
     #[error("{place}: {reason}; create it first, for example with `createdb`")]
     NoDatabase {
         /// The server.
         place: String,
-        /// Its own words.
+        /// The server's message.
         reason: String,
     },
-    /// The server lacks what the queue needs.
+    /// The server's version is too old.
     #[error("{place} runs PostgreSQL {found}, a shared crawl needs {needed} or later")]
     TooOld {
         /// The server.
         place: String,
         /// Its version.
         found: String,
-        /// The oldest that will do.
+        /// The oldest supported version.
         needed: i32,
     },
-    /// A standby, or a database made read-only.
+    /// The server is a standby, or the database is read-only.
     #[error(
-        "{place} takes no writes: it is a standby or read-only; name the primary, or all servers of the group"
+        "{place} does not accept writes: it is a standby or read-only; give the address of the primary, or of all servers"
     )]
     ReadOnly {
         /// The server.
         place: String,
     },
-    /// The database holds something else.
+    /// The database has tables of another application.
     #[error(
         "{place} holds other tables and no crawl ({tables}); a shared crawl needs a database or a schema of its own"
     )]
     Foreign {
         /// The server.
         place: String,
-        /// Some of them.
+        /// Names of some of them.
         tables: String,
     },
-    /// The tables are of another release.
+    /// The tables were created by a newer release.
     #[error(
         "{place} has tables of version {found}, this release knows up to {known}; use the newer release on every machine"
     )]
     Newer {
         /// The server.
         place: String,
-        /// Their version.
+        /// Version of the tables.
         found: i32,
-        /// The newest version that is known here.
+        /// The newest version that this release supports.
         known: i32,
     },
-    /// The user may not do what is needed.
-    #[error("{place}: the user lacks a right: {what}")]
+    /// An older release created the tables.
+    #[error(
+        "{place} has tables of version {found}, this release needs version {known}; start the crawl again in a new \
+         database, or finish it with the release that began it"
+    )]
+    Older {
+        /// The server.
+        place: String,
+        /// Version of the tables.
+        found: i32,
+        /// The version that this release reads and writes.
+        known: i32,
+    },
+    /// The user lacks a required privilege.
+    #[error("{place}: the user lacks a privilege: {what}")]
     MissingRights {
         /// The server.
         place: String,
-        /// What may not be done.
+        /// The missing privilege.
         what: String,
     },
     /// No crawl has that name.
-    #[error("no crawl {name:?} in {place}; there {known}")]
+    #[error("no crawl {name:?} in {place}; {known}")]
     NoCrawl {
         /// The server.
         place: String,
         /// The name.
         name: String,
-        /// Those that there are.
+        /// The existing crawls.
         known: String,
     },
-    /// Anything else.
+    /// Any other error.
     #[error("{place}: {reason}")]
     Failed {
         /// The server.
         place: String,
-        /// What came of it.
+        /// The cause.
         reason: String,
     },
 }
 
-/// Why a call came to nothing.
+/// Why one try of a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// An answer of the queue: trying again would not change it.
+    /// An error of the queue itself, which another try would not change.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    #[error("{}", with_causes(.0))]
+    #[error("{}", error_text(.0))]
     Postgres(#[from] tokio_postgres::Error),
-    #[error("{}", of_pool(.0))]
+    #[error("{}", pool_error_text(.0))]
     Pool(#[from] PoolError),
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// A row cannot be what was written.
+    /// The database has a row that no worker wrote, or lacks one.
     #[error("{0}")]
     Damaged(String),
 }
 
 impl Failure {
-    /// Whether another try may succeed: the server is away or starting, another primary is being chosen, or another
-    /// transaction was in the way.
-    pub(super) fn passes(&self) -> bool {
-        let Some(error) = self.word_of_the_server() else {
+    /// Whether another try may succeed: the server is unavailable or starting, another primary is being elected, or
+    /// there was a conflict with another transaction.
+    pub(super) fn is_transient(&self) -> bool {
+        let Some(error) = self.postgres_error() else {
             return matches!(self, Self::Pool(PoolError::Timeout(_)));
         };
         match error.code() {
-            Some(code) => PASSING.contains(code) || code.code().starts_with("08"),
-            // Not the server's word: the connection broke, or could not be made.
-            None => error.is_closed() || is_of_the_network(error),
+            Some(code) => TRANSIENT.contains(code) || code.code().starts_with("08"),
+            // Not an error from the server: the connection broke or could not be established.
+            None => error.is_closed() || is_network_error(error),
         }
     }
 
-    /// The client's error, where it is one.
-    fn word_of_the_server(&self) -> Option<&tokio_postgres::Error> {
+    /// The error of the PostgreSQL client, if it is one.
+    fn postgres_error(&self) -> Option<&tokio_postgres::Error> {
         match self {
             Self::Postgres(error)
             | Self::Pool(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
@@ -157,7 +170,7 @@ impl Failure {
         }
     }
 
-    /// The answer of a queue.
+    /// Converts this to an error of the queue.
     pub(super) fn into_queue_error(self, place: &str) -> QueueError {
         match self {
             Self::Queue(error) => error,
@@ -165,10 +178,10 @@ impl Failure {
         }
     }
 
-    /// The same for what is done before there is a queue.
+    /// Converts this to an error of the store, for calls other than those of the queue.
     pub(super) fn into_store_error(self, place: &str) -> StoreError {
         let (place, reason) = (place.to_owned(), self.to_string());
-        let Some(error) = self.word_of_the_server() else {
+        let Some(error) = self.postgres_error() else {
             return match self {
                 Self::Pool(PoolError::Timeout(_)) => StoreError::Unreachable { place, reason },
                 _ => StoreError::Failed { place, reason },
@@ -181,21 +194,21 @@ impl Failure {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => StoreError::NoDatabase { place, reason },
             Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly { place },
             Some(code) if code.code().starts_with("28") => StoreError::Refused { place, reason },
-            Some(code) if PASSING.contains(code) => StoreError::Unreachable { place, reason },
+            Some(code) if TRANSIENT.contains(code) => StoreError::Unreachable { place, reason },
             Some(_) => StoreError::Failed { place, reason },
-            None if is_no_writes(error) => StoreError::ReadOnly { place },
+            None if is_read_only_refusal(error) => StoreError::ReadOnly { place },
             None if reason.contains("password") => StoreError::Refused { place, reason },
             None => StoreError::Unreachable { place, reason },
         }
     }
 }
 
-/// What the server says while it is away, busy, or about to be replaced, and when two transactions met.
-const PASSING: [SqlState; 11] = [
+/// Error codes of a server that is unavailable, busy or about to be replaced, and of conflicts between transactions.
+const TRANSIENT: [SqlState; 11] = [
     SqlState::T_R_SERIALIZATION_FAILURE,
     SqlState::T_R_DEADLOCK_DETECTED,
     SqlState::LOCK_NOT_AVAILABLE,
-    // Two commits brought the same host.
+    // Two commits inserted the same host.
     SqlState::UNIQUE_VIOLATION,
     SqlState::ADMIN_SHUTDOWN,
     SqlState::CRASH_SHUTDOWN,
@@ -207,29 +220,27 @@ const PASSING: [SqlState; 11] = [
     SqlState::QUERY_CANCELED,
 ];
 
-fn is_of_the_network(error: &tokio_postgres::Error) -> bool {
+fn is_network_error(error: &tokio_postgres::Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
-/// The client's own refusal of a server that it must be able to write to.
-fn is_no_writes(error: &tokio_postgres::Error) -> bool {
+/// Whether the client rejected a server because it does not accept writes.
+fn is_read_only_refusal(error: &tokio_postgres::Error) -> bool {
     error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>()).is_some_and(|error| {
         error.kind() == std::io::ErrorKind::PermissionDenied && error.to_string().contains("writes")
     })
 }
 
-fn of_pool(error: &PoolError) -> String {
+fn pool_error_text(error: &PoolError) -> String {
     match error {
-        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-            with_causes(error)
-        }
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error_text(error),
         PoolError::Timeout(_) => "it did not answer in time".to_owned(),
         other => other.to_string(),
     }
 }
 
-/// The client says only of which kind an error is.
-fn with_causes(error: &tokio_postgres::Error) -> String {
+/// The error with all its causes. The client's own text gives only the kind of the error.
+fn error_text(error: &tokio_postgres::Error) -> String {
     if let Some(error) = error.as_db_error() {
         let mut text = error.message().to_owned();
         if let Some(detail) = error.detail() {

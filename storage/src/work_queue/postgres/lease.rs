@@ -1,4 +1,4 @@
-//! Lending hosts, loading their tasks, and taking hosts back.
+//! Leases hosts, loads their tasks, and releases or reclaims hosts.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -10,21 +10,24 @@ use frontier::{HostId, Task, TaskId, Timestamp};
 use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
-use super::connection::{Connection, Fence, uuid, value};
+use super::connection::{Connection, Fence};
 use super::error::Failure;
+use super::queue::PostgresQueue;
+use super::read;
+use super::rows::value;
 use super::rows::{self, HostRow};
-use super::{PostgresQueue, read};
 
 impl PostgresQueue {
     pub(super) async fn lease(&self, session: &Session, n: usize) -> Result<Vec<LeasedHost>, QueueError> {
         let mut lease = [0; 8];
         getrandom::fill(&mut lease)
-            .map_err(|error| QueueError::Storage(format!("no random numbers: {error}")))?;
+            .map_err(|error| QueueError::Storage(format!("failed to get random bytes: {error}")))?;
         let lease = i64::from_be_bytes(lease);
-        self.database.persist(|tries| self.try_lease(session, n, lease, tries > 0)).await
+        self.database.retry_until_timeout(|tries| self.try_lease(session, n, lease, tries > 0)).await
     }
 
-    /// `lease` tells this call from others: what an earlier try of it lent is found by it.
+    /// `lease` is a random number that identifies the call. It finds the hosts that an earlier try of the same call
+    /// leased.
     async fn try_lease(
         &self,
         session: &Session,
@@ -35,8 +38,9 @@ impl PostgresQueue {
         let mut connection = self.database.connection().await?;
         let lock = connection.prepare(include_str!("sql/session_lock.sql")).await?;
         let statement = connection.prepare(include_str!("sql/lease.sql")).await?;
-        let (crawl, id, number) = (self.crawl, uuid(session.id), rows::number_key(session.number));
-        let (now, n) = (self.given_now(), limit(n));
+        let (crawl, id, number) =
+            (self.crawl, rows::session_key(session.id), rows::number_key(session.number));
+        let (now, n) = (self.now_override(), rows::limit(n));
         connection.enter_transaction();
         let (_, fence) = tokio::try_join!(
             biased;
@@ -47,10 +51,13 @@ impl PostgresQueue {
             connection.roll_back().await?;
             return Err(fenced);
         }
-        // An earlier try may have come through: behind the lock it is over, one way or the other.
+        // An earlier try may have succeeded. Once we hold the lock, that try has ended.
         let again = include_str!("sql/lease_again.sql");
-        let mut leased =
-            if may_be_done { connection.ask(again, [&crawl, &number, &lease]).await? } else { Vec::new() };
+        let mut leased = if may_be_done {
+            connection.prepare_and_query(again, [&crawl, &number, &lease]).await?
+        } else {
+            Vec::new()
+        };
         if leased.is_empty() {
             let leasing = connection.query(&statement, [&crawl, &n, &number, &lease, &now]);
             (leased, ()) = tokio::try_join!(biased; leasing, connection.commit())?;
@@ -69,18 +76,19 @@ impl PostgresQueue {
     ) -> Result<Vec<Loaded>, Failure> {
         let connection = self.database.connection().await?;
         let fence = connection.prepare(include_str!("sql/session_fence.sql")).await?;
-        let marks = connection.prepare(include_str!("sql/load_hosts.sql")).await?;
+        let inboxes = connection.prepare(include_str!("sql/load_hosts.sql")).await?;
         let tasks = connection.prepare(include_str!("sql/load_tasks.sql")).await?;
-        let (crawl, id, number) = (self.crawl, uuid(session.id), rows::number_key(session.number));
-        let (now, n) = (self.given_now(), limit(n));
-        let mut keys: Vec<i64> = hosts.iter().map(|&id| rows::host_key(id)).collect();
+        let (crawl, id, number) =
+            (self.crawl, rows::session_key(session.id), rows::number_key(session.number));
+        let (now, n) = (self.now_override(), rows::limit(n));
+        let mut keys: Vec<Uuid> = hosts.iter().map(|&id| rows::host_key(id)).collect();
         keys.sort_unstable();
         keys.dedup();
-        // The marks first: work that comes between the two is then found by them.
-        let (fence, marks, tasks) = tokio::try_join!(
+        // `inbox` is read before the tasks, so that a task added in between makes it differ at the release.
+        let (fence, inboxes, tasks) = tokio::try_join!(
             biased;
             connection.query(&fence, [&crawl, &id, &now]),
-            connection.query(&marks, [&crawl, &keys, &number]),
+            connection.query(&inboxes, [&crawl, &keys, &number]),
             connection.query(&tasks, [&crawl, &keys, &number, &n]),
         )?;
         Fence::of(&fence, session)?;
@@ -90,8 +98,8 @@ impl PostgresQueue {
             by_host.entry(task.id.host).or_default().push(task);
         }
         let mut loaded = HashMap::new();
-        for row in &marks {
-            let mut one = mark(row)?;
+        for row in &inboxes {
+            let mut one = loaded_host(row)?;
             one.tasks = by_host.remove(&one.host).unwrap_or_default();
             one.tasks.sort_by_key(|task| (task.priority(), task.id));
             loaded.insert(one.host, one);
@@ -107,7 +115,7 @@ impl PostgresQueue {
         let connection = self.database.connection().await?;
         let fence = connection.prepare(include_str!("sql/session_fence.sql")).await?;
         let done = connection.prepare(include_str!("sql/are_done.sql")).await?;
-        let (id, now) = (uuid(session.id), self.given_now());
+        let (id, now) = (rows::session_key(session.id), self.now_override());
         let (hosts, urls) = rows::task_keys(tasks.iter().copied());
         let (fence, done) = tokio::try_join!(
             biased;
@@ -128,19 +136,25 @@ impl PostgresQueue {
     ) -> Result<Vec<GivenUp>, Failure> {
         let connection = self.database.connection().await?;
         let fence = include_str!("sql/session_fence.sql");
-        let fence = connection.ask(fence, [&self.crawl, &uuid(session.id), &self.given_now()]).await?;
+        let fence = connection
+            .prepare_and_query(fence, [&self.crawl, &rows::session_key(session.id), &self.now_override()])
+            .await?;
         Fence::of(&fence, session)?;
         let found = match after {
-            None => connection.ask(include_str!("sql/given_up_first.sql"), [&self.crawl, &limit(n)]).await?,
+            None => {
+                connection
+                    .prepare_and_query(include_str!("sql/given_up_first.sql"), [&self.crawl, &rows::limit(n)])
+                    .await?
+            }
             Some(id) => {
                 let (host, url) = (rows::host_key(id.host), Uuid::from_u128(id.url));
                 let next = include_str!("sql/given_up.sql");
-                connection.ask(next, [&self.crawl, &host, &url, &limit(n)]).await?
+                connection.prepare_and_query(next, [&self.crawl, &host, &url, &rows::limit(n)]).await?
             }
         };
         let given_up = found.iter().map(|row| {
             let task = rows::task_id(value(row, 0)?, value(row, 1)?);
-            let robots_unavailable = value::<i16>(row, 2)? == rows::state::GIVEN_UP_FOR_WANT_OF_RULES;
+            let robots_unavailable = value::<i16>(row, 2)? == rows::state::GIVEN_UP_ROBOTS_UNAVAILABLE;
             Ok(GivenUp { task, robots_unavailable })
         });
         given_up.collect()
@@ -156,8 +170,9 @@ impl PostgresQueue {
         let leased = connection.prepare(include_str!("sql/hosts_leased_lock.sql")).await?;
         let times = connection.prepare(include_str!("sql/session_times.sql")).await?;
         let free = connection.prepare(include_str!("sql/hosts_release.sql")).await?;
-        let (id, number, now) = (uuid(session.id), rows::number_key(session.number), self.given_now());
-        let keys: Vec<i64> = hosts.iter().map(|release| rows::host_key(release.host)).collect();
+        let (id, number, now) =
+            (rows::session_key(session.id), rows::number_key(session.number), self.now_override());
+        let keys: Vec<Uuid> = hosts.iter().map(|release| rows::host_key(release.host)).collect();
         connection.enter_transaction();
         let (_, fence, leased, times) = tokio::try_join!(
             biased;
@@ -177,14 +192,14 @@ impl PostgresQueue {
         let mut leased: HashMap<HostId, HostRecord> =
             leased.into_iter().map(|row| (row.id, row.record)).collect();
         let sessions = read::session_times(&times)?;
-        let (mut freed, mut kept) = (Freed::default(), Vec::new());
+        let (mut freed, mut kept) = (FreedHosts::default(), Vec::new());
         for release in hosts {
             match leased.get(&release.host) {
                 None => {}
                 Some(record) if record.inbox != release.inbox => kept.push(release.host),
                 Some(_) => {
                     let Some(mut record) = leased.remove(&release.host) else { continue };
-                    record.give_back(release, fence.now);
+                    record.release(release, fence.now);
                     record.keep_shared_time(session.number, fence.now, &sessions);
                     freed.push(release.host, &record);
                 }
@@ -199,31 +214,31 @@ impl PostgresQueue {
         Ok(kept)
     }
 
-    /// Frees the hosts that `dead` sessions have, within a transaction that ends these.
-    pub(super) async fn take_back(&self, connection: &Connection, dead: &[i32]) -> Result<(), Failure> {
+    /// Reclaims the hosts of the `dead` sessions, within the transaction that ends these sessions.
+    pub(super) async fn reclaim_hosts(&self, connection: &Connection, dead: &[i32]) -> Result<(), Failure> {
         let lock = connection.prepare(include_str!("sql/hosts_orphan_lock.sql")).await?;
         let times = connection.prepare(include_str!("sql/session_times.sql")).await?;
         let free = connection.prepare(include_str!("sql/hosts_release.sql")).await?;
-        let orphans = connection.query(&lock, [&self.crawl, &dead, &self.given_now()]).await?;
+        let orphans = connection.query(&lock, [&self.crawl, &dead, &self.now_override()]).await?;
         let sessions = read::session_times(&connection.query(&times, [&self.crawl]).await?)?;
-        // Reaping belongs to no session.
+        // Reaping belongs to no session, so it uses the number after the last one.
         let number = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
-        let mut freed = Freed::default();
+        let mut freed = FreedHosts::default();
         for row in &orphans {
             let HostRow { id, mut record, .. } = HostRow::of(row)?;
             let now = rows::timestamp(value(row, 12)?);
             record.not_before = record.not_before.max(Some(now + REAPED_COOLDOWN));
-            record.take_back_shared(number, now, &sessions);
+            record.reclaim_shared(number, now, &sessions);
             freed.push(id, &record);
         }
         if freed.hosts.is_empty() { Ok(()) } else { freed.write(self.crawl, connection, &free, true).await }
     }
 }
 
-/// The columns of hosts that are given back.
+/// Columns of hosts that are released or reclaimed.
 #[derive(Default)]
-struct Freed {
-    hosts: Vec<i64>,
+struct FreedHosts {
+    hosts: Vec<Uuid>,
     due_at: Vec<Option<SystemTime>>,
     not_before: Vec<Option<SystemTime>>,
     parked: Vec<bool>,
@@ -232,8 +247,8 @@ struct Freed {
     busy_since: Vec<Option<SystemTime>>,
 }
 
-impl Freed {
-    /// `reaped`: they were not given back, but taken.
+impl FreedHosts {
+    /// Writes the hosts. `reaped` says that they were reclaimed, not released.
     async fn write(
         &self,
         crawl: i32,
@@ -269,20 +284,16 @@ impl Freed {
     }
 }
 
-/// From when on a host that is not lent may be; `None` while it has nothing to do.
+/// The due time of a host that is not leased; `None` if it has no unfinished task.
 pub(super) fn due_at(record: &HostRecord) -> Option<Timestamp> {
     (record.account.unfinished() > 0).then(|| record.due_at())
 }
 
-fn mark(row: &Row) -> Result<Loaded, Failure> {
+fn loaded_host(row: &Row) -> Result<Loaded, Failure> {
     Ok(Loaded {
         host: rows::host_id(value(row, 0)?),
         inbox: rows::unsigned(value(row, 1)?),
         busy_since: value::<Option<SystemTime>>(row, 2)?.map(rows::timestamp),
         tasks: Vec::new(),
     })
-}
-
-fn limit(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

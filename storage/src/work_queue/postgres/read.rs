@@ -1,7 +1,7 @@
-//! What readers are told: totals, sessions, hosts, requests and segments, a page at a time.
+//! Reads totals, sessions, hosts, requests and segments, one page at a time.
 //!
-//! No transaction stays open between pages: it would keep the server from clearing away what the crawl leaves behind, and
-//! lending would slow down for everyone.
+//! No transaction stays open between pages. It would keep the server from removing dead rows, which would slow down
+//! leases for every worker.
 
 use std::time::SystemTime;
 
@@ -10,14 +10,15 @@ use frontier::{FetchRecord, HostId, SessionId, Stage};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::connection::value;
 use super::error::{Failure, StoreError};
+use super::queue::PostgresQueue;
+use super::rows::value;
 use super::rows::{self, HostRow};
-use super::{PostgresQueue, SharedCrawl};
+use super::shared_crawl::SharedCrawl;
 use crate::codec;
-use crate::work_queue::sled::{SegmentPlace, SegmentRecord};
+use crate::segment::record::{SegmentPlace, SegmentRecord};
 
-/// Up to which commit of which session requests were read.
+/// Position after the last commit whose requests were read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FetchMark {
     session: i32,
@@ -25,7 +26,7 @@ pub struct FetchMark {
 }
 
 impl Default for FetchMark {
-    /// Before the first.
+    /// The position before the first commit.
     fn default() -> Self {
         Self { session: -1, commit: 0 }
     }
@@ -34,7 +35,11 @@ impl Default for FetchMark {
 impl PostgresQueue {
     pub(super) async fn try_counts(&self) -> Result<Counts, Failure> {
         let connection = self.database.connection().await?;
-        counts(&connection.ask(include_str!("sql/counts.sql"), [&self.crawl, &self.given_now()]).await?)
+        counts(
+            &connection
+                .prepare_and_query(include_str!("sql/counts.sql"), [&self.crawl, &self.now_override()])
+                .await?,
+        )
     }
 }
 
@@ -42,9 +47,9 @@ impl SharedCrawl {
     /// The totals.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         self.database
-            .ask(|connection| async move {
+            .retry_few_times(|connection| async move {
                 let now = None::<SystemTime>;
-                counts(&connection.ask(include_str!("sql/counts.sql"), [&self.id, &now]).await?)
+                counts(&connection.prepare_and_query(include_str!("sql/counts.sql"), [&self.id, &now]).await?)
             })
             .await
     }
@@ -52,56 +57,60 @@ impl SharedCrawl {
     /// All sessions, by number.
     pub async fn sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
         self.database
-            .ask(|connection| async move {
-                let sessions = connection.ask(include_str!("sql/sessions.sql"), [&self.id]).await?;
+            .retry_few_times(|connection| async move {
+                let sessions =
+                    connection.prepare_and_query(include_str!("sql/sessions.sql"), [&self.id]).await?;
                 sessions.iter().map(session).collect()
             })
             .await
     }
 
-    /// All registered segments in the order of their rows. Each is a whole Parquet file.
+    /// All registered segments in the order of their rows. Each is a complete Parquet file.
     pub async fn segments(&self) -> Result<Vec<SegmentRecord>, StoreError> {
         self.database
-            .ask(|connection| async move {
-                let segments = connection.ask(include_str!("sql/segments.sql"), [&self.id]).await?;
+            .retry_few_times(|connection| async move {
+                let segments =
+                    connection.prepare_and_query(include_str!("sql/segments.sql"), [&self.id]).await?;
                 segments.iter().map(segment).collect()
             })
             .await
     }
 
-    /// Up to `n` hosts with their rules, those after `after` in the order of their ids.
+    /// Up to `n` hosts with their robots.txt rules, in the order of their ids, starting after `after`.
     pub async fn hosts_after(
         &self,
         after: Option<HostId>,
         n: usize,
     ) -> Result<Vec<(HostId, HostRecord)>, StoreError> {
-        let (from, n) = (after.map_or(i64::MIN, |id| rows::host_key(id).saturating_add(1)), limit(n));
-        if after == Some(HostId(u64::MAX)) {
-            return Ok(Vec::new());
-        }
+        let first = after.map_or(Some(0), |id| id.0.checked_add(1));
+        let Some(first) = first else { return Ok(Vec::new()) };
+        let (from, n) = (rows::host_key(HostId(first)), rows::limit(n));
         self.database
-            .ask(|connection| async move {
-                let hosts =
-                    connection.ask(include_str!("sql/hosts_after.sql"), [&self.id, &from, &n]).await?;
+            .retry_few_times(|connection| async move {
+                let hosts = connection
+                    .prepare_and_query(include_str!("sql/hosts_after.sql"), [&self.id, &from, &n])
+                    .await?;
                 hosts.iter().map(host).collect()
             })
             .await
     }
 
-    /// The requests of up to `n` commits after `mark`, by session and in the order of its commits, and the mark behind
-    /// them: the same as `mark` when there are no more. The `record` stage of those in the last commit of a session
-    /// lacks the time of that commit.
+    /// The requests of up to `n` commits after `mark`, by session and commit, and the mark after them.
+    ///
+    /// The mark equals `mark` if there are no more commits. For the requests of a session's last commit, the `record`
+    /// stage lacks the time of that commit.
     pub async fn fetches_after(
         &self,
         mark: FetchMark,
         n: usize,
     ) -> Result<(Vec<FetchRecord>, FetchMark), StoreError> {
         self.database
-            .ask(|connection| async move {
+            .retry_few_times(|connection| async move {
                 let after = include_str!("sql/fetched_after.sql");
-                let parameters = (mark.session, mark.commit, limit(n));
-                let commits =
-                    connection.ask(after, [&self.id, &parameters.0, &parameters.1, &parameters.2]).await?;
+                let parameters = (mark.session, mark.commit, rows::limit(n));
+                let commits = connection
+                    .prepare_and_query(after, [&self.id, &parameters.0, &parameters.1, &parameters.2])
+                    .await?;
                 let (mut fetches, mut mark) = (Vec::new(), mark);
                 for row in &commits {
                     mark = FetchMark { session: value(row, 0)?, commit: value(row, 1)? };
@@ -113,7 +122,7 @@ impl SharedCrawl {
     }
 }
 
-/// Of `session_times.sql`: for [`HostRecord::keep_shared_time`], which asks for no more of a session.
+/// Reads the result of `session_times.sql`, for [`HostRecord::keep_shared_time`], which needs only these fields.
 pub(super) fn session_times(rows: &[Row]) -> Result<Vec<SessionRecord>, Failure> {
     let time = |row: &Row| {
         Ok(SessionRecord {
@@ -187,8 +196,4 @@ fn add_fetches(row: &Row, fetches: &mut Vec<FetchRecord>) -> Result<(), Failure>
         fetches.push(fetch);
     }
     Ok(())
-}
-
-fn limit(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -1,22 +1,22 @@
-//! The tables: whether they are there, whether they are ours, and how they come to be.
+//! Checks that the tables exist and belong to this application, and creates them.
 //!
-//! All migrations that are missing are made in one transaction, with the row of `schema_version` locked: of several
-//! workers that start at once one makes them, and a failure leaves nothing behind.
+//! The tables are created in one transaction, with the row of `schema_version` locked. Of several workers that start
+//! at the same time one creates them, and a failure leaves nothing behind.
 
-use super::connection::{Connection, value};
+use std::cmp::Ordering;
+
+use super::connection::Connection;
 use super::error::{Failure, StoreError};
+use super::rows::value;
 
-/// The oldest server that will do.
+/// The oldest supported major version of PostgreSQL.
 const SERVER_VERSION_MIN: i32 = 15;
 
-/// What brings the tables from each version to the next.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("sql/migrations/0001.sql"), include_str!("sql/migrations/0002.sql")];
+/// The version of the tables that this release reads and writes. Every change of the tables before release 0.1.0
+/// raises it, and older tables are refused.
+pub(super) const SCHEMA_VERSION: i32 = 3;
 
-/// The version of the tables that this release reads and writes.
-pub(super) const SCHEMA_VERSION: i32 = MIGRATIONS.len() as i32;
-
-/// What a server says of itself and of the place where the tables are or shall be.
+/// Facts about a server and the schema for the tables.
 struct Server {
     version: i32,
     version_text: String,
@@ -27,9 +27,9 @@ struct Server {
     is_ours: bool,
 }
 
-/// Makes sure that the tables are there and can be used.
-pub(super) async fn make_ready(mut connection: Connection, place: &str) -> Result<(), StoreError> {
-    let server = look(&connection).await.map_err(|failure| failure.into_store_error(place))?;
+/// Creates the tables if there are none, and checks that they can be used.
+pub(super) async fn ensure_tables(mut connection: Connection, place: &str) -> Result<(), StoreError> {
+    let server = server_info(&connection).await.map_err(|failure| failure.into_store_error(place))?;
     let place = place.to_owned();
     if server.version / 10_000 < SERVER_VERSION_MIN {
         return Err(StoreError::TooOld { place, found: server.version_text, needed: SERVER_VERSION_MIN });
@@ -46,23 +46,27 @@ pub(super) async fn make_ready(mut connection: Connection, place: &str) -> Resul
             return Err(StoreError::MissingRights { place, what: format!("CREATE on schema {schema}") });
         }
     }
-    let found = migrate(&mut connection, server.is_ours).await;
+    let found = find_or_create(&mut connection, server.is_ours).await;
     let found = found.map_err(|failure| failure.into_store_error(&place))?;
-    if found > SCHEMA_VERSION {
-        return Err(StoreError::Newer { place, found, known: SCHEMA_VERSION });
+    match found.cmp(&SCHEMA_VERSION) {
+        Ordering::Less => return Err(StoreError::Older { place, found, known: SCHEMA_VERSION }),
+        Ordering::Greater => return Err(StoreError::Newer { place, found, known: SCHEMA_VERSION }),
+        Ordering::Equal => {}
     }
     let missing = missing_rights(&connection).await.map_err(|failure| failure.into_store_error(&place))?;
     match missing {
         Some(tables) => {
-            Err(StoreError::MissingRights { place, what: format!("reading and writing of {tables}") })
+            Err(StoreError::MissingRights { place, what: format!("SELECT, INSERT and UPDATE on {tables}") })
         }
         None => Ok(()),
     }
 }
 
-async fn look(connection: &Connection) -> Result<Server, Failure> {
-    let rows = connection.ask(include_str!("sql/server.sql"), []).await?;
-    let row = rows.first().ok_or_else(|| Failure::Damaged("the server says nothing of itself".to_owned()))?;
+async fn server_info(connection: &Connection) -> Result<Server, Failure> {
+    let rows = connection.prepare_and_query(include_str!("sql/server.sql"), []).await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| Failure::Damaged("the server returned no information about itself".to_owned()))?;
     Ok(Server {
         version: value(row, 0)?,
         version_text: value(row, 1)?,
@@ -74,38 +78,38 @@ async fn look(connection: &Connection) -> Result<Server, Failure> {
     })
 }
 
-/// Makes the migrations that are missing; gives the version that is there then.
-async fn migrate(connection: &mut Connection, is_ours: bool) -> Result<i32, Failure> {
+/// Creates the tables if there are none. Returns the version of the tables.
+async fn find_or_create(connection: &mut Connection, is_ours: bool) -> Result<i32, Failure> {
     if is_ours {
         let version = version(connection, include_str!("sql/schema_version_read.sql")).await?;
-        if version >= SCHEMA_VERSION {
+        if version > 0 {
             return Ok(version);
         }
     }
     connection.enter_transaction();
     connection.begin().await?;
     if !is_ours {
-        connection.run(include_str!("sql/schema_version_create.sql")).await?;
+        connection.batch_execute(include_str!("sql/schema_version_create.sql")).await?;
     }
-    let before = version(connection, include_str!("sql/schema_version_lock.sql")).await?;
-    for migration in MIGRATIONS.iter().skip(usize::try_from(before).unwrap_or(0)) {
-        connection.run(migration).await?;
+    let mut version = version(connection, include_str!("sql/schema_version_lock.sql")).await?;
+    if version == 0 {
+        connection.batch_execute(include_str!("sql/tables.sql")).await?;
+        let write = connection.prepare(include_str!("sql/schema_version_write.sql")).await?;
+        connection.execute(&write, [&SCHEMA_VERSION]).await?;
+        version = SCHEMA_VERSION;
     }
-    let after = before.max(SCHEMA_VERSION);
-    let write = connection.prepare(include_str!("sql/schema_version_write.sql")).await?;
-    connection.execute(&write, [&after]).await?;
     connection.commit().await?;
     connection.leave_transaction();
-    Ok(after)
+    Ok(version)
 }
 
 async fn version(connection: &Connection, sql: &str) -> Result<i32, Failure> {
-    let rows = connection.ask(sql, []).await?;
+    let rows = connection.prepare_and_query(sql, []).await?;
     let row = rows.first().ok_or_else(|| Failure::Damaged("schema_version is empty".to_owned()))?;
     Ok(value(row, 0)?)
 }
 
 async fn missing_rights(connection: &Connection) -> Result<Option<String>, Failure> {
-    let rows = connection.ask(include_str!("sql/rights.sql"), []).await?;
+    let rows = connection.prepare_and_query(include_str!("sql/rights.sql"), []).await?;
     Ok(rows.first().map(|row| value(row, 0)).transpose()?.flatten())
 }

@@ -1,42 +1,47 @@
-//! Sessions: opening, renewing, and ending those that fell silent.
+//! Opens and renews sessions, and ends those that stopped renewing.
 
 use std::time::SystemTime;
 
 use frontier::work_queue::{QueueError, RENEWAL_MARGIN, Session, Usage};
 use frontier::{SessionId, Timestamp};
 
-use super::connection::{uuid, value};
 use super::error::Failure;
-use super::{PostgresQueue, rows};
+use super::queue::{PostgresQueue, SESSION_TTL};
+use super::rows;
+use super::rows::value;
 use crate::codec;
 
 impl PostgresQueue {
     pub(super) async fn open_session(&self, worker: &str) -> Result<Session, QueueError> {
         let mut id = [0; 16];
         getrandom::fill(&mut id)
-            .map_err(|error| QueueError::Storage(format!("no random numbers: {error}")))?;
+            .map_err(|error| QueueError::Storage(format!("failed to get random bytes: {error}")))?;
         let id = SessionId(u128::from_be_bytes(id));
-        // Text in PostgreSQL holds no NUL.
+        // Text in PostgreSQL cannot contain NUL.
         let worker = worker.replace('\0', "");
-        self.database.persist(|_| self.try_open_session(id, &worker)).await
+        self.database.retry_until_timeout(|_| self.try_open_session(id, &worker)).await
     }
 
     async fn try_open_session(&self, id: SessionId, worker: &str) -> Result<Session, Failure> {
         let usage = codec::encode(&Usage::default())?;
         let mut connection = self.database.connection().await?;
-        // The answer of an earlier try may have been lost.
+        // An earlier try may have succeeded, with its answer lost.
         if let Some(session) = self.find_session(&connection, id).await? {
             return Ok(session);
         }
         connection.enter_transaction();
         connection.begin().await?;
-        let numbers = connection.ask(include_str!("sql/session_number.sql"), [&self.crawl]).await?;
+        let numbers =
+            connection.prepare_and_query(include_str!("sql/session_number.sql"), [&self.crawl]).await?;
         let row = numbers.first().ok_or_else(|| Failure::Damaged("the crawl was removed".to_owned()))?;
         let number: i32 = value(row, 0)?;
-        let ttl_s = self.session_life.as_secs_f64();
+        let ttl_s = SESSION_TTL.as_secs_f64();
         let open = connection.prepare(include_str!("sql/session_open.sql")).await?;
         connection
-            .execute(&open, [&self.crawl, &number, &uuid(id), &worker, &ttl_s, &usage, &self.given_now()])
+            .execute(
+                &open,
+                [&self.crawl, &number, &rows::session_key(id), &worker, &ttl_s, &usage, &self.now_override()],
+            )
             .await?;
         let session = self.find_session(&connection, id).await?;
         connection.commit().await?;
@@ -49,7 +54,9 @@ impl PostgresQueue {
         connection: &super::connection::Connection,
         id: SessionId,
     ) -> Result<Option<Session>, Failure> {
-        let rows = connection.ask(include_str!("sql/session_find.sql"), [&self.crawl, &uuid(id)]).await?;
+        let rows = connection
+            .prepare_and_query(include_str!("sql/session_find.sql"), [&self.crawl, &rows::session_key(id)])
+            .await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let started_at: SystemTime = value(row, 1)?;
         Ok(Some(Session {
@@ -61,22 +68,22 @@ impl PostgresQueue {
 
     pub(super) async fn try_renew(&self, session: &Session) -> Result<Timestamp, Failure> {
         let connection = self.database.connection().await?;
-        let ttl_s = self.session_life.as_secs_f64();
+        let ttl_s = SESSION_TTL.as_secs_f64();
         let rows = connection
-            .ask(
+            .prepare_and_query(
                 include_str!("sql/session_renew.sql"),
-                [&self.crawl, &uuid(session.id), &self.given_now(), &ttl_s],
+                [&self.crawl, &rows::session_key(session.id), &self.now_override(), &ttl_s],
             )
             .await?;
         let Some(row) = rows.first() else { return Err(QueueError::Fenced(session.id).into()) };
         let now: SystemTime = value(row, 0)?;
-        Ok(rows::timestamp(now) + self.session_life.saturating_sub(RENEWAL_MARGIN))
+        Ok(rows::timestamp(now) + SESSION_TTL.saturating_sub(RENEWAL_MARGIN))
     }
 
     pub(super) async fn try_reap(&self) -> Result<usize, Failure> {
         let mut connection = self.database.connection().await?;
         let sessions = connection.prepare(include_str!("sql/reap_sessions.sql")).await?;
-        let now = self.given_now();
+        let now = self.now_override();
         connection.enter_transaction();
         let (_, dead) = tokio::try_join!(
             biased;
@@ -88,7 +95,7 @@ impl PostgresQueue {
             connection.roll_back().await?;
             return Ok(0);
         }
-        self.take_back(&connection, &dead).await?;
+        self.reclaim_hosts(&connection, &dead).await?;
         connection.commit().await?;
         connection.leave_transaction();
         Ok(dead.len())

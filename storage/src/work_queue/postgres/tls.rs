@@ -1,4 +1,4 @@
-//! TLS to the server of the store, as strict as its address asks.
+//! TLS to the server of the store, with the certificate check that its address requests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,17 +13,19 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::address::{Address, Proof};
+use super::address::{Address, CertificateCheck};
 use super::error::StoreError;
 
-/// What makes the connections of `address` safe.
+/// The TLS connector for the connections to `address`.
 pub(super) fn connector(address: &Address) -> Result<MakeRustlsConnect, StoreError> {
     let provider = Arc::new(ring::default_provider());
     let roots = || Ok::<_, StoreError>(Arc::new(roots(address.roots.as_deref())?));
-    let verifier: Arc<dyn ServerCertVerifier> = match address.proof {
-        Proof::Nothing => Arc::new(Lenient { provider: provider.clone(), roots: None }),
-        Proof::Authority => Arc::new(Lenient { provider: provider.clone(), roots: Some(roots()?) }),
-        Proof::Name => WebPkiServerVerifier::builder_with_provider(roots()?, provider.clone())
+    let verifier: Arc<dyn ServerCertVerifier> = match address.check {
+        CertificateCheck::Skip => Arc::new(LenientVerifier { provider: provider.clone(), roots: None }),
+        CertificateCheck::Authority => {
+            Arc::new(LenientVerifier { provider: provider.clone(), roots: Some(roots()?) })
+        }
+        CertificateCheck::Name => WebPkiServerVerifier::builder_with_provider(roots()?, provider.clone())
             .build()
             .map_err(|error| refused(address.roots.as_deref(), error.to_string()))?,
     };
@@ -50,7 +52,7 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, StoreError> {
             }
         }
     }
-    if roots.is_empty() { Err(refused(file, "no certificate in it".to_owned())) } else { Ok(roots) }
+    if roots.is_empty() { Err(refused(file, "it contains no certificate".to_owned())) } else { Ok(roots) }
 }
 
 fn refused(file: Option<&Path>, reason: String) -> StoreError {
@@ -58,15 +60,15 @@ fn refused(file: Option<&Path>, reason: String) -> StoreError {
     StoreError::RootCertificates { path, reason }
 }
 
-/// Asks less of a certificate than the web does: that one of `roots` made it out, or nothing. That the server holds its key
-/// is always asked.
+/// A weaker certificate check than that of the web: one of `roots` must have issued the certificate, or nothing is
+/// checked. The server must always prove that it has the certificate's key.
 #[derive(Debug)]
-struct Lenient {
+struct LenientVerifier {
     provider: Arc<CryptoProvider>,
     roots: Option<Arc<RootCertStore>>,
 }
 
-impl ServerCertVerifier for Lenient {
+impl ServerCertVerifier for LenientVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -1,18 +1,20 @@
-//! The workers of a crawl: how many there are, and how one leaves.
+//! The workers of a crawl: counts live sessions and closes one.
 
 use frontier::SessionId;
 use frontier::work_queue::{QueueError, Session};
 use uuid::Uuid;
 
-use super::connection::{uuid, value};
 use super::database::Database;
 use super::error::{Failure, StoreError};
-use super::{PostgresQueue, SharedCrawl, rows};
+use super::queue::PostgresQueue;
+use super::rows;
+use super::rows::value;
+use super::shared_crawl::SharedCrawl;
 
 impl PostgresQueue {
-    /// Ends a session in good order: the hosts that it has are free for others. One that is dead already is well.
+    /// Closes a session and makes its hosts available to others. Does nothing if the session has already ended.
     pub async fn close_session(&self, session: &Session) -> Result<(), QueueError> {
-        self.database.persist(|_| self.try_close_session(session)).await
+        self.database.retry_until_timeout(|_| self.try_close_session(session)).await
     }
 
     async fn try_close_session(&self, session: &Session) -> Result<(), Failure> {
@@ -21,42 +23,44 @@ impl PostgresQueue {
         let dead = vec![rows::number_key(session.number)];
         connection.enter_transaction();
         connection.begin().await?;
-        if connection.execute(&close, [&self.crawl, &uuid(session.id)]).await? == 0 {
+        if connection.execute(&close, [&self.crawl, &rows::session_key(session.id)]).await? == 0 {
             return connection.roll_back().await;
         }
-        self.take_back(&connection, &dead).await?;
+        self.reclaim_hosts(&connection, &dead).await?;
         connection.commit().await?;
         connection.leave_transaction();
         Ok(())
     }
 
     pub(super) async fn try_workers(&self) -> Result<u64, Failure> {
-        workers(&self.database, self.crawl, self.given_now()).await
+        workers(&self.database, self.crawl, self.now_override()).await
     }
 }
 
 impl SharedCrawl {
-    /// Sessions that are alive.
+    /// Number of live sessions.
     pub async fn workers(&self) -> Result<u64, StoreError> {
         let alive = workers(&self.database, self.id, None).await;
         alive.map_err(|failure| failure.into_store_error(self.database.place()))
     }
 
-    /// The sessions that may still commit, those that are about to be declared dead included.
+    /// The sessions that may still commit, including expired ones that were not reaped yet.
     pub async fn sessions_alive(&self) -> Result<Vec<SessionId>, StoreError> {
         self.database
-            .ask(async |connection| {
-                let rows = connection.ask(include_str!("sql/sessions_alive.sql"), [&self.id]).await?;
+            .retry_few_times(async |connection| {
+                let rows =
+                    connection.prepare_and_query(include_str!("sql/sessions_alive.sql"), [&self.id]).await?;
                 rows.iter().map(|row| Ok(SessionId(value::<Uuid>(row, 0)?.as_u128()))).collect()
             })
             .await
     }
 
-    /// Tells this crawl from any other, those of other databases too.
+    /// A string that identifies this crawl among all crawls, also of other databases.
     pub async fn identity(&self) -> Result<String, StoreError> {
         self.database
-            .ask(async |connection| {
-                let rows = connection.ask(include_str!("sql/crawl_identity.sql"), [&self.id]).await?;
+            .retry_few_times(async |connection| {
+                let rows =
+                    connection.prepare_and_query(include_str!("sql/crawl_identity.sql"), [&self.id]).await?;
                 let row = rows.first().ok_or_else(|| rows::damaged("crawl", "row"))?;
                 Ok(value(row, 0)?)
             })
@@ -70,7 +74,7 @@ async fn workers(
     now: Option<std::time::SystemTime>,
 ) -> Result<u64, Failure> {
     let connection = database.connection().await?;
-    let rows = connection.ask(include_str!("sql/workers.sql"), [&crawl, &now]).await?;
+    let rows = connection.prepare_and_query(include_str!("sql/workers.sql"), [&crawl, &now]).await?;
     let row = rows.first().ok_or_else(|| rows::damaged("session", "count"))?;
     Ok(rows::unsigned(value(row, 0)?))
 }

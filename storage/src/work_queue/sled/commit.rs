@@ -1,4 +1,4 @@
-//! A commit: what it touches is read, [`Changes`] decides, and all of it is written as one batch.
+//! Commits: reads what a commit touches, computes its [`Changes`] and writes everything as one batch.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,20 @@ use frontier::work_queue::{
 };
 use frontier::{FetchRecord, HostId, TaskId};
 
-use super::queue_state::{QueueState, is_full, move_host};
-use super::records::{Counters, Place, SegmentPlace, SegmentRecord};
+use super::host_index::{HostIndex, move_host};
+use super::queue_state::{QueueState, is_full};
+use super::records::Counters;
 use super::store::{Durability, Writes};
 use super::stored::{StoredFetch, StoredState};
 use super::{keys, read};
-use crate::sealing::Order;
+use crate::sealing::order::Order;
 use crate::segment::name::SegmentName;
+use crate::segment::record::{SegmentPlace, SegmentRecord};
 
-/// Encoded requests that share a record, nearly: many small records would cost sled more.
+/// Approximate size of a record of encoded requests. Many small records would take more space in sled.
 const FETCH_CHUNK_BYTES: usize = 8 << 10;
 
-/// The origins of hosts, which stored URLs leave out.
+/// Origins by host. Stored URLs omit the origin.
 type Origins = BTreeMap<HostId, String>;
 
 impl QueueState {
@@ -52,16 +54,16 @@ impl QueueState {
         if segment.is_none() {
             return Ok(());
         }
-        self.tell()?;
-        self.tell_sealer()
+        self.write_committed()?;
+        self.wake_sealer()
     }
 
-    /// All writes of `commit`, and the totals after it.
+    /// The writes of `commit` and the totals after it.
     fn changes(&self, commit: Commit, session: &SessionRecord) -> Result<(Writes, Counters), QueueError> {
         let (number, now) = (session.session.number, session.last_commit_at);
         let (known, mut origins) = self.known(&Touched::by(&commit))?;
         let keep_time = |record: &mut HostRecord| record.keep_time(number, now, &self.sessions);
-        let changes = Changes::of(&commit, known, self.bounds, keep_time)?;
+        let changes = Changes::of(&commit, known, self.bounds, keep_time);
         let mut counters = self.counters.changed(changes.totals);
         counters.requests += commit.fetches.len() as u64;
 
@@ -108,13 +110,14 @@ impl QueueState {
         id: HostId,
         change: &Change<HostRecord>,
     ) -> Result<(), QueueError> {
-        let is_lent = self.leased.contains(&id);
-        let from = change.before.as_ref().map_or(Place::Nowhere, |record| Place::of(record, is_lent));
-        move_host(writes, id, from, Place::of(&change.after, is_lent))?;
+        let is_leased = self.leased.contains(&id);
+        let from =
+            change.before.as_ref().map_or(HostIndex::NotIndexed, |record| HostIndex::of(record, is_leased));
+        move_host(writes, id, from, HostIndex::of(&change.after, is_leased))?;
         writes.put(&keys::host(id), &change.after).map(|_| ())
     }
 
-    /// Registers bytes that an open segment gained.
+    /// Registers bytes that were appended to an open segment.
     fn register(
         &self,
         writes: &mut Writes,
@@ -122,12 +125,12 @@ impl QueueState {
         session: &SessionRecord,
     ) -> Result<(), QueueError> {
         let refused = |what: &str| QueueError::Storage(format!("segment {}: {what}", added.name));
-        let name: SegmentName = added.name.parse().map_err(|_| refused("not a segment's name"))?;
+        let name: SegmentName = added.name.parse().map_err(|_| refused("invalid segment name"))?;
         if name.sealed.is_some() || name.session != session.session.id {
             return Err(refused("written by another session"));
         }
         if added.replaces_from.is_some() {
-            return Err(refused("an open segment replaces none"));
+            return Err(refused("an open segment cannot replace others"));
         }
         let place = SegmentPlace { session: session.session.number, seq: name.seq };
         let key = keys::segment(place);
@@ -144,7 +147,7 @@ impl QueueState {
             added.to_bytes.checked_sub(added.from_bytes).filter(|_| added.from_bytes == known.bytes);
         let added_bytes = added_bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| {
             let (from, to) = (added.from_bytes, added.to_bytes);
-            refused(&format!("bytes {from} to {to} do not follow the {} registered", known.bytes))
+            refused(&format!("bytes {from} to {to} do not follow the {} registered bytes", known.bytes))
         })?;
         let record = SegmentRecord {
             bytes: added.to_bytes,
@@ -155,11 +158,11 @@ impl QueueState {
         writes.put(&key, &record).map(|_| ())
     }
 
-    /// Has the last segment sealed if it is full.
-    fn tell_sealer(&self) -> Result<(), QueueError> {
+    /// Wakes the sealer if the last segment is full.
+    fn wake_sealer(&self) -> Result<(), QueueError> {
         let Some(sealer) = &self.sealer else { return Ok(()) };
         if read::last_segment(&self.store)?.is_some_and(|last| is_full(&last)) {
-            // Should it be gone, the next start seals.
+            // If the sealer has ended, the next start seals the segment.
             let _ = sealer.send(Order::Full);
         }
         Ok(())
@@ -170,7 +173,7 @@ impl QueueState {
     }
 }
 
-/// `origin`: that of the task's host.
+/// Writes the change of a task. `origin` is that of the task's host.
 fn write_task(
     writes: &mut Writes,
     id: TaskId,
@@ -212,7 +215,7 @@ fn write_fetches(
     Ok(())
 }
 
-/// The requests in groups of about [`FETCH_CHUNK_BYTES`].
+/// Splits the requests into groups of about [`FETCH_CHUNK_BYTES`].
 fn chunks(fetches: &[StoredFetch]) -> impl Iterator<Item = &[StoredFetch]> {
     let mut bytes = 0;
     fetches.chunk_by(move |a, _| {

@@ -1,25 +1,25 @@
-//! The keys of the one tree: a letter for the space, then big-endian numbers, the host first, so that what is written
-//! together lies together.
+//! The keys of the tree: a letter for the kind of record, then big-endian numbers. The host comes first, so that
+//! records that are written together are stored together.
 //!
 //! ```text
 //! C                            counters
 //! S number                     a session
-//! G number seq                 a segment that was begun by that session
-//! F number commit 0            how long that commit took
-//! F number commit chunk        the requests it brought, chunks from 1
+//! G number seq                 a segment that this session began
+//! F number commit 0            how long this commit took
+//! F number commit chunk        the requests of this commit, chunks from 1
 //! H host                       a host
-//! R host                       its rules
-//! D due_at host                a host that is busy and not lent
+//! R host                       its robots.txt rules
+//! D due_at host                a host that is busy and not leased
 //! P due_at host                a host that is parked
-//! L host                       a host that is lent
+//! L host                       a host that is leased
 //! U host url                   a task
-//! T host priority url          a pending task, in the order of its host
+//! T host priority url          a pending task, in the order within its host
 //! ```
-//! A key that is longer than those of its space is a further piece of a long value, see [`super::store`].
+//! A longer key than its kind has belongs to a further piece of a long value, see [`super::store`].
 
 use frontier::{HostId, TaskId, Timestamp};
 
-use super::records::SegmentPlace;
+use crate::segment::record::SegmentPlace;
 
 pub(super) const COUNTERS: &[u8] = b"C";
 pub(super) const SESSIONS: &[u8] = b"S";
@@ -28,20 +28,20 @@ pub(super) const FETCHES: &[u8] = b"F";
 pub(super) const HOSTS: &[u8] = b"H";
 pub(super) const DUE: &[u8] = b"D";
 pub(super) const PARKED: &[u8] = b"P";
-pub(super) const LENT: &[u8] = b"L";
+pub(super) const LEASED: &[u8] = b"L";
 pub(super) const TASKS: &[u8] = b"U";
 
-/// Length of all keys in the space of this one, pieces apart; 0 for a space we do not know.
+/// Length of the keys of this key's kind, except for those of further pieces; 0 if the kind is unknown.
 pub(super) fn length(key: &[u8]) -> usize {
     match key.first() {
         Some(b'C') => 1,
         Some(b'S') => 1 + 4,
         Some(b'G') => 1 + 4 + 4,
         Some(b'F') => 1 + 4 + 8 + 4,
-        Some(b'H' | b'R' | b'L') => 1 + 8,
-        Some(b'D' | b'P') => 1 + 8 + 8,
-        Some(b'U') => 1 + 8 + 16,
-        Some(b'T') => 1 + 8 + 2 + 16,
+        Some(b'H' | b'R' | b'L') => 1 + 16,
+        Some(b'D' | b'P') => 1 + 8 + 16,
+        Some(b'U') => 1 + 16 + 16,
+        Some(b'T') => 1 + 16 + 2 + 16,
         _ => 0,
     }
 }
@@ -54,17 +54,17 @@ pub(super) fn segment(place: SegmentPlace) -> Vec<u8> {
     [SEGMENTS, &place.session.to_be_bytes(), &place.seq.to_be_bytes()].concat()
 }
 
-/// What a commit took (`chunk` 0) or brought.
+/// Key of a commit's duration (`chunk` 0) or of its requests.
 pub(super) fn fetches(session: u32, commit: u64, chunk: u32) -> Vec<u8> {
     [FETCHES, &session.to_be_bytes(), &commit.to_be_bytes(), &chunk.to_be_bytes()].concat()
 }
 
-/// The session's number in a key in [`FETCHES`].
+/// The session's number in a [`FETCHES`] key.
 pub(super) fn session_part(key: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(*key.get(1..)?.first_chunk()?))
 }
 
-/// Whether this is the key of what a commit took.
+/// Whether this [`FETCHES`] key is that of a commit's duration.
 pub(super) fn is_commit_time(fetches: &[u8]) -> bool {
     fetches.ends_with(&[0; 4])
 }
@@ -78,52 +78,52 @@ pub(super) fn robots(id: HostId) -> Vec<u8> {
 }
 
 pub(super) fn leased(id: HostId) -> Vec<u8> {
-    [LENT, &id.0.to_be_bytes()].concat()
+    [LEASED, &id.0.to_be_bytes()].concat()
 }
 
-/// In the space [`DUE`] or [`PARKED`].
+/// Key in the index `space`, which is [`DUE`] or [`PARKED`].
 pub(super) fn due(space: &[u8], at: Timestamp, id: HostId) -> Vec<u8> {
-    // The sign bit turned over puts moments before the epoch first.
+    // The sign bit is flipped, so that times before the epoch come first.
     let at = at.as_micros().cast_unsigned() ^ (1 << 63);
     [space, &at.to_be_bytes(), &id.0.to_be_bytes()].concat()
 }
 
-/// Moment and host of a key in [`DUE`] or [`PARKED`].
+/// Time and host of a [`DUE`] or [`PARKED`] key.
 pub(super) fn due_parts(key: &[u8]) -> Option<(Timestamp, HostId)> {
     let at = u64::from_be_bytes(*key.get(1..9)?.first_chunk()?) ^ (1 << 63);
     Some((Timestamp::from_micros(at.cast_signed()), host_at(key, 9)?))
 }
 
-/// The host of a key in [`HOSTS`] or [`LENT`].
+/// The host of a [`HOSTS`] or [`LEASED`] key.
 pub(super) fn host_part(key: &[u8]) -> Option<HostId> {
     host_at(key, 1)
 }
 
 fn host_at(key: &[u8], place: usize) -> Option<HostId> {
-    Some(HostId(u64::from_be_bytes(*key.get(place..)?.first_chunk()?)))
+    Some(HostId(u128::from_be_bytes(*key.get(place..)?.first_chunk()?)))
 }
 
 pub(super) fn task(id: TaskId) -> Vec<u8> {
     [TASKS, &id.host.0.to_be_bytes(), &id.url.to_be_bytes()].concat()
 }
 
-/// The task of a key in [`TASKS`].
+/// The task of a [`TASKS`] key.
 pub(super) fn task_part(key: &[u8]) -> Option<TaskId> {
-    Some(TaskId { host: host_at(key, 1)?, url: url_at(key, 9)? })
+    Some(TaskId { host: host_at(key, 1)?, url: url_at(key, 17)? })
 }
 
 pub(super) fn pending(id: TaskId, priority: u16) -> Vec<u8> {
     [&pending_of(id.host)[..], &priority.to_be_bytes(), &id.url.to_be_bytes()].concat()
 }
 
-/// What the keys of a host's pending tasks begin with.
+/// Prefix of the keys of a host's pending tasks.
 pub(super) fn pending_of(host: HostId) -> Vec<u8> {
     [&b"T"[..], &host.0.to_be_bytes()].concat()
 }
 
-/// The task of a key of a pending task.
+/// The task of a pending task's key.
 pub(super) fn pending_part(key: &[u8]) -> Option<TaskId> {
-    Some(TaskId { host: host_at(key, 1)?, url: url_at(key, 11)? })
+    Some(TaskId { host: host_at(key, 1)?, url: url_at(key, 19)? })
 }
 
 fn url_at(key: &[u8], place: usize) -> Option<u128> {
@@ -135,8 +135,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_as_long_as_their_space_says_and_give_their_parts_back() {
-        let host = HostId(0x0102_0304_0506_0708);
+    fn keys_have_the_length_of_their_kind_and_their_parts_are_read_back() {
+        let host = HostId(0x0102_0304_0506_0708 << 64);
         let id = TaskId { host, url: 7 << 100 };
         for key in [
             COUNTERS.to_vec(),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_ordered_by_their_moments() {
+    fn due_keys_are_ordered_by_time() {
         let moments = [i64::MIN, -1, 0, 1, i64::MAX].map(Timestamp::from_micros);
         let keys = moments.map(|at| due(DUE, at, HostId(9)));
         assert!(keys.is_sorted());

@@ -1,4 +1,4 @@
-//! The queue itself, on a thread of its own: sessions, lending and looking.
+//! The state of the queue, owned by one thread: sessions, leases and reads.
 
 use std::collections::HashSet;
 use std::sync::{Arc, mpsc};
@@ -9,54 +9,69 @@ use frontier::work_queue::{
 };
 use frontier::{Clock, HostId, SessionId, Task, TaskId, Timestamp};
 
-use super::records::{Counters, Place, QueueView, SegmentPlace, SegmentRecord, ViewMark};
+use super::committed::{self, Committed, CommittedFile};
+use super::host_index::{HostIndex, move_host};
+use super::records::{Counters, QueueView, ViewMark};
 use super::store::{Durability, Store, Writes};
 use super::stored::StoredState;
-use super::witness::{self, Extent, Witness};
 use super::{keys, read};
-use crate::data_dir::OpenError;
+use crate::data_dir::error::OpenError;
 use crate::disk::DurableFile;
-use crate::sealing::Order;
+use crate::sealing::order::Order;
+use crate::segment::record::{SegmentPlace, SegmentRecord};
 use crate::segment::{BYTES_MAX, ROWS_MAX};
 
-/// The state of the queue. One thread owns it, so that what is read is still so when it is written.
+/// The state of the queue. One thread owns it, so no value changes between a read and the write that depends on it.
 pub(super) struct QueueState {
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bounds: QueueBounds,
     /// All sessions, by number.
     pub(super) sessions: Vec<SessionRecord>,
-    /// The one session that may call: the last one opened by this process.
+    /// The only session whose calls are accepted: the last one opened by this process.
     alive: Option<SessionId>,
-    /// Hosts lent to it, or to one before while none is alive.
+    /// Hosts leased to it, or to the previous session while none is alive.
     pub(super) leased: HashSet<HostId>,
     pub(super) counters: Counters,
     /// Rows registered.
     pub(super) rows: u64,
-    /// Where it tells how far it is.
-    told: DurableFile,
-    /// Told when a segment is full.
+    /// The file `committed`.
+    committed_file: DurableFile,
+    /// Gets an order when a segment is full.
     pub(super) sealer: Option<mpsc::Sender<Order>>,
-    /// Why it stopped, once a write failed: what is on disk is then unknown.
+    /// Set once a write failed, with the reason. The state on disk is unknown from then on.
     stopped: Option<String>,
 }
 
 impl QueueState {
-    /// Takes up what is in `store`, of which `witness` knows: no session is alive. Hosts that an earlier one was lent come
-    /// back with the next.
+    /// Loads the state from `store` and checks it against the file `committed`. No session is alive at first. Hosts
+    /// that are leased to an earlier session are reclaimed when the next one is opened.
     pub(super) fn new(
         store: Store,
-        witness: &Witness,
+        committed: &CommittedFile,
         clock: Arc<dyn Clock>,
         bounds: QueueBounds,
     ) -> Result<Self, OpenError> {
         let (sessions, counters) = (read::sessions(&store)?, read::counters(&store)?);
         let rows = read::segments(&store)?.iter().map(|segment| segment.rows).sum();
-        witness.check(store.dir(), &sessions, rows)?;
-        let told = witness.open().map_err(|error| OpenError::io("open", witness.path(), error))?;
+        committed.check(store.dir(), &sessions, rows)?;
+        let committed_file =
+            committed.open().map_err(|error| OpenError::io("open", committed.path(), error))?;
         let leased = read::leased(&store).collect::<Result<_, _>>()?;
         let (alive, sealer, stopped) = (None, None, None);
-        Ok(Self { store, clock, bounds, sessions, alive, leased, counters, rows, told, sealer, stopped })
+        Ok(Self {
+            store,
+            clock,
+            bounds,
+            sessions,
+            alive,
+            leased,
+            counters,
+            rows,
+            committed_file,
+            sealer,
+            stopped,
+        })
     }
 
     pub(super) fn open_session(&mut self) -> Result<Session, QueueError> {
@@ -64,7 +79,7 @@ impl QueueState {
             .map_err(|_| QueueError::Storage("too many sessions in one crawl".to_owned()))?;
         let mut id = [0; 16];
         getrandom::fill(&mut id)
-            .map_err(|error| QueueError::Storage(format!("no random numbers: {error}")))?;
+            .map_err(|error| QueueError::Storage(format!("failed to get random bytes: {error}")))?;
         let started_at = self.clock.now();
         let session = Session { id: SessionId(u128::from_be_bytes(id)), number, started_at };
         let record = SessionRecord {
@@ -75,17 +90,17 @@ impl QueueState {
         };
         let mut writes = Writes::default();
         writes.put(&keys::session(number), &record)?;
-        // Segments are named after the session, and a start refuses those of sessions that it does not know.
-        self.take_back(writes, Durability::Power)?;
+        // Segments are named after their session, and a start rejects segments of unknown sessions.
+        self.reclaim_hosts(writes, Durability::Power)?;
         self.sessions.push(record);
         self.alive = Some(session.id);
-        self.tell()?;
+        self.write_committed()?;
         Ok(session)
     }
 
-    /// Frees all hosts that are lent, together with `writes`. Where the clock was set back since the last commit, what is
-    /// known of any host is corrected.
-    fn take_back(&mut self, mut writes: Writes, durability: Durability) -> Result<(), QueueError> {
+    /// Reclaims all leased hosts, in one batch with `writes`. If the clock was set back since the last commit, the
+    /// times of all hosts are corrected.
+    fn reclaim_hosts(&mut self, mut writes: Writes, durability: Durability) -> Result<(), QueueError> {
         let (now, mut totals) = (self.clock.now(), TotalsChange::default());
         let set_back = set_back_by(now, &self.sessions);
         let number = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
@@ -96,16 +111,16 @@ impl QueueState {
             known.collect::<Result<_, _>>()?
         };
         for id in hosts {
-            let (before, is_lent): (HostRecord, _) =
+            let (before, is_leased): (HostRecord, _) =
                 (self.required(&keys::host(id))?, self.leased.contains(&id));
             let mut after = before.clone();
             if !set_back.is_zero() {
                 after.set_back(set_back, number, now, &self.sessions);
             }
-            if is_lent {
-                after.take_back(number, now, &self.sessions);
+            if is_leased {
+                after.reclaim(number, now, &self.sessions);
             }
-            move_host(&mut writes, id, Place::of(&before, is_lent), Place::of(&after, false))?;
+            move_host(&mut writes, id, HostIndex::of(&before, is_leased), HostIndex::of(&after, false))?;
             if after != before {
                 totals.remove(&before);
                 totals.add(&after);
@@ -122,7 +137,7 @@ impl QueueState {
         Ok(())
     }
 
-    /// Checks that `session` may call.
+    /// Fails if `session` has ended or an earlier write failed.
     pub(super) fn fence(&self, session: &Session) -> Result<(), QueueError> {
         if let Some(why) = &self.stopped {
             return Err(QueueError::Storage(why.clone()));
@@ -153,7 +168,7 @@ impl QueueState {
         self.lease_hosts(session, now, &due)
     }
 
-    /// Lends these hosts. Nothing of it need survive a crash: then they are free as before.
+    /// Leases these hosts. The writes need not survive a crash, because a crash ends the leases.
     fn lease_hosts(
         &mut self,
         session: &Session,
@@ -164,12 +179,12 @@ impl QueueState {
         let mut leased = Vec::with_capacity(hosts.len());
         for &(_, id) in hosts {
             let mut record: HostRecord = self.required(&keys::host(id))?;
-            let place = Place::of(&record, false);
+            let place = HostIndex::of(&record, false);
             totals.remove(&record);
             record.parked = false;
             record.keep_time(session.number, now, &self.sessions);
             totals.add(&record);
-            move_host(&mut writes, id, place, Place::Leased)?;
+            move_host(&mut writes, id, place, HostIndex::Leased)?;
             writes.put(&keys::host(id), &record)?;
             record.robots = self.store.get(&keys::robots(id))?;
             leased.push(leased_host(record, session, now));
@@ -204,7 +219,7 @@ impl QueueState {
         let origin = read::origin(&self.store, host)?;
         for entry in self.store.scan(&keys::pending_of(host)).take(n) {
             let (key, _) = entry?;
-            let id = keys::pending_part(&key).ok_or_else(|| self.store.damaged(&key, "not a key"))?;
+            let id = keys::pending_part(&key).ok_or_else(|| self.store.damaged(&key, "malformed key"))?;
             match self.required::<StoredState>(&keys::task(id))?.state(id, &origin) {
                 TaskState::Pending(task) => tasks.push(task),
                 _ => return Err(self.store.damaged(&key, "the task is not pending")),
@@ -242,7 +257,7 @@ impl QueueState {
         Ok(given_up)
     }
 
-    /// Takes hosts back. Durable, since their rest must outlive us.
+    /// Releases hosts. The writes are durable, because cooldowns must survive the process.
     pub(super) fn release(
         &mut self,
         session: &Session,
@@ -263,10 +278,10 @@ impl QueueState {
                 continue;
             }
             totals.remove(&record);
-            record.give_back(release, now);
+            record.release(release, now);
             record.keep_time(session.number, now, &self.sessions);
             totals.add(&record);
-            move_host(&mut writes, id, Place::Leased, Place::of(&record, false))?;
+            move_host(&mut writes, id, HostIndex::Leased, HostIndex::of(&record, false))?;
             writes.put(&keys::host(id), &record)?;
             freed.insert(id);
         }
@@ -287,7 +302,7 @@ impl QueueState {
         Ok(counts)
     }
 
-    /// All registered segments in the order of their rows, and where the one was begun that may still grow.
+    /// All registered segments in the order of their rows, and the place of the one that may still grow.
     pub(super) fn segments(&self) -> Result<(Vec<SegmentRecord>, Option<SegmentPlace>), QueueError> {
         let segments = read::segments(&self.store)?;
         let number = self.sessions.len().wrapping_sub(1);
@@ -297,7 +312,8 @@ impl QueueState {
         Ok((segments, growing))
     }
 
-    /// The state of the queue with up to about `n` requests after `mark`; its hosts are added to `hosts`.
+    /// The state of the queue, with the requests of the commits after `mark`, up to the commit that makes them `n` or
+    /// more. Its hosts are added to `hosts`.
     pub(super) fn view<H: Extend<(HostId, HostRecord)>>(
         &self,
         mark: ViewMark,
@@ -319,7 +335,7 @@ impl QueueState {
         })
     }
 
-    /// Registers `sealed` in place of `sources`, which are neighbours and registered.
+    /// Registers `sealed` instead of `sources`, which are registered and adjacent.
     pub(super) fn replace_segments(
         &mut self,
         sources: &[SegmentRecord],
@@ -333,7 +349,7 @@ impl QueueState {
             let key = keys::segment(source.first);
             if self.store.get::<SegmentRecord>(&key)?.as_ref() != Some(source) {
                 return Err(QueueError::Storage(format!(
-                    "segment {} changed while it was sealed",
+                    "segment {} changed while it was being sealed",
                     source.name
                 )));
             }
@@ -341,7 +357,7 @@ impl QueueState {
         }
         if sources.iter().map(|source| source.rows).sum::<u64>() != sealed.rows {
             return Err(QueueError::Storage(format!(
-                "segment {} has not the rows of its sources",
+                "segment {} does not have as many rows as its sources",
                 sealed.name
             )));
         }
@@ -349,7 +365,7 @@ impl QueueState {
         self.apply(writes, Durability::Power)
     }
 
-    /// Registers segments whose documents are done already.
+    /// Registers segments whose tasks are already done.
     pub(super) fn adopt_segments(&mut self, segments: &[SegmentRecord]) -> Result<(), QueueError> {
         let mut writes = Writes::default();
         for segment in segments {
@@ -357,43 +373,30 @@ impl QueueState {
         }
         self.apply(writes, Durability::Power)?;
         self.rows += segments.iter().map(|segment| segment.rows).sum::<u64>();
-        self.tell()
+        self.write_committed()
     }
 
-    /// Tells beside the queue how far it is, once that is synced.
-    pub(super) fn tell(&mut self) -> Result<(), QueueError> {
-        let told = witness::tell(&self.told, Extent::of(&self.sessions, self.rows));
-        told.map_err(|error| QueueError::Storage(format!("cannot tell how far it is: {error}")))
+    /// Updates the file `committed`. Must be called only when the queue is synced.
+    pub(super) fn write_committed(&mut self) -> Result<(), QueueError> {
+        let written = committed::write(&self.committed_file, Committed::of(&self.sessions, self.rows));
+        written.map_err(|error| QueueError::Storage(format!("cannot write the file `committed`: {error}")))
     }
 
-    /// Applies `writes`. Once that failed, every call fails: what became of it is unknown until the next start.
+    /// Applies `writes`. If this fails, every later call fails, because the state on disk is unknown until the next
+    /// start.
     pub(super) fn apply(&mut self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
         self.store.apply(writes, durability).inspect_err(|error| self.stopped = Some(error.to_string()))
     }
 
-    /// A record that others refer to.
+    /// Reads a record that must exist because another one refers to it.
     fn required<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<T, QueueError> {
         self.store.get(key)?.ok_or_else(|| self.store.damaged(key, "missing"))
     }
 }
 
-/// Whether its session goes on in another one.
+/// Whether the segment is full, so that its session continues in a new one.
 pub(super) fn is_full(segment: &SegmentRecord) -> bool {
     segment.rows >= ROWS_MAX || segment.bytes >= BYTES_MAX
-}
-
-/// Moves a host from one index to another.
-pub(super) fn move_host(writes: &mut Writes, id: HostId, from: Place, to: Place) -> Result<(), QueueError> {
-    if from == to {
-        return Ok(());
-    }
-    if let Some(key) = from.key(id) {
-        writes.remove(&key);
-    }
-    match to.key(id) {
-        Some(key) => writes.put(&key, &()).map(|_| ()),
-        None => Ok(()),
-    }
 }
 
 fn leased_host(record: HostRecord, session: &Session, now: Timestamp) -> LeasedHost {

@@ -1,4 +1,4 @@
-//! Reading the queue's records, for the engine and for those who read a crawl that does not run.
+//! Reads the queue's records, for a running queue and for readers of a crawl that is not running.
 
 use std::ops::ControlFlow;
 
@@ -7,10 +7,11 @@ use frontier::{FetchRecord, HostId, Stage, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::keys;
-use super::records::{Counters, SegmentRecord, ViewMark};
+use super::records::{Counters, ViewMark};
 use super::store::{Scan, Store};
 use super::stored::{StoredFetch, StoredState};
 use crate::recovery::Registered;
+use crate::segment::record::SegmentRecord;
 
 /// All sessions, by number.
 pub(crate) fn sessions(store: &Store) -> Result<Vec<SessionRecord>, QueueError> {
@@ -22,15 +23,15 @@ pub(super) fn counters(store: &Store) -> Result<Counters, QueueError> {
     Ok(store.get(keys::COUNTERS)?.unwrap_or_default())
 }
 
-/// The hosts that are lent, or were when the process that had them ended.
+/// The leased hosts. If no process runs, these are the hosts that were leased when the last one ended.
 pub(super) fn leased(store: &Store) -> impl Iterator<Item = Result<HostId, QueueError>> {
-    store.scan(keys::LENT).map(|entry| {
+    store.scan(keys::LEASED).map(|entry| {
         let (key, _) = entry?;
-        keys::host_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))
+        keys::host_part(&key).ok_or_else(|| store.damaged(&key, "malformed key"))
     })
 }
 
-/// What is registered of segments, and who wrote them.
+/// The registered segments and all sessions.
 pub(crate) fn registered(store: &Store) -> Result<Registered, QueueError> {
     let sessions = sessions(store)?.iter().map(|record| record.session.id).collect();
     Ok(Registered { segments: segments(store)?, sessions })
@@ -41,12 +42,12 @@ pub(crate) fn segments(store: &Store) -> Result<Vec<SegmentRecord>, QueueError> 
     all(store, keys::SEGMENTS)
 }
 
-/// The one whose rows come last.
+/// The segment whose rows come last.
 pub(super) fn last_segment(store: &Store) -> Result<Option<SegmentRecord>, QueueError> {
     store.last(keys::SEGMENTS)
 }
 
-/// The hosts of an index whose moment lies at or before `now`, earliest first.
+/// The hosts of an index with a time at or before `now`, earliest first.
 pub(super) fn due(
     store: &Store,
     space: &[u8],
@@ -54,12 +55,13 @@ pub(super) fn due(
 ) -> impl Iterator<Item = Result<(Timestamp, HostId), QueueError>> {
     let entries = store.scan(space).map(|entry| {
         let (key, _) = entry?;
-        keys::due_parts(&key).ok_or_else(|| store.damaged(&key, "not a key"))
+        keys::due_parts(&key).ok_or_else(|| store.damaged(&key, "malformed key"))
     });
     entries.take_while(move |entry| !matches!(entry, Ok((at, _)) if *at > now))
 }
 
-/// The totals at `now` of a queue that nobody works on: hosts that were lent when the process ended are free.
+/// The totals at `now` of a queue without a running process. Hosts that were leased when the process ended count as
+/// free.
 pub(crate) fn counts_at_rest(store: &Store, now: Timestamp) -> Result<Counts, QueueError> {
     let mut counts = counts(store, &counters(store)?, now)?;
     for id in leased(store) {
@@ -71,7 +73,7 @@ pub(crate) fn counts_at_rest(store: &Store, now: Timestamp) -> Result<Counts, Qu
     Ok(counts)
 }
 
-/// The totals at `now`, lent hosts left out.
+/// The totals at `now`, without counting leased hosts.
 pub(super) fn counts(store: &Store, counters: &Counters, now: Timestamp) -> Result<Counts, QueueError> {
     let mut parked = counters.hosts_parked;
     for entry in due(store, keys::PARKED, now) {
@@ -92,16 +94,16 @@ pub(super) fn counts(store: &Store, counters: &Counters, now: Timestamp) -> Resu
     })
 }
 
-/// All hosts without their rules, by id.
+/// All hosts by id, without their robots.txt rules.
 pub(crate) fn hosts(store: &Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
     store.scan(keys::HOSTS).map(|entry| {
         let (key, bytes) = entry?;
-        let id = keys::host_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))?;
+        let id = keys::host_part(&key).ok_or_else(|| store.damaged(&key, "malformed key"))?;
         Ok((id, store.decode(&key, &bytes)?))
     })
 }
 
-/// Requests of the commits after `mark`, until there are `n` or more, and the mark behind them.
+/// Requests of the commits after `mark`, up to the commit that makes them `n` or more, and the mark after them.
 pub(super) fn fetches_after(
     store: &Store,
     sessions: &[SessionRecord],
@@ -113,12 +115,12 @@ pub(super) fn fetches_after(
     let after = if mark.0.is_empty() { keys::FETCHES.to_vec() } else { mark.0.clone() };
     for entry in store.scan_after(keys::FETCHES, &after) {
         let (key, bytes) = entry?;
-        let of = key.split_last_chunk::<4>().map_or(&[][..], |(commit, _)| commit);
-        if commit != of {
+        let commit_of_key = key.split_last_chunk::<4>().map_or(&[][..], |(commit, _)| commit);
+        if commit != commit_of_key {
             if fetches.len() >= n {
                 break;
             }
-            (commit, commit_us) = (of.to_vec(), 0);
+            (commit, commit_us) = (commit_of_key.to_vec(), 0);
         }
         if keys::is_commit_time(&key) {
             commit_us = store.decode(&key, &bytes)?;
@@ -134,35 +136,35 @@ pub(super) fn fetches_after(
     Ok((fetches, mark))
 }
 
-/// All that is known of URLs, by host.
+/// The states of all URLs, by host.
 pub(crate) fn tasks(store: &Store) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
     tasks_after(store, None)
 }
 
-/// The same, but for those up to `after`.
+/// Like [`tasks`], starting after `after`.
 pub(super) fn tasks_after(
     store: &Store,
     after: Option<TaskId>,
 ) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
     let after = after.map_or_else(|| keys::TASKS.to_vec(), keys::task);
-    let mut of = (HostId(0), String::new());
+    let mut last = (HostId(0), String::new());
     store.scan_after(keys::TASKS, &after).map(move |entry| {
         let (key, bytes) = entry?;
-        let id = keys::task_part(&key).ok_or_else(|| store.damaged(&key, "not a key"))?;
-        if of.1.is_empty() || of.0 != id.host {
-            of = (id.host, origin(store, id.host)?);
+        let id = keys::task_part(&key).ok_or_else(|| store.damaged(&key, "malformed key"))?;
+        if last.1.is_empty() || last.0 != id.host {
+            last = (id.host, origin(store, id.host)?);
         }
-        Ok((id, store.decode::<StoredState>(&key, &bytes)?.state(id, &of.1)))
+        Ok((id, store.decode::<StoredState>(&key, &bytes)?.state(id, &last.1)))
     })
 }
 
-/// The origin of that host; empty for one that is not known.
+/// The origin of a host; empty if the host is unknown.
 pub(super) fn origin(store: &Store, id: HostId) -> Result<String, QueueError> {
     let record: Option<HostRecord> = store.get(&keys::host(id))?;
     Ok(record.map(|record| record.host.to_string()).unwrap_or_default())
 }
 
-/// All requests of these sessions in the order of their commits, the `record` stage of each completed with the time of its
+/// All requests of these sessions in the order of their commits. The `record` stage of each includes the time of its
 /// commit.
 pub(crate) fn fetches<'a>(
     store: &'a Store,
@@ -178,7 +180,7 @@ pub(crate) fn fetches<'a>(
     }
 }
 
-/// The requests of one record.
+/// Decodes the requests of one record.
 fn chunk(
     store: &Store,
     sessions: &[SessionRecord],
@@ -186,7 +188,7 @@ fn chunk(
     bytes: &[u8],
 ) -> Result<Vec<FetchRecord>, QueueError> {
     let session = keys::session_part(key).and_then(|number| sessions.get(number as usize));
-    let session = session.ok_or_else(|| store.damaged(key, "of no session"))?.session.id;
+    let session = session.ok_or_else(|| store.damaged(key, "its session is unknown"))?.session.id;
     let stored: Vec<StoredFetch> = store.decode(key, bytes)?;
     Ok(stored.into_iter().map(|stored| stored.fetch(session)).collect())
 }
@@ -195,15 +197,15 @@ struct Fetches<'a> {
     store: &'a Store,
     sessions: &'a [SessionRecord],
     scan: Scan<'a>,
-    /// What the commit took that brought the next chunks; known only when a later commit told.
+    /// Time of the commit that the next chunks belong to; 0 if no later commit has recorded it.
     commit_us: u64,
-    /// What the keys of that commit begin with.
+    /// Prefix of the keys of that commit.
     commit: Vec<u8>,
     chunk: std::vec::IntoIter<FetchRecord>,
 }
 
 impl Fetches<'_> {
-    /// Reads the next record of the scan, unless that ends it.
+    /// Reads the next record of the scan.
     fn advance(&mut self) -> Result<ControlFlow<()>, QueueError> {
         let Some(entry) = self.scan.next() else { return Ok(ControlFlow::Break(())) };
         let (key, bytes) = entry?;

@@ -1,7 +1,9 @@
-//! The database beneath: one sled tree of records, each with a checksum, long ones in pieces.
+//! The underlying database: one sled tree of records. Each record has a checksum, and long records are split into
+//! pieces.
 //!
-//! A value is `crc32c(4) pieces(2) bytes`; the checksum covers key, pieces and bytes of all pieces. Piece `n`, from
-//! 1, lies under the key with `n` as two more bytes. Where a value is cut is the writer's business.
+//! A value is `crc32c(4) pieces(2) bytes`. The checksum covers the key, the number of pieces and the bytes of all
+//! pieces. Piece `n`, counted from 1, is stored under the key with `n` as two more bytes. Readers accept pieces of
+//! any length.
 
 use std::fs;
 use std::io;
@@ -18,28 +20,29 @@ use serde::de::DeserializeOwned;
 
 use super::keys;
 use crate::codec;
-use crate::data_dir::OpenError;
+use crate::data_dir::error::OpenError;
 use crate::disk::{DurableFile, sync_dir};
 use crate::watchdog::Watched;
 
-/// sled keeps up to three times this much resident of small values; for others see [`PIECE_BYTES`].
+/// Cache size given to sled. For small values, up to three times this much stays resident; for others see
+/// [`PIECE_BYTES`].
 const CACHE_BYTES: u64 = 16 << 20;
 
-/// How often sled writes on its own, which is also when it collects garbage.
+/// Interval at which sled flushes by itself. It also collects garbage then.
 const FLUSH_EVERY_MS: u64 = 500;
 
-/// The longest value that is kept in one piece.
+/// Maximum length of a value that is stored in one piece.
 const WHOLE_BYTES_MAX: usize = 10 << 10;
 
-/// Length of the pieces of a longer one.
+/// Length of the pieces of a longer value.
 ///
-/// sled notes 64 uses of pages in each of 256 shards of its cache before it looks how full the cache is, so that beside
-/// [`CACHE_BYTES`] 16,384 times what is written or read at once stay resident: 64 MiB with this, 1 GB with the 60 KiB that
-/// a value of sled may have.
+/// sled's cache has 256 shards, and each collects 64 page accesses before it checks how full the cache is. So in
+/// addition to [`CACHE_BYTES`], 16,384 times the size of a value stays resident: 64 MiB with this length, 1 GB with
+/// 60 KiB, the longest value that sled accepts.
 const PIECE_BYTES: usize = 4 << 10;
 
-/// How often, and how far apart, a database is looked at that is still being closed: 5 s in all.
-const CLOSING_LOOKS_MAX: u32 = 1_000;
+/// Maximum number of attempts to open a database that is still being closed, and the pause between them: 5 s in total.
+const OPEN_TRIES_MAX: u32 = 1_000;
 const CLOSING_PAUSE: Duration = Duration::from_millis(5);
 
 const HEADER_BYTES: usize = 6;
@@ -47,29 +50,29 @@ const HEADER_BYTES: usize = 6;
 /// sled's log within the database's folder.
 const LOG_FILE: &str = "db";
 
-/// The open database. Every failure names its directory, and damage names the remedy.
+/// An open database. Every error names its directory, and an error about damage says what to do.
 pub(crate) struct Store {
-    /// There until it is dropped.
+    /// `None` only while this is being dropped.
     db: Option<Db>,
     watched: Arc<Watched>,
-    /// sled's log, for syncing it: its own flush hands the bytes to the system only.
+    /// sled's log file, for syncing it. sled's own flush only passes the bytes to the operating system.
     log: DurableFile,
     dir: PathBuf,
 }
 
-/// How certain a write must be before it is answered.
+/// What a write must survive once it is acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
-    /// May be lost in a crash.
+    /// Nothing: it may be lost in a crash.
     None,
-    /// Survives the end of the process, however it comes.
+    /// The end of the process, including `kill -9`.
     Process,
-    /// Survives the end of the machine's power.
+    /// A power cut of the machine.
     Power,
 }
 
 impl Store {
-    /// Opens the database in `dir`, or makes it.
+    /// Opens the database in `dir`, or creates it.
     pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
         remove_unfinished_snapshots(dir)?;
         let config = Config::new()
@@ -80,8 +83,8 @@ impl Store {
         let log_bytes = fs::metadata(dir.join(LOG_FILE)).map_or(0, |metadata| metadata.len());
         let opening = Watched::new(dir, log_bytes);
         let db = open_when_closed(&config, &opening).map_err(|failure| match failure {
-            Failure::QueueState(::sled::Error::Io(error)) => OpenError::io("open", dir, error),
-            other => OpenError::Damaged { path: dir.to_owned(), what: other.to_string() },
+            Failure::Sled(::sled::Error::Io(error)) => OpenError::io("open", dir, error),
+            other => OpenError::Damaged { path: dir.to_owned(), reason: other.to_string() },
         })?;
         let path = dir.join(LOG_FILE);
         let log = DurableFile::of_another(&path).map_err(|error| OpenError::io("open", &path, error))?;
@@ -89,12 +92,12 @@ impl Store {
         Ok(Self { db, watched, log, dir: dir.to_owned() })
     }
 
-    /// Where it lies.
+    /// The directory of the database.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The record under `key`.
+    /// Reads the record under `key`.
     pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, QueueError> {
         let Some(value) = self.raw(key)? else { return Ok(None) };
         let bytes = self.value(key, &value, |key| self.raw(key))?;
@@ -106,7 +109,7 @@ impl Store {
         Scan { store: self, iter: self.db.as_ref().map(|db| db.scan_prefix(prefix)), last: None }
     }
 
-    /// The last record whose key begins with `prefix`. For records that are never in pieces.
+    /// The last record whose key begins with `prefix`. Only for records that are never split.
     pub(super) fn last<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Option<T>, QueueError> {
         let Some((key, value)) = self.call(|db| db.scan_prefix(prefix).next_back().transpose())? else {
             return Ok(None);
@@ -119,14 +122,14 @@ impl Store {
     pub(super) fn scan_after(&self, prefix: &[u8], key: &[u8]) -> Scan<'_> {
         let mut end = prefix.to_vec();
         if let Some(last) = end.last_mut() {
-            // Prefixes are letters.
+            // Prefixes are letters, so this does not overflow.
             *last += 1;
         }
         let range = (Bound::Excluded(key), Bound::Excluded(end.as_slice()));
         Scan { store: self, iter: self.db.as_ref().map(|db| db.range::<&[u8], _>(range)), last: None }
     }
 
-    /// Applies `writes` at once.
+    /// Applies `writes` atomically.
     pub(super) fn apply(&self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
         self.call(|db| db.apply_batch(writes.batch))?;
         if durability != Durability::None {
@@ -135,12 +138,12 @@ impl Store {
             crate::power_cut::recorder::keep_queue(&self.dir);
         }
         if durability == Durability::Power {
-            self.log.sync().map_err(|error| self.failed(&Failure::QueueState(error.into())))?;
+            self.log.sync().map_err(|error| self.failed(&Failure::Sled(error.into())))?;
         }
         Ok(())
     }
 
-    /// Writes `record` under `key`, and removes what the record there has in pieces beyond the new one's.
+    /// Writes `record` under `key` and removes the surplus pieces of the old record.
     pub(super) fn replace(
         &self,
         writes: &mut Writes,
@@ -162,17 +165,17 @@ impl Store {
         codec::decode(bytes).map_err(|error| self.damaged(key, &error.to_string()))
     }
 
-    /// A record cannot be what was written.
-    pub(super) fn damaged(&self, key: &[u8], what: &str) -> QueueError {
-        let what = format!("record {}: {what}", key.escape_ascii());
-        QueueError::Storage(OpenError::Damaged { path: self.dir.clone(), what }.to_string())
+    /// The error for a record that cannot be what was written.
+    pub(super) fn damaged(&self, key: &[u8], reason: &str) -> QueueError {
+        let reason = format!("record {}: {reason}", key.escape_ascii());
+        QueueError::Storage(OpenError::Damaged { path: self.dir.clone(), reason }.to_string())
     }
 
     fn raw(&self, key: &[u8]) -> Result<Option<IVec>, QueueError> {
         self.call(|db| db.get(key))
     }
 
-    /// The whole record of which `first` is the first piece, its checksum verified.
+    /// Assembles the record whose first piece is `first` and verifies its checksum.
     fn value(
         &self,
         key: &[u8],
@@ -192,27 +195,27 @@ impl Store {
         }
     }
 
-    /// Checksum and number of further pieces.
+    /// Parses the checksum and the number of further pieces.
     fn header(&self, key: &[u8], value: &[u8]) -> Result<(u32, u16), QueueError> {
         match *value {
             [c0, c1, c2, c3, p0, p1, ..] => {
                 Ok((u32::from_le_bytes([c0, c1, c2, c3]), u16::from_le_bytes([p0, p1])))
             }
-            _ => Err(self.damaged(key, "cut short")),
+            _ => Err(self.damaged(key, "truncated")),
         }
     }
 
     fn call<T>(&self, work: impl FnOnce(&Db) -> ::sled::Result<T>) -> Result<T, QueueError> {
-        let Some(db) = &self.db else { return Err(QueueError::Storage("it is closed".to_owned())) };
+        let Some(db) = &self.db else { return Err(QueueError::Storage("the database is closed".to_owned())) };
         let answer =
-            guarded(|| self.watched.call(|| work(db))).and_then(|answer| answer.map_err(Failure::QueueState));
+            guarded(|| self.watched.call(|| work(db))).and_then(|answer| answer.map_err(Failure::Sled));
         answer.map_err(|failure| self.failed(&failure))
     }
 
     fn failed(&self, failure: &Failure) -> QueueError {
         QueueError::Storage(match failure {
-            // sled hands on the kind of a refusal, and shows the rest as code.
-            Failure::QueueState(::sled::Error::Io(error)) => {
+            // sled keeps only the kind of an I/O error; its message is debug output.
+            Failure::Sled(::sled::Error::Io(error)) => {
                 let remedy = match error.kind() {
                     io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                         "; make room there, then run the command again: nothing is lost"
@@ -221,25 +224,26 @@ impl Store {
                 };
                 format!("cannot write {}: {}{remedy}", self.dir.display(), error.kind())
             }
-            _ => OpenError::Damaged { path: self.dir.clone(), what: failure.to_string() }.to_string(),
+            _ => OpenError::Damaged { path: self.dir.clone(), reason: failure.to_string() }.to_string(),
         })
     }
 }
 
 impl Drop for Store {
-    /// Closing writes, and may fail or panic on damage; what counts was flushed before.
+    /// Closing writes to disk and may fail or panic on damage. Everything that matters was flushed before.
     fn drop(&mut self) {
         let db = self.db.take();
         let _ = guarded(|| self.watched.call(|| drop(db)));
     }
 }
 
-/// Opens the database. One that this process closed a moment ago keeps its file locked until sled's own threads have let go of
-/// it; nobody else can hold it, since our lock comes first.
+/// Opens the database, and waits while its file is locked.
+///
+/// If this process closed the database a moment ago, sled's threads keep the file locked until they end. No other
+/// process can hold this lock, because each takes the lock of the data directory first.
 fn open_when_closed(config: &Config, opening: &Watched) -> Result<Db, Failure> {
-    let open =
-        || guarded(|| opening.call(|| config.open())).and_then(|opened| opened.map_err(Failure::QueueState));
-    for _ in 0..CLOSING_LOOKS_MAX {
+    let open = || guarded(|| opening.call(|| config.open())).and_then(|opened| opened.map_err(Failure::Sled));
+    for _ in 0..OPEN_TRIES_MAX {
         match open() {
             Err(failure) if failure.is_locked() => std::thread::sleep(CLOSING_PAUSE),
             answer => return answer,
@@ -252,7 +256,7 @@ fn open_when_closed(config: &Config, opening: &Watched) -> Result<Db, Failure> {
 pub(super) struct Scan<'a> {
     store: &'a Store,
     iter: Option<::sled::Iter>,
-    /// The last key: in a damaged database they may come in circles.
+    /// The last key. In a damaged database, keys may repeat in an endless cycle.
     last: Option<IVec>,
 }
 
@@ -270,7 +274,7 @@ impl Iterator for Scan<'_> {
                 return Some(Err(self.store.damaged(&key, "out of order")));
             }
             self.last = Some(key.clone());
-            // Further pieces are read with their first one.
+            // Keys of further pieces are longer. They are read together with the first piece.
             if key.len() <= keys::length(&key) {
                 let bytes = self.store.value(&key, &value, |key| self.store.raw(key));
                 return Some(bytes.map(|bytes| (key, bytes)));
@@ -279,16 +283,16 @@ impl Iterator for Scan<'_> {
     }
 }
 
-/// Writes that become true at once.
+/// Writes that are applied atomically.
 #[derive(Default)]
 pub(super) struct Writes {
     batch: Batch,
 }
 
 impl Writes {
-    /// Writes `record` under `key`; gives the number of its further pieces.
+    /// Writes `record` under `key` and returns the number of its further pieces.
     ///
-    /// Of a longer record there before, pieces may stay behind: use [`Store::replace`] where records can shrink.
+    /// Pieces of a longer old record are not removed. If records can shrink, use [`Store::replace`].
     pub(super) fn put(&mut self, key: &[u8], record: &impl Serialize) -> Result<u16, QueueError> {
         let bytes = codec::encode(record).map_err(|error| QueueError::Storage(error.to_string()))?;
         let first_bytes = if bytes.len() > WHOLE_BYTES_MAX { PIECE_BYTES } else { bytes.len() };
@@ -315,19 +319,19 @@ impl Writes {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    QueueState(#[from] ::sled::Error),
+    Sled(#[from] ::sled::Error),
     #[error("sled panicked: {0}")]
     Panic(String),
 }
 
 impl Failure {
-    /// sled tells this by its text alone.
+    /// Whether the file is locked. sled reports this only in the error's text.
     fn is_locked(&self) -> bool {
-        matches!(self, Self::QueueState(::sled::Error::Io(error)) if error.to_string().starts_with("could not acquire lock"))
+        matches!(self, Self::Sled(::sled::Error::Io(error)) if error.to_string().starts_with("could not acquire lock"))
     }
 }
 
-/// sled panics on some damage where it should answer with an error.
+/// Runs `work` and turns a panic into an error. sled panics on some damage instead of returning an error.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -347,8 +351,8 @@ fn piece_key(key: &[u8], n: u16) -> Vec<u8> {
 
 /// Removes `snap.*.generating`, left by a process that was killed while it opened the database.
 ///
-/// sled takes such a file for its newest snapshot and refuses to open for ever. Renaming makes a snapshot true, and
-/// the one before is removed only afterwards, so nothing is lost with it. A finished snapshot is never touched.
+/// sled mistakes such a file for its newest snapshot and then fails to open every time. A snapshot becomes valid by a
+/// rename, and the previous one is removed only after that, so nothing is lost. A finished snapshot is never touched.
 fn remove_unfinished_snapshots(dir: &Path) -> Result<(), OpenError> {
     let listing = match fs::read_dir(dir) {
         Ok(listing) => listing,

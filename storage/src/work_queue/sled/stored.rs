@@ -1,17 +1,17 @@
-//! Tasks and requests as they are stored: without what their key and their host tell, and hosts named only where they are
-//! another. sled keeps about three times the bytes that it is given, so what a record repeats is dear.
-
-use std::borrow::Cow;
+//! Stored forms of tasks and requests.
+//!
+//! They omit everything that follows from their key or their host, and name a host only if it is another one. sled uses
+//! about three times as much space as the bytes it is given, so repeated data is expensive.
 
 use frontier::work_queue::TaskState;
 use frontier::{
-    Connection, ErrorKind, FetchRecord, HostId, Outcome, RequestKind, SessionId, Stages, Task, TaskId,
-    TaskKind, Timestamp,
+    Connection, DocumentKind, ErrorKind, FetchRecord, HostId, Outcome, RequestKind, SessionId, Stages, Task,
+    TaskId, TaskKind, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-/// A task as seen from a host: `None` stands for that host. The hash is 16 bytes, big-endian, since a number that is
-/// random is longer as a variable one.
+/// Id of a task, relative to a host. `None` stands for that host. The hash is stored as 16 big-endian bytes, because a
+/// variable-length encoding of a random number is longer.
 #[derive(Serialize, Deserialize)]
 struct StoredId {
     host: Option<HostId>,
@@ -19,20 +19,20 @@ struct StoredId {
 }
 
 impl StoredId {
-    fn new(id: TaskId, seen_from: HostId) -> Self {
-        Self { host: other(id.host, seen_from), url: id.url.to_be_bytes() }
+    fn new(id: TaskId, relative_to: HostId) -> Self {
+        Self { host: unless_same(id.host, relative_to), url: id.url.to_be_bytes() }
     }
 
-    fn id(&self, seen_from: HostId) -> TaskId {
-        TaskId { host: self.host.unwrap_or(seen_from), url: u128::from_be_bytes(self.url) }
+    fn id(&self, relative_to: HostId) -> TaskId {
+        TaskId { host: self.host.unwrap_or(relative_to), url: u128::from_be_bytes(self.url) }
     }
 }
 
-fn other(host: HostId, seen_from: HostId) -> Option<HostId> {
-    Some(host).filter(|host| *host != seen_from)
+fn unless_same(host: HostId, relative_to: HostId) -> Option<HostId> {
+    Some(host).filter(|host| *host != relative_to)
 }
 
-/// A [`TaskState`] under the key of its task.
+/// Stored form of a [`TaskState`], without its id, which is in the key.
 #[derive(Serialize, Deserialize)]
 pub(super) enum StoredState {
     Pending(StoredTask),
@@ -42,7 +42,8 @@ pub(super) enum StoredState {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredTask {
-    /// Without the origin of the task's host, if it begins with that: then it begins with a slash.
+    /// URL of the task. If it starts with the origin of the task's host, the origin is omitted and this starts with a
+    /// slash.
     url: String,
     kind: TaskKind,
     depth: u16,
@@ -50,12 +51,12 @@ pub(super) struct StoredTask {
     hops: u8,
     attempts: u8,
     not_before: Option<Timestamp>,
-    /// `None`: the task's own host.
+    /// `None` stands for the task's own host.
     named_by: Vec<Option<HostId>>,
 }
 
 impl StoredState {
-    /// `state` of a task whose host has that origin.
+    /// Stored form of the state of a task whose host has this origin.
     pub(super) fn new(state: TaskState, origin: &str) -> Self {
         match state {
             TaskState::Pending(task) => Self::Pending(StoredTask::new(task, origin)),
@@ -64,7 +65,7 @@ impl StoredState {
         }
     }
 
-    /// The state of the task `id`, whose host has that origin.
+    /// The state of the task `id`, whose host has this origin.
     pub(super) fn state(self, id: TaskId, origin: &str) -> TaskState {
         match self {
             Self::Pending(task) => TaskState::Pending(task.task(id, origin)),
@@ -73,7 +74,7 @@ impl StoredState {
         }
     }
 
-    /// Whether the URL needs no fetching any more.
+    /// Whether the URL is no longer pending.
     pub(super) fn is_done(&self) -> bool {
         matches!(self, Self::Done(..) | Self::ReadAs)
     }
@@ -83,7 +84,7 @@ impl StoredTask {
     fn new(task: Task, origin: &str) -> Self {
         let Task { id, url, kind, depth, parent, hops, attempts, not_before, named_by } = task;
         let parent = parent.map(|parent| StoredId::new(parent, id.host));
-        let named_by = named_by.into_iter().map(|host| other(host, id.host)).collect();
+        let named_by = named_by.into_iter().map(|host| unless_same(host, id.host)).collect();
         let path = url.strip_prefix(origin).filter(|path| path.starts_with('/')).map(str::to_owned);
         let url = path.unwrap_or(url);
         Self { url, kind, depth, parent, hops, attempts, not_before, named_by }
@@ -98,12 +99,12 @@ impl StoredTask {
     }
 }
 
-/// A [`FetchRecord`] of a commit.
+/// Stored form of a [`FetchRecord`], without what follows from its commit.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredFetch {
-    /// `None`: the session whose commit brought it.
+    /// `None` stands for the session of the commit.
     session: Option<SessionId>,
-    host: [u8; 8],
+    host: [u8; 16],
     url: [u8; 16],
     parent: Option<StoredId>,
     kind: RequestKind,
@@ -115,14 +116,14 @@ pub(super) struct StoredFetch {
     bytes_decoded: u64,
     status: Option<u16>,
     connection: Connection,
-    document: Option<Cow<'static, str>>,
+    document: Option<DocumentKind>,
     entries: u64,
     error: Option<ErrorKind>,
     detail: String,
 }
 
 impl StoredFetch {
-    /// `fetch` in a commit of `session`.
+    /// Stored form of `fetch` in a commit of `session`.
     pub(super) fn new(fetch: FetchRecord, session: SessionId) -> Self {
         let host = fetch.task.host;
         Self {
@@ -146,9 +147,9 @@ impl StoredFetch {
         }
     }
 
-    /// The request that a commit of `session` brought.
+    /// The request in a commit of `session`.
     pub(super) fn fetch(self, session: SessionId) -> FetchRecord {
-        let host = HostId(u64::from_be_bytes(self.host));
+        let host = HostId(u128::from_be_bytes(self.host));
         FetchRecord {
             session: self.session.unwrap_or(session),
             task: TaskId { host, url: u128::from_be_bytes(self.url) },
@@ -169,9 +170,9 @@ impl StoredFetch {
         }
     }
 
-    /// About the bytes that it takes.
+    /// Approximate encoded size.
     pub(super) fn bytes(&self) -> usize {
-        /// Those of all but the detail, nearly.
+        /// Approximate size of all fields except `detail`.
         const FIXED_BYTES: usize = 110;
         FIXED_BYTES + self.detail.len()
     }
@@ -179,7 +180,7 @@ impl StoredFetch {
 
 #[cfg(test)]
 mod tests {
-    use frontier::{FetchedDocument, Host};
+    use frontier::{DocumentKind, FetchedDocument, Host};
     use url::Url;
 
     use super::*;
@@ -197,12 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn a_task_comes_back_from_under_its_key() {
+    fn a_stored_task_is_read_back_unchanged() {
         let origin = host("a").to_string();
         let (own, elsewhere) = (task(), "https://a.example.org/s.xml".to_owned());
         let other = Task { parent: Some(TaskId::of(host("b").id(), "parent")), url: elsewhere, ..task() };
-        let outcome =
-            Outcome::Fetched(FetchedDocument { document: "urlset".into(), ..FetchedDocument::default() });
+        let outcome = Outcome::Fetched(FetchedDocument {
+            document: DocumentKind::Urlset,
+            ..FetchedDocument::default()
+        });
         for state in [
             TaskState::Pending(own.clone()),
             TaskState::Pending(other),
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_comes_back_from_its_commit() {
+    fn a_stored_request_is_read_back_unchanged() {
         for session in [SessionId(7), SessionId(8)] {
             let fetch = FetchRecord {
                 session: SessionId(7),
@@ -230,7 +233,7 @@ mod tests {
                 bytes_decoded: 5,
                 status: Some(200),
                 connection: Connection::New,
-                document: Some("urlset".into()),
+                document: Some(DocumentKind::Urlset),
                 entries: 6,
                 error: Some(ErrorKind::Parse),
                 detail: "what".to_owned(),

@@ -1,4 +1,4 @@
-//! The sled queue under the conformance suite.
+//! Runs the conformance suite on the sled queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,9 +59,9 @@ impl Harness for SledHarness {
     }
 
     async fn hosts(&mut self) -> Vec<HostRecord> {
-        let with_rules = |engine: &mut QueueState| -> Result<Vec<HostRecord>, QueueError> {
-            let rules = |id| engine.store.get(&keys::robots(id));
-            read::hosts(&engine.store)
+        let with_rules = |state: &mut QueueState| -> Result<Vec<HostRecord>, QueueError> {
+            let rules = |id| state.store.get(&keys::robots(id));
+            read::hosts(&state.store)
                 .map(|host| host.and_then(|(id, host)| Ok(HostRecord { robots: rules(id)?, ..host })))
                 .collect()
         };
@@ -69,13 +69,14 @@ impl Harness for SledHarness {
     }
 
     async fn fetches(&mut self) -> Vec<FetchRecord> {
-        self.queue().call(|engine| read::fetches(&engine.store, &engine.sessions).collect()).await.unwrap()
+        self.queue().call(|state| read::fetches(&state.store, &state.sessions).collect()).await.unwrap()
     }
 }
 
 frontier::work_queue_suite!(SledHarness);
 
-/// The clock was a year ahead, and was set right between two runs: what the first wrote must not hold up the second.
+/// The clock was a year ahead and was corrected between two runs. Times that the first run wrote must not delay the
+/// second.
 #[test]
 fn a_clock_set_back_between_sessions_makes_no_host_wait_for_its_future() {
     SledHarness::block_on(async {
@@ -83,18 +84,18 @@ fn a_clock_set_back_between_sessions_makes_no_host_wait_for_its_future() {
         let year = Duration::from_secs(365 * 24 * 3600);
         let right = harness.now();
         harness.advance(year);
-        let hosts = ["busy", "resting", "parked"]
+        let hosts = ["busy", "cooling", "parked"]
             .map(|name| Host::of(&url::Url::parse(&format!("https://{name}.example/")).unwrap()).unwrap());
         let found = hosts.iter().map(|host| {
             let task = Task::new(host, host.url("/s.xml"), TaskKind::Sitemap);
             NewTask { host: host.clone(), task, found_on: None }
         });
         let session = harness.queue().open_session("ahead").await.unwrap();
-        let rest = |host: &Host, seconds| HostCooldown {
+        let cooldown = |host: &Host, seconds| HostCooldown {
             host: host.id(),
             until: harness.now() + Duration::from_secs(seconds),
         };
-        let cooldowns = vec![rest(&hosts[1], 100), rest(&hosts[2], 3_600)];
+        let cooldowns = vec![cooldown(&hosts[1], 100), cooldown(&hosts[2], 3_600)];
         let seeded = Commit { seq: 1, found: found.collect(), ..Commit::default() };
         harness.queue().commit(&session, seeded).await.unwrap();
         assert_eq!(harness.queue().lease(&session, 9).await.unwrap().len(), 3);
@@ -104,8 +105,8 @@ fn a_clock_set_back_between_sessions_makes_no_host_wait_for_its_future() {
         harness.reopen().await;
         let session = harness.queue().open_session("right").await.unwrap();
         let mut leased = Vec::new();
-        for (wait_s, name) in [(60, "busy.example"), (40, "resting.example"), (3_500, "parked.example")] {
-            assert!(harness.queue().lease(&session, 9).await.unwrap().is_empty(), "{name} cooldowns");
+        for (wait_s, name) in [(60, "busy.example"), (40, "cooling.example"), (3_500, "parked.example")] {
+            assert!(harness.queue().lease(&session, 9).await.unwrap().is_empty(), "{name} must wait");
             harness.advance(Duration::from_secs(wait_s));
             leased.extend(harness.queue().lease(&session, 9).await.unwrap());
             assert_eq!(leased.last().unwrap().host.name(), name);

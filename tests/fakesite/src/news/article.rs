@@ -1,10 +1,10 @@
-//! Made-up articles: their URLs, titles and dates.
+//! Generated articles: their URLs, titles and dates.
 
 use std::fmt::{self, Write};
 
 use crate::stable_hash::Dice;
 
-/// How a host forms its URLs, and how it writes `lastmod`.
+/// The format of a host's URLs and of its `lastmod`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// `/2026/06/14/politics/words-and-more-words-1200345/index.html`, lastmod to the second in UTC.
@@ -24,7 +24,7 @@ pub(super) struct Month {
 }
 
 impl Month {
-    /// The month of what is new.
+    /// The month of the newest articles.
     pub(super) const LATEST: Self = Self { year: 2026, month: 6 };
 
     pub(super) fn before(self, months: u32) -> Self {
@@ -46,17 +46,17 @@ pub(super) struct Article {
     pub(super) title: String,
     /// `2026-06-14`.
     pub(super) date: String,
-    /// As the host's sitemaps have it.
+    /// Formatted as in the sitemaps of the host.
     pub(super) lastmod: String,
     pub(super) section: &'static str,
     dice: Dice,
 }
 
-/// Slugs grow word by word until they have this many bytes.
+/// Words are added to a slug until it has this many bytes.
 const SLUG_BYTES_MIN: usize = 30;
 
 impl Article {
-    /// The article with that number within the document with that number.
+    /// The article number `number` of the document number `document`.
     pub(super) fn new(host: &str, style: Style, document: u32, month: Month, number: u32) -> Self {
         let id = u64::from(document) * 100_000 + u64::from(number);
         let seed = host.bytes().fold(id, |seed, byte| seed.wrapping_mul(257) + u64::from(byte));
@@ -65,7 +65,7 @@ impl Article {
         let date = format!("{month}-{:02}", 1 + dice.below(28));
         let (slug, title) = words(&mut dice);
         let slashed = date.replace('-', "/");
-        // Ids of seven digits, as real ones are, keep the URLs of a host apart.
+        // An id of seven digits, as on real sites, makes the URLs of a host unique.
         let id = 1_000_000 + id;
         let url = match style {
             Style::Dated => format!("https://{host}/{slashed}/{section}/{slug}-{id}/index.html"),
@@ -81,19 +81,19 @@ impl Article {
         Self { url, title, date, lastmod, section, dice }
     }
 
-    /// A number below `sides` that belongs to the article.
+    /// The next pseudorandom number below `sides` of this article.
     pub(super) fn below(&mut self, sides: u64) -> u64 {
         self.dice.below(sides)
     }
 
-    /// A few words in lower case, as keywords or a caption have them.
+    /// A few words in lower case, as for keywords or a caption.
     pub(super) fn phrase(&mut self, separator: &str) -> String {
         let [a, b, c] = [(); 3].map(|()| self.dice.pick(WORDS));
         [a, b, c].join(separator)
     }
 }
 
-/// A slug and the title it came from. Titles hold what text in XML must get right: `&`, quotes, letters beyond ASCII.
+/// A slug and its title. Titles contain characters that XML must escape or encode: `&`, quotes, non-ASCII letters.
 fn words(dice: &mut Dice) -> (String, String) {
     let mut slug = String::with_capacity(48);
     let mut title = String::with_capacity(64);
@@ -116,7 +116,7 @@ fn words(dice: &mut Dice) -> (String, String) {
     (slug, title)
 }
 
-/// Text with the characters escaped that XML wants escaped.
+/// Appends text to `out` and escapes the characters that XML requires to be escaped.
 pub(super) fn escape(text: &str, out: &mut String) {
     for letter in text.chars() {
         match letter {

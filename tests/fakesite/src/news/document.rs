@@ -1,4 +1,5 @@
-//! The bytes of the sitemaps. Entries are written one by one, so no document stands in memory before it is compressed.
+//! Writes the bytes of the sitemaps. Entries are written one by one, so no uncompressed document is in memory as a
+//! whole.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -6,7 +7,7 @@ use std::io::{self, Write};
 use super::article::{Article, Month, Style, escape};
 use super::plan::{Document, Kind};
 
-/// Writes a `sitemapindex` of children given by path and month.
+/// Writes a `sitemapindex` of children, given as path and month.
 pub(super) fn write_index(out: &mut dyn Write, origin: &str, children: &[(String, Month)]) -> io::Result<()> {
     let mut text = String::from(DECLARATION);
     text.push_str("<sitemapindex xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n");
@@ -91,7 +92,7 @@ fn push_extension(kind: Kind, host: &str, article: &mut Article, out: &mut Strin
     }
 }
 
-/// Hints for some, an image for a third.
+/// Adds changefreq and priority to a fifth of the articles, and an image to a third.
 fn push_article(host: &str, article: &mut Article, out: &mut String) {
     if article.below(5) == 0 {
         out.push_str("    <changefreq>monthly</changefreq>\n    <priority>0.5</priority>\n");
@@ -118,7 +119,7 @@ fn push_news(host: &str, article: &mut Article, out: &mut String) {
     }
 }
 
-/// Escaped for most, CDATA for some.
+/// Writes the title escaped for most articles, and as CDATA for some.
 fn push_title(article: &mut Article, out: &mut String) {
     if article.below(6) == 0 {
         let _ = write!(out, "<![CDATA[{}]]>", article.title);
@@ -162,7 +163,7 @@ fn push_video(host: &str, article: &mut Article, out: &mut String) {
     );
 }
 
-/// The page itself and two more languages; the links do not repeat the entry's own element name.
+/// Adds links for three languages: the page itself twice, and an Arabic page.
 fn push_alternates(host: &str, article: &Article, out: &mut String) {
     let origin = format!("https://{host}/");
     let path = article.url.strip_prefix(&origin).unwrap_or_default();

@@ -1,41 +1,42 @@
-//! What a crawl of the news web must find: summed up from the plan, without a look at any document.
+//! The expected result of a crawl of the news web, computed from the plan without reading any document.
 
 use std::collections::BTreeMap;
 
-use super::Options;
+use super::options::Options;
 use super::plan::{self, HostPlan, Node, Quirk};
 
-/// What there is to find in all.
+/// The expected result of a crawl.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Expected {
-    /// By name, hosts that hang included.
+    /// The hosts by name, including those that hang.
     pub hosts: BTreeMap<&'static str, ExpectedHost>,
-    /// The sum of the hosts; `hangs` has no meaning here.
+    /// The sum over all hosts; `hangs` has no meaning here.
     pub total: ExpectedHost,
 }
 
-/// What there is to find on a host. `found` is the sum of `fetched`, `redirected` and all of `failed`.
+/// The expected result for a host. `found` is the sum of `fetched`, `redirected` and all of `failed`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExpectedHost {
-    /// Whether it never answers; then all the rest is nothing.
+    /// Whether it never answers; then all other fields are zero.
     pub hangs: bool,
-    /// Sitemaps of the host that something names: its robots.txt, a well-known path, an index, a redirect from elsewhere.
+    /// Sitemaps of the host that can be discovered: by robots.txt, a well-known path, an index, or a redirect from
+    /// another host.
     pub found: u32,
-    /// Sitemaps that can be read, if need be after one retry or a redirect within the host.
+    /// Sitemaps that can be read, possibly after one retry or a redirect within the host.
     pub fetched: u32,
-    /// How many of those are indexes.
+    /// Number of indexes among the fetched sitemaps.
     pub indexes: u32,
-    /// Sitemaps that redirect to another host, where they are found again.
+    /// Sitemaps that redirect to another host, where they are counted again.
     pub redirected: u32,
-    /// Sitemaps that cannot be had, by status.
+    /// Sitemaps that fail, by status.
     pub failed: BTreeMap<u16, u32>,
     /// Entries of the sitemaps that can be read. No two have the same loc.
     pub entries: u64,
 }
 
-/// What there is to find.
+/// Computes the expected result of a crawl.
 pub fn expected(options: Options) -> Expected {
     let mut expected = Expected::default();
     for host in plan::hosts() {

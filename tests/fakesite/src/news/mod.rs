@@ -1,42 +1,29 @@
-//! A news web: the nineteen hosts of `seeds/news.txt` with some 340 sitemaps and 650,000 entries, the same in every run.
+//! A news web: the nineteen hosts of `seeds/news.txt` with about 340 sitemaps and 650,000 entries, the same in every
+//! run.
 //!
-//! Robots files with and without `Sitemap` lines, indexes up to two deep, gzip files and plain ones, news, image, video
-//! and hreflang extensions, a feed, a text sitemap, children that are forbidden, gone or broken, redirects, and two hosts
-//! that accept connections and never answer. What is written, and where, is in the plan; what a crawl must find there is
-//! [`expected()`].
+//! It has robots.txt files with and without `Sitemap` lines, indexes nested up to two levels, gzip and plain files,
+//! news, image, video and hreflang extensions, a feed, a text sitemap, children that are forbidden, gone or broken,
+//! redirects, and two hosts that accept connections and never answer. The module `plan` lists the sitemaps of each
+//! host; [`expected()`] gives the expected result of a crawl.
 
 mod article;
 mod document;
 mod expected;
+mod options;
 mod plan;
 mod robots;
 
-use crate::log::Scheme;
 use crate::misbehaviour::Misbehaviour;
 use crate::page::Page;
+use crate::request::Scheme;
 use crate::web::{Site, Web};
 
 use plan::{Document, HostPlan, Index, Node, Packing, Quirk};
 
 pub use expected::{Expected, ExpectedHost, expected};
+pub use options::Options;
 
-/// What may be varied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Whether the two hosts that hang do so; else they are served like the others, which adds to the totals.
-    pub hanging: bool,
-    /// The scheme under which robots.txt files, indexes and redirects name sitemaps; entries are https always.
-    pub scheme: Scheme,
-}
-
-/// With hosts that hang, over https.
-impl Default for Options {
-    fn default() -> Self {
-        Self { hanging: true, scheme: Scheme::Https }
-    }
-}
-
-/// The web.
+/// Builds the web.
 pub fn web(options: Options) -> Web {
     plan::hosts().into_iter().fold(Web::new(), |web, host| {
         let name = host.name;
@@ -44,7 +31,7 @@ pub fn web(options: Options) -> Web {
     })
 }
 
-/// The names of its hosts, in the order of the seeds.
+/// The names of the hosts, in the order of the seed file.
 pub fn host_names() -> Vec<&'static str> {
     plan::hosts().iter().map(|host| host.name).collect()
 }
@@ -91,8 +78,8 @@ fn add_document(
         Quirk::None => site.page(&path, document_page(host, style, document)),
         Quirk::Fails(status) => site.page(&path, Page::status(status)),
         Quirk::FailsOnce(status) => {
-            let moody = Misbehaviour::StatusThenOk { status, times: 1 };
-            site.page(&path, document_page(host, style, document).misbehaves(moody))
+            let fails_once = Misbehaviour::StatusThenOk { status, times: 1 };
+            site.page(&path, document_page(host, style, document).misbehaves(fails_once))
         }
         Quirk::MovedTo(target) => {
             let page = document_page(host, style, document);

@@ -1,6 +1,6 @@
-//! Which host has which sitemaps, and how many entries each of them holds.
+//! The sitemaps of each host and the number of entries in each.
 //!
-//! The figures are made up in the likeness of real news sites: some of one page, some of a hundred.
+//! The numbers are invented to resemble real news sites: some have one sitemap, some have a hundred.
 
 use crate::stable_hash;
 
@@ -10,13 +10,13 @@ use super::article::{Month, Style};
 pub(super) struct HostPlan {
     pub(super) name: &'static str,
     pub(super) style: Style,
-    /// Never answers, unless that is switched off.
+    /// Whether it never answers, unless `Options::hanging` is off.
     pub(super) hangs: bool,
-    /// Whether robots.txt names the roots; else they are found at a well-known path.
+    /// Whether robots.txt names the roots; otherwise they are found at a well-known path.
     pub(super) names_roots: bool,
     pub(super) crawl_delay: Option<&'static str>,
     pub(super) roots: Vec<Node>,
-    /// There, and named by another host alone.
+    /// Sitemaps that are served but only referenced by another host.
     pub(super) unlisted: Vec<Node>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Document {
     pub(super) entries: u32,
     /// When its articles were published.
     pub(super) month: Month,
-    /// Unique within the host; keeps the URLs of its documents apart.
+    /// Unique within the host, so that the URLs in its documents are unique.
     pub(super) number: u32,
     pub(super) quirk: Quirk,
 }
@@ -62,20 +62,20 @@ pub(super) enum Packing {
     Plain,
     /// A `.gz` file.
     Gzip,
-    /// Plain, compressed on the way for those who accept it.
+    /// Plain, with a gzip content encoding for clients that accept it.
     Encoded,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Quirk {
     None,
-    /// Always that status.
+    /// Always fails with this status.
     Fails(u16),
-    /// That status once.
+    /// Fails once with this status.
     FailsOnce(u16),
-    /// Redirects to that path.
+    /// Redirects to this path.
     MovedTo(&'static str),
-    /// Redirects to that path of that host, where it is in the plan as unlisted.
+    /// Redirects to this path of this host, whose plan has it as unlisted.
     MovedToHost(&'static str, &'static str),
 }
 
@@ -97,7 +97,7 @@ impl Node {
         }
     }
 
-    /// The month of the youngest article in it.
+    /// The month of its newest article.
     pub(super) fn month(&self) -> Month {
         match self {
             Self::Index(index) => index.children.first().map_or(Month::LATEST, Self::month),
@@ -154,7 +154,8 @@ impl HostPlan {
     }
 }
 
-/// All hosts, in the order of the seeds. 338 sitemaps and 650,000 entries without the two hosts that hang.
+/// All hosts, in the order of the seed file. Without the two hosts that hang they have 338 sitemaps and 650,000
+/// entries.
 pub(super) fn hosts() -> Vec<HostPlan> {
     large_hosts().into_iter().chain(middling_hosts()).chain(small_hosts()).map(HostPlan::numbered).collect()
 }
@@ -330,31 +331,31 @@ fn with(mut nodes: Vec<Node>, another: Node) -> Vec<Node> {
     nodes
 }
 
-/// A document whose fate is the quirk's alone.
+/// A document without entries of its own: the quirk decides the answer.
 fn failing(path: &str, quirk: Quirk) -> Node {
     moved(path, quirk, 0)
 }
 
-/// Articles that are had in the end, packed as the name says.
+/// A document of articles that can be read despite the quirk, packed according to its name.
 fn moved(path: &str, quirk: Quirk, entries: u32) -> Node {
     let packing = if path.ends_with(".gz") { Packing::Gzip } else { Packing::Plain };
     let (path, month) = (path.to_owned(), Month::LATEST);
     Node::Document(Document { path, kind: Kind::Articles, packing, entries, month, number: 0, quirk })
 }
 
-/// Documents of articles, one a month, the latest first; `{month}` in the path becomes `2026-06`.
+/// Documents of articles, one per month, the latest first. `{month}` in the path becomes `2026-06`.
 fn archive(path: &str, packing: Packing, documents: u32, entries: u32) -> Vec<Node> {
     let name = |n: u32| path.replace("{month}", &Month::LATEST.before(n).to_string());
     spread(name, Kind::Articles, packing, documents, entries)
 }
 
-/// Numbered documents from 1; `{n}` in the path becomes the number.
+/// Documents numbered from 1. `{n}` in the path becomes the number.
 fn series(path: &str, kind: Kind, packing: Packing, documents: u32, entries: u32) -> Vec<Node> {
     let name = |n: u32| path.replace("{n}", &(n + 1).to_string());
     spread(name, kind, packing, documents, entries)
 }
 
-/// An index for each year with twelve documents, so that they lie two deep.
+/// One index of twelve documents per year, so that the documents are nested two levels deep.
 fn yearly_indexes(years: u32, entries: u32) -> Vec<Node> {
     let mut months = archive("/sitemaps/new/sitemap-{month}.xml.gz", Packing::Gzip, years * 12, entries);
     let mut indexes = Vec::new();
@@ -382,7 +383,7 @@ fn spread(
     (0..documents).zip(shares).map(node).collect()
 }
 
-/// Parts of a total, uneven by up to a third of their mean unless they must be even; they add up to it.
+/// Splits a total into parts. Unless `even`, they differ from their mean by up to a third.
 fn shares(total: u32, parts: u32, even: bool) -> Vec<u32> {
     let weight = |n: u32| if even { 3 } else { 2_000 + stable_hash::mix(u64::from(n)) % 2_000 };
     let sum: u64 = (0..parts).map(weight).sum();

@@ -1,9 +1,9 @@
-//! The robots.txt files: rules that never touch a sitemap, and what real files have around them.
+//! The robots.txt files: rules that do not match any sitemap, and other lines as in real files.
 
 use super::plan::HostPlan;
-use crate::log::Scheme;
+use crate::request::Scheme;
 
-/// The text for a host.
+/// The robots.txt of a host.
 pub(super) fn text(host: &HostPlan, scheme: Scheme) -> String {
     let mut lines = vec![format!("# robots.txt for {scheme}://{}/", host.name), "User-agent: *".to_owned()];
     if let Some(delay) = host.crawl_delay {
@@ -15,16 +15,16 @@ pub(super) fn text(host: &HostPlan, scheme: Scheme) -> String {
     );
     lines.extend(OTHER_AGENTS.lines().map(str::to_owned));
     if host.names_roots {
-        // Real files write the key both ways.
+        // Real files use both spellings of the key.
         let key = if host.name.len().is_multiple_of(2) { "Sitemap" } else { "sitemap" };
         lines.extend(host.roots.iter().map(|root| format!("{key}: {scheme}://{}{}", host.name, root.path())));
     }
-    // Some were written on another system.
+    // Some real files have CRLF line endings.
     let ending = if host.name.ends_with("times.com") { "\r\n" } else { "\n" };
     lines.join(ending) + ending
 }
 
-/// Groups that are none of ours, stricter than any of ours.
+/// Groups for other user agents, stricter than the group for all.
 const OTHER_AGENTS: &str = "\
 User-agent: GPTBot
 User-agent: CCBot

@@ -1,4 +1,4 @@
-//! From a request to what is sent for it.
+//! Chooses the answer to a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,20 @@ use crate::page::{Body, Page, Written};
 use crate::request::Request;
 use crate::web::Site;
 
-use super::Shared;
-use super::connection::UNTIL_GONE;
-use super::sending::{Content, Sending};
+use super::sending::{Content, Sending, UNTIL_GONE};
+use super::shared::Shared;
 
-/// What the server decided to do about a request.
+/// The answer to a request.
 pub(crate) enum Answer {
-    /// Speak HTTP.
+    /// A regular HTTP response.
     Reply(Reply),
-    /// Break it, in the way named, on the page that would have been.
+    /// A violation of HTTP by this misbehaviour, instead of this response.
     Breach(Misbehaviour, Reply),
 }
 
 /// A response.
 pub(crate) struct Reply {
-    /// How long the first byte is withheld.
+    /// Delay of the first byte.
     pub(crate) wait: Duration,
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -67,32 +66,32 @@ impl Reply {
     }
 }
 
-/// Decides what a request gets.
+/// Chooses the answer to a request.
 pub(crate) async fn answer(shared: &Shared, request: &Request) -> Answer {
     let Some(site) = shared.web.site(&request.host) else {
-        return Answer::Reply(Reply::text(404, format!("there is no host {} here\n", request.host)));
+        return Answer::Reply(Reply::text(404, format!("unknown host {}\n", request.host)));
     };
     let latency = site.latency.unwrap_or(shared.options.latency).of(&request.host, &request.path);
     let page = site.find(request);
     let mut answer = match misbehaviour_of(site, page.as_ref()) {
         Some(misbehaviour) => misbehave(misbehaviour, page, request).await,
-        None => Answer::Reply(proper(page, request).await),
+        None => Answer::Reply(regular_reply(page, request).await),
     };
     let (Answer::Reply(reply) | Answer::Breach(_, reply)) = &mut answer;
     reply.wait = reply.wait.saturating_add(latency);
     answer
 }
 
-/// The site's misbehaviour before the page's.
+/// The misbehaviour of the site, or else that of the page.
 fn misbehaviour_of(site: &Site, page: Option<&Page>) -> Option<Misbehaviour> {
     let of_site = site.misbehaviour.as_ref();
-    // A site that never says "not found" answers what it has as it is.
+    // A site with soft 404s answers existing pages normally.
     let of_site = of_site.filter(|known| **known != Misbehaviour::HtmlSoft404 || page.is_none());
     of_site.or_else(|| page.and_then(|page| page.misbehaviour.as_ref())).cloned()
 }
 
-/// The page as it ought to be answered.
-async fn proper(page: Option<Page>, request: &Request) -> Reply {
+/// The regular response for a page.
+async fn regular_reply(page: Option<Page>, request: &Request) -> Reply {
     let Some(page) = page else {
         return Reply::text(404, "not found\n");
     };
@@ -112,7 +111,7 @@ async fn proper(page: Option<Page>, request: &Request) -> Reply {
 }
 
 fn is_not_modified(page: &Page, request: &Request) -> bool {
-    // RFC 9110 section 13.2.2: a tag in the request goes before a date.
+    // RFC 9110 section 13.2.2: an entity tag in the request takes precedence over a date.
     let (asked, known) = match request.header("if-none-match") {
         Some(tags) => (Some(tags), page.header_value("etag")),
         None => (request.header("if-modified-since"), page.header_value("last-modified")),
@@ -124,7 +123,7 @@ async fn written_bytes(written: &Arc<Written>) -> Result<Bytes, String> {
     if let Some(bytes) = written.ready() {
         return bytes;
     }
-    // Writing a large document takes a while; other hosts must not wait for it.
+    // Writing a large document takes a while, so it runs on another thread and does not delay other hosts.
     let written = Arc::clone(written);
     tokio::task::spawn_blocking(move || written.bytes()).await.unwrap_or_else(|error| Err(error.to_string()))
 }
@@ -133,7 +132,7 @@ async fn misbehave(misbehaviour: Misbehaviour, page: Option<Page>, request: &Req
     if let Some(reply) = instead_of_page(&misbehaviour, request) {
         return Answer::Reply(reply);
     }
-    let mut reply = proper(page, request).await;
+    let mut reply = regular_reply(page, request).await;
     match misbehaviour {
         Misbehaviour::NeverAnswers => reply.wait = UNTIL_GONE,
         Misbehaviour::SlowFirstByte(time) => reply.wait = time,
@@ -146,14 +145,14 @@ async fn misbehave(misbehaviour: Misbehaviour, page: Option<Page>, request: &Req
             let cookie = |n| ("set-cookie".to_owned(), format!("crumb{n}={n:032}; Path=/"));
             reply.headers.extend((0..cookies).map(cookie));
         }
-        other if other.breaks_http() => return Answer::Breach(other, reply),
-        // The rest stands instead of the page, and its turn is over: 503 once, then the page.
+        other if other.violates_http() => return Answer::Breach(other, reply),
+        // The others replace the page for the first requests only, such as 503 once and then the page.
         _ => {}
     }
     Answer::Reply(reply)
 }
 
-/// The answer of misbehaviours that do not need the page.
+/// The response of misbehaviours that do not need the page.
 fn instead_of_page(misbehaviour: &Misbehaviour, request: &Request) -> Option<Reply> {
     let redirect = |to: &str| Reply::text(302, "").with_header("location", to);
     let refusal = |status: u16| Reply::text(status, format!("status {status}\n"));

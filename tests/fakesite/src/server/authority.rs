@@ -1,4 +1,4 @@
-//! A certificate authority that issues a certificate for whatever name a client asks for.
+//! A certificate authority that issues certificates for any server name on demand.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,12 +15,12 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 
-use super::ServeError;
+use super::error::ServeError;
 
-/// The name of clients that send none, because they connect to an address.
+/// The name for clients that send none because they connect to an address.
 const NAME_WITHOUT_SNI: &str = "127.0.0.1";
 
-/// What is right or wrong with a certificate.
+/// The flaw of a certificate, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flaw {
     None,
@@ -29,11 +29,11 @@ pub(crate) enum Flaw {
     SelfSigned,
 }
 
-/// The authority and what it has issued.
+/// The authority and the certificates it has issued.
 pub(crate) struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
-    /// One key serves all certificates: a client cannot tell, and keys take time to make.
+    /// The key of all certificates. Clients do not notice that it is the same, and generating keys takes time.
     key: KeyPair,
     signing_key: Arc<dyn SigningKey>,
     provider: Arc<CryptoProvider>,
@@ -74,7 +74,7 @@ impl Authority {
             config.alpn_protocols.push(b"h2".to_vec());
         }
         config.alpn_protocols.push(b"http/1.1".to_vec());
-        // No resumption: each handshake costs the same, so measurements do not depend on their order.
+        // No session resumption, so that every handshake costs the same and measurements do not depend on the order.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config)
@@ -109,7 +109,7 @@ impl Authority {
     }
 }
 
-/// Hands rustls the certificate for the name in the hello.
+/// Gives rustls the certificate for the name in the ClientHello.
 struct Issuing {
     authority: Arc<Authority>,
     flaw: Flaw,

@@ -1,4 +1,4 @@
-//! From an accepted socket to the protocol that is spoken on it.
+//! Detects the protocol of an accepted connection and serves it.
 
 use std::io;
 use std::sync::Arc;
@@ -10,25 +10,27 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::log::{OpenConnection, Scheme};
+use crate::log::OpenConnection;
 use crate::misbehaviour::{Misbehaviour, TlsMisbehaviour};
+use crate::request::Scheme;
 use crate::web::Site;
 
 use super::authority::Flaw;
 use super::http1::{self, Wire};
-use super::{Shared, http2};
+use super::http2;
+use super::shared::Shared;
 
 /// The first byte of a TLS record that holds a handshake (RFC 8446 section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Serves one connection to its end.
+/// Serves one connection until it is closed.
 pub(crate) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let connection = Arc::new(shared.log.open_connection());
-    // What goes wrong on a connection is the client's business; the log shows how far it came.
+    // An error ends the connection. The log shows how far it got.
     let _ = serve_layers(stream, &shared, &connection).await;
 }
 
-/// Plain HTTP or TLS; inside a tunnel that a CONNECT opened, the same again.
+/// Serves plain HTTP or TLS, and again either of them inside a tunnel opened by CONNECT.
 async fn serve_layers(
     mut stream: TcpStream,
     shared: &Arc<Shared>,
@@ -43,7 +45,7 @@ async fn serve_layers(
         if first == [TLS_HANDSHAKE] {
             return serve_tls(stream, shared, connection).await;
         }
-        connection.note(|entry| {
+        connection.update(|entry| {
             entry.scheme = Some(Scheme::Http);
             entry.protocol = Some("http/1.1");
         });
@@ -59,10 +61,10 @@ async fn serve_tls(
     shared: &Arc<Shared>,
     connection: &Arc<OpenConnection>,
 ) -> io::Result<()> {
-    connection.note(|entry| entry.scheme = Some(Scheme::Https));
+    connection.update(|entry| entry.scheme = Some(Scheme::Https));
     let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let name = start.client_hello().server_name().unwrap_or_default().to_ascii_lowercase();
-    connection.note(|entry| entry.server_name = Some(name.clone()).filter(|name| !name.is_empty()));
+    connection.update(|entry| entry.server_name = Some(name.clone()).filter(|name| !name.is_empty()));
     let site = shared.web.site(&name);
     let misbehaviour = site.and_then(tls_misbehaviour);
     let latency = site.and_then(|site| site.latency).unwrap_or(shared.options.latency);
@@ -95,10 +97,10 @@ async fn serve_inside_tls(
     connection: &Arc<OpenConnection>,
 ) -> io::Result<()> {
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        connection.note(|entry| entry.protocol = Some("h2"));
+        connection.update(|entry| entry.protocol = Some("h2"));
         return http2::serve(stream, Arc::clone(shared), Arc::clone(connection)).await;
     }
-    connection.note(|entry| entry.protocol = Some("http/1.1"));
+    connection.update(|entry| entry.protocol = Some("http/1.1"));
     http1::serve(stream, Scheme::Https, shared, connection).await.map(drop)
 }
 
@@ -107,7 +109,7 @@ fn tls_misbehaviour(site: &Site) -> Option<TlsMisbehaviour> {
     site.tls.or(silent.then_some(TlsMisbehaviour::NeverAnswers))
 }
 
-/// Waits; an error when the client leaves meanwhile.
+/// Waits for `time`. Fails if the client closes the connection in that time.
 async fn pause(stream: &TcpStream, time: Duration) -> io::Result<()> {
     let over = tokio::time::sleep(time);
     tokio::pin!(over);
@@ -118,15 +120,15 @@ async fn pause(stream: &TcpStream, time: Duration) -> io::Result<()> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         },
     }
-    // The client speaks on without an answer: it is there, and its words are for the handshake to read.
+    // The client has sent more data, so it is still connected. The handshake reads the data later.
     over.await;
     Ok(())
 }
 
-/// Reads and forgets until the client goes away.
+/// Reads and discards data until the client closes the connection.
 async fn stay_silent(stream: &mut TcpStream) -> io::Result<()> {
-    let mut forgotten = [0; 1024];
-    while stream.read(&mut forgotten).await? > 0 {}
+    let mut discarded = [0; 1024];
+    while stream.read(&mut discarded).await? > 0 {}
     Ok(())
 }
 
@@ -141,6 +143,3 @@ impl Wire for TlsStream<TcpStream> {
         self.get_ref().0.set_zero_linger()
     }
 }
-
-/// Longer than any test or bench: a pause that only the client's leaving ends.
-pub(crate) const UNTIL_GONE: Duration = Duration::from_secs(30 * 24 * 3600);

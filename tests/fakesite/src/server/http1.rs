@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand (RFC 9112), as far as crawlers need it, and the ways to break it.
+//! A minimal HTTP/1.1 server (RFC 9112) for crawlers that can also violate the protocol.
 
 use std::io;
 use std::sync::Arc;
@@ -8,31 +8,31 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::log::{OpenConnection, OpenRequest, Scheme};
+use crate::log::{OpenConnection, OpenRequest};
 use crate::misbehaviour::Misbehaviour;
-use crate::request::Request;
+use crate::request::{Request, Scheme};
 
-use super::Shared;
 use super::answer::{Answer, Reply, answer};
 use super::sending::{ChunkSink, Content, Sending, send_body};
+use super::shared::Shared;
 
-/// The largest request head that is read.
+/// Maximum size of a request head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Room for most request heads at the first read.
+/// Initial buffer size, enough for most request heads.
 const HEAD_BYTES_USUAL: usize = 2 * 1024;
-/// The most headers of a request.
+/// Maximum number of headers of a request.
 const HEADERS_MAX: usize = 128;
-/// Bodies up to this size leave in one write with their head.
+/// Bodies up to this size are sent in one write with their head.
 const JOINED_BYTES_MAX: usize = 16 * 1024;
 
-/// What HTTP/1.1 is spoken on: a socket, or TLS on a socket.
+/// A stream that carries HTTP/1.1: a socket, or TLS on a socket.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Makes the socket's close a reset.
+    /// Makes closing the socket send a reset.
     fn reset(&self) -> io::Result<()>;
 }
 
-/// Serves requests until one side has enough. Gives the stream back when a CONNECT asked for a tunnel, whose inside is
-/// then to be served.
+/// Serves requests until one side closes the connection. Returns the stream if a CONNECT opened a tunnel; the caller
+/// must serve the connection inside it.
 pub(crate) async fn serve<S: Wire>(
     stream: S,
     scheme: Scheme,
@@ -42,7 +42,7 @@ pub(crate) async fn serve<S: Wire>(
     let mut wire = Buffered { stream, unread: Vec::with_capacity(HEAD_BYTES_USUAL) };
     while let Some(head) = wire.read_head().await? {
         if head.method == "CONNECT" && scheme == Scheme::Http {
-            connection.note(|entry| entry.tunnel = Some(head.target.clone()));
+            connection.update(|entry| entry.tunnel = Some(head.target.clone()));
             wire.write(b"HTTP/1.1 200 OK\r\n\r\n").await?;
             return Ok(Some(wire.stream));
         }
@@ -78,7 +78,7 @@ struct Head {
 }
 
 impl Head {
-    /// Reads a head if it is all there, and tells its size.
+    /// Parses a head and returns it with its size; `None` if it is incomplete.
     fn parse(bytes: &[u8]) -> io::Result<Option<(Self, usize)>> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut headers);
@@ -110,7 +110,7 @@ impl Head {
     fn into_request(self, scheme: Scheme, connection_id: u64) -> Request {
         let host_header =
             || self.headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.as_str());
-        // A client that takes the server for its proxy sends the whole URL (RFC 9112 section 3.2.2).
+        // A client that uses this server as its proxy sends the whole URL (RFC 9112 section 3.2.2).
         let (host, path) = match self.target.strip_prefix("http://") {
             Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
             None => (host_header().unwrap_or_default(), self.target.as_str()),
@@ -127,14 +127,14 @@ impl Head {
     }
 }
 
-/// A stream and what was read from it too early.
+/// A stream and the bytes that were read from it but not used yet.
 struct Buffered<S> {
     stream: S,
     unread: Vec<u8>,
 }
 
 impl<S: Wire> Buffered<S> {
-    /// The next request's head; `None` when the client has no more.
+    /// Reads the head of the next request; `None` if the client sends no more requests.
     async fn read_head(&mut self) -> io::Result<Option<Head>> {
         loop {
             if let Some((head, size)) = Head::parse(&self.unread)? {
@@ -157,7 +157,7 @@ impl<S: Wire> Buffered<S> {
         self.stream.flush().await
     }
 
-    /// Waits; an error when the client leaves meanwhile, so that nothing is logged as running that is not.
+    /// Waits for `time`. Fails if the client closes the connection, so that the log shows the request as ended.
     async fn pause(&mut self, time: Duration) -> io::Result<()> {
         if time.is_zero() {
             return Ok(());
@@ -206,7 +206,7 @@ impl<S: Wire> Buffered<S> {
         }
     }
 
-    /// Does what no HTTP server should; the connection ends with it.
+    /// Violates HTTP; the connection is closed afterwards.
     async fn breach(
         &mut self,
         misbehaviour: Misbehaviour,
@@ -238,17 +238,17 @@ impl<S: Wire> Buffered<S> {
                 )
                 .await
             }
-            // ClosesUnanswered, and those that `answer` turns into a reply.
+            // ClosesUnanswered, and misbehaviours that `answer` turns into a reply.
             _ => Ok(()),
         }
     }
 
-    /// Writes a piece again and again, until that is done or the client has enough.
+    /// Writes `piece` up to `times` times, until the client closes the connection.
     async fn repeat(&mut self, piece: &[u8], times: u64, open: &OpenRequest) -> io::Result<()> {
         for _ in 0..times {
             self.stream.write_all(piece).await?;
             open.sent(piece.len());
-            // Loopback may take it all at once; other connections want their turn.
+            // On loopback the write may never wait, so this lets other connections run.
             tokio::task::yield_now().await;
         }
         self.stream.flush().await
@@ -277,7 +277,7 @@ fn head_of(reply: &Reply) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// Writes a body's chunks, framed if need be.
+/// Writes the chunks of a body, with chunked transfer coding if `is_chunked`.
 struct BodyWriter<'a, S> {
     wire: &'a mut Buffered<S>,
     open: &'a OpenRequest,
@@ -298,7 +298,7 @@ impl<S: Wire> ChunkSink for BodyWriter<'_, S> {
         }
         self.wire.stream.flush().await?;
         self.open.sent(chunk.len());
-        // A chunk may go without waiting; an endless body must leave other connections their turn.
+        // A write may never wait, so this lets other connections run during an endless body.
         tokio::task::yield_now().await;
         Ok(())
     }

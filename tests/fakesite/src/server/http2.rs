@@ -1,4 +1,4 @@
-//! HTTP/2 by hyper.
+//! HTTP/2, by hyper.
 
 use std::io;
 use std::pin::Pin;
@@ -16,14 +16,14 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 
-use crate::log::{OpenConnection, OpenRequest, Scheme};
-use crate::request::Request;
+use crate::log::{OpenConnection, OpenRequest};
+use crate::request::{Request, Scheme};
 
-use super::Shared;
 use super::answer::{Answer, Reply, answer};
 use super::sending::{ChunkSink, Content, Sending, send_body};
+use super::shared::Shared;
 
-/// Serves streams until the client goes away.
+/// Serves streams until the client closes the connection.
 pub(crate) async fn serve(
     stream: TlsStream<TcpStream>,
     shared: Arc<Shared>,
@@ -39,7 +39,7 @@ pub(crate) async fn serve(
         .map_err(io::Error::other)
 }
 
-/// Answers one request. An error resets its stream, which is all that HTTP/2 offers to misbehaviours of HTTP/1.1.
+/// Answers one request. An error resets its stream, which is how misbehaviours of HTTP/1.1 appear over HTTP/2.
 async fn respond(
     incoming: &hyper::Request<Incoming>,
     shared: &Arc<Shared>,
@@ -51,7 +51,7 @@ async fn respond(
         Answer::Reply(reply) => reply,
         Answer::Breach(..) => return Err(io::ErrorKind::ConnectionReset.into()),
     };
-    // hyper drops this future when the client resets the stream, so a pause needs no watching.
+    // hyper drops this future when the client resets the stream, so the pause ends with the stream.
     tokio::time::sleep(reply.wait).await;
     open.status(reply.status);
     let mut response = Response::builder().status(reply.status);
@@ -83,7 +83,7 @@ fn request_of(incoming: &hyper::Request<Incoming>, connection_id: u64) -> Reques
     }
 }
 
-/// A body as hyper takes it. It holds the log's entry open until hyper is done with it.
+/// A body for hyper. It keeps the log entry of the request open until hyper drops the body.
 struct ReplyBody {
     source: Source,
     open: Arc<OpenRequest>,
@@ -91,7 +91,7 @@ struct ReplyBody {
 
 enum Source {
     Whole(Option<Bytes>),
-    /// Chunks from a task that paces them, and the length of them all if it is known.
+    /// Chunks from a task that paces them, and their total length if it is known.
     Paced(mpsc::Receiver<io::Result<Bytes>>, Option<u64>),
 }
 
@@ -114,7 +114,7 @@ impl ReplyBody {
 
 async fn pace(content: Content, sending: Sending, mut sink: ChunkChannel) {
     if let Err(error) = send_body(content, &sending, &mut sink).await {
-        // Nobody listens when the client has gone, and then nobody needs to know.
+        // Sending fails if the client has closed the stream.
         let _ = sink.chunks.send(Err(error)).await;
     }
 }
@@ -165,7 +165,7 @@ impl Body for ReplyBody {
         match &self.source {
             Source::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Source::Paced(_, Some(length_bytes)) => SizeHint::with_exact(*length_bytes),
-            // Not an exact nothing: hyper would announce it as the length of a page that was asked for by HEAD.
+            // Not an exact size of 0: hyper would send it as the content length of a HEAD response.
             Source::Whole(None) | Source::Paced(_, None) => SizeHint::default(),
         }
     }

@@ -1,11 +1,14 @@
-//! One listener on loopback for all hosts, schemes and protocols.
+//! The server: one listener on loopback for all hosts, schemes and protocols.
 
 mod answer;
 mod authority;
 mod connection;
+mod error;
 mod http1;
 mod http2;
+mod options;
 mod sending;
+mod shared;
 
 use std::fmt;
 use std::io;
@@ -17,65 +20,30 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
-use crate::latency::Latency;
 use crate::log::{Log, LoggedConnection, LoggedRequest};
 use crate::web::Web;
 
 use authority::Authority;
+use shared::Shared;
 
-/// The pause after an accept that failed.
+pub use error::ServeError;
+pub use options::ServeOptions;
+
+/// Pause after a failed accept.
 const ACCEPT_RETRY: Duration = Duration::from_millis(10);
 
-/// How a [`Web`] is served.
-#[derive(Clone, Debug)]
-pub struct ServeOptions {
-    /// The port on 127.0.0.1; 0 takes a free one.
-    pub port: u16,
-    /// The latency of sites that set none.
-    pub latency: Latency,
-    /// Whether sites over TLS offer HTTP/2.
-    pub h2: bool,
-}
-
-/// A free port, no latency, HTTP/2 offered.
-impl Default for ServeOptions {
-    fn default() -> Self {
-        Self { port: 0, latency: Latency::NONE, h2: true }
+impl Web {
+    /// Starts serving on 127.0.0.1, on a separate thread.
+    ///
+    /// # Errors
+    ///
+    /// If the port is taken, or the system provides no thread, socket or random numbers.
+    pub fn serve(self, options: ServeOptions) -> Result<Server, ServeError> {
+        Server::start(self, options)
     }
 }
 
-/// Why a web could not be served.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// The socket could not be opened: the port is taken, most often.
-    #[error("could not listen on {address}: {cause}")]
-    Listen {
-        /// Where it tried to listen.
-        address: SocketAddr,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// No thread or no event loop could be had.
-    #[error("could not start the server's thread: {0}")]
-    Thread(io::Error),
-    /// The certificate authority could not be made.
-    #[error("could not make a certificate: {0}")]
-    Certificate(#[from] rcgen::Error),
-    /// The TLS library refused its settings or the key.
-    #[error("could not set up TLS: {0}")]
-    Tls(#[from] rustls::Error),
-}
-
-/// What all connections share.
-pub(crate) struct Shared {
-    pub(crate) web: Web,
-    pub(crate) options: ServeOptions,
-    pub(crate) log: Arc<Log>,
-    pub(crate) authority: Arc<Authority>,
-}
-
-/// A web that is being served; dropping it stops it and closes all its connections.
+/// A running server of a [`Web`]. Dropping it stops it and closes all its connections.
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -84,13 +52,13 @@ pub struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(web: Web, options: ServeOptions) -> Result<Self, ServeError> {
+    fn start(web: Web, options: ServeOptions) -> Result<Self, ServeError> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
         let (listener, address) =
             listen(wanted).map_err(|cause| ServeError::Listen { address: wanted, cause })?;
         let authority = Arc::new(Authority::new()?);
         let shared = Arc::new(Shared { web, options, log: Arc::new(Log::new()), authority });
-        // One thread on purpose: what is measured beside it needs the other cores.
+        // A single thread, so that the program under test has the other cores.
         let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
         let (stop, stopped) = oneshot::channel();
         let accepting = Arc::clone(&shared);
@@ -101,32 +69,32 @@ impl Server {
         Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The port, on 127.0.0.1.
+    /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// 127.0.0.1 and the port.
+    /// Its address: 127.0.0.1 and the port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The certificate that clients must trust, as PEM. Each server makes its own.
+    /// The certificate that clients must trust, as PEM. Each server generates a new one.
     pub fn ca_pem(&self) -> &str {
         self.shared.authority.pem()
     }
 
-    /// All requests so far, in the order in which they came.
+    /// All requests so far, in the order of arrival.
     pub fn log(&self) -> Vec<LoggedRequest> {
         self.shared.log.requests()
     }
 
-    /// All connections so far, in the order in which they came.
+    /// All connections so far, in the order of arrival.
     pub fn connections(&self) -> Vec<LoggedConnection> {
         self.shared.log.connections()
     }
 
-    /// Microseconds since the server started: the clock of the log.
+    /// Microseconds since the start of the server, as in the log.
     pub fn now_us(&self) -> u64 {
         self.shared.log.now_us()
     }
@@ -140,7 +108,7 @@ impl fmt::Debug for Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The thread may have ended by itself; then there is nobody to tell.
+        // Sending fails if the thread has ended already.
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
@@ -164,7 +132,7 @@ fn run(runtime: Runtime, listener: TcpListener, shared: Arc<Shared>, stopped: on
             _ = stopped => {}
         }
     });
-    // A page that is just being written in the background is not waited for.
+    // Does not wait for a page that is being written in the background.
     runtime.shutdown_background();
 }
 
@@ -175,7 +143,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             Ok((stream, _)) => {
                 tokio::spawn(connection::serve(stream, Arc::clone(&shared)));
             }
-            // Out of descriptors, most likely: those in use must end first.
+            // Most likely out of file descriptors: other connections must close first.
             Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
         }
     }

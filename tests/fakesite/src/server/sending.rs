@@ -1,16 +1,17 @@
-//! How a body goes out: at once, in drops, or not to its end.
+//! Sends a body: at once, in small pieces, or incompletely.
 
 use std::io;
 use std::time::Duration;
 
 use hyper::body::Bytes;
 
-use super::connection::UNTIL_GONE;
+/// Longer than any test or benchmark: the pause ends only when the client closes the connection.
+pub(crate) const UNTIL_GONE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The bytes of a response.
 pub(crate) enum Content {
     Whole(Bytes),
-    /// Chunks made as they are sent, with the length if it is known.
+    /// Chunks that are generated while they are sent, with the total length if it is known.
     Chunks(Box<dyn Iterator<Item = Bytes> + Send>, Option<u64>),
 }
 
@@ -30,7 +31,7 @@ impl Content {
     }
 }
 
-/// The way in which it goes.
+/// How a body is sent.
 pub(crate) enum Sending {
     AtOnce,
     Drip {
@@ -39,22 +40,22 @@ pub(crate) enum Sending {
     },
     StallsAfter(u64),
     DropsAfter(u64),
-    /// HTTP/1.1 only: this `Content-Length`, whatever the body is.
+    /// HTTP/1.1 only: sends this `Content-Length`, whatever the length of the body is.
     LengthClaimed(u64),
-    /// HTTP/1.1 only: a response nobody asked for follows.
+    /// HTTP/1.1 only: an unrequested response follows.
     ThenExtra,
 }
 
-/// Where chunks go: a socket or a stream of HTTP/2.
+/// The destination of chunks: a socket or an HTTP/2 stream.
 pub(crate) trait ChunkSink: Send {
-    /// Gives a chunk away, when there is room for it.
+    /// Sends a chunk as soon as there is room for it.
     fn send(&mut self, chunk: Bytes) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Does nothing for a while; an error when the client leaves meanwhile.
+    /// Waits for `time`. Fails if the client closes the connection in that time.
     fn pause(&mut self, time: Duration) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// Sends a body; an error means that it did not come to its proper end, so the connection cannot go on.
+/// Sends a body. After an error the body is incomplete, so the connection cannot be reused.
 pub(crate) async fn send_body<S: ChunkSink>(
     content: Content,
     sending: &Sending,
@@ -88,8 +89,8 @@ async fn drip<S: ChunkSink>(content: Content, bytes: usize, every: Duration, sin
                 sink.pause(every).await?;
             }
             is_first = false;
-            let drop = chunk.split_to(bytes.min(chunk.len()));
-            sink.send(drop).await?;
+            let piece = chunk.split_to(bytes.min(chunk.len()));
+            sink.send(piece).await?;
         }
     }
     Ok(())

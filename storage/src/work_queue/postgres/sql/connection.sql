@@ -1,8 +1,8 @@
--- A peer that is stuck must not use up a session's life, nor may a process that was stopped hold locks for long.
+-- Waiting for a stuck worker must not outlast a session, and a stopped process must not hold locks for long.
 SET lock_timeout = '5s';
 SET idle_in_transaction_session_timeout = '30s';
--- Every statement finds its rows by an index. A plan made while the tables were small would read them whole later on.
+-- Every statement can find its rows by an index. A plan made while the tables were small would later scan whole tables.
 SET enable_seqscan = off;
 SET jit = off;
--- What is answered must be durable, whatever the server's default.
+-- An acknowledged commit must be durable, even if the server's default is otherwise.
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';

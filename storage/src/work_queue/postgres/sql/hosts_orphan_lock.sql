@@ -1,4 +1,4 @@
--- A statement of its own, so that it sees what those sessions were lent up to the last moment.
+-- A separate statement, so that it sees the hosts that the sessions leased up to the last moment.
 SELECT host_id, owner, origin, is_seed, not_before, parked, inbox, accepted, wall_us, busy_session, busy_since, account,
     COALESCE($3::timestamptz, now())
 FROM host WHERE crawl = $1 AND owner = ANY ($2)

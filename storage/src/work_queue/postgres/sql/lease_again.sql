@@ -1,4 +1,4 @@
--- What a call lent whose answer was lost.
+-- The hosts that an earlier try of the same call leased, if its answer was lost.
 SELECT origin, is_seed, reaped, not_before, inbox, busy_since, record
 FROM host LEFT JOIN robots USING (crawl, host_id)
 WHERE crawl = $1 AND owner = $2 AND lease = $3

@@ -1,4 +1,4 @@
--- A session with a call in flight is locked and left alone. One of another timeline makes no call any more.
+-- A session with a call in flight is locked and therefore skipped. All calls of a session of another timeline fail.
 UPDATE session SET expires_at = NULL
 WHERE crawl = $1 AND number IN (
     SELECT number FROM session

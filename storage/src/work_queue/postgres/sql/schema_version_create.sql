@@ -1,3 +1,3 @@
--- Many tools keep a table of this name: `application` tells ours.
+-- Many tools have a table of this name. The column `application` identifies this one.
 CREATE TABLE schema_version (application text PRIMARY KEY, version integer NOT NULL);
 INSERT INTO schema_version VALUES ('sitemap-crawler', 0);

@@ -1,5 +1,5 @@
--- Who answers: its version, whether it takes writes, whether tables may be made, which other tables there are, and whether there
--- is a table for the version of ours.
+-- Facts about the server: its version, whether it is read-only, the schema, whether the user may create tables in it,
+-- which tables it has, and whether schema_version is that of this application.
 SELECT current_setting('server_version_num')::integer,
     current_setting('server_version'),
     pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,

@@ -1,4 +1,4 @@
-//! What every work queue must do.
+//! Runs the conformance suite on the PostgreSQL queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Harness for PostgresHarness {
         self.clock.advance(span);
     }
 
-    /// A page at a time.
+    /// Reads one page at a time.
     async fn hosts(&mut self) -> Vec<HostRecord> {
         let (mut hosts, mut after) = (Vec::new(), None);
         loop {
@@ -69,11 +69,11 @@ impl Harness for PostgresHarness {
     async fn fetches(&mut self) -> Vec<FetchRecord> {
         let (mut fetches, mut mark) = (Vec::new(), FetchMark::default());
         loop {
-            let (page, behind) = self.crawl.fetches_after(mark, 3).await.unwrap();
-            if behind == mark {
+            let (page, next) = self.crawl.fetches_after(mark, 3).await.unwrap();
+            if next == mark {
                 return fetches;
             }
-            (mark, _) = (behind, fetches.extend(page));
+            (mark, _) = (next, fetches.extend(page));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The server, or the way to it, fails while a worker is at work.
+//! The server or the connection fails while a worker runs.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,13 +27,13 @@ fn bringing(n: u64) -> Commit {
 /// Where a connection is cut.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cut {
-    /// The server never hears of the COMMIT.
+    /// The server does not receive the COMMIT.
     BeforeCommit,
-    /// The server has committed, and its answer is lost.
+    /// The server has committed, but its answer is lost.
     AfterCommit,
 }
 
-/// A way to the server at `target` on which every `every`th COMMIT is cut; gives its port.
+/// Starts a proxy to the server at `target` that cuts the connection at every `every`th COMMIT. Returns its port.
 async fn unreliable(target: SocketAddr, every: u32, cut: Cut) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -100,7 +100,7 @@ fn a_commit_whose_answer_is_lost_is_applied_once_and_a_lost_one_is_sent_again() 
             }
             let counts = crawl.counts().await.unwrap();
             assert_eq!((counts.tasks, counts.tasks_pending, counts.hosts), (20, 20, 7));
-            assert_eq!(crawl.sessions().await.unwrap().len(), 1, "nor was a session opened twice");
+            assert_eq!(crawl.sessions().await.unwrap().len(), 1, "no session was opened twice");
         });
     }
 }
@@ -114,7 +114,7 @@ fn hosts_of_a_lease_whose_answer_is_lost_are_not_forgotten() {
             let seeder = queue.open_session("seeds").await.unwrap();
             let found = (0..7).map(task).collect();
             queue.commit(&seeder, Commit { seq: 1, found, ..Commit::default() }).await.unwrap();
-            // Every second one: the session's is heard, the first lease's is not.
+            // Every second COMMIT fails: that of the session arrives, that of the first lease does not.
             let port = unreliable(server_of(&url), 2, cut).await;
             let shaky = Database::open(&through(&url, port)).await.unwrap().crawl("test").await.unwrap();
             let queue = shaky.queue(BOUNDS);
@@ -156,7 +156,7 @@ fn a_worker_goes_on_when_the_server_crashed_and_came_back() {
         for at in [30, 90, 150] {
             while committed.load(Ordering::SeqCst) < at {
                 assert!(!working.is_finished(), "it failed");
-                // Between two looks: the loop ends with the commits, not with the time.
+                // Polling interval. The loop ends by the number of commits, not by time.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             tokio::task::block_in_place(|| server.crash().and_then(|()| server.resume())).unwrap();
@@ -168,7 +168,7 @@ fn a_worker_goes_on_when_the_server_crashed_and_came_back() {
 }
 
 #[test]
-fn sessions_of_before_the_promotion_of_a_standby_are_dead_and_their_hosts_are_lent_again() {
+fn sessions_from_before_the_promotion_of_a_standby_are_ended_and_their_hosts_are_leased_again() {
     let Some(primary) = pgserver::own_server() else { return };
     block_on(async {
         let url = fresh_database(&primary.url("postgres")).await;
@@ -177,7 +177,7 @@ fn sessions_of_before_the_promotion_of_a_standby_are_dead_and_their_hosts_are_le
         let session = queue.open_session("before").await.unwrap();
         queue.commit(&session, bringing(1)).await.unwrap();
         let leased = queue.lease(&session, 1).await.unwrap().remove(0).host.id();
-        // It begins with all of this.
+        // The standby starts with this state.
         let standby = tokio::task::block_in_place(|| primary.standby()).unwrap();
         tokio::task::block_in_place(|| primary.crash().and_then(|()| standby.promote())).unwrap();
 
@@ -201,7 +201,7 @@ fn sessions_of_before_the_promotion_of_a_standby_are_dead_and_their_hosts_are_le
         let after = queue.open_session("after").await.unwrap();
         queue.renew(&after).await.unwrap();
         assert_eq!(queue.lease(&after, 1).await.unwrap(), [], "the host is not free yet");
-        assert_eq!(queue.reap().await.unwrap(), 1, "long before its life is over");
+        assert_eq!(queue.reap().await.unwrap(), 1, "long before the session expires");
         clock.advance(REAPED_COOLDOWN);
         assert_eq!(queue.lease(&after, 1).await.unwrap()[0].host.id(), leased);
         assert_eq!((queue.reap().await.unwrap(), queue.workers().await.unwrap()), (0, 1));
@@ -209,7 +209,7 @@ fn sessions_of_before_the_promotion_of_a_standby_are_dead_and_their_hosts_are_le
 }
 
 #[test]
-fn connections_that_the_server_ends_are_made_anew() {
+fn connections_that_the_server_closes_are_replaced() {
     block_on(async {
         let Some((crawl, url)) = fresh_crawl().await else { return };
         let queue = crawl.queue(BOUNDS);
@@ -228,19 +228,21 @@ fn connections_that_the_server_ends_are_made_anew() {
 }
 
 #[test]
-fn a_server_that_stays_away_ends_the_call_with_its_place() {
+fn a_server_that_stays_unavailable_ends_the_call_and_is_named() {
     let Some(server) = pgserver::own_server() else { return };
     block_on(async {
         let url = fresh_database(&server.url("postgres")).await;
         let database = Database::open(&url).await.unwrap();
         let crawl = database.crawl_or_new("test").await.unwrap();
-        let database = database.with_patience(Duration::from_secs(1));
+        let database = database.with_retry_timeout(Duration::from_secs(1));
         let queue = PostgresQueue { database, ..crawl.queue(BOUNDS) };
         let session = queue.open_session("a").await.unwrap();
         tokio::task::block_in_place(|| server.crash()).unwrap();
-        let Err(QueueError::Away(text)) = queue.renew(&session).await else { panic!("it is away") };
+        let Err(QueueError::Unavailable(text)) = queue.renew(&session).await else {
+            panic!("the server is down")
+        };
         let place = format!("postgres://127.0.0.1:{}/", server.port());
-        assert!(text.starts_with(&place) && text.contains(" was of no use for 1 s: "), "{text}");
+        assert!(text.starts_with(&place) && text.contains(" has been failing for 1 s: "), "{text}");
     });
 }
 
@@ -251,7 +253,7 @@ fn a_call_that_is_dropped_halfway_leaves_no_transaction_behind() {
         let queue = crawl.queue(BOUNDS);
         let session = queue.open_session("a").await.unwrap();
         queue.commit(&session, bringing(1)).await.unwrap();
-        // Its lock keeps the commit waiting.
+        // The lock of this transaction makes the commit wait.
         let rival = connect(&url).await;
         rival.batch_execute("BEGIN; SELECT FROM host FOR UPDATE").await.unwrap();
         let again = Commit { found: vec![task(8)], ..bringing(2) };
@@ -322,7 +324,7 @@ fn a_segment_that_holds_the_rows_of_others_is_registered_instead_of_them() {
         }
         let whole = segment(&session, 4, 40, Some(1));
         commit(&session, 5, whole.clone()).await;
-        // Its answer was lost.
+        // The answer was lost, so it is sent again.
         commit(&session, 5, whole).await;
         let segments = crawl.segments().await.unwrap();
         let places: Vec<_> = segments.iter().map(|one| (one.first.session, one.first.seq)).collect();

@@ -1,4 +1,4 @@
-//! What opens, what is refused, and in which words.
+//! Opening a database: what is accepted, what is refused, and the error messages.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ async fn refusal(url: &str) -> String {
     }
 }
 
-/// How many tables the database holds.
+/// Number of tables in the database.
 async fn tables(url: &str) -> i64 {
     let tables =
         "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'";
@@ -37,7 +37,7 @@ fn a_server_that_is_not_there_is_named_without_the_password() {
 }
 
 #[test]
-fn a_wrong_password_and_a_missing_one_are_told_so() {
+fn a_wrong_or_missing_password_is_reported() {
     let Some(server) = pgserver::own_server() else { return };
     block_on(async {
         let guarded = "CREATE ROLE guarded LOGIN PASSWORD 'right'; CREATE DATABASE theirs OWNER guarded";
@@ -55,7 +55,7 @@ fn a_wrong_password_and_a_missing_one_are_told_so() {
 }
 
 #[test]
-fn a_database_that_is_not_there_is_not_made() {
+fn a_missing_database_is_not_created() {
     let Some(url) = pgserver::shared_url() else { return };
     block_on(async {
         let text = refusal(&at(url, "nowhere")).await;
@@ -72,7 +72,7 @@ fn a_read_only_database_is_refused() {
         let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
         connect(url).await.batch_execute(&read_only).await.unwrap();
         let text = refusal(&fresh).await;
-        assert!(text.contains("takes no writes"), "{text}");
+        assert!(text.contains("does not accept writes"), "{text}");
         assert_eq!(tables(&fresh).await, 0);
     });
 }
@@ -83,7 +83,7 @@ fn an_old_server_is_refused() {
     block_on(async {
         let fresh = fresh_database(url).await;
         let (_, name) = fresh.rsplit_once('/').unwrap();
-        // A server that says it is older than it is.
+        // Makes the server report an older version than it has.
         let older = "CREATE FUNCTION public.current_setting(name text) RETURNS text LANGUAGE sql AS $$
             SELECT CASE name WHEN 'server_version_num' THEN '140011' WHEN 'server_version' THEN '14.11'
                 ELSE pg_catalog.current_setting(name) END $$";
@@ -121,19 +121,22 @@ fn missing_rights_are_named_and_nothing_is_half_made() {
         let (_, server) = fresh.split_once('@').unwrap();
         let theirs = format!("postgres://visitor:x@{server}");
         let text = refusal(&theirs).await;
-        assert!(text.ends_with("the user lacks a right: CREATE on schema public"), "{text}");
+        assert!(text.ends_with("the user lacks a privilege: CREATE on schema public"), "{text}");
         assert_eq!(tables(&fresh).await, 0);
 
         Database::open(&fresh).await.unwrap();
         let text = refusal(&theirs).await;
-        assert!(text.contains("lacks a right: permission denied for table schema_version"), "{text}");
+        assert!(text.contains("lacks a privilege: permission denied for table schema_version"), "{text}");
         connect(&fresh)
             .await
             .batch_execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO visitor")
             .await
             .unwrap();
         let text = refusal(&theirs).await;
-        assert!(text.contains("lacks a right: reading and writing of crawl, seed, session, host"), "{text}");
+        assert!(
+            text.contains("lacks a privilege: SELECT, INSERT and UPDATE on crawl, seed, session, host"),
+            "{text}"
+        );
     });
 }
 
@@ -158,19 +161,17 @@ fn a_user_who_may_read_and_write_the_tables_needs_no_other_right_to_work() {
 }
 
 #[test]
-fn tables_of_an_older_release_are_brought_up_to_date_and_its_sessions_go_on() {
+fn tables_of_an_older_release_are_refused_with_what_to_do() {
     let Some(url) = pgserver::shared_url() else { return };
     block_on(async {
         let fresh = fresh_database(url).await;
-        let crawl = Database::open(&fresh).await.unwrap().crawl_or_new("test").await.unwrap();
-        let queue = crawl.queue(BOUNDS);
-        let session = queue.open_session("worker").await.unwrap();
-        let back = "ALTER TABLE session DROP COLUMN timeline; DROP FUNCTION current_timeline;
-            UPDATE schema_version SET version = 1";
-        connect(&fresh).await.batch_execute(back).await.unwrap();
         Database::open(&fresh).await.unwrap();
-        queue.renew(&session).await.unwrap();
-        assert_eq!((queue.workers().await.unwrap(), queue.reap().await.unwrap()), (1, 0));
+        connect(&fresh).await.batch_execute("UPDATE schema_version SET version = 2").await.unwrap();
+        let text = refusal(&fresh).await;
+        assert!(
+            text.contains("has tables of version 2, this release needs version 3; start the crawl again"),
+            "{text}"
+        );
     });
 }
 
@@ -182,7 +183,7 @@ fn tables_of_a_newer_release_are_left_alone() {
         Database::open(&fresh).await.unwrap();
         connect(&fresh).await.batch_execute("UPDATE schema_version SET version = 99").await.unwrap();
         let text = refusal(&fresh).await;
-        assert!(text.contains("has tables of version 99, this release knows up to 2"), "{text}");
+        assert!(text.contains("has tables of version 99, this release knows up to 3"), "{text}");
     });
 }
 
@@ -212,14 +213,14 @@ fn a_crawl_is_found_by_its_name_and_remembers_its_flags_and_seeds() {
         let database = Database::open(&fresh_database(url).await).await.unwrap();
         let Err(none) = database.crawl("news").await else { panic!("there is none") };
         assert!(
-            none.to_string().contains("no crawl \"news\"") && none.to_string().ends_with("there are none")
+            none.to_string().contains("no crawl \"news\"") && none.to_string().ends_with("it has no crawls")
         );
         let news = database.crawl_or_new("news").await.unwrap();
         let shops = database.crawl_or_new("shops").await.unwrap();
         let Err(StoreError::NoCrawl { known, .. }) = database.crawl("new").await else {
             panic!("there is none")
         };
-        assert_eq!(known, "are: news, shops");
+        assert_eq!(known, "its crawls are: news, shops");
 
         assert_eq!(news.settings().await.unwrap(), None);
         news.set_settings("{\"a\":1}").await.unwrap();
@@ -245,7 +246,7 @@ fn of_several_servers_the_one_that_answers_and_takes_writes_is_used() {
     });
 }
 
-/// A server's certificate for the name `db.example`, made out by an authority of which `ca.pem` is left in `folder`.
+/// Writes a server certificate for the name `db.example`, and the certificate of its issuer as `ca.pem` in `folder`.
 fn certify(data: &Path, folder: &Path) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -258,8 +259,8 @@ fn certify(data: &Path, folder: &Path) {
     fs::set_permissions(data.join("server.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .unwrap();
     fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
-    let stranger = rcgen::generate_simple_self_signed(vec!["db.example".to_owned()]).unwrap();
-    fs::write(folder.join("stranger.pem"), stranger.cert.pem()).unwrap();
+    let unrelated = rcgen::generate_simple_self_signed(vec!["db.example".to_owned()]).unwrap();
+    fs::write(folder.join("unrelated.pem"), unrelated.cert.pem()).unwrap();
 }
 
 #[test]
@@ -270,15 +271,17 @@ fn tls_is_as_strict_as_the_address_asks() {
         certify(data, folder.path());
         Ok(())
     });
-    let Some(server) = pgserver::or_say_so(started) else { return };
+    let Some(server) = pgserver::or_skip(started) else { return };
     let (port, folder) = (server.port(), folder.path().display());
-    // libpq's way of naming a host apart from its address.
+    // As in libpq, `hostaddr` gives the address of a host separately from its name.
     let by_name = format!("postgres://postgres@db.example:{port}/postgres?hostaddr=127.0.0.1");
     let by_address = format!("postgres://postgres@127.0.0.1:{port}/postgres?connect_timeout=5");
     let encrypted = async |query: &str, base: &str| {
         let database = Database::open(&format!("{base}&{query}")).await.map_err(|error| error.to_string())?;
         let connection = database.connection().await.unwrap();
-        let ssl = connection.ask("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", []).await;
+        let ssl = connection
+            .prepare_and_query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", [])
+            .await;
         Ok::<bool, String>(ssl.unwrap()[0].get(0))
     };
     block_on(async {
@@ -293,7 +296,7 @@ fn tls_is_as_strict_as_the_address_asks() {
         let refused = encrypted(&full, &by_address).await.unwrap_err();
         assert!(refused.contains("error performing TLS handshake: invalid peer certificate"), "{refused}");
         for mode in ["verify-ca", "verify-full", "require"] {
-            let query = format!("sslmode={mode}&sslrootcert={folder}/stranger.pem");
+            let query = format!("sslmode={mode}&sslrootcert={folder}/unrelated.pem");
             let refused = encrypted(&query, &by_name).await.unwrap_err();
             assert!(refused.contains("invalid peer certificate"), "{mode}: {refused}");
         }

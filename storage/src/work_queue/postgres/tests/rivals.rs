@@ -1,4 +1,4 @@
-//! Workers beside each other, each with connections of its own.
+//! Concurrent workers, each with its own connections.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,7 +19,7 @@ async fn another(url: &str) -> PostgresQueue {
     Database::open(url).await.unwrap().crawl("test").await.unwrap().queue(BOUNDS)
 }
 
-/// Works until nothing is left to lend; gives the hosts it was lent. Each task of depth 0 leads to one on every host.
+/// Works until no task is left and returns the hosts it leased. Each task of depth 0 leads to one on every host.
 async fn work(queue: PostgresQueue, hosts: usize) -> Vec<HostId> {
     let session = queue.open_session("rival").await.unwrap();
     let (mut seq, mut all) = (0, Vec::new());
@@ -29,7 +29,7 @@ async fn work(queue: PostgresQueue, hosts: usize) -> Vec<HostId> {
             if queue.counts().await.unwrap().tasks_pending == 0 {
                 return all;
             }
-            // Between two looks: the others hold the hosts that are left, and give them back when they like.
+            // Polling interval. The other workers lease the remaining hosts and release them at any time.
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         }
@@ -45,7 +45,7 @@ async fn work(queue: PostgresQueue, hosts: usize) -> Vec<HostId> {
                     commit.found.extend((0..hosts).map(|n| child(task, n)));
                 }
             }
-            // Marks from before the commit: where it brought a host new tasks, that host stays.
+            // `inbox` is from before the commit, so a host that got new tasks from it stays leased.
             let releases: Vec<Release> = loaded
                 .iter()
                 .map(|loaded| Release {
@@ -67,7 +67,7 @@ fn done(task: &Task) -> TaskOutcome {
     TaskOutcome { task: task.id, outcome, attempts: 1, read_as: None, refused }
 }
 
-/// The same on every host, whoever names it.
+/// The task of depth 1 on host `n`. It is the same whichever task names it.
 fn child(parent: &Task, n: usize) -> NewTask {
     let mut new = task(n, "/child");
     (new.task.depth, new.found_on) = (1, Some(parent.id.host));
@@ -84,7 +84,7 @@ fn rivals_that_name_each_others_hosts_lose_nothing_and_double_nothing() {
         let found = (0..hosts).map(|n| task(n, "/root")).collect();
         first.commit(&session, Commit { seq: 1, found, ..Commit::default() }).await.unwrap();
 
-        // More hosts than are seeded: several find the same new host at the same time.
+        // There are more hosts than seeds, so several workers find the same new host at the same time.
         let mut rivals = tokio::task::JoinSet::new();
         for _ in 0..4 {
             rivals.spawn(work(another(&url).await, 2 * hosts));
@@ -105,7 +105,7 @@ fn rivals_that_name_each_others_hosts_lose_nothing_and_double_nothing() {
 }
 
 #[test]
-fn a_host_that_another_brings_at_the_same_moment_is_no_failure() {
+fn a_host_that_another_worker_inserts_at_the_same_time_is_no_failure() {
     block_on(async {
         let Some((crawl, url)) = fresh_crawl().await else { return };
         let queue = crawl.queue(BOUNDS);
@@ -127,17 +127,17 @@ fn a_host_that_another_brings_at_the_same_moment_is_no_failure() {
             WHERE datname = current_database() AND wait_event_type = 'Lock')";
         let observer = connect(&url).await;
         while !observer.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
-            assert!(!waiting.is_finished(), "it did not wait for the other");
+            assert!(!waiting.is_finished(), "it did not wait for the other transaction");
         }
         rival.batch_execute("COMMIT").await.unwrap();
         waiting.await.unwrap().unwrap();
         let counts = queue.counts().await.unwrap();
-        assert_eq!((counts.tasks, counts.hosts), (2, 1), "the other brought the host");
+        assert_eq!((counts.tasks, counts.hosts), (2, 1), "the other transaction inserted the host");
     });
 }
 
 #[test]
-fn hosts_are_lent_to_one_of_many_that_ask_at_once() {
+fn each_host_is_leased_to_one_of_many_concurrent_workers() {
     block_on(async {
         let Some((crawl, url)) = fresh_crawl().await else { return };
         let first = crawl.queue(BOUNDS);
@@ -179,9 +179,9 @@ fn crawls_in_one_database_see_nothing_of_each_other() {
         let session = queue.open_session("b").await.unwrap();
         assert_eq!(queue.lease(&session, 100).await.unwrap().len(), 3);
         assert_eq!((one.counts().await.unwrap().tasks, two.counts().await.unwrap().hosts), (3, 5));
-        let stranger = two.queue(BOUNDS);
-        let refused = stranger.renew(&session).await;
-        assert!(refused.is_err(), "a session is its crawl's: {refused:?}");
+        let other = two.queue(BOUNDS);
+        let refused = other.renew(&session).await;
+        assert!(refused.is_err(), "a session belongs to one crawl: {refused:?}");
     });
 }
 
@@ -233,9 +233,9 @@ fn a_session_that_is_closed_gives_its_hosts_to_the_others() {
 
         queue.close_session(&one).await.unwrap();
         queue.close_session(&one).await.unwrap();
-        assert!(queue.renew(&one).await.is_err(), "it does not come back");
+        assert!(queue.renew(&one).await.is_err(), "it stays closed");
         assert_eq!((queue.workers().await.unwrap(), queue.counts().await.unwrap().hosts_leased), (1, 0));
-        assert!(queue.lease(&other, 9).await.unwrap().is_empty(), "its last requests may be on their way");
+        assert!(queue.lease(&other, 9).await.unwrap().is_empty(), "its last requests may be in flight");
         clock.advance(REAPED_COOLDOWN);
         let leased = queue.lease(&other, 9).await.unwrap();
         assert_eq!(leased.len(), 2);

@@ -1,4 +1,4 @@
-//! Databases of a test's own.
+//! Helpers: a separate database for each test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,14 +20,14 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// A connection without any rules of ours.
+/// A plain connection, without the settings of [`Database`].
 pub(super) async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
 
-/// A new, empty database beside the one at `url`; its address.
+/// Creates an empty database on the server at `url` and returns its address.
 pub(super) async fn fresh_database(url: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("crawl_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
@@ -41,14 +41,15 @@ pub(super) fn at(url: &str, database: &str) -> String {
     format!("{server}/{database}")
 }
 
-/// A crawl in a database of its own, and its address; `None`, loudly, where there is no server.
+/// Creates a crawl in a new database and returns its address too. Without a server it prints a message and returns
+/// `None`.
 pub(super) async fn fresh_crawl() -> Option<(SharedCrawl, String)> {
     let url = fresh_database(pgserver::shared_url()?).await;
     let crawl = Database::open(&url).await.unwrap().crawl_or_new("test").await.unwrap();
     Some((crawl, url))
 }
 
-/// The queue of `crawl` with a clock of ours instead of the server's.
+/// The queue of `crawl` with `clock` instead of the server's clock.
 pub(super) fn queue(crawl: &SharedCrawl, bounds: QueueBounds, clock: Arc<dyn Clock>) -> PostgresQueue {
     PostgresQueue { clock: Some(clock), ..crawl.queue(bounds) }
 }

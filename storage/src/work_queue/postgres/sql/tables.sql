@@ -1,25 +1,29 @@
--- Ids are hashes that the workers compute. host_id is the 64-bit id with its sign bit turned over, so that PostgreSQL's
--- order of bigint is the order of ids. No sequences, no foreign keys, no triggers: each would cost every commit, and all
--- changes come from one program.
+-- Ids are hashes that the workers compute; host_id is the 128-bit id of a host. There are no sequences, foreign keys or
+-- triggers: each would make every commit slower, and only this program changes the tables.
+
+-- The timeline of the write-ahead log, taken from the names of its files. The promotion of a standby starts a new
+-- timeline.
+CREATE FUNCTION current_timeline() RETURNS text LANGUAGE sql STABLE
+    AS 'SELECT substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)';
 
 CREATE TABLE crawl (
     id integer PRIMARY KEY,
     name text NOT NULL UNIQUE,
     created_at timestamptz NOT NULL,
-    -- What it remembers of its flags, as JSON.
+    -- Settings of the crawl, as JSON.
     settings text,
     sessions integer NOT NULL DEFAULT 0
 );
 
--- What the crawl was started from.
+-- The seeds of the crawl.
 CREATE TABLE seed (
     crawl integer NOT NULL,
     url text NOT NULL,
     PRIMARY KEY (crawl, url)
 );
 
--- One run of one worker. It is never deleted, since reports need it; expires_at is NULL once it is dead, and a dead one never
--- comes back.
+-- One run of one worker. Rows are never deleted, because reports need them. expires_at is NULL once the session has
+-- ended, and an ended session never becomes alive again.
 CREATE TABLE session (
     crawl integer NOT NULL,
     number integer NOT NULL,
@@ -30,27 +34,31 @@ CREATE TABLE session (
     commit_seq bigint NOT NULL DEFAULT 0,
     last_commit_at timestamptz NOT NULL,
     usage bytea NOT NULL,
-    -- What its commits added to the totals of the crawl. One row for all would make every commit wait for every other.
+    -- What its commits added to the totals of the crawl. With one row for all sessions, commits would wait for each
+    -- other.
     hosts bigint NOT NULL DEFAULT 0,
     hosts_done bigint NOT NULL DEFAULT 0,
     tasks bigint NOT NULL DEFAULT 0,
     tasks_pending bigint NOT NULL DEFAULT 0,
     entries bigint NOT NULL DEFAULT 0,
     requests bigint NOT NULL DEFAULT 0,
+    -- The timeline on which the session was opened. A standby may lack answers that the session got, so a session of
+    -- another timeline counts as ended.
+    timeline text NOT NULL DEFAULT current_timeline(),
     PRIMARY KEY (crawl, number)
 ) WITH (fillfactor = 30, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 CREATE TABLE host (
     crawl integer NOT NULL,
-    host_id bigint NOT NULL,
+    host_id uuid NOT NULL,
     origin text NOT NULL,
     is_seed boolean NOT NULL,
-    -- The number of the session that has it, and which call of that session lent it.
+    -- The number of the session that leases it, and the random number of the call that leased it.
     owner integer,
     lease bigint NOT NULL DEFAULT 0,
-    -- Taken from a dead session and not given back since: its last request may have left unseen.
+    -- Reclaimed from an ended session and not released since. The last request of that session may be unrecorded.
     reaped boolean NOT NULL DEFAULT false,
-    -- From when on it may be lent; NULL while it is lent or has nothing to do.
+    -- Time from which it may be leased; NULL while it is leased or has no unfinished task.
     due_at timestamptz,
     not_before timestamptz,
     parked boolean NOT NULL DEFAULT false,
@@ -69,32 +77,32 @@ CREATE INDEX host_due ON host (crawl, due_at, host_id) WHERE due_at IS NOT NULL;
 CREATE INDEX host_owner ON host (crawl, owner) WHERE owner IS NOT NULL;
 CREATE INDEX host_parked ON host (crawl, not_before) WHERE parked;
 
--- Apart from its host, whose row every commit writes anew.
+-- Separate from table host, because every commit rewrites the rows of its hosts.
 CREATE TABLE robots (
     crawl integer NOT NULL,
-    host_id bigint NOT NULL,
+    host_id uuid NOT NULL,
     record bytea NOT NULL,
     PRIMARY KEY (crawl, host_id)
 );
 
--- state: 0 pending, 1 done, 2 given up, 3 given up for want of the rules of its host, 4 never a task: the URL under
--- which another one was read.
+-- state: 0 pending, 1 done, 2 given up, 3 given up because the host's robots.txt could not be fetched, 4 never a
+-- task: the final URL of another task.
 CREATE TABLE task (
     crawl integer NOT NULL,
-    host_id bigint NOT NULL,
+    host_id uuid NOT NULL,
     url_hash uuid NOT NULL,
     state smallint NOT NULL,
     priority integer NOT NULL,
-    -- 0 robots.txt, 1 sitemap, 2 and more: the guessed path of that number less 2.
+    -- 0 robots.txt, 1 sitemap, 2 the last guess, n >= 3 the guessed path with number n - 3.
     kind smallint NOT NULL,
     depth integer NOT NULL,
     hops smallint NOT NULL,
     attempts smallint NOT NULL,
     not_before timestamptz,
     url text NOT NULL,
-    parent_host bigint,
+    parent_host uuid,
     parent_url uuid,
-    named_by bigint[] NOT NULL,
+    named_by uuid[] NOT NULL,
     outcome bytea,
     PRIMARY KEY (crawl, host_id, url_hash)
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -102,8 +110,8 @@ CREATE TABLE task (
 CREATE INDEX task_pending ON task (crawl, host_id, priority, url_hash) WHERE state = 0;
 CREATE INDEX task_given_up ON task (crawl, host_id, url_hash) WHERE state IN (2, 3);
 
--- The requests of each commit, in one record: they are only ever read all together. previous_commit_us is how long the
--- session's commit before it took.
+-- The requests of each commit, in one record, because they are only read together. previous_commit_us is how long the
+-- session's previous commit took.
 CREATE TABLE fetched (
     crawl integer NOT NULL,
     session integer NOT NULL,
@@ -113,7 +121,7 @@ CREATE TABLE fetched (
     PRIMARY KEY (crawl, session, commit_seq)
 );
 
--- A file of entries. What is not in here does not exist, whatever lies in the output.
+-- The files of entries. A file in the output that is not registered here does not count.
 CREATE TABLE segment (
     crawl integer NOT NULL,
     session integer NOT NULL,

@@ -1,20 +1,20 @@
-//! Time by what held it.
+//! Time split by what it was spent on.
 
 use frontier::{Stage, Stages};
 use serde::{Serialize, Serializer};
 
-use super::super::host_table::{NETWORK, NetworkFloor};
-use crate::report::seconds;
+use super::super::network::{NETWORK, NetworkFloor};
+use crate::figures::seconds;
 
-/// What held a crawl or a host.
+/// What limited a crawl or a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bound {
-    /// Names, connections, servers and lines.
+    /// Name resolution, connections, servers and bandwidth.
     Network,
-    /// The pace each host is owed.
+    /// The politeness delay of each host.
     Politeness,
-    /// Inflating, reading and recording.
+    /// Decompressing, parsing and recording.
     Cpu,
     /// The number of requests allowed in flight.
     Concurrency,
@@ -32,7 +32,7 @@ impl Bound {
     }
 }
 
-/// Time by what held it, in microseconds; serialised in seconds.
+/// Time by [`Bound`], in microseconds; serialized in seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TimeByBound {
     /// Stages `dns` to `body`.
@@ -46,7 +46,7 @@ pub struct TimeByBound {
 }
 
 impl TimeByBound {
-    /// The stages in their four groups.
+    /// Adds up the stages of each bound.
     pub fn of(stages: &Stages) -> Self {
         let sum = |group: &[Stage]| group.iter().fold(0_u64, |sum, stage| sum.saturating_add(stages[*stage]));
         Self {
@@ -57,7 +57,7 @@ impl TimeByBound {
         }
     }
 
-    /// The time that `bound` held.
+    /// The time of `bound`.
     pub fn by(&self, bound: Bound) -> u64 {
         match bound {
             Bound::Network => self.network_us,
@@ -67,25 +67,26 @@ impl TimeByBound {
         }
     }
 
-    /// All of it.
+    /// The sum over all bounds.
     pub fn total_us(&self) -> u64 {
         let parts = [self.network_us, self.politeness_us, self.cpu_us, self.concurrency_us];
         parts.into_iter().fold(0, u64::saturating_add)
     }
 
-    /// The same, waiting for a place counted as waiting for the processor.
+    /// Counts the wait for a slot as a wait for the CPU.
     pub(super) fn with_slot_as_cpu(self) -> Self {
         Self { cpu_us: self.cpu_us.saturating_add(self.concurrency_us), concurrency_us: 0, ..self }
     }
 
-    /// The same, the network's time beyond `floor` counted as waiting for the processor.
+    /// Counts network time beyond `floor` as a wait for the CPU.
     pub(super) fn with_late_bytes_as_cpu(self, floor: NetworkFloor) -> Self {
         let network_us = self.network_us.min(floor.us());
         Self { cpu_us: self.cpu_us.saturating_add(self.network_us - network_us), network_us, ..self }
     }
 
-    /// What held most of it; `None` of nothing. Of equals the first of network, politeness, cpu, concurrency.
-    pub(super) fn most(&self) -> Option<Bound> {
+    /// The bound with the most time; `None` if there is no time. Ties go to the first of network, politeness, cpu,
+    /// concurrency.
+    pub(super) fn largest(&self) -> Option<Bound> {
         let bounds = [Bound::Concurrency, Bound::Cpu, Bound::Politeness, Bound::Network];
         bounds.into_iter().max_by_key(|bound| self.by(*bound)).filter(|bound| self.by(*bound) > 0)
     }

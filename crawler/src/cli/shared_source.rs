@@ -1,4 +1,4 @@
-//! A crawl that many machines share, read: from any machine, at work or not.
+//! Reads a crawl that several machines share. Works from any machine, whether the crawl is running or not.
 
 use std::collections::VecDeque;
 
@@ -12,28 +12,28 @@ use tokio::runtime::Runtime;
 
 use super::args::StoreArgs;
 use super::shared::{find, open_segments};
-use crate::settings::UsageError;
+use super::usage_error::UsageError;
 
-/// Hosts that are asked for at once; each brings its rules along, which may be 500 KB.
+/// Hosts per query. Each comes with its robots.txt rules, which may take 500 KB.
 const PAGE_HOSTS: usize = 100;
-/// Commits with their requests that are asked for at once.
+/// Commits, with their requests, per query.
 const PAGE_COMMITS: usize = 200;
 
-/// A shared crawl that was found in its store.
-pub struct SharedReading {
+/// A shared crawl that was opened for source.
+pub struct SharedSource {
     runtime: Runtime,
     crawl: SharedCrawl,
     settings: Option<String>,
     sessions: Sessions,
     is_running: bool,
     resumed_by: String,
-    /// The entries, where they were asked for.
+    /// The entries, if they were requested.
     entries: Option<SharedReader>,
 }
 
-impl SharedReading {
-    /// Opens the crawl that the flags name, without its entries; `None` where they name no store.
-    pub fn records(args: &StoreArgs) -> anyhow::Result<Option<Self>> {
+impl SharedSource {
+    /// Opens the crawl that the flags name, without its entries. `None` if they name no store.
+    pub fn records_only(args: &StoreArgs) -> anyhow::Result<Option<Self>> {
         let Some(store) = &args.store else {
             return if args.output.is_some() { Err(UsageError::NoStore.into()) } else { Ok(None) };
         };
@@ -42,28 +42,28 @@ impl SharedReading {
         let (crawl, settings, sessions, workers) = runtime.block_on(async {
             let crawl = find(&Database::open(store).await?, args.name.as_deref()).await?;
             let (settings, sessions) = (crawl.settings().await?, crawl.sessions().await?);
-            let sessions = Sessions::beside_each_other(sessions);
+            let sessions = Sessions::concurrent(sessions);
             let workers = crawl.workers().await?;
             anyhow::Ok((crawl, settings, sessions, workers))
         })?;
         let name = args.name.as_ref().map_or_else(String::new, |name| format!(" --crawl {name}"));
-        // Not with the addresses: there may be a password in them.
+        // Without the URLs, because they may contain a password.
         let resumed_by = format!("crawl work --store … --output …{name}");
         let is_running = workers > 0;
         Ok(Some(Self { runtime, crawl, settings, sessions, is_running, resumed_by, entries: None }))
     }
 
-    /// The same with its entries, as they are registered now.
+    /// Like [`Self::records_only`], with the entries that are registered now.
     pub fn with_entries(args: &StoreArgs) -> anyhow::Result<Option<Self>> {
-        let Some(mut reading) = Self::records(args)? else { return Ok(None) };
+        let Some(mut source) = Self::records_only(args)? else { return Ok(None) };
         let output = args.output.as_deref().ok_or(UsageError::NoOutput)?;
-        let place = open_segments(output, &reading.runtime)?;
-        let (identity, segments) = reading.runtime.block_on(async {
-            Ok::<_, StoreError>((reading.crawl.identity().await?, reading.crawl.segments().await?))
+        let place = open_segments(output, &source.runtime)?;
+        let (identity, segments) = source.runtime.block_on(async {
+            Ok::<_, StoreError>((source.crawl.identity().await?, source.crawl.segments().await?))
         })?;
         place.check_mark(&identity)?;
-        reading.entries = Some(SharedReader::new(place, segments));
-        Ok(Some(reading))
+        source.entries = Some(SharedReader::new(place, segments));
+        Ok(Some(source))
     }
 
     /// The origins of all hosts, by their ids.
@@ -71,7 +71,7 @@ impl SharedReading {
         self.hosts().map(|host| Ok(host?.1.host.to_string()))
     }
 
-    /// What pages give, one by one. `next` is told where it was and gives nothing when there is no more.
+    /// The items of all pages. `next` fetches the page after a mark and advances the mark; an empty page is the last one.
     fn pages<T, M: Default>(
         &self,
         mut next: impl AsyncFnMut(&mut M) -> Result<Vec<T>, StoreError>,
@@ -95,7 +95,7 @@ impl SharedReading {
     }
 }
 
-impl RecordSource for SharedReading {
+impl RecordSource for SharedSource {
     fn is_running(&self) -> bool {
         self.is_running
     }
@@ -112,7 +112,7 @@ impl RecordSource for SharedReading {
         self.sessions.clone()
     }
 
-    /// By the server's clock.
+    /// Counts by the server's clock instead of `now`.
     fn counts(&self, _now: Timestamp) -> Result<Counts, QueueError> {
         let counts = self.runtime.block_on(self.crawl.counts());
         counts.map_err(|error| QueueError::Storage(error.to_string()))
@@ -132,7 +132,7 @@ impl RecordSource for SharedReading {
                 let before = *mark;
                 let fetches;
                 (fetches, *mark) = self.crawl.fetches_after(before, PAGE_COMMITS).await?;
-                // Commits without requests are no end.
+                // Without requests, but with an advanced mark, the page consists of commits without requests.
                 if !fetches.is_empty() || *mark == before {
                     return Ok(fetches);
                 }
@@ -141,7 +141,7 @@ impl RecordSource for SharedReading {
     }
 }
 
-impl EntrySource for SharedReading {
+impl EntrySource for SharedSource {
     fn batches(&self) -> Box<dyn Iterator<Item = Result<RecordBatch, ReadError>> + '_> {
         Box::new(self.entries.iter().flat_map(SharedReader::entries))
     }

@@ -1,11 +1,11 @@
-//! What a user sees of panics and of a database that hangs: a message, no backtrace.
+//! Shows panics and a hanging database to the user as one message without a backtrace.
 
 use std::panic::PanicHookInfo;
 
-use crate::cli::{exit_code, output};
+use super::{exit_code, output};
 
-/// Sets both up for the whole process.
-pub fn watch() {
+/// Installs the panic hook and the watchdog of the database, for the whole process.
+pub fn install_handlers() {
     std::panic::set_hook(Box::new(on_panic));
     storage::watch_for_stalls(|stalled| {
         output::note(&format!("error: {stalled}"));
@@ -13,8 +13,8 @@ pub fn watch() {
     });
 }
 
-/// A panic of the database on damage is caught, and told as an error by whoever called it; those of its own threads end in
-/// such an error or a stall.
+/// Prints a panic, unless it comes from the database. The database panics on damage: the caller catches that panic and
+/// reports it as an error. A panic of a thread of the database ends in such an error, or in a stall.
 fn on_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     if storage::is_guarded() || place.contains("sled-") {
@@ -22,5 +22,5 @@ fn on_panic(panic: &PanicHookInfo<'_>) {
         return;
     }
     let text = panic.payload_as_str().unwrap_or_default();
-    output::note(&format!("error: a defect of crawl itself at {place}: {text}"));
+    output::note(&format!("error: crawl has a bug at {place}: {text}"));
 }
