@@ -40,8 +40,8 @@ pub enum TaskKind {
     Sitemap,
     /// A guess: the nth well-known sitemap path. Its absence is not an error.
     Probe(u8),
-    /// The last guess: a well-known path that redirected to another path, which may be on another host. Its absence is
-    /// not an error, and no further guess follows.
+    /// The last guess: a well-known path redirected to this URL, which is on another host and has another path. Its
+    /// absence is not an error, and no further guess follows.
     LastProbe,
 }
 
