@@ -12,7 +12,7 @@ use super::layout::LOCK_FILE;
 /// Limit on the bytes read from the lock file, which contains a process id and a line feed.
 const PID_BYTES_MAX: u64 = 16;
 
-/// Number of retries, and the pause before each, while the lock file names no process: 1 s in all. Readers soon
+/// Number of retries, and the pause before each, while the lock file names no other process: 1 s in all. Readers soon
 /// finish, and a process that runs the crawl soon writes its id.
 const RETRIES_MAX: u32 = 200;
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
@@ -94,7 +94,10 @@ fn lock(dir: &Path, take: impl Fn(&File) -> Result<(), TryLockError>) -> Result<
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
         let pid = pid(&file);
-        if pid.is_some() || retries == RETRIES_MAX {
+        // A child process that is being started has a copy of every descriptor until it runs its program: our own lock
+        // may seem to be held for a moment after it was released.
+        let is_other_process = pid.is_some_and(|pid| pid != std::process::id());
+        if is_other_process || retries == RETRIES_MAX {
             return Err(OpenError::InUse { path: dir.to_owned(), pid });
         }
         retries += 1;
