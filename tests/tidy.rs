@@ -30,13 +30,7 @@ const MAY_ASK_FOR_THE_TIME: &[(&str, &str)] = &[
     ("crawler/src/clock.rs", "the clock itself"),
     ("crawler/src/cpu_meter.rs", "CPU time of threads and of the process"),
     ("crawler/src/cli/progress.rs", "how often the progress line is drawn"),
-    (
-        "crawler/src/engine/mod.rs",
-        "how often progress is shown, and how long an interrupted crawl may take to end",
-    ),
-    ("crawler/src/engine/record.rs", "how long entries of a shared crawl gather"),
     ("crawler/src/fetch/get.rs", "time-outs of a request"),
-    ("crawler/src/fetch/stopwatch.rs", "the stages of a request"),
 ];
 
 /// Where production code may name a library that opens connections, and what for.
@@ -44,10 +38,6 @@ const MAY_NAME_THE_NETWORK: &[(&str, &str)] = &[
     ("crawler/src/fetch/client.rs", "the HTTP client"),
     ("crawler/src/fetch/get.rs", "requests"),
     ("crawler/src/fetch/resolver.rs", "DNS queries"),
-    ("crawler/src/engine/error.rs", "the type of a failure to build a client"),
-    ("crawler/src/engine/mod.rs", "headers of a request"),
-    ("crawler/src/engine/read.rs", "headers of a response"),
-    ("crawler/src/engine/worker.rs", "headers of a request"),
     ("crawler/src/cli/check.rs", "headers and the proxy that the user gave"),
     ("crawler/src/settings.rs", "headers and the proxy that the user gave"),
     ("storage/src/shared/bucket.rs", "segments in a bucket"),
@@ -60,6 +50,19 @@ const MAY_NAME_THE_NETWORK: &[(&str, &str)] = &[
 fn only_named_files_ask_for_the_time() {
     let words = ["SystemTime::now", "Instant::now", "Timestamp::now", "clock_gettime", "Zoned::now"];
     assert_only_in(MAY_ASK_FOR_THE_TIME, &words);
+}
+
+/// The engine waits by its clock alone, so that a simulation can run it in virtual time.
+#[test]
+fn the_engine_waits_by_its_clock_alone() {
+    for room in ["crawler/src/engine", "crawler/src/shared"] {
+        for (path, code) in production::files(&root().join(room)) {
+            for word in ["tokio::time", "SystemClock", "thread::sleep"] {
+                let is_composition = path.ends_with("shared/mod.rs") && word == "SystemClock";
+                assert!(is_composition || !code.contains(word), "{} uses {word}", path.display());
+            }
+        }
+    }
 }
 
 /// The network comes in by the door. The test sees the names of the libraries that we use, not what these do: connections of

@@ -165,6 +165,10 @@ impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(1_790_000_000_000_000)
     }
+
+    async fn sleep_until(&self, _moment: Timestamp) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Writes a crawl of plain entries. Every fifth document is a news sitemap with images. Every twentieth document has

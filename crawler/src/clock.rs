@@ -1,4 +1,4 @@
-//! The only place that reads the system's wall clock.
+//! The clock of a crawl: the only place that reads the system's wall clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ impl SystemClock {
     }
 
     /// The tokio deadline for `moment`.
-    pub fn instant(&self, moment: Timestamp) -> tokio::time::Instant {
+    fn instant(&self, moment: Timestamp) -> tokio::time::Instant {
         let span: Duration = moment.since(self.set_to);
         // Longer than any wait of a crawl. A date far in the future would overflow the system's clock type.
         const SPAN_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -38,6 +38,18 @@ impl SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         self.set_to + self.set_at.elapsed()
+    }
+
+    async fn sleep_until(&self, moment: Timestamp) {
+        tokio::time::sleep_until(self.instant(moment)).await;
+    }
+}
+
+/// Waits until `moment`. Never returns if it is `None`.
+pub async fn sleep_until(clock: &impl Clock, moment: Option<Timestamp>) {
+    match moment {
+        Some(moment) => clock.sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

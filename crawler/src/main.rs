@@ -7,6 +7,7 @@ mod cpu_meter;
 mod descriptors;
 mod engine;
 mod fetch;
+mod local;
 mod settings;
 #[cfg(feature = "shared")]
 mod shared;

@@ -64,8 +64,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A source of the current time: the system's clock in a crawl, a manually driven one in tests and simulations.
+/// Tells the time and waits for a moment: the system's clock in a crawl, a manually driven one in tests and simulations.
 pub trait Clock: Send + Sync {
     /// The current time. Never goes back.
     fn now(&self) -> Timestamp;
+
+    /// Waits until the clock shows `moment` or later. Returns at once if it already does.
+    fn sleep_until(&self, moment: Timestamp) -> impl Future<Output = ()> + Send
+    where
+        Self: Sized;
 }

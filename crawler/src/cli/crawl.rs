@@ -16,7 +16,8 @@ use super::{check, exit_code, log, signals};
 use crate::clock::SystemClock;
 use crate::descriptors;
 use crate::engine::Ended;
-use crate::engine::session::{self, SessionParts, SessionStart};
+use crate::engine::session::SessionStart;
+use crate::local::{self, SessionParts};
 use crate::settings::Settings;
 
 /// The flags that a crawl remembers.
@@ -76,7 +77,7 @@ fn crawl(
     let work = SessionStart { seeds: seeds.tasks, retry_failed };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start")?;
-    let ended = runtime.block_on(session::run(parts, progress, work))?;
+    let ended = runtime.block_on(progress.follow(|state| local::run(parts, state, work)))?;
     // Ends the tasks that still hold the data directory.
     drop(runtime);
     let incomplete = conclude(common, ended)?;

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use frontier::schedule::WaitingFor;
 use frontier::work_queue::Counts;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+
+use crate::engine::progress::ProgressState;
 
 /// How often the progress is logged if stderr is not a terminal.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -13,25 +16,12 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 const RATE_OVER: Duration = Duration::from_secs(2);
 
 /// Shows the progress of a crawl.
-#[cfg_attr(feature = "shared", derive(Clone))]
 pub struct Progress {
     bar: Option<ProgressBar>,
     is_quiet: bool,
     last_log: Instant,
     rate_from: (Instant, u64),
     rate: f64,
-}
-
-/// The state of a crawl, as it is shown.
-pub struct ProgressState<'a> {
-    /// The queue's totals.
-    pub counts: &'a Counts,
-    /// Requests in flight.
-    pub in_flight: usize,
-    /// Errors so far.
-    pub errors: u64,
-    /// What the hosts are waiting for.
-    pub waiting_for: WaitingFor,
 }
 
 impl Progress {
@@ -49,15 +39,34 @@ impl Progress {
         Self { bar, is_quiet: is_quiet || !is_wanted, last_log: now, rate_from: (now, 0), rate: 0.0 }
     }
 
-    /// Shows the current state. Cheap enough to be called often.
-    pub fn show(&mut self, state: &ProgressState<'_>) {
+    /// Runs a crawl and shows the states that it publishes, in a task of its own. Removes the progress line when the crawl has
+    /// dropped the sender, so that later output begins on an empty line.
+    pub async fn follow<T, F>(mut self, crawl: impl FnOnce(watch::Sender<ProgressState>) -> F) -> T
+    where
+        F: Future<Output = T>,
+    {
+        let (sender, mut states) = watch::channel(ProgressState::default());
+        let showing = tokio::spawn(async move {
+            while states.changed().await.is_ok() {
+                let state = states.borrow_and_update().clone();
+                self.show(&state);
+            }
+            self.finish();
+        });
+        let ended = crawl(sender).await;
+        // Fails only if showing panicked, which changes nothing in the crawl.
+        let _ = showing.await;
+        ended
+    }
+
+    fn show(&mut self, state: &ProgressState) {
         self.measure_rate(state.counts.entries);
         if let Some(bar) = &self.bar {
             bar.set_message(line(state, self.rate));
             bar.tick();
         } else if !self.is_quiet && self.last_log.elapsed() >= LOG_EVERY {
             self.last_log = Instant::now();
-            let Counts { hosts, hosts_done, tasks_pending, entries, .. } = *state.counts;
+            let Counts { hosts, hosts_done, tasks_pending, entries, .. } = state.counts;
             let (errors, in_flight, waiting_for) =
                 (state.errors, state.in_flight, waiting(state.waiting_for));
             let rate = self.rate.round() as u64;
@@ -75,8 +84,7 @@ impl Progress {
         }
     }
 
-    /// Removes the progress line, so that later output begins on an empty line.
-    pub fn finish(&mut self) {
+    fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -97,8 +105,8 @@ impl Progress {
     }
 }
 
-fn line(state: &ProgressState<'_>, rate: f64) -> String {
-    let counts = state.counts;
+fn line(state: &ProgressState, rate: f64) -> String {
+    let counts = &state.counts;
     format!(
         "hosts {}/{} · tasks waiting {} · entries {} ({}/s) · errors {} · {}",
         counts.hosts_done,

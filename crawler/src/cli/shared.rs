@@ -102,7 +102,7 @@ fn run(
     };
     let ended = runtime.block_on(async {
         let Some(seeds) = seeds_of(crawl, &shutdown).await? else { return Ok(Ended::Interrupted) };
-        shared::run(parts, progress, SessionStart { seeds, retry_failed }).await
+        progress.follow(|state| shared::run(parts, state, SessionStart { seeds, retry_failed })).await
     })?;
     let (totals, incomplete) = runtime.block_on(totals(crawl))?;
     let (hosts, entries, requests) = (totals.hosts, totals.entries, totals.requests);

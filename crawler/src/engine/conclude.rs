@@ -4,16 +4,17 @@ use frontier::schedule::Request;
 use frontier::work_queue::HostCooldown;
 use frontier::{
     Answer, Conclusion, Context, ErrorKind, FetchRecord, NextStep, Purpose, Rows, TaskKind, Timestamp,
-    WorkQueue, conclude,
+    conclude,
 };
 
 use super::Engine;
 use super::body::{Contents, PartialReading};
+use super::environment::Environment;
 use super::error::EngineError;
 use super::record::Item;
 use super::worker::{Fetched, Finished};
 
-impl<Q: WorkQueue> Engine<Q> {
+impl<E: Environment> Engine<E> {
     /// Draws the conclusion from a finished request and passes the result on to the recorder.
     pub(super) fn conclude(
         &mut self,
@@ -96,7 +97,7 @@ impl<Q: WorkQueue> Engine<Q> {
             tracing::warn!(host = %request.host, %until, "host asked for a long cooldown and is parked");
         }
         for cooldown in &cooldowns {
-            self.cooldowns.add(cooldown.host, cooldown.until, now);
+            self.worker.cooldowns.add(cooldown.host, cooldown.until, now);
         }
         cooldowns
     }

@@ -1,8 +1,8 @@
 //! Why a crawl cannot continue.
 
 use frontier::work_queue::QueueError;
-use storage::SegmentError;
 
+use super::body::WorkerError;
 use super::record::RecordError;
 
 /// Why a crawl cannot continue. What was committed is not lost.
@@ -14,12 +14,9 @@ pub enum EngineError {
     /// Outcomes cannot be made durable.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// An HTTP client could not be created.
-    #[error("failed to set up an HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
-    /// The rows of a document could not be stored.
-    #[error("failed to keep entries: {0}")]
-    Rows(#[from] SegmentError),
+    /// A request could not be made, or its result could not be kept.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
     /// A part of the engine ended too early, which is a bug.
     #[error("{0} ended unexpectedly")]
     Part(&'static str),

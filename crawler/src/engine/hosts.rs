@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use frontier::{Clock, Timestamp, WorkQueue};
+use frontier::Timestamp;
 
 use super::Engine;
+use super::environment::Environment;
 use super::refill::{Refilled, Wanted};
 
 /// Leased hosts per request in flight. Enough that a host is due whenever a slot is free, and a bound for memory.
@@ -18,7 +19,7 @@ const LOADS_MAX: usize = 256;
 /// Maximum age of the totals that the progress shows.
 const COUNTS_AGE_MAX: Duration = Duration::from_secs(1);
 
-impl<Q: WorkQueue> Engine<Q> {
+impl<E: Environment> Engine<E> {
     /// The number of hosts that may be leased now.
     pub(super) fn room(&self) -> usize {
         let has_slot = self.schedule.in_flight() < self.settings.concurrency;
@@ -37,14 +38,14 @@ impl<Q: WorkQueue> Engine<Q> {
     /// Evicts robots.txt rules if they take too much memory. This does not wait until their hosts are released, which may take
     /// long while other results are recorded.
     pub(super) fn evict_rules(&mut self) {
-        if self.schedule.evict_rules(self.clock.now()) > 0 {
-            self.roll_now.notify_one();
+        if self.schedule.evict_rules(self.now()) > 0 {
+            self.recording.roll_now.notify_one();
         }
     }
 
     /// Starts to release hosts without work, lease others and load tasks, if any of this is needed.
     pub(super) fn refill(&mut self) {
-        let now = self.clock.now();
+        let now = self.now();
         if self.refill.is_running() {
             return;
         }
@@ -54,7 +55,7 @@ impl<Q: WorkQueue> Engine<Q> {
             && !self.refill.has_unclaimed_hosts
             && self.schedule.release_surplus(excess, is_full, now) > 0
         {
-            self.roll_now.notify_one();
+            self.recording.roll_now.notify_one();
         }
         let releases = self.schedule.idle();
         let wanting_tasks = self.schedule.wanting_tasks(LOADS_MAX);
@@ -67,13 +68,13 @@ impl<Q: WorkQueue> Engine<Q> {
             return;
         }
         let wanted = Wanted { releases, wanting_tasks, hosts };
-        self.refill.start(self.queue.clone(), self.session.clone(), wanted);
+        self.refill.start(self.queue.clone(), self.worker.session.clone(), wanted);
     }
 
     /// Takes over the result of a refill.
     pub(super) fn admit(&mut self, refilled: Refilled) {
         let Refilled { releases, kept, leased, loaded, totals } = refilled;
-        let now = self.clock.now();
+        let now = self.now();
         self.schedule.released(&releases, &kept, now);
         for release in releases.iter().filter(|release| !kept.contains(&release.host)) {
             self.blocked.remove(&release.host);

@@ -71,6 +71,10 @@ mod tests {
         fn now(&self) -> Timestamp {
             at(self.0.load(Ordering::Relaxed))
         }
+
+        async fn sleep_until(&self, _moment: Timestamp) {
+            pending::<()>().await;
+        }
     }
 
     fn at(seconds: i64) -> Timestamp {

@@ -10,8 +10,6 @@ use reports::{RESUME, Sessions, StatusTally, Tally, TimelineTally, render};
 use storage::{DataDir, Live, OpenError, QueueView, SledQueue, ViewMark};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::SystemClock;
-
 /// How often the state is published.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 
@@ -43,10 +41,10 @@ pub enum LiveError {
 }
 
 /// Publishes the state of a crawl.
-pub struct LivePublisher {
+pub struct LivePublisher<C> {
     data_dir: Arc<DataDir>,
     queue: Arc<SledQueue>,
-    clock: Arc<SystemClock>,
+    clock: Arc<C>,
     revision: u64,
     mark: ViewMark,
     hosts: KnownHosts,
@@ -77,9 +75,9 @@ impl KnownHosts {
     }
 }
 
-impl LivePublisher {
+impl<C: Clock> LivePublisher<C> {
     /// Creates a publisher that has not published anything yet.
-    pub fn new(data_dir: Arc<DataDir>, queue: Arc<SledQueue>, clock: Arc<SystemClock>) -> Self {
+    pub fn new(data_dir: Arc<DataDir>, queue: Arc<SledQueue>, clock: Arc<C>) -> Self {
         let (revision, mark) = (0, ViewMark::default());
         let (hosts, timeline) = (KnownHosts::new(Tally::new(Sessions::default())), TimelineTally::growing());
         Self { data_dir, queue, clock, revision, mark, hosts, timeline }
@@ -97,7 +95,7 @@ impl LivePublisher {
             let pause = PUBLISH_EVERY.max(self.clock.now().since(begun_at) * PAUSE_FACTOR);
             tokio::select! {
                 () = over.cancelled() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = self.clock.sleep_until(self.clock.now() + pause) => {}
             }
         }
     }

@@ -2,11 +2,13 @@
 
 pub mod body;
 mod conclude;
+pub mod environment;
 pub mod error;
 mod hosts;
 pub mod jitter;
 pub mod lease_deadline;
 pub mod live;
+pub mod progress;
 pub mod read;
 pub mod record;
 mod refill;
@@ -18,28 +20,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::conclude::conclude_known;
-use frontier::schedule::{Next, Request, Schedule};
-use frontier::work_queue::{RobotsRecord, Session};
+use frontier::schedule::{Next, Pace, Request, Schedule};
+use frontier::work_queue::RobotsRecord;
 use frontier::{
     Clock, ErrorKind, HostId, NextStep, Outcome, Scope, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp,
-    WorkQueue,
 };
-use reqwest::header::HeaderMap;
-use tokio::sync::{Notify, mpsc};
+use http::HeaderMap;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use body::PartialReading;
+use environment::Environment;
 use jitter::Jitter;
-use lease_deadline::LeaseDeadline;
-use record::{Durable, Item};
+use progress::ProgressState;
+use record::{Durable, Item, Recording};
 use worker::{Finished, Job, Worker};
 
-use crate::cli::progress::{Progress, ProgressState};
-use crate::clock::SystemClock;
-use crate::fetch::Clients;
-use crate::fetch::cooldowns::Cooldowns;
+use crate::clock::sleep_until;
 use crate::settings::Settings;
 
 pub use error::EngineError;
@@ -50,7 +48,7 @@ const WIND_DOWN: Duration = Duration::from_secs(8);
 /// Maximum number of outcomes whose slot is free while their entries are not durable. Bounds how much a crash loses, and how
 /// much waits on disk while the place for segments fails.
 const AHEAD_MAX: usize = 10_000;
-/// How often the progress is shown.
+/// How often the progress is published.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// How a crawl ended.
@@ -63,53 +61,64 @@ pub enum Ended {
 }
 
 /// The state of the main loop in one session.
-pub struct Engine<Q> {
-    pub(crate) queue: Arc<Q>,
-    pub(crate) session: Session,
-    pub(crate) clock: Arc<SystemClock>,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) scope: Scope,
-    pub(crate) clients: Clients,
-    pub(crate) worker: Arc<Worker>,
-    pub(crate) schedule: Schedule,
-    /// Until when requests may be sent. After that, the hosts may be leased to another session.
-    pub(crate) lease_deadline: LeaseDeadline,
-    /// Hosts that must not be requested for some time.
-    pub(crate) cooldowns: Arc<Cooldowns>,
-    /// Whether the writer gathers entries before they become durable. Then a slot is freed before that.
-    pub(crate) gathers: bool,
+pub struct Engine<E: Environment> {
+    queue: Arc<E::Queue>,
+    settings: Arc<Settings>,
+    scope: Scope,
+    worker: Arc<Worker<E>>,
+    schedule: Schedule,
+    recording: Recording,
     /// Number of items whose slot was freed and that are not durable yet.
-    pub(crate) ahead: usize,
-    /// Makes the recorder complete the segment of the gathered entries at once.
-    pub(crate) roll_now: Arc<Notify>,
+    ahead: usize,
     /// Leased hosts whose robots.txt is at a private address.
-    pub(crate) blocked: HashSet<HostId>,
+    blocked: HashSet<HostId>,
     /// The best partial readings of documents that will be tried again.
-    pub(crate) held: HashMap<TaskId, PartialReading>,
-    pub(crate) workers: JoinSet<Finished>,
-    pub(crate) items: mpsc::UnboundedSender<Item>,
-    pub(crate) durable: mpsc::UnboundedReceiver<Vec<Durable>>,
-    pub(crate) refill: Refill,
-    pub(crate) progress: Progress,
-    pub(crate) errors: u64,
-    pub(crate) jitter: Jitter,
+    held: HashMap<TaskId, PartialReading>,
+    workers: JoinSet<Finished>,
+    refill: Refill,
+    progress: watch::Sender<ProgressState>,
+    errors: u64,
+    jitter: Jitter,
 }
 
-impl<Q: WorkQueue> Engine<Q> {
-    /// Crawls until nothing is left to do or `shutdown` is cancelled.
-    pub async fn run(mut self, shutdown: CancellationToken) -> Result<Ended, EngineError> {
-        let ended = self.crawl(&shutdown).await;
-        self.progress.finish();
-        ended
+impl<E: Environment> Engine<E> {
+    /// Creates the engine of a session that has leased no host yet. It publishes its state in `progress` while anyone looks.
+    pub fn new(
+        queue: Arc<E::Queue>,
+        worker: Worker<E>,
+        recording: Recording,
+        settings: Arc<Settings>,
+        scope: Scope,
+        progress: watch::Sender<ProgressState>,
+    ) -> Self {
+        let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
+        Self {
+            queue,
+            settings,
+            scope,
+            schedule: Schedule::new(pace, worker.session.started_at),
+            worker: Arc::new(worker),
+            recording,
+            ahead: 0,
+            blocked: HashSet::new(),
+            held: HashMap::new(),
+            workers: JoinSet::new(),
+            refill: Refill::new(),
+            progress,
+            errors: 0,
+            jitter: Jitter::default(),
+        }
     }
 
-    async fn crawl(&mut self, shutdown: &CancellationToken) -> Result<Ended, EngineError> {
-        let mut show_at = Instant::now();
+    /// Crawls until nothing is left to do or `shutdown` is cancelled.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<Ended, EngineError> {
+        let mut publish_at = self.now();
         loop {
             // Not only in `select!`, which is biased: its last branch is never polled while the others are always ready.
-            if Instant::now() >= show_at {
-                self.show();
-                show_at = Instant::now() + PROGRESS_EVERY;
+            let (now, is_watched) = (self.now(), !self.progress.is_closed());
+            if is_watched && now >= publish_at {
+                self.publish_progress(now);
+                publish_at = now + PROGRESS_EVERY;
             }
             let permitted_at = self.start()?;
             self.evict_rules();
@@ -120,18 +129,22 @@ impl<Q: WorkQueue> Engine<Q> {
             }
             if self.ahead > 0 && permitted_at.is_none() && self.schedule.in_flight() == 0 {
                 // No request can be sent in the meantime.
-                self.roll_now.notify_one();
+                self.recording.roll_now.notify_one();
             }
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return self.wind_down().await,
-                durable = self.durable.recv() => self.settle(durable.ok_or(EngineError::Part("the recorder"))?),
+                durable = self.recording.durable.recv() => self.settle(durable.ok_or(EngineError::Part("the recorder"))?),
                 Some(finished) = self.workers.join_next() => self.conclude(finished)?,
                 refilled = self.refill.finished() => self.admit(refilled?),
-                () = sleep_until(&self.clock, wake_at) => {}
-                () = tokio::time::sleep_until(show_at) => {}
+                () = sleep_until(self.worker.clock.as_ref(), wake_at) => {}
+                () = self.worker.clock.sleep_until(publish_at), if is_watched => {}
             }
         }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.worker.clock.now()
     }
 
     /// When to continue if nothing else happens: at `permitted_at`, when the next request may be sent, or earlier if a host
@@ -146,9 +159,9 @@ impl<Q: WorkQueue> Engine<Q> {
     /// Starts every request that may be sent now. Returns when the next one may be sent.
     fn start(&mut self) -> Result<Option<Timestamp>, EngineError> {
         while self.schedule.in_flight() < self.settings.concurrency
-            && self.lease_deadline.holds(self.clock.now())
+            && self.worker.lease_deadline.holds(self.now())
         {
-            match self.schedule.next(self.clock.now()) {
+            match self.schedule.next(self.now()) {
                 Next::Start(request) => self.fetch(request)?,
                 Next::Skip(request, reason) => self.skip(request, reason)?,
                 Next::Wait(at) => return Ok(at),
@@ -158,22 +171,21 @@ impl<Q: WorkQueue> Engine<Q> {
     }
 
     fn fetch(&mut self, request: Request) -> Result<(), EngineError> {
-        if let Some(conclusion) = conclude_known(&self.context(&request, self.clock.now(), 0.0)) {
+        if let Some(conclusion) = conclude_known(&self.context(&request, self.now(), 0.0)) {
             return self.record(Item {
                 outcome: conclusion.outcome,
                 found: conclusion.found,
-                ..Item::without_request(request, self.clock.now())
+                ..Item::without_request(request, self.now())
             });
         }
         // A robots.txt may redirect to another host. That host has its own client, and does not get the user's headers.
-        let target = request.target_host();
-        let target = target.as_ref().unwrap_or(&request.host);
-        let is_own = request.is_seed && *target == *request.host;
+        let target = request.target_host().map_or_else(|| request.host.clone(), Arc::new);
+        let is_own = request.is_seed && target == request.host;
         let is_robots = request.task.kind == TaskKind::Robots;
         let rules = self.rules_of(&request).filter(|rules| is_robots && rules.rules.is_some());
         let validator = rules.map(|rules| rules.validator.clone()).filter(|validator| !validator.is_empty());
         let job = Job {
-            client: self.clients.of(target)?,
+            target,
             headers: if is_own { self.settings.headers.clone() } else { HeaderMap::new() },
             validator,
             request,
@@ -204,27 +216,27 @@ impl<Q: WorkQueue> Engine<Q> {
             read_as: None,
             refused: Default::default(),
         };
-        let now = self.clock.now();
+        let now = self.now();
         self.record(Item { outcome: Some(outcome), ..Item::without_request(request, now) })
     }
 
     fn record(&mut self, mut item: Item) -> Result<(), EngineError> {
-        if self.gathers
+        if self.recording.gathers
             && item.contents.rows.is_some()
             && item.next == NextStep::Done
             && self.ahead < AHEAD_MAX
         {
-            let now = self.clock.now();
+            let now = self.now();
             item.settled_at = Some(now);
             self.schedule.settle_ahead(&item.request, now);
             self.ahead += 1;
         }
-        self.items.send(item).map_err(|_| EngineError::Part("the recorder"))
+        self.recording.items.send(item).map_err(|_| EngineError::Part("the recorder"))
     }
 
     /// Applies durable items to the schedule: first their effects on hosts, then the slot of the request is freed.
     fn settle(&mut self, durable: Vec<Durable>) {
-        let now = self.clock.now();
+        let now = self.now();
         for Durable { was_settled, request, next, robots, read_as, woken } in durable {
             let id = request.task.id.host;
             self.ahead -= usize::from(was_settled);
@@ -258,15 +270,15 @@ impl<Q: WorkQueue> Engine<Q> {
     /// Starts no new requests. Waits some time for those in flight, then drops them; they are sent again when the crawl is
     /// resumed.
     async fn wind_down(&mut self) -> Result<Ended, EngineError> {
-        let limit = Instant::now() + WIND_DOWN;
+        let limit = self.now() + WIND_DOWN;
         while !self.workers.is_empty() {
             tokio::select! {
                 Some(finished) = self.workers.join_next() => self.conclude(finished)?,
                 // Drains the channel so that it stays bounded.
-                Some(durable) = self.durable.recv() => self.settle(durable),
-                () = tokio::time::sleep_until(limit) => self.workers.abort_all(),
+                Some(durable) = self.recording.durable.recv() => self.settle(durable),
+                () = self.worker.clock.sleep_until(limit) => self.workers.abort_all(),
             }
-            if Instant::now() >= limit {
+            if self.now() >= limit {
                 self.workers.abort_all();
                 break;
             }
@@ -274,17 +286,12 @@ impl<Q: WorkQueue> Engine<Q> {
         Ok(Ended::Interrupted)
     }
 
-    fn show(&mut self) {
-        let waiting_for = self.schedule.waiting_for(self.clock.now());
-        let in_flight = self.schedule.in_flight();
-        let errors = self.errors;
-        self.progress.show(&ProgressState { counts: &self.refill.counts, in_flight, errors, waiting_for });
-    }
-}
-
-async fn sleep_until(clock: &SystemClock, moment: Option<Timestamp>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(clock.instant(moment)).await,
-        None => std::future::pending().await,
+    fn publish_progress(&self, now: Timestamp) {
+        self.progress.send_replace(ProgressState {
+            counts: self.refill.counts.clone(),
+            in_flight: self.schedule.in_flight(),
+            errors: self.errors,
+            waiting_for: self.schedule.waiting_for(now),
+        });
     }
 }

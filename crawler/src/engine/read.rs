@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use frontier::{DocumentSummary, ErrorKind, Host, HostId, RobotsRules, Stage, normal_url};
-use reqwest::header::CONTENT_ENCODING;
+use http::header::CONTENT_ENCODING;
 use sitemap::limits::{DOCUMENT_BYTES_MAX, SLICE_BYTES};
 use sitemap::{
     Buffer, Child, Document, DocumentEnd, DocumentKind, DocumentReader, Entry, InflateError, Inflater,
@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::body::{Body, Contents, DocumentContext};
 use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
-use crate::fetch::{FetchError, Response, Stopwatch};
+use crate::fetch::{FetchError, Response, ResponseBody, Stopwatch};
 
 /// A robots.txt with more bytes needs a permit before it is parsed. The rules and Sitemap tasks of a file of 512,000 bytes take
 /// up to forty times as much memory until they are durable, and a hundred such files may arrive at the same time.
@@ -59,7 +59,7 @@ impl Meters<'_> {
 
 /// Reads the body of `response` as a sitemap.
 pub async fn document(
-    response: &mut Response,
+    response: &mut Response<impl ResponseBody>,
     context: DocumentContext<'_>,
     scratch: &Scratch,
     watch: &Stopwatch,
@@ -104,7 +104,7 @@ pub async fn document(
 
 /// A content coding (RFC 9110 section 8.4.1) of `response` that was not requested and cannot be decoded. A body that begins
 /// like markup is read anyway, because then the header is wrong.
-fn unknown_coding(response: &Response) -> Option<String> {
+fn unknown_coding(response: &Response<impl ResponseBody>) -> Option<String> {
     let labels = response.headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let mut codings = labels.flat_map(|label| label.split(',')).map(str::trim);
     codings.find(|coding| !KNOWN_CODINGS.contains(&coding.to_ascii_lowercase().as_str())).map(str::to_owned)
@@ -120,7 +120,7 @@ fn undecodable(coding: &str, bytes_decoded: u64) -> Body {
 /// Reads the body of `response` as a robots.txt, up to [`RobotsRules::BYTES_MAX`] bytes (RFC 9309 section 2.5). A large one
 /// waits for one of `permits` before it is parsed.
 pub async fn robots(
-    response: &mut Response,
+    response: &mut Response<impl ResponseBody>,
     product_token: &str,
     permits: &Arc<Semaphore>,
     watch: &Stopwatch,
@@ -188,8 +188,8 @@ fn is_text(bytes: &[u8]) -> bool {
 }
 
 /// Reads the rest of an unneeded body, up to [`DISCARD_BYTES_MAX`].
-pub async fn discard(response: &mut Response) {
-    while response.bytes_wire < DISCARD_BYTES_MAX {
+pub async fn discard(response: &mut Response<impl ResponseBody>) {
+    while response.bytes_wire() < DISCARD_BYTES_MAX {
         match response.chunk().await {
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => return,
@@ -201,7 +201,7 @@ pub async fn discard(response: &mut Response) {
 /// the error if the body ended early. The size limit of a document also applies to the bytes on the wire, because an endless
 /// gzip stream may contain no data.
 async fn pump(
-    response: &mut Response,
+    response: &mut Response<impl ResponseBody>,
     inflater: &mut Inflater,
     meters: &Meters<'_>,
     take: &mut (impl FnMut(&[u8], Result<(), InflateError>) -> bool + Send),
@@ -215,7 +215,7 @@ async fn pump(
             Err(error) => return Some(error),
         };
         let over =
-            usize::try_from(response.bytes_wire.saturating_sub(DOCUMENT_BYTES_MAX)).unwrap_or(usize::MAX);
+            usize::try_from(response.bytes_wire().saturating_sub(DOCUMENT_BYTES_MAX)).unwrap_or(usize::MAX);
         let (mut rest, mut more) = (&chunk[..chunk.len().saturating_sub(over)], false);
         while !rest.is_empty() || more {
             slice.clear();
@@ -297,7 +297,7 @@ impl<'a> Collector<'a> {
         body.answer.children_bad = if is_index { bad } else { 0 };
         match self.failure.map_or_else(|| contents(self.rows, self.children), Err) {
             Ok(contents) => body.contents = contents,
-            Err(error) => body.failure = Some(error),
+            Err(error) => body.failure = Some(error.into()),
         }
         body
     }

@@ -20,10 +20,10 @@ use frontier::{
 use storage::{EntryWriter, FinishedChildren, FinishedRows, SegmentError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::body::Contents;
-use crate::clock::SystemClock;
+use super::environment::Environment;
+use crate::clock::sleep_until;
 use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
 
 /// Maximum number of outcomes per commit. Bounds the size of a transaction.
@@ -124,20 +124,32 @@ pub enum RecordError {
     Writer,
 }
 
+/// The engine's end of a recorder, which ends when this is dropped and all items are durable.
+pub struct Recording {
+    /// Takes the items to make durable.
+    pub items: mpsc::UnboundedSender<Item>,
+    /// Gives back the durable items.
+    pub durable: mpsc::UnboundedReceiver<Vec<Durable>>,
+    /// Makes the recorder complete the segment of the gathered entries at once.
+    pub roll_now: Arc<Notify>,
+    /// Whether the writer gathers entries before they become durable. Then a slot is freed before that.
+    pub gathers: bool,
+}
+
 /// Receives items and sends them back when they are durable.
-pub struct Recorder<Q, W> {
-    queue: Arc<Q>,
+pub struct Recorder<E: Environment> {
+    queue: Arc<E::Queue>,
     session: Session,
-    clock: Arc<SystemClock>,
+    clock: Arc<E::Clock>,
     meter: Arc<CpuMeter>,
     scope: Scope,
-    writer: Option<W>,
+    writer: Option<E::Writer>,
     /// The segment being written, with the items that wait for it.
-    appending: Option<JoinHandle<Appended<W>>>,
+    appending: Option<JoinHandle<Appended<E::Writer>>>,
     /// Items whose entries the writer has gathered.
     gathered: Vec<Item>,
     /// When the writer must complete the segment.
-    roll_at: Option<Instant>,
+    roll_at: Option<Timestamp>,
     roll_now: Arc<Notify>,
     durable: mpsc::UnboundedSender<Vec<Durable>>,
     seq: u64,
@@ -151,18 +163,21 @@ struct Appended<W> {
     segment: Result<Option<SegmentRef>, SegmentError>,
 }
 
-impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
-    /// Creates a recorder whose first commit of `session` follows commit `seq`, and the channel of its durable items.
-    pub fn new(
-        queue: Arc<Q>,
+impl<E: Environment> Recorder<E> {
+    /// Starts a recorder in a task of its own. Its first commit of `session` follows commit `seq`. The task ends with an error
+    /// if results can no longer be made durable.
+    pub fn start(
+        queue: Arc<E::Queue>,
         session: Session,
         seq: u64,
-        writer: W,
-        clock: Arc<SystemClock>,
+        writer: E::Writer,
+        clock: Arc<E::Clock>,
         meter: Arc<CpuMeter>,
         scope: Scope,
-    ) -> (Self, mpsc::UnboundedReceiver<Vec<Durable>>) {
-        let (durable, receiver) = mpsc::unbounded_channel();
+    ) -> (Recording, JoinHandle<Result<(), RecordError>>) {
+        let (items, to_record) = mpsc::unbounded_channel();
+        let (durable, made_durable) = mpsc::unbounded_channel();
+        let roll_now = Arc::<Notify>::default();
         let recorder = Self {
             usage: (clock.now(), meter.read()),
             queue,
@@ -174,21 +189,18 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             appending: None,
             gathered: Vec::new(),
             roll_at: None,
-            roll_now: Arc::default(),
+            roll_now: roll_now.clone(),
             durable,
             seq,
             previous_commit: Duration::ZERO,
         };
-        (recorder, receiver)
-    }
-
-    /// When notified, the recorder completes the segment of the gathered entries at once.
-    pub fn roll_now(&self) -> Arc<Notify> {
-        self.roll_now.clone()
+        let gathers = !E::Writer::GATHERS_FOR.is_zero();
+        let recording = Recording { items, durable: made_durable, roll_now, gathers };
+        (recording, tokio::spawn(recorder.run(to_record)))
     }
 
     /// Runs until `items` is closed and all items are durable.
-    pub async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) -> Result<(), RecordError> {
+    async fn run(mut self, mut items: mpsc::UnboundedReceiver<Item>) -> Result<(), RecordError> {
         let (mut plain, mut with_rows) = (VecDeque::new(), Vec::new());
         let mut is_open = true;
         while is_open || self.is_writing() || !plain.is_empty() || !with_rows.is_empty() {
@@ -201,8 +213,8 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
                 done = written(&mut self.appending), if self.appending.is_some() => appended = Some(done?),
                 // There are more outcomes than fit into one commit, so continue at once.
                 () = std::future::ready(()), if !plain.is_empty() => {}
-                () = sleep_until(self.roll_at), if self.appending.is_none() => {}
-                () = self.roll_now.notified(), if self.roll_at.is_some() => self.roll_at = Some(Instant::now()),
+                () = sleep_until(self.clock.as_ref(), self.roll_at), if self.appending.is_none() => {}
+                () = self.roll_now.notified(), if self.roll_at.is_some() => self.roll_at = Some(self.clock.now()),
             }
             while let Ok(item) = items.try_recv() {
                 enqueue(item, &mut plain, &mut with_rows);
@@ -220,7 +232,7 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
             if self.appending.is_none() && !with_rows.is_empty() {
                 self.append(std::mem::take(&mut with_rows), &mut plain).await?;
             }
-            if self.appending.is_none() && (!is_open || self.roll_at.is_some_and(|at| at <= Instant::now())) {
+            if self.appending.is_none() && (!is_open || self.is_time_to_roll()) {
                 self.roll();
             }
             let batch: Vec<Item> = plain.drain(..commit_size(&plain)).collect();
@@ -244,23 +256,27 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> Recorder<Q, W> {
         if self.writer.is_none() {
             return Err(RecordError::Writer);
         }
-        self.roll_at = self.roll_at.or_else(|| Some(Instant::now() + W::GATHERS_FOR));
+        self.roll_at = self.roll_at.or_else(|| Some(self.clock.now() + E::Writer::GATHERS_FOR));
         self.write(items, |writer| writer.append(rows));
         Ok(())
+    }
+
+    fn is_time_to_roll(&self) -> bool {
+        self.roll_at.is_some_and(|at| at <= self.clock.now())
     }
 
     /// Begins to complete the segment of the gathered entries.
     fn roll(&mut self) {
         self.roll_at = None;
         if !self.gathered.is_empty() {
-            self.write(Vec::new(), W::roll);
+            self.write(Vec::new(), E::Writer::roll);
         }
     }
 
     fn write(
         &mut self,
         items: Vec<Item>,
-        write: impl FnOnce(&mut W) -> Result<Option<SegmentRef>, SegmentError> + Send + 'static,
+        write: impl FnOnce(&mut E::Writer) -> Result<Option<SegmentRef>, SegmentError> + Send + 'static,
     ) {
         let Some(mut writer) = self.writer.take() else { return };
         let meter = self.meter.clone();
@@ -407,13 +423,6 @@ fn document_ids(item: &Item) -> impl Iterator<Item = TaskId> + use<> {
 async fn written<W>(appending: &mut Option<JoinHandle<Appended<W>>>) -> Result<Appended<W>, RecordError> {
     match appending {
         Some(handle) => handle.await.map_err(|_| RecordError::Writer),
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

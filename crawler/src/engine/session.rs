@@ -1,34 +1,26 @@
-//! One session: puts the parts of the crawler together, runs them and shuts them down.
+//! One session: puts the parts of the engine together, runs them and shuts them down.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use frontier::rate_limiter::RateLimiter;
-use frontier::schedule::{Pace, Schedule};
 use frontier::scope::Scope;
 use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
 use frontier::{HostId, NewTask, Timestamp, Validator, WorkQueue};
-use storage::{DataDir, EntryWriter, Scratch};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use storage::Scratch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::progress::Progress;
-use crate::clock::SystemClock;
+use super::environment::Environment;
+use super::lease_deadline::LeaseDeadline;
+use super::progress::ProgressState;
+use super::read::LARGE_ROBOTS_PERMITS;
+use super::record::Recorder;
+use super::worker::Worker;
+use super::{Ended, Engine, EngineError};
 use crate::cpu_meter::CpuMeter;
-use crate::engine::jitter::Jitter;
-use crate::engine::lease_deadline::LeaseDeadline;
-use crate::engine::live::LivePublisher;
-use crate::engine::read::LARGE_ROBOTS_PERMITS;
-use crate::engine::record::Recorder;
-use crate::engine::worker::Worker;
-use crate::engine::{Ended, Engine, EngineError, Refill};
-use crate::fetch::client::ClientSettings;
 use crate::fetch::cooldowns::Cooldowns;
-use crate::fetch::get::Timeouts;
 use crate::fetch::host_slots::HostSlots;
-use crate::fetch::resolver::Resolver;
-use crate::fetch::{Clients, tls};
 use crate::settings::Settings;
 
 /// Seeds per commit. Until the commit is durable, each takes some 18 KB of memory.
@@ -36,20 +28,6 @@ const SEEDS_PER_COMMIT: usize = 1_000;
 
 /// Given-up tasks that are retried per commit.
 const RETRIES_PER_COMMIT: usize = 1_000;
-
-/// The parts of a session in a data directory.
-pub struct SessionParts {
-    /// How to crawl.
-    pub settings: Settings,
-    /// What to crawl.
-    pub scope: Scope,
-    /// State and results.
-    pub data_dir: DataDir,
-    /// The time.
-    pub clock: Arc<SystemClock>,
-    /// Cancelled when the crawl must stop.
-    pub shutdown: CancellationToken,
-}
 
 /// What a session adds to the queue before it crawls.
 pub struct SessionStart {
@@ -59,77 +37,39 @@ pub struct SessionStart {
     pub retry_failed: bool,
 }
 
-/// Crawls until nothing is left to do or a signal arrives. All results are durable when this returns.
-pub async fn run(parts: SessionParts, progress: Progress, start: SessionStart) -> anyhow::Result<Ended> {
-    let SessionParts { settings, scope, data_dir, clock, shutdown } = parts;
-    let meter = Arc::new(CpuMeter::start());
-    let clients = build_clients(&settings)?;
-    let data_dir = Arc::new(data_dir);
-    let queue = Arc::new(data_dir.queue());
-    let session = queue.open_session(&worker_name()).await?;
-    let mut seq = add_seeds(queue.as_ref(), &session, &start.seeds, &meter).await?;
-    drop(start.seeds);
-    if start.retry_failed {
-        seq = retry_failed(queue.as_ref(), &session, seq, &meter).await?;
-    }
-
-    let sealer = data_dir.sealer()?;
-    let over = CancellationToken::new();
-    let publisher = LivePublisher::new(data_dir.clone(), queue.clone(), clock.clone());
-    let publishing = tokio::spawn(publisher.run(over.clone()));
-    let (writer, scratch) = (data_dir.segments(session.id), data_dir.scratch());
-    let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);
-    let open_session =
-        OpenSession { queue, session, seq, writer, scratch, clients, clock, meter, lease_deadline };
-    let ended = open_session.crawl(Arc::new(settings), scope, shutdown, progress).await;
-    let is_complete = matches!(ended, Ok(Ended::Complete));
-    let seal = move || if is_complete { sealer.finish() } else { sealer.stop() };
-    let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| EngineError::Part("the sealer"))?;
-    over.cancel();
-    let published = publishing.await.map_err(|_| EngineError::Part("the live publisher"))?;
-    let ended = ended?;
-    sealed?;
-    if let Err(error) = published {
-        // Only commands that read the running crawl are affected.
-        tracing::warn!(%error, "the state of the running crawl could not be published");
-    }
-    Ok(ended)
-}
-
 /// An open session with its parts.
-pub struct OpenSession<Q, W> {
+pub struct OpenSession<E: Environment> {
     /// The queue of tasks.
-    pub queue: Arc<Q>,
+    pub queue: Arc<E::Queue>,
     /// The session.
     pub session: Session,
     /// Number of commits so far.
     pub seq: u64,
     /// Writes entries.
-    pub writer: W,
+    pub writer: E::Writer,
     /// Holds the entries of documents that are being read.
     pub scratch: Scratch,
-    /// The HTTP clients.
-    pub clients: Clients,
+    /// Sends requests.
+    pub fetch: E::Fetch,
     /// The time.
-    pub clock: Arc<SystemClock>,
+    pub clock: Arc<E::Clock>,
     /// Resource usage so far.
     pub meter: Arc<CpuMeter>,
     /// Until when it may send requests.
     pub lease_deadline: LeaseDeadline,
 }
 
-impl<Q: WorkQueue, W: EntryWriter + Sync> OpenSession<Q, W> {
+impl<E: Environment> OpenSession<E> {
     /// Crawls until nothing is left to do or `shutdown` is cancelled. All results are durable when this returns.
     pub async fn crawl(
         self,
         settings: Arc<Settings>,
         scope: Scope,
         shutdown: CancellationToken,
-        progress: Progress,
+        progress: watch::Sender<ProgressState>,
     ) -> Result<Ended, EngineError> {
-        let Self { queue, session, seq, writer, scratch, clients, clock, meter, lease_deadline } = self;
-        let (items, to_record) = mpsc::unbounded_channel();
-        let (recorder, durable) = Recorder::new(
+        let Self { queue, session, seq, writer, scratch, fetch, clock, meter, lease_deadline } = self;
+        let (recording, recorder) = Recorder::<E>::start(
             queue.clone(),
             session.clone(),
             seq,
@@ -138,52 +78,24 @@ impl<Q: WorkQueue, W: EntryWriter + Sync> OpenSession<Q, W> {
             meter.clone(),
             scope.clone(),
         );
-        let roll_now = recorder.roll_now();
-        let recording = tokio::spawn(recorder.run(to_record));
-        let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
-        let cooldowns = Arc::new(Cooldowns::default());
-        let worker = Worker {
-            session: session.clone(),
-            clock: clock.clone(),
-            lease_deadline: lease_deadline.clone(),
-            cooldowns: cooldowns.clone(),
+        let worker = Worker::<E> {
+            session,
+            clock,
+            fetch,
+            lease_deadline,
+            cooldowns: Cooldowns::default(),
             rate_limiter: RateLimiter::new(settings.rate),
             slots: Arc::new(HostSlots::new(settings.host_concurrency)),
-            timeouts: Timeouts::new(settings.timeout),
             meter,
             scratch,
             large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_PERMITS)),
             children_max: scope.max_children,
             product_token: settings.identity.product_token.clone(),
         };
-        let engine = Engine {
-            queue,
-            clients,
-            worker: Arc::new(worker),
-            lease_deadline,
-            cooldowns,
-            gathers: !W::GATHERS_FOR.is_zero(),
-            ahead: 0,
-            roll_now,
-            schedule: Schedule::new(pace, session.started_at),
-            session,
-            clock,
-            scope,
-            settings,
-            blocked: HashSet::new(),
-            held: HashMap::new(),
-            workers: JoinSet::new(),
-            items,
-            durable,
-            refill: Refill::new(),
-            progress,
-            errors: 0,
-            jitter: Jitter::default(),
-        };
-        let ended = engine.run(shutdown).await;
-        // The recorder ends when the engine has dropped its end of the channel. If the recorder failed, its error is more
-        // precise than that of the engine.
-        recording.await.map_err(|_| EngineError::Part("the recorder"))??;
+        let ended = Engine::new(queue, worker, recording, settings, scope, progress).run(shutdown).await;
+        // The recorder ends when the engine has dropped its end. If the recorder failed, its error is more precise than that of
+        // the engine.
+        recorder.await.map_err(|_| EngineError::Part("the recorder"))??;
         ended
     }
 }
@@ -238,20 +150,6 @@ pub async fn retry_failed<Q: WorkQueue>(
     }
     tracing::info!(tasks, "retrying tasks that were given up");
     Ok(seq)
-}
-
-/// Creates the HTTP clients for `settings`.
-pub fn build_clients(settings: &Settings) -> anyhow::Result<Clients> {
-    Ok(Clients::new(ClientSettings {
-        user_agent: settings.identity.user_agent.clone(),
-        tls: tls::config(settings.ca_cert.as_deref())?,
-        resolver: Resolver::new(settings.resolver),
-        connect_to: settings.connect_to.clone(),
-        proxy: settings.proxy.clone(),
-        allow_private: settings.allow_private,
-        host_concurrency: settings.host_concurrency,
-        connections_max: settings.connections_max,
-    }))
 }
 
 /// The name of this worker, for people: host name and process id.

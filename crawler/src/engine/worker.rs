@@ -8,41 +8,39 @@ use frontier::rate_limiter::RateLimiter;
 use frontier::schedule::Request;
 use frontier::work_queue::Session;
 use frontier::{
-    Clock, Connection, DocumentKind, ErrorKind, FetchRecord, HostId, RequestKind, Stage, TaskKind, Timestamp,
-    Validator,
+    Clock, Connection, DocumentKind, ErrorKind, FetchRecord, Host, HostId, RequestKind, Stage, TaskKind,
+    Timestamp, Validator,
 };
-use reqwest::header::HeaderMap;
-use storage::{DocumentHead, Scratch, SegmentError};
+use http::HeaderMap;
+use storage::{DocumentHead, Scratch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use super::body::{Body, Contents, DocumentContext};
+use super::body::{Body, Contents, DocumentContext, WorkerError};
+use super::environment::Environment;
 use super::lease_deadline::LeaseDeadline;
 use super::read;
-use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
-use crate::fetch::client::HostClient;
 use crate::fetch::cooldowns::Cooldowns;
-use crate::fetch::get::Timeouts;
 use crate::fetch::host_slots::{HostSlot, HostSlots};
-use crate::fetch::{FetchError, Response, Stopwatch, get};
+use crate::fetch::{Fetch, FetchError, GetError, GetRequest, Response, ResponseBody, Stopwatch};
 
 /// The parts that all workers of a session share.
-pub struct Worker {
+pub struct Worker<E: Environment> {
     /// The session, which is written to each record.
     pub session: Session,
     /// The time.
-    pub clock: Arc<SystemClock>,
+    pub clock: Arc<E::Clock>,
     /// Until when requests may be sent. After that, the hosts may be leased to another session.
     pub lease_deadline: LeaseDeadline,
     /// Hosts that must not be requested for some time.
-    pub cooldowns: Arc<Cooldowns>,
+    pub cooldowns: Cooldowns,
     /// Limits the rate per host, directly before a request is sent.
     pub rate_limiter: RateLimiter,
     /// Limits the requests in flight per host.
     pub slots: Arc<HostSlots>,
-    /// The time limits of a request.
-    pub timeouts: Timeouts,
+    /// Sends requests.
+    pub fetch: E::Fetch,
     /// Counts CPU time.
     pub meter: Arc<CpuMeter>,
     /// Holds the rows of documents that are being read.
@@ -59,8 +57,8 @@ pub struct Worker {
 pub struct Job {
     /// The task, from the schedule.
     pub request: Request,
-    /// The HTTP client of the target host.
-    pub client: HostClient,
+    /// The host that receives the request.
+    pub target: Arc<Host>,
     /// Extra header fields.
     pub headers: HeaderMap,
     /// Makes the request conditional.
@@ -91,14 +89,14 @@ pub struct Fetched {
     pub left_at: Option<Timestamp>,
     /// When the response had been read.
     pub read_at: Timestamp,
-    /// Why entries could not be stored. Then nothing of this request is recorded.
-    pub failure: Option<SegmentError>,
+    /// Why the crawl cannot continue. Then nothing of this request is recorded.
+    pub failure: Option<WorkerError>,
 }
 
-impl Worker {
+impl<E: Environment> Worker<E> {
     /// Waits until the request may be sent, sends it, and reads the response.
     pub async fn run(self: Arc<Self>, job: Job) -> Finished {
-        let target = job.request.target_host().map_or(job.request.task.id.host, |host| host.id());
+        let target = job.target.id();
         let arrived_at = self.clock.now();
         let slot = self.slots.enter(target).await;
         let result = loop {
@@ -117,7 +115,7 @@ impl Worker {
     /// before the request was sent.
     async fn fetch(&self, job: &Job, started_at: Timestamp, rate_limiter_wait: Duration) -> Option<Fetched> {
         let mut record = self.record(&job.request, started_at, rate_limiter_wait);
-        let watch = Stopwatch::start();
+        let watch = Stopwatch::start(self.clock.clone());
         let body = self.send(job, &watch, &mut record).await?;
         let (measured, read_at) = (watch.stop(), self.clock.now());
         // The server measures the rate between requests. The handshake comes before the request.
@@ -145,7 +143,7 @@ impl Worker {
             }
             match self.rate_limiter.wait(target, now) {
                 None => return Ok(now),
-                Some(wait) => tokio::time::sleep(wait).await,
+                Some(wait) => self.clock.sleep_until(now + wait).await,
             }
         }
     }
@@ -165,18 +163,20 @@ impl Worker {
 
     /// Sends the request and reads the response. `None` if the session's lease deadline passed before the request was sent.
     async fn send(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Option<Body> {
-        let Job { request, client, headers, validator } = job;
+        let Job { request, target, headers, validator } = job;
         let url = match Url::parse(request.url()) {
             Ok(url) => url,
             Err(error) => {
                 return Some(failed(&FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() }));
             }
         };
-        let sending = get(client, &url, headers, validator.as_ref(), self.timeouts, watch);
+        let get = GetRequest { url: &url, host: target, headers, validator: validator.as_ref() };
+        let sending = self.fetch.get(&get, watch);
         let is_unsent = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
         Some(match self.lease_deadline.within(&*self.clock, is_unsent, sending).await? {
             Ok(response) => self.read(request, &url, response, watch, record).await,
-            Err(error) => failed(&error),
+            Err(GetError::Request(error)) => failed(&error),
+            Err(GetError::Setup(error)) => Body { failure: Some(error.into()), ..Body::default() },
         })
     }
 
@@ -214,7 +214,7 @@ impl Worker {
         &self,
         request: &Request,
         url: &Url,
-        mut response: Response,
+        mut response: Response<impl ResponseBody>,
         watch: &Stopwatch,
         record: &mut FetchRecord,
     ) -> Body {
@@ -240,7 +240,7 @@ impl Worker {
                 Body::default()
             }
         };
-        record.bytes_wire = response.bytes_wire;
+        record.bytes_wire = response.bytes_wire();
         let ended_at = self.clock.now();
         let answer = &mut body.answer;
         answer.status = Some(response.status);

@@ -5,13 +5,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::{Connection, ErrorKind, Stage, Validator};
+use bytes::Bytes;
+use frontier::{ErrorKind, Stage};
 use reqwest::header::{HOST, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use tokio::time::Instant;
 use url::{Host as UrlHost, Url};
 
 use super::address;
 use super::client::HostClient;
+use super::interface::{FetchError, GetRequest, Response, ResponseBody};
 use super::resolver::ResolveError;
 use super::stopwatch::{STOPWATCH, Stopwatch};
 
@@ -31,45 +33,20 @@ impl Timeouts {
     }
 }
 
-/// Why a request got no response, or no complete body.
-#[derive(Debug, thiserror::Error)]
-#[error("{detail}")]
-pub struct FetchError {
-    /// For the outcome and the report.
-    pub kind: ErrorKind,
-    /// Description for people.
-    pub detail: String,
-}
-
-/// A response whose body has not been read yet.
-pub struct Response {
-    /// The status code.
-    pub status: u16,
-    /// The header fields.
-    pub headers: HeaderMap,
-    /// Whether it came over a new connection.
-    pub connection: Connection,
-    body: reqwest::Response,
+/// The body of an HTTP response.
+pub struct HttpBody {
+    response: reqwest::Response,
     timeouts: Timeouts,
     deadline: Instant,
-    /// Body bytes received so far.
-    pub bytes_wire: u64,
+    /// The client counts as in use until the body is dropped.
+    _client: HostClient,
 }
 
-impl Response {
-    /// The value of a header field. `None` if it is missing or not text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The next piece of the body, or `None` at its end.
-    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, FetchError> {
+impl ResponseBody for HttpBody {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
         let limit = self.deadline.min(Instant::now() + self.timeouts.stage);
-        match tokio::time::timeout_at(limit, self.body.chunk()).await {
-            Ok(Ok(chunk)) => {
-                self.bytes_wire += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-                Ok(chunk)
-            }
+        match tokio::time::timeout_at(limit, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(error)) => Err(body_error(&error)),
             Err(_) if Instant::now() >= self.deadline => {
                 Err(timed_out("the whole fetch", self.timeouts.whole))
@@ -79,20 +56,18 @@ impl Response {
     }
 }
 
-/// Sends a request for `url`. When this returns a response, the stopwatch is in stage `body`.
-pub async fn get(
-    client: &HostClient,
-    url: &Url,
-    extra: &HeaderMap,
-    validator: Option<&Validator>,
+/// Sends a request. When this returns a response, the stopwatch is in stage `body`.
+pub(super) async fn get(
+    client: HostClient,
+    request: &GetRequest<'_>,
     timeouts: Timeouts,
     watch: &Arc<Stopwatch>,
-) -> Result<Response, FetchError> {
+) -> Result<Response<HttpBody>, FetchError> {
     if !client.allow_private {
-        check_literal(url)?;
+        check_literal(request.url)?;
     }
     let deadline = Instant::now() + timeouts.whole;
-    let sending = request(client, url, extra, validator).send();
+    let sending = builder(&client, request).send();
     let mut sending = std::pin::pin!(STOPWATCH.scope(watch.clone(), sending));
     let sent = loop {
         let (stage, elapsed) = watch.running();
@@ -103,27 +78,23 @@ pub async fn get(
             () = tokio::time::sleep_until(limit) => check_time(stage, watch, timeouts, deadline)?,
         }
     };
-    let body = sent.map_err(|error| send_error(&error, watch.running().0))?;
+    let response = sent.map_err(|error| send_error(&error, watch.running().0))?;
     let connection = watch.answered();
-    let (status, headers) = (body.status().as_u16(), body.headers().clone());
-    Ok(Response { status, headers, connection, body, timeouts, deadline, bytes_wire: 0 })
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = HttpBody { response, timeouts, deadline, _client: client };
+    Ok(Response::new(status, headers, connection, body))
 }
 
-fn request(
-    client: &HostClient,
-    url: &Url,
-    extra: &HeaderMap,
-    validator: Option<&Validator>,
-) -> reqwest::RequestBuilder {
-    let mut target = url.clone();
-    let mut headers = extra.clone();
+fn builder(client: &HostClient, request: &GetRequest<'_>) -> reqwest::RequestBuilder {
+    let mut target = request.url.clone();
+    let mut headers = request.headers.clone();
     if let Some(rewrite) = &client.rewrite {
         // Both fail only for URLs without a host, and this one has a host.
         let _ = target.set_host(Some(&rewrite.name));
         let _ = target.set_port(rewrite.port);
         headers.insert(HOST, rewrite.authority.clone());
     }
-    if let Some(validator) = validator {
+    if let Some(validator) = request.validator {
         insert(&mut headers, IF_NONE_MATCH, validator.etag.as_deref());
         insert(&mut headers, IF_MODIFIED_SINCE, validator.last_modified.as_deref());
     }

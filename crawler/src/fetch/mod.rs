@@ -1,4 +1,4 @@
-//! Sends requests: clients, connections, addresses, and the stopwatch of a request.
+//! Sends requests: clients, connections, addresses, and the stopwatch of a request. The engine knows only the trait [`Fetch`].
 
 pub mod address;
 pub mod client;
@@ -6,11 +6,13 @@ pub mod connect_to;
 pub mod cooldowns;
 pub mod get;
 pub mod host_slots;
+pub mod http;
+pub mod interface;
 pub mod resolver;
 pub mod stopwatch;
 pub mod tls;
 
-pub use client::Clients;
 pub use connect_to::ConnectTo;
-pub use get::{FetchError, Response, get};
+pub use http::HttpFetch;
+pub use interface::{Fetch, FetchError, GetError, GetRequest, Response, ResponseBody, SetupError};
 pub use stopwatch::Stopwatch;

@@ -3,31 +3,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::work_queue::{QueueBounds, QueueError, RENEWAL_MARGIN, Session};
-use frontier::{Clock, Scope, Timestamp, WorkQueue};
-use storage::{SESSION_TTL, SegmentStore, SharedCrawl, SharedWriter, StoreError};
+use frontier::work_queue::{QueueBounds, QueueError};
+use frontier::{Clock, Scope, WorkQueue};
+use storage::{SegmentStore, SharedCrawl, SharedWriter, StoreError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::progress::Progress;
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
-use crate::engine::jitter::Jitter;
+use crate::engine::environment::Environment;
 use crate::engine::lease_deadline::LeaseDeadline;
+use crate::engine::progress::ProgressState;
 use crate::engine::record::RecordError;
 use crate::engine::session::{self, OpenSession, SessionStart};
 use crate::engine::{Ended, EngineError};
+use crate::fetch::HttpFetch;
 use crate::settings::Settings;
 
+mod keeper;
 mod retrying_queue;
 
+use keeper::{Keeper, LEASE_SPAN};
 use retrying_queue::RetryingQueue;
 
-/// How often a session is renewed, and how often dead sessions of others are looked for.
-const RENEW_EVERY: Duration = Duration::from_secs(15);
+/// One machine of several that share a crawl.
+struct OneOfMany;
 
-/// How long a session may send requests after a renewal. Other workers may lease its hosts after [`SESSION_TTL`], and
-/// requests that are already on their way must have arrived by then.
-const LEASE_SPAN: Duration = SESSION_TTL.saturating_sub(RENEWAL_MARGIN);
+impl Environment for OneOfMany {
+    type Queue = RetryingQueue<SystemClock>;
+    type Writer = SharedWriter;
+    type Fetch = HttpFetch;
+    type Clock = SystemClock;
+}
 
 /// The parts that all sessions of a worker share.
 pub struct SharedParts {
@@ -48,7 +55,11 @@ pub struct SharedParts {
 /// Opens a new session when the current one is lost. This happens if the session was not renewed in time, so that others may
 /// have its hosts; if a lease request got no answer, so that the session may hold hosts that it does not know of; or if
 /// another server was promoted or a backup was restored, so that the session's knowledge may be outdated.
-pub async fn run(parts: SharedParts, progress: Progress, mut start: SessionStart) -> anyhow::Result<Ended> {
+pub async fn run(
+    parts: SharedParts,
+    progress: watch::Sender<ProgressState>,
+    mut start: SessionStart,
+) -> anyhow::Result<Ended> {
     loop {
         let ended = run_session(&parts, progress.clone(), &mut start).await;
         match ended {
@@ -68,15 +79,15 @@ pub async fn run(parts: SharedParts, progress: Progress, mut start: SessionStart
 /// Opens one session and crawls until it ends.
 async fn run_session(
     parts: &SharedParts,
-    progress: Progress,
+    progress: watch::Sender<ProgressState>,
     start: &mut SessionStart,
 ) -> anyhow::Result<Ended> {
     let bounds = QueueBounds { sitemaps_max: parts.scope.max_sitemaps };
     let queue = parts.crawl.queue(bounds);
     let (clock, lead) = server_clock(&parts.crawl, &parts.shutdown).await?;
-    let queue = Arc::new(RetryingQueue::new(queue, lead, parts.shutdown.clone()));
+    let queue = Arc::new(RetryingQueue::new(queue, lead, clock.clone(), parts.shutdown.clone()));
     let meter = Arc::new(CpuMeter::start());
-    let clients = session::build_clients(&parts.settings)?;
+    let fetch = HttpFetch::new(&parts.settings)?;
     let opened_at = clock.now();
     let session = queue.open_session(&session::worker_name()).await?;
     let mut seq = session::add_seeds(queue.as_ref(), &session, &start.seeds, &meter).await?;
@@ -92,13 +103,13 @@ async fn run_session(
         clock: clock.clone(),
         lease_deadline: LeaseDeadline::new(opened_at + LEASE_SPAN),
     };
-    let open_session = OpenSession {
+    let open_session = OpenSession::<OneOfMany> {
         queue: queue.clone(),
         session: session.clone(),
         seq,
         scratch: writer.scratch(),
         writer,
-        clients,
+        fetch,
         clock,
         meter,
         lease_deadline: keeper.lease_deadline.clone(),
@@ -138,7 +149,7 @@ async fn server_clock(
                 if !shutdown.is_cancelled() =>
             {
                 tracing::warn!(%error, "waiting for the store");
-                tokio::time::sleep(retrying_queue::PAUSE).await;
+                local.sleep_until(local.now() + retrying_queue::PAUSE).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -146,58 +157,6 @@ async fn server_clock(
     let quickest = answers.into_iter().min_by_key(|(lead, _)| *lead);
     let (lead, clock) = quickest.ok_or_else(|| anyhow::anyhow!("the server did not send its time"))?;
     Ok((Arc::new(clock), lead))
-}
-
-/// Renews a session, and ends sessions of others that were not renewed in time.
-struct Keeper {
-    queue: Arc<RetryingQueue>,
-    session: Session,
-    clock: Arc<SystemClock>,
-    lease_deadline: LeaseDeadline,
-}
-
-impl Keeper {
-    /// Runs until the session is lost.
-    async fn keep(self) -> QueueError {
-        tokio::select! {
-            lost = self.renew() => lost,
-            failed = self.reap() => failed,
-        }
-    }
-
-    async fn renew(&self) -> QueueError {
-        let mut jitter = Jitter::default();
-        loop {
-            tokio::time::sleep(pause(&mut jitter)).await;
-            let sent_at: Timestamp = self.clock.now();
-            match self.queue.renew(&self.session).await {
-                Ok(_) => self.lease_deadline.extend(sent_at + LEASE_SPAN),
-                Err(error) => return error,
-            }
-        }
-    }
-
-    async fn reap(&self) -> QueueError {
-        let mut jitter = Jitter::default();
-        loop {
-            tokio::time::sleep(pause(&mut jitter)).await;
-            match self.queue.reap().await {
-                Ok(0) => {}
-                Ok(workers) => {
-                    tracing::warn!(
-                        workers,
-                        "ended sessions of workers that stopped renewing them: their hosts are free"
-                    );
-                }
-                Err(error) => return error,
-            }
-        }
-    }
-}
-
-/// The time until the next renewal. It varies, so that workers that started together spread out.
-fn pause(jitter: &mut Jitter) -> Duration {
-    RENEW_EVERY.mul_f64(0.75 + jitter.next() / 4.0)
 }
 
 /// Whether `error` ended only the session, so that a new session can continue.

@@ -1,9 +1,10 @@
 //! A work queue that waits while its server is away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::work_queue::{Commit, Counts, GivenUp, LeasedHost, Loaded, QueueError, Release, Session};
-use frontier::{HostId, TaskId, Timestamp, WorkQueue};
+use frontier::{Clock, HostId, TaskId, Timestamp, WorkQueue};
 use storage::PostgresQueue;
 use tokio_util::sync::CancellationToken;
 
@@ -12,8 +13,9 @@ pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Repeats every call except [`WorkQueue::lease`] while the server is away, until there is an answer or the worker must stop.
 /// If the server is away for long, the session's lease deadline passes, and no further requests are sent.
-pub struct RetryingQueue {
+pub struct RetryingQueue<C> {
     queue: PostgresQueue,
+    clock: Arc<C>,
     /// How far the worker's clock may be ahead of the server's. It is added to times that the server sends.
     lead: Duration,
     shutdown: CancellationToken,
@@ -26,7 +28,7 @@ macro_rules! retry {
             match $call.await {
                 Err(QueueError::Unavailable(reason)) if !$self.shutdown.is_cancelled() => {
                     tracing::warn!(reason, "waiting for the store");
-                    tokio::time::sleep(PAUSE).await;
+                    $self.clock.sleep_until($self.clock.now() + PAUSE).await;
                 }
                 answer => break answer,
             }
@@ -34,10 +36,10 @@ macro_rules! retry {
     };
 }
 
-impl RetryingQueue {
+impl<C: Clock> RetryingQueue<C> {
     /// Wraps `queue`. Calls are no longer repeated after `shutdown`.
-    pub fn new(queue: PostgresQueue, lead: Duration, shutdown: CancellationToken) -> Self {
-        Self { queue, lead, shutdown }
+    pub fn new(queue: PostgresQueue, lead: Duration, clock: Arc<C>, shutdown: CancellationToken) -> Self {
+        Self { queue, clock, lead, shutdown }
     }
 
     /// Ends the session and releases its hosts.
@@ -46,7 +48,7 @@ impl RetryingQueue {
     }
 }
 
-impl WorkQueue for RetryingQueue {
+impl<C: Clock + 'static> WorkQueue for RetryingQueue<C> {
     async fn open_session(&self, worker: &str) -> Result<Session, QueueError> {
         retry!(self, self.queue.open_session(worker))
     }

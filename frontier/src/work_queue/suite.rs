@@ -110,6 +110,11 @@ impl Clock for HandClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
     }
+
+    /// Never returns: nobody sets the clock while the caller waits.
+    async fn sleep_until(&self, _moment: Timestamp) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Defines a test for each case of the suite, for one [`Harness`](crate::work_queue::suite::Harness).

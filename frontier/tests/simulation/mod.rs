@@ -636,6 +636,10 @@ impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
     }
+
+    async fn sleep_until(&self, _moment: Timestamp) {
+        panic!("the model queue must not wait")
+    }
 }
 
 /// The output of a future of the model queue, which never waits.

@@ -1,0 +1,18 @@
+//! What a crawl runs on.
+
+use frontier::{Clock, WorkQueue};
+use storage::EntryWriter;
+
+use crate::fetch::Fetch;
+
+/// What a crawl runs on: one machine, one of many machines, or a simulation.
+pub trait Environment: Sized + 'static {
+    /// The queue of tasks.
+    type Queue: WorkQueue;
+    /// Writes entries.
+    type Writer: EntryWriter + Sync;
+    /// Sends requests.
+    type Fetch: Fetch;
+    /// Tells the time and waits for it.
+    type Clock: Clock + 'static;
+}
