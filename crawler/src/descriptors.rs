@@ -1,6 +1,6 @@
 //! Keeps a crawl within the number of files and connections that the system lets this process open.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 
 use crate::settings::Settings;
 
@@ -11,26 +11,26 @@ const RESERVED: usize = 32;
 /// two addresses are tried at the same time.
 const PER_REQUEST: usize = 1;
 
-/// Fits `settings` into the limit on open files (RLIMIT_NOFILE), after raising that limit as far as the system allows.
-/// Returns the limit if `--concurrency` had to be lowered.
-pub fn fit(settings: &mut Settings) -> Option<usize> {
-    let wanted = RESERVED + settings.concurrency * (PER_REQUEST + 1 + settings.host_concurrency);
-    let limit = raise_limit(wanted);
+/// Descriptors that a crawl with these numbers of requests in flight wants. With fewer, fewer requests are in flight.
+pub fn descriptors_wanted(concurrency: usize, host_concurrency: usize) -> usize {
+    RESERVED + concurrency * (PER_REQUEST + 1 + host_concurrency)
+}
+
+/// Fits `settings` into the limit on open files (RLIMIT_NOFILE), and logs if `concurrency` had to be lowered.
+pub(crate) fn fit(settings: &mut Settings) {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let for_requests = limit.saturating_sub(RESERVED);
     let requested = settings.concurrency;
     // As many descriptors again are left for idle connections. Without them every request would need a new connection.
     settings.concurrency = requested.min(for_requests / (PER_REQUEST + 2)).max(1);
     let for_connections = for_requests.saturating_sub(settings.concurrency * PER_REQUEST);
     settings.connections_max = for_connections.clamp(1, requested);
-    (settings.concurrency < requested).then_some(limit)
-}
-
-/// The limit on open files, raised to `wanted` if it is lower and the system allows that.
-fn raise_limit(wanted: usize) -> usize {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = wanted as u64;
-    let Some(soft) = current.filter(|soft| *soft < wanted) else { return wanted as usize };
-    let raised = maximum.map_or(wanted, |hard| hard.min(wanted));
-    let is_raised = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }).is_ok();
-    usize::try_from(if is_raised { raised } else { soft }).unwrap_or(usize::MAX)
+    if settings.concurrency < requested {
+        let concurrency = settings.concurrency;
+        tracing::warn!(
+            concurrency,
+            "only {limit} files may be open at once (ulimit -n): the number of requests in flight is lowered"
+        );
+    }
 }

@@ -1,16 +1,7 @@
-//! The binary `crawl`.
+//! The program `crawl`, a caller of the library `crawler`.
 
 mod allocator;
 mod cli;
-mod clock;
-mod cpu_meter;
-mod descriptors;
-mod engine;
-mod fetch;
-mod local;
-mod settings;
-#[cfg(feature = "shared")]
-mod shared;
 
 fn main() -> std::process::ExitCode {
     allocator::limit_retained_memory();

@@ -1,4 +1,4 @@
-//! The settings of a session. The command line checks the flags once and turns them into [`Settings`].
+//! The settings of a session. [`crate::CrawlBuilder`] checks the options once and turns them into [`Settings`].
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use crate::fetch::ConnectTo;
+use crate::options::defaults;
 
 /// How a session crawls.
 pub struct Settings {
@@ -26,8 +27,8 @@ pub struct Settings {
     pub identity: Identity,
     /// Extra headers, sent only to the hosts of the seeds.
     pub headers: HeaderMap,
-    /// `--proxy`, including credentials.
-    pub proxy: Option<reqwest::Proxy>,
+    /// The proxy for all requests.
+    pub proxy: Proxy,
     /// `--ca-cert`.
     pub ca_cert: Option<PathBuf>,
     /// `--connect-to`.
@@ -36,8 +37,37 @@ pub struct Settings {
     pub resolver: Option<SocketAddr>,
     /// `--allow-private`.
     pub allow_private: bool,
-    /// `--strict`.
-    pub strict: bool,
+}
+
+/// Which proxy requests are sent through.
+#[derive(Clone, Debug, Default)]
+pub enum Proxy {
+    /// None.
+    #[default]
+    None,
+    /// Those that the environment names.
+    System,
+    /// This one. It may include credentials.
+    Url(reqwest::Proxy),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            rate: defaults::RATE,
+            concurrency: defaults::CONCURRENCY.into(),
+            host_concurrency: defaults::HOST_CONCURRENCY.into(),
+            connections_max: defaults::CONCURRENCY.into(),
+            timeout: defaults::TIMEOUT,
+            identity: Identity::default(),
+            headers: HeaderMap::new(),
+            proxy: Proxy::None,
+            ca_cert: None,
+            connect_to: Vec::new(),
+            resolver: None,
+            allow_private: false,
+        }
+    }
 }
 
 /// The User-Agent, and the product token in it that robots.txt files refer to.
@@ -80,6 +110,13 @@ impl Settings {
             "timeout_s": self.timeout.as_secs_f64(),
             "user_agent": self.identity.user_agent.to_str().unwrap_or_default(),
         })
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        let user_agent = HeaderValue::from_static(defaults::USER_AGENT);
+        Self { user_agent, product_token: robots::product_token(defaults::USER_AGENT).to_owned() }
     }
 }
 

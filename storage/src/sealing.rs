@@ -69,11 +69,11 @@ pub enum SealError {
 }
 
 /// Seals the segments of a data directory on a separate thread, one file at a time. It uses at most one core and the
-/// memory of one row group.
+/// memory of one row group. Dropping it stops the thread soon, without waiting for it.
 pub struct Sealer {
     orders: mpsc::Sender<Order>,
     is_stopped: Arc<AtomicBool>,
-    thread: JoinHandle<Result<(), SealError>>,
+    thread: Option<JoinHandle<Result<(), SealError>>>,
 }
 
 impl Sealer {
@@ -84,15 +84,16 @@ impl Sealer {
         let sealing = Sealing { dir: dir.to_owned(), queue, is_stopped: is_stopped.clone() };
         let (thread, wakes) = (std::thread::Builder::new().name("seal".to_owned()), orders.clone());
         let thread = thread.spawn(move || sealing.run(wakes, &received)).map_err(|_| SealError::Thread)?;
-        Ok(Self { orders, is_stopped, thread })
+        Ok(Self { orders, is_stopped, thread: Some(thread) })
     }
 
     /// Seals everything, including the open segment of this session. Nothing may be appended any more. Blocks until
     /// done.
-    pub fn finish(self) -> Result<(), SealError> {
+    pub fn finish(mut self) -> Result<(), SealError> {
         // If the thread has already ended, the join returns the reason.
         let _ = self.orders.send(Order::Finish);
-        self.thread.join().map_err(|_| SealError::Thread)?
+        let Some(thread) = self.thread.take() else { return Err(SealError::Thread) };
+        thread.join().map_err(|_| SealError::Thread)?
     }
 
     /// Stops without completing the file that is being written. The next start seals the rest.
@@ -102,6 +103,14 @@ impl Sealer {
             Err(SealError::Stopped) => Ok(()),
             ended => ended,
         }
+    }
+}
+
+impl Drop for Sealer {
+    fn drop(&mut self) {
+        // The thread holds the queue, and with it the lock of the data directory.
+        self.is_stopped.store(true, Ordering::Relaxed);
+        let _ = self.orders.send(Order::Finish);
     }
 }
 

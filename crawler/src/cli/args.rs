@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::fetch::ConnectTo;
+use crawler::{CONCURRENCY_MAX, ConnectTo, HOST_CONCURRENCY_MAX, TIMEOUT_MAX, defaults};
 
 /// Reads every sitemap of the given sites, obeys robots.txt, limits the request rate, and reports where the time went.
 #[derive(Debug, Parser)]
@@ -138,10 +137,10 @@ pub struct WorkArgs {
     #[arg(long)]
     pub retry_failed: bool,
     /// Requests in flight over all hosts.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = defaults::CONCURRENCY, value_parser = concurrency(CONCURRENCY_MAX))]
     pub concurrency: u16,
     /// Seconds allowed for connect, TLS, the first byte and each stall; a whole fetch may take 5 times as long.
-    #[arg(short, long, value_name = "S", default_value_t = 30.0, value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "S", default_value_t = defaults::TIMEOUT.as_secs_f64(), value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: f64,
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -169,16 +168,16 @@ pub struct CrawlArgs {
 #[command(next_help_heading = "Pace")]
 pub struct PaceArgs {
     /// Requests per second and host; 0 means no limit.
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = defaults::RATE, value_parser = rate, allow_negative_numbers = true)]
     pub rate: f64,
     /// Requests in flight over all hosts.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = defaults::CONCURRENCY, value_parser = concurrency(CONCURRENCY_MAX))]
     pub concurrency: u16,
     /// Requests in flight per host (raise it for your own sites).
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = defaults::HOST_CONCURRENCY, value_parser = concurrency(HOST_CONCURRENCY_MAX))]
     pub host_concurrency: u16,
     /// Seconds allowed for connect, TLS, the first byte and each stall; a whole fetch may take 5 times as long.
-    #[arg(short, long, value_name = "S", default_value_t = 30.0, value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "S", default_value_t = defaults::TIMEOUT.as_secs_f64(), value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: f64,
 }
 
@@ -380,10 +379,14 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn concurrency(max: u16) -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..=i64::from(max))
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
-    const SECONDS_MAX: f64 = 3600.0;
+    let seconds_max = TIMEOUT_MAX.as_secs_f64();
     match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds <= SECONDS_MAX => Ok(seconds),
-        _ => Err(format!("expected a number of seconds greater than 0 and at most {SECONDS_MAX}")),
+        Ok(seconds) if seconds > 0.0 && seconds <= seconds_max => Ok(seconds),
+        _ => Err(format!("expected a number of seconds greater than 0 and at most {seconds_max}")),
     }
 }

@@ -1,124 +1,91 @@
-//! Checks the flags and turns them into [`Settings`], a scope and the first tasks.
+//! Turns the flags into a [`CrawlBuilder`].
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use frontier::scope::{Probe, Scope, patterns};
-use frontier::seed::Seed;
-use frontier::{NewTask, TaskId};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use crawler::{Crawl, CrawlBuilder, Probe, descriptors_wanted};
 
 use super::args::{ConnectionArgs, CrawlArgs, PaceArgs, ProbeArg, ScopeArgs, SeedArgs};
-use super::output;
+use super::open_files;
 use super::usage_error::UsageError;
-use crate::settings::{Identity, Settings};
 
-/// The settings that the flags ask for.
-pub fn settings(args: &CrawlArgs) -> Result<Settings, UsageError> {
-    let PaceArgs { rate, concurrency, host_concurrency, timeout } = args.pace;
-    let connection = &args.connection;
-    Ok(Settings {
-        rate,
-        concurrency: concurrency.into(),
-        host_concurrency: host_concurrency.into(),
-        connections_max: concurrency.into(),
-        timeout: Duration::from_secs_f64(timeout),
-        identity: identity(connection)?,
-        headers: headers(&connection.headers)?,
-        proxy: connection.proxy.as_deref().map(proxy).transpose()?,
-        ca_cert: connection.ca_cert.clone(),
-        connect_to: connection.connect_to.clone(),
-        resolver: connection.resolver,
-        allow_private: connection.allow_private,
-        strict: args.strict,
-    })
+/// A crawl as the flags ask for it, without seeds and without a place. Raises the limit on open files as far as the crawl
+/// wants.
+pub fn crawl(args: &CrawlArgs) -> CrawlBuilder {
+    let CrawlArgs { pace, scope, connection, .. } = args;
+    let PaceArgs { rate, concurrency, host_concurrency, timeout } = *pace;
+    open_files::raise_limit(descriptors_wanted(concurrency.into(), host_concurrency.into()));
+    let builder = Crawl::builder()
+        .rate(rate)
+        .concurrency(concurrency.into())
+        .host_concurrency(host_concurrency.into())
+        .timeout(Duration::from_secs_f64(timeout));
+    with_connection(with_scope(builder, scope), connection)
 }
 
-fn identity(args: &ConnectionArgs) -> Result<Identity, UsageError> {
-    let contact = args.contact.as_ref().map(|contact| format!(" (+{contact})")).unwrap_or_default();
-    let name = args.user_agent.as_deref().unwrap_or(concat!("sitemap-crawler/", env!("CARGO_PKG_VERSION")));
-    let user_agent = format!("{name}{contact}");
-    Identity::of(&user_agent).ok_or(UsageError::UserAgent(user_agent))
-}
-
-fn headers(lines: &[String]) -> Result<HeaderMap, UsageError> {
-    let mut headers = HeaderMap::new();
-    for (index, line) in lines.iter().enumerate() {
-        let wrong = || UsageError::Header(index + 1);
-        let (name, value) = line.split_once(':').ok_or_else(wrong)?;
-        let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
-        let mut value: HeaderValue = value.trim().parse().map_err(|_| wrong())?;
-        value.set_sensitive(true);
-        headers.append(name, value);
+fn with_scope(mut builder: CrawlBuilder, args: &ScopeArgs) -> CrawlBuilder {
+    if let Some(levels) = args.max_depth {
+        builder = builder.max_depth(levels);
     }
-    Ok(headers)
-}
-
-fn proxy(url: &str) -> Result<reqwest::Proxy, UsageError> {
-    reqwest::Proxy::all(url).map_err(|_| UsageError::Proxy)
-}
-
-/// `base`, a default or remembered scope, changed by the flags that were given.
-pub fn scope(args: &ScopeArgs, base: Scope) -> Result<Scope, UsageError> {
-    let typed = |texts: &[String], base| if texts.is_empty() { Ok(base) } else { patterns(texts) };
-    let probe = args.probe.map(|probe| match probe {
-        ProbeArg::Auto => Probe::Auto,
-        ProbeArg::Always => Probe::Always,
-        ProbeArg::Never => Probe::Never,
-    });
-    Ok(Scope {
-        max_depth: args.max_depth.unwrap_or(base.max_depth),
-        max_sitemaps: args.max_sitemaps.unwrap_or(base.max_sitemaps),
-        max_children: args.max_children.unwrap_or(base.max_children),
-        include: typed(&args.include, base.include)?,
-        exclude: typed(&args.exclude, base.exclude)?,
-        probe: probe.unwrap_or(base.probe),
-    })
-}
-
-/// The first task of each seed, without repeats.
-pub fn seeds(args: &SeedArgs) -> Result<Vec<NewTask>, UsageError> {
-    let mut found = BTreeMap::new();
-    for (index, url) in args.seed.iter().enumerate() {
-        add_seed(url, &format!("--seed {}", index + 1), &mut found)?;
+    if let Some(sitemaps) = args.max_sitemaps {
+        builder = builder.max_sitemaps(sitemaps);
     }
-    for path in &args.seeds {
-        let name = display_name(path);
-        let text = read_seeds(path).map_err(|reason| UsageError::SeedFile { path: name.clone(), reason })?;
-        for (index, line) in text.lines().enumerate() {
-            add_seed(line, &format!("{name}:{}", index + 1), &mut found)?;
-        }
+    if let Some(children) = args.max_children {
+        builder = builder.max_children(children);
     }
-    if found.is_empty() { Err(UsageError::NoSeeds) } else { Ok(found.into_values().collect()) }
+    if let Some(probe) = args.probe {
+        builder = builder.probe(match probe {
+            ProbeArg::Auto => Probe::Auto,
+            ProbeArg::Always => Probe::Always,
+            ProbeArg::Never => Probe::Never,
+        });
+    }
+    builder = args.include.iter().fold(builder, CrawlBuilder::include);
+    args.exclude.iter().fold(builder, CrawlBuilder::exclude)
 }
 
-fn add_seed(line: &str, place: &str, found: &mut BTreeMap<TaskId, NewTask>) -> Result<(), UsageError> {
-    let wrong = |error: frontier::seed::SeedError| UsageError::Seed {
-        place: place.to_owned(),
-        reason: error.to_string(),
+fn with_connection(mut builder: CrawlBuilder, args: &ConnectionArgs) -> CrawlBuilder {
+    if let Some(name) = &args.user_agent {
+        builder = builder.user_agent(name);
+    }
+    if let Some(contact) = &args.contact {
+        builder = builder.contact(contact);
+    }
+    if let Some(path) = &args.ca_cert {
+        builder = builder.ca_cert(path);
+    }
+    if let Some(server) = args.resolver {
+        builder = builder.resolver(server);
+    }
+    builder = match &args.proxy {
+        Some(url) => builder.proxy(url),
+        None => builder.system_proxy(),
     };
-    if let Some(seed) = Seed::parse(line).map_err(wrong)? {
-        if seed.had_credentials {
-            output::note(&format!(
-                "note: {place}: name and password of the seed are ignored; they are never sent"
-            ));
-        }
-        let task = seed.task();
-        found.insert(task.task.id, task);
-    }
-    Ok(())
+    builder = args.headers.iter().fold(builder, |builder, line| builder.header(line));
+    builder = args.connect_to.iter().cloned().fold(builder, CrawlBuilder::connect_to);
+    builder.allow_private(args.allow_private)
 }
 
-fn display_name(path: &Path) -> String {
-    if path.as_os_str() == "-" { "stdin".to_owned() } else { path.display().to_string() }
+/// Adds the seeds that the flags name.
+pub fn with_seeds(builder: CrawlBuilder, args: &SeedArgs) -> Result<CrawlBuilder, UsageError> {
+    let mut builder = builder.seeds(&args.seed);
+    for path in &args.seeds {
+        builder = if is_stdin(path) {
+            let text = read_stdin().map_err(UsageError::Stdin)?;
+            builder.seeds_text("stdin", &text)
+        } else {
+            builder.seeds_file(path)
+        };
+    }
+    Ok(builder)
 }
 
-fn read_seeds(path: &Path) -> std::io::Result<String> {
-    if path.as_os_str() != "-" {
-        return std::fs::read_to_string(path);
-    }
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn read_stdin() -> std::io::Result<String> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text)?;
     Ok(text)

@@ -1,12 +1,13 @@
 //! `crawl export`: writes the URLs that were found.
 
-use reports::{EntrySource, ExportError, ExportOptions, Format};
+use std::path::PathBuf;
+
+use crawler::{ExportError, ExportOptions, Format};
 
 use super::args::{CommonArgs, ExportArgs, ExportFormat};
-use super::exit_code;
 use super::output::{self, Output};
-use super::source::CrawlSource;
 use super::usage_error::UsageError;
+use super::{exit_code, source};
 
 /// Writes the entries to stdout or a file.
 pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
@@ -18,30 +19,12 @@ pub fn run(common: &CommonArgs, args: &ExportArgs) -> anyhow::Result<u8> {
             ExportFormat::Parquet => Format::Parquet,
         },
         host: args.host.clone(),
-        unique: args.unique.then(|| common.data_dir.join("tmp")),
+        unique: args.unique.then(|| scratch_dir(common, args)),
         since: args.since.as_deref().map(since).transpose()?,
     };
-    match CrawlSource::with_entries(common, &args.source)? {
-        #[cfg(feature = "shared")]
-        CrawlSource::Shared(source) => {
-            let options = ExportOptions { unique: args.unique.then(std::env::temp_dir), ..options };
-            reports::check_host(source.origins(), &options)?;
-            write(args, &options, &*source)
-        }
-        CrawlSource::Stopped(reader) => {
-            reports::check_host(reader.origins(), &options)?;
-            write(args, &options, &reader.into_entries())
-        }
-        CrawlSource::Live(reader) => {
-            reports::check_host(reader.live().origins.iter().cloned().map(Ok), &options)?;
-            write(args, &options, &reader)
-        }
-    }
-}
-
-fn write(args: &ExportArgs, options: &ExportOptions, source: &dyn EntrySource) -> anyhow::Result<u8> {
+    let results = source::with_entries(common, &args.source)?;
     let mut output = Output::open(args.file.as_deref())?;
-    match reports::export(source, options, &mut output) {
+    match results.export(&options, &mut output) {
         Ok(summary) => {
             if summary.undated > 0 {
                 let undated = summary.undated;
@@ -49,16 +32,28 @@ fn write(args: &ExportArgs, options: &ExportOptions, source: &dyn EntrySource) -
             }
             output::end(output, Ok(()), args.file.as_deref())
         }
-        Err(ExportError::BrokenPipe) => {
+        Err(crawler::Error::Export(ExportError::BrokenPipe)) => {
             output.abandon();
             Ok(exit_code::OK)
         }
-        Err(ExportError::Write(error)) => output::end(output, Err(error), args.file.as_deref()),
+        Err(crawler::Error::Export(ExportError::Write(error))) => {
+            output::end(output, Err(error), args.file.as_deref())
+        }
         Err(error) => {
             output.abandon();
             Err(error.into())
         }
     }
+}
+
+/// Where repeats are found. A shared crawl has no data directory.
+fn scratch_dir(common: &CommonArgs, args: &ExportArgs) -> PathBuf {
+    #[cfg(feature = "shared")]
+    if args.source.store.store.is_some() {
+        return std::env::temp_dir();
+    }
+    let _ = args;
+    common.data_dir.join("tmp")
 }
 
 fn since(text: &str) -> Result<jiff::Timestamp, UsageError> {

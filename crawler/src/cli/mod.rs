@@ -7,16 +7,15 @@ mod defect;
 mod exit_code;
 mod export;
 mod log;
+mod open_files;
 mod output;
 mod parse;
-pub mod progress;
+mod progress;
 mod rebuild;
 mod report;
 mod robots;
 #[cfg(feature = "shared")]
-mod shared;
-#[cfg(feature = "shared")]
-mod shared_source;
+mod shared_place;
 mod signals;
 mod source;
 mod status;
@@ -55,12 +54,12 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         #[cfg(feature = "shared")]
         None if cli.store.store.is_some() || cli.store.output.is_some() => {
-            shared::start(common, &cli.seeds, &cli.crawl, &cli.store)
+            crawl::start_shared(common, &cli.seeds, &cli.crawl, &cli.store)
         }
         None => crawl::start(common, &cli.seeds, &cli.crawl),
         Some(Command::Resume(args)) => crawl::resume(common, &args),
         #[cfg(feature = "shared")]
-        Some(Command::Work(args)) => shared::work(common, *args),
+        Some(Command::Work(args)) => crawl::work(common, *args),
         Some(Command::Status(args)) => status::run(common, &args),
         Some(Command::Export(args)) => export::run(common, &args),
         Some(Command::Report(args)) => report::run(common, &args),

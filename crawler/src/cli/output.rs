@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use rustix::io::Errno;
-use storage::{LiveReader, OpenError};
+use storage::{OpenError, RebuildError};
 
 use super::exit_code;
 use super::usage_error::UsageError;
@@ -27,7 +27,9 @@ pub fn show_failure(error: &anyhow::Error) -> u8 {
         lines.push(format!("  hint: {hint}"));
     }
     note(&lines.join("\n"));
-    if error.is::<UsageError>() { exit_code::USAGE } else { exit_code::FAILURE }
+    let is_usage =
+        error.is::<UsageError>() || matches!(error.downcast_ref(), Some(crawler::Error::Option(_)));
+    if is_usage { exit_code::USAGE } else { exit_code::FAILURE }
 }
 
 /// The next step for the user. `None` if the message names it already.
@@ -35,7 +37,12 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref() {
         return hint_of_io(error);
     }
-    match cause.downcast_ref()? {
+    let (crawler::Error::Open(error) | crawler::Error::Rebuild(RebuildError::Open(error))) =
+        cause.downcast_ref()?
+    else {
+        return None;
+    };
+    match error {
         OpenError::InUse { .. } => Some("wait for it, stop it with SIGINT, or use another --data-dir"),
         OpenError::Newer { .. } => {
             Some("use the release that wrote it or a later one; if there is none, `crawl rebuild`")
@@ -152,16 +159,6 @@ pub fn write_result(
     let mut output = Output::open(path)?;
     let written = write(&mut output).and_then(|()| output.flush());
     end(output, written, path)
-}
-
-/// Writes the output `name` that the process of a running crawl keeps up to date.
-pub fn write_live(path: Option<&Path>, reader: &LiveReader, name: &str) -> anyhow::Result<u8> {
-    let output = reader
-        .live()
-        .outputs
-        .get(name)
-        .context("the running crawl does not provide this output: wait until it has ended")?;
-    write_result(path, |out| out.write_all(output.as_bytes()))
 }
 
 /// Finishes an output, or abandons it if `written` is an error. Returns the exit code.

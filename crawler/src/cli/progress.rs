@@ -3,12 +3,11 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crawler::ProgressState;
 use frontier::schedule::WaitingFor;
 use frontier::work_queue::Counts;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
-
-use crate::engine::progress::ProgressState;
 
 /// How often the progress is logged if stderr is not a terminal.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -16,7 +15,7 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 const RATE_OVER: Duration = Duration::from_secs(2);
 
 /// Shows the progress of a crawl.
-pub struct Progress {
+pub struct ProgressLine {
     bar: Option<ProgressBar>,
     is_quiet: bool,
     last_log: Instant,
@@ -24,7 +23,7 @@ pub struct Progress {
     rate: f64,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Creates a progress line if stderr is a terminal and `is_wanted`.
     pub fn new(is_wanted: bool, is_quiet: bool) -> Self {
         let bar = (is_wanted && std::io::stderr().is_terminal()).then(|| {
@@ -39,24 +38,15 @@ impl Progress {
         Self { bar, is_quiet: is_quiet || !is_wanted, last_log: now, rate_from: (now, 0), rate: 0.0 }
     }
 
-    /// Runs a crawl and shows the states that it publishes, in a task of its own. Removes the progress line when the crawl has
-    /// dropped the sender, so that later output begins on an empty line.
-    pub async fn follow<T, F>(mut self, crawl: impl FnOnce(watch::Sender<ProgressState>) -> F) -> T
-    where
-        F: Future<Output = T>,
-    {
-        let (sender, mut states) = watch::channel(ProgressState::default());
-        let showing = tokio::spawn(async move {
-            while states.changed().await.is_ok() {
-                let state = states.borrow_and_update().clone();
-                self.show(&state);
-            }
-            self.finish();
-        });
-        let ended = crawl(sender).await;
-        // Fails only if showing panicked, which changes nothing in the crawl.
-        let _ = showing.await;
-        ended
+    /// Shows each state until the crawl has ended. Then removes the progress line, so that later output begins on an empty
+    /// line.
+    pub async fn show_all(mut self, mut states: watch::Receiver<ProgressState>) {
+        while states.changed().await.is_ok() {
+            self.show(&states.borrow_and_update());
+        }
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 
     fn show(&mut self, state: &ProgressState) {
@@ -81,12 +71,6 @@ impl Progress {
                 waiting_for,
                 "crawling"
             );
-        }
-    }
-
-    fn finish(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
         }
     }
 

@@ -1,16 +1,13 @@
 //! `crawl rebuild`: builds a new queue from the seeds and the segments.
 
-use std::sync::Arc;
-
-use storage::Rebuilt;
+use crawler::Rebuilt;
 
 use super::args::CommonArgs;
 use super::{exit_code, output};
-use crate::clock::SystemClock;
 
 /// Rebuilds the queue and prints what was recovered and what was lost.
 pub fn run(common: &CommonArgs) -> anyhow::Result<u8> {
-    let rebuilt = storage::rebuild(&common.data_dir, Arc::new(SystemClock::new()))?;
+    let rebuilt = crawler::rebuild(&common.data_dir)?;
     output::note(&summary(&rebuilt));
     Ok(exit_code::OK)
 }

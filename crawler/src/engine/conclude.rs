@@ -51,6 +51,7 @@ impl<E: Environment> Engine<E> {
             permit,
             cooldowns,
             contents,
+            stored: None,
             next: conclusion.next,
             request,
         };

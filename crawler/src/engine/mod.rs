@@ -8,6 +8,7 @@ mod hosts;
 pub mod jitter;
 pub mod lease_deadline;
 pub mod live;
+pub mod observers;
 pub mod progress;
 pub mod read;
 pub mod record;

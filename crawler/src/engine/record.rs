@@ -25,6 +25,7 @@ use super::body::Contents;
 use super::environment::Environment;
 use crate::clock::sleep_until;
 use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
+use crate::event::Event;
 
 /// Maximum number of outcomes per commit. Bounds the size of a transaction.
 const COMMIT_ITEMS_MAX: usize = 1_000;
@@ -61,6 +62,8 @@ pub struct Item {
     pub cooldowns: Vec<HostCooldown>,
     /// The contents of the document.
     pub contents: Contents,
+    /// The entries once they are stored, for the event of the document.
+    pub stored: Option<FinishedRows>,
     /// What the schedule does next.
     pub next: NextStep,
 }
@@ -79,6 +82,7 @@ impl Item {
             permit: None,
             cooldowns: Vec::new(),
             contents: Contents::default(),
+            stored: None,
             next: NextStep::Done,
         }
     }
@@ -152,6 +156,8 @@ pub struct Recorder<E: Environment> {
     roll_at: Option<Timestamp>,
     roll_now: Arc<Notify>,
     durable: mpsc::UnboundedSender<Vec<Durable>>,
+    /// To the caller of the crawl, as long as it reads.
+    events: mpsc::Sender<Event>,
     seq: u64,
     previous_commit: Duration,
     usage: (Timestamp, Usage),
@@ -174,6 +180,7 @@ impl<E: Environment> Recorder<E> {
         clock: Arc<E::Clock>,
         meter: Arc<CpuMeter>,
         scope: Scope,
+        events: mpsc::Sender<Event>,
     ) -> (Recording, JoinHandle<Result<(), RecordError>>) {
         let (items, to_record) = mpsc::unbounded_channel();
         let (durable, made_durable) = mpsc::unbounded_channel();
@@ -191,6 +198,7 @@ impl<E: Environment> Recorder<E> {
             roll_at: None,
             roll_now: roll_now.clone(),
             durable,
+            events,
             seq,
             previous_commit: Duration::ZERO,
         };
@@ -247,8 +255,14 @@ impl<E: Environment> Recorder<E> {
     /// Begins to write the entries of `items`. Other items may be committed in the meantime.
     async fn append(&mut self, items: Vec<Item>, plain: &mut VecDeque<Item>) -> Result<(), RecordError> {
         let mut items = self.without_repeats(items).await?;
-        let rows = items.iter_mut().filter_map(|item| item.contents.rows.take());
-        let rows: Vec<FinishedRows> = rows.collect();
+        let mut rows = Vec::with_capacity(items.len());
+        for item in &mut items {
+            let stored = item.contents.rows.take();
+            if !self.events.is_closed() {
+                item.stored.clone_from(&stored);
+            }
+            rows.extend(stored);
+        }
         if rows.is_empty() {
             plain.extend(items);
             return Ok(());
@@ -330,13 +344,21 @@ impl<E: Environment> Recorder<E> {
         };
         let now = self.clock.now();
         let (mut durable, mut permits) = (Vec::with_capacity(items.len()), Vec::new());
+        let mut events = Vec::new();
         for mut item in items {
             permits.extend(item.permit.take());
+            if !self.events.is_closed() {
+                events.extend(event(&mut item));
+            }
             durable.push(self.add(item, now, &mut commit)?);
         }
         self.queue.commit(&self.session, commit).await?;
         drop(permits);
         self.previous_commit = self.clock.now().since(now);
+        for event in events {
+            // Waits while the caller is slow. It fails when the caller reads no further events.
+            let _ = self.events.send(event).await;
+        }
         // The engine may have ended already, for example after another failure. The commit is durable anyway.
         let _ = self.durable.send(durable);
         Ok(())
@@ -395,6 +417,13 @@ impl<E: Environment> Recorder<E> {
         }
         Ok(())
     }
+}
+
+/// The event of an item that is about to be committed.
+fn event(item: &mut Item) -> Option<Event> {
+    let outcome = item.outcome.as_ref()?;
+    let rows = item.stored.take();
+    Event::of(&item.request, outcome, item.record.as_ref(), rows, item.read_at)
 }
 
 fn enqueue(item: Item, plain: &mut VecDeque<Item>, with_rows: &mut Vec<Item>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use frontier::work_queue::{Counts, LeasedHost, Loaded, QueueError, Release, Session};
 use frontier::{HostId, Timestamp, WorkQueue};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::error::EngineError;
 
@@ -21,7 +21,7 @@ const UNCLAIMED_AFTER: Duration = Duration::from_secs(2);
 
 /// The state of releasing, leasing and loading. One refill runs at a time.
 pub struct Refill {
-    running: Option<JoinHandle<Result<Refilled, QueueError>>>,
+    running: Option<AbortOnDropHandle<Result<Refilled, QueueError>>>,
     /// Whether there may be hosts to lease.
     pub(super) wants_hosts: bool,
     /// When the next host becomes due that is neither leased nor parked.
@@ -97,7 +97,7 @@ impl Refill {
         self.wants_hosts &= wanted.hosts == 0;
         self.next_due_at = None;
         self.poll_at = None;
-        self.running = Some(tokio::spawn(refill(queue, session, wanted)));
+        self.running = Some(AbortOnDropHandle::new(tokio::spawn(refill(queue, session, wanted))));
     }
 
     /// Waits for the running refill to finish. Never returns if none is running.

@@ -8,12 +8,13 @@ use frontier::scope::Scope;
 use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
 use frontier::{HostId, NewTask, Timestamp, Validator, WorkQueue};
 use storage::Scratch;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::environment::Environment;
 use super::lease_deadline::LeaseDeadline;
-use super::progress::ProgressState;
+use super::observers::Observers;
 use super::read::LARGE_ROBOTS_PERMITS;
 use super::record::Recorder;
 use super::worker::Worker;
@@ -66,7 +67,7 @@ impl<E: Environment> OpenSession<E> {
         settings: Arc<Settings>,
         scope: Scope,
         shutdown: CancellationToken,
-        progress: watch::Sender<ProgressState>,
+        observers: Observers,
     ) -> Result<Ended, EngineError> {
         let Self { queue, session, seq, writer, scratch, fetch, clock, meter, lease_deadline } = self;
         let (recording, recorder) = Recorder::<E>::start(
@@ -77,7 +78,9 @@ impl<E: Environment> OpenSession<E> {
             clock.clone(),
             meter.clone(),
             scope.clone(),
+            observers.events,
         );
+        let recorder = AbortOnDropHandle::new(recorder);
         let worker = Worker::<E> {
             session,
             clock,
@@ -92,7 +95,8 @@ impl<E: Environment> OpenSession<E> {
             children_max: scope.max_children,
             product_token: settings.identity.product_token.clone(),
         };
-        let ended = Engine::new(queue, worker, recording, settings, scope, progress).run(shutdown).await;
+        let ended =
+            Engine::new(queue, worker, recording, settings, scope, observers.progress).run(shutdown).await;
         // The recorder ends when the engine has dropped its end. If the recorder failed, its error is more precise than that of
         // the engine.
         recorder.await.map_err(|_| EngineError::Part("the recorder"))??;

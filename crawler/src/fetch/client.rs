@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 use super::connect_to::{ConnectTo, Target, unbracketed};
 use super::resolver::{HostResolver, Resolver};
 use super::stopwatch;
+use crate::settings::Proxy;
 
 /// An idle connection is closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -28,8 +29,8 @@ pub struct ClientSettings {
     pub resolver: Resolver,
     /// `--connect-to`. The first matching rule applies.
     pub connect_to: Vec<ConnectTo>,
-    /// `--proxy`. If `None`, the proxies of the environment are used.
-    pub proxy: Option<reqwest::Proxy>,
+    /// The proxy for all requests.
+    pub proxy: Proxy,
     /// `--allow-private`.
     pub allow_private: bool,
     /// Maximum number of idle connections per host.
@@ -146,9 +147,12 @@ impl ClientSettings {
             .referer(false)
             .pool_max_idle_per_host(self.host_concurrency)
             .pool_idle_timeout(IDLE_MAX);
-        if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(proxy.clone());
-        }
+        builder = match &self.proxy {
+            Proxy::None => builder.no_proxy(),
+            // The HTTP client reads the environment by default.
+            Proxy::System => builder,
+            Proxy::Url(proxy) => builder.proxy(proxy.clone()),
+        };
         let (allow_private, uses) = (self.allow_private, Arc::default());
         Ok(HostClient { http: builder.build()?, rewrite, allow_private, uses })
     }

@@ -6,25 +6,29 @@ use std::time::Duration;
 use frontier::work_queue::{QueueBounds, QueueError};
 use frontier::{Clock, Scope, WorkQueue};
 use storage::{SegmentStore, SharedCrawl, SharedWriter, StoreError};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
 use crate::engine::environment::Environment;
 use crate::engine::lease_deadline::LeaseDeadline;
-use crate::engine::progress::ProgressState;
+use crate::engine::observers::Observers;
 use crate::engine::record::RecordError;
 use crate::engine::session::{self, OpenSession, SessionStart};
 use crate::engine::{Ended, EngineError};
+use crate::error::Error;
 use crate::fetch::HttpFetch;
 use crate::settings::Settings;
 
+pub(crate) mod blocking;
 mod keeper;
+pub(crate) mod place;
 mod retrying_queue;
+mod start;
 
 use keeper::{Keeper, LEASE_SPAN};
 use retrying_queue::RetryingQueue;
+pub(crate) use start::start;
 
 /// One machine of several that share a crawl.
 struct OneOfMany;
@@ -55,13 +59,9 @@ pub struct SharedParts {
 /// Opens a new session when the current one is lost. This happens if the session was not renewed in time, so that others may
 /// have its hosts; if a lease request got no answer, so that the session may hold hosts that it does not know of; or if
 /// another server was promoted or a backup was restored, so that the session's knowledge may be outdated.
-pub async fn run(
-    parts: SharedParts,
-    progress: watch::Sender<ProgressState>,
-    mut start: SessionStart,
-) -> anyhow::Result<Ended> {
+async fn run(parts: SharedParts, observers: Observers, mut start: SessionStart) -> Result<Ended, Error> {
     loop {
-        let ended = run_session(&parts, progress.clone(), &mut start).await;
+        let ended = run_session(&parts, observers.clone(), &mut start).await;
         match ended {
             Err(error) if is_lost(&error) && parts.shutdown.is_cancelled() => {
                 // Others get its hosts when the session has expired.
@@ -79,9 +79,9 @@ pub async fn run(
 /// Opens one session and crawls until it ends.
 async fn run_session(
     parts: &SharedParts,
-    progress: watch::Sender<ProgressState>,
+    observers: Observers,
     start: &mut SessionStart,
-) -> anyhow::Result<Ended> {
+) -> Result<Ended, Error> {
     let bounds = QueueBounds { sitemaps_max: parts.scope.max_sitemaps };
     let queue = parts.crawl.queue(bounds);
     let (clock, lead) = server_clock(&parts.crawl, &parts.shutdown).await?;
@@ -115,9 +115,9 @@ async fn run_session(
         lease_deadline: keeper.lease_deadline.clone(),
     };
     let crawl =
-        open_session.crawl(parts.settings.clone(), parts.scope.clone(), parts.shutdown.clone(), progress);
+        open_session.crawl(parts.settings.clone(), parts.scope.clone(), parts.shutdown.clone(), observers);
     let ended = tokio::select! {
-        ended = crawl => ended.map_err(anyhow::Error::from),
+        ended = crawl => ended.map_err(Error::from),
         fenced = keeper.keep() => Err(fenced.into()),
     };
     if ended.is_ok() {
@@ -134,7 +134,7 @@ async fn run_session(
 async fn server_clock(
     crawl: &SharedCrawl,
     shutdown: &CancellationToken,
-) -> anyhow::Result<(Arc<SystemClock>, Duration)> {
+) -> Result<(Arc<SystemClock>, Duration), Error> {
     const ANSWERS: usize = 3;
     let local = SystemClock::new();
     let mut answers = Vec::with_capacity(ANSWERS);
@@ -155,16 +155,16 @@ async fn server_clock(
         }
     }
     let quickest = answers.into_iter().min_by_key(|(lead, _)| *lead);
-    let (lead, clock) = quickest.ok_or_else(|| anyhow::anyhow!("the server did not send its time"))?;
+    let (lead, clock) = quickest.ok_or(EngineError::Part("the server's clock"))?;
     Ok((Arc::new(clock), lead))
 }
 
 /// Whether `error` ended only the session, so that a new session can continue.
-fn is_lost(error: &anyhow::Error) -> bool {
-    let error = match error.downcast_ref::<EngineError>() {
-        Some(EngineError::Queue(error) | EngineError::Record(RecordError::Queue(error))) => Some(error),
-        Some(_) => None,
-        None => error.downcast_ref(),
+fn is_lost(error: &Error) -> bool {
+    let (Error::Queue(error)
+    | Error::Engine(EngineError::Queue(error) | EngineError::Record(RecordError::Queue(error)))) = error
+    else {
+        return false;
     };
-    matches!(error, Some(QueueError::Fenced(_) | QueueError::OutOfOrder { .. } | QueueError::Unavailable(_)))
+    matches!(error, QueueError::Fenced(_) | QueueError::OutOfOrder { .. } | QueueError::Unavailable(_))
 }

@@ -4,7 +4,10 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::error::OpenError;
 use super::layout::LOCK_FILE;
@@ -27,18 +30,25 @@ const READER_PERMIT_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
+    /// Set if the data directory is removed once nobody uses it.
+    _folder: Option<Arc<TempDir>>,
 }
 
 impl Lock {
     /// Locks the data directory at `dir`. If another process runs the crawl, fails and names that process. If
     /// processes are reading it, fails after 1 s.
     pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
+        Self::take_in(dir, None)
+    }
+
+    /// Like [`Self::take`], and keeps `folder` as long as the lock.
+    pub(crate) fn take_in(dir: &Path, folder: Option<Arc<TempDir>>) -> Result<Self, OpenError> {
         let io = |error| OpenError::io("lock", &dir.join(LOCK_FILE), error);
         let mut file = lock(dir, File::try_lock)?;
         file.set_len(0).map_err(io)?;
         file.rewind().map_err(io)?;
         writeln!(file, "{}", std::process::id()).map_err(io)?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: file, _folder: folder })
     }
 }
 

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use frontier::work_queue::QueueBounds;
 use frontier::{Clock, NewTask, SessionId};
+use tempfile::TempDir;
 
 pub use self::error::OpenError;
 use self::layout::{
@@ -63,11 +64,29 @@ impl DataDir {
     /// Repairs what a killed process leaves: cuts off the unregistered bytes of its last segment, empties `tmp/` and
     /// releases leased hosts. Any other inconsistency is an error.
     pub fn open(path: &Path, clock: Arc<dyn Clock>, bounds: QueueBounds) -> Result<Self, OpenError> {
+        Self::open_in(path, None, clock, bounds)
+    }
+
+    /// Like [`Self::open`], in a folder that is removed once nobody uses it.
+    pub fn open_temporary(
+        folder: Arc<TempDir>,
+        clock: Arc<dyn Clock>,
+        bounds: QueueBounds,
+    ) -> Result<Self, OpenError> {
+        Self::open_in(&folder.path().to_owned(), Some(folder), clock, bounds)
+    }
+
+    fn open_in(
+        path: &Path,
+        folder: Option<Arc<TempDir>>,
+        clock: Arc<dyn Clock>,
+        bounds: QueueBounds,
+    ) -> Result<Self, OpenError> {
         if !format::check(path)? {
             refuse_foreign(path)?;
             create_dir(path)?;
         }
-        let lock = Arc::new(Lock::take(path)?);
+        let lock = Arc::new(Lock::take_in(path, folder)?);
         // Checked again, because another process may have created it in the meantime.
         if !format::check(path)? {
             format::write(path)?;

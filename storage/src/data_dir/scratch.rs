@@ -30,6 +30,11 @@ impl Scratch {
         Ok(ScratchFile(path))
     }
 
+    /// The folder of the files.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Starts to count the bytes that one document holds in memory.
     pub(crate) fn hold(&self) -> HeldBytes {
         HeldBytes { all: self.held_bytes.clone(), bytes: 0 }
@@ -71,6 +76,11 @@ impl ScratchFile {
     /// Appends `bytes`.
     pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
         File::options().append(true).open(&self.0)?.write_all(bytes)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Opens the file for reading.

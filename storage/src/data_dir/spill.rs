@@ -1,6 +1,9 @@
 //! Encoded contents of a document whose outcome is not final yet, in memory or in a temporary file.
 
+use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::scratch::{HeldBytes, Scratch, ScratchFile};
 use crate::segment::error::SegmentError;
@@ -84,5 +87,59 @@ impl Spilled {
     /// The error for bytes that could not be read.
     pub(crate) fn error(&self, source: io::Error) -> SegmentError {
         self.scratch.error(source)
+    }
+}
+
+impl Spilled {
+    /// The file, or the folder in which one would be.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.as_ref().map_or_else(|| self.scratch.dir(), ScratchFile::path)
+    }
+}
+
+/// Reads collected bytes that others may read too.
+pub(crate) struct SpilledReader {
+    spilled: Arc<Spilled>,
+    file: Option<File>,
+    /// Bytes left in the file.
+    file_rest: u64,
+    /// Bytes of the tail that were read.
+    at: usize,
+}
+
+impl SpilledReader {
+    /// Begins at the first byte.
+    pub(crate) fn new(spilled: Arc<Spilled>) -> io::Result<Self> {
+        let file = spilled.file.as_ref().map(ScratchFile::open).transpose()?;
+        let file_rest = file.as_ref().map_or(Ok(0), |file| file.metadata().map(|metadata| metadata.len()))?;
+        Ok(Self { spilled, file, file_rest, at: 0 })
+    }
+
+    /// The file, or the folder in which one would be.
+    pub(crate) fn path(&self) -> &Path {
+        self.spilled.path()
+    }
+
+    /// Number of bytes that were not read yet.
+    pub(crate) fn rest(&self) -> u64 {
+        self.file_rest + (self.spilled.tail.len() - self.at) as u64
+    }
+
+    /// Skips all that was not read yet.
+    pub(crate) fn end(&mut self) {
+        (self.file_rest, self.at) = (0, self.spilled.tail.len());
+    }
+}
+
+impl Read for SpilledReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(file) = self.file.as_mut().filter(|_| self.file_rest > 0) {
+            let read = file.read(into)?;
+            self.file_rest = if read == 0 { 0 } else { self.file_rest - read as u64 };
+            return Ok(read);
+        }
+        let read = (&self.spilled.tail[self.at..]).read(into)?;
+        self.at += read;
+        Ok(read)
     }
 }

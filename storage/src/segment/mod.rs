@@ -31,5 +31,5 @@ pub(crate) use open::{BYTES_MAX, ROWS_MAX};
 pub use open::{EntryWriter, SegmentWriter};
 pub use parquet::parquet_properties;
 pub use record::{SegmentPlace, SegmentRecord};
-pub use rows::{FinishedRows, Rows};
+pub use rows::{DocumentBatches, FinishedRows, Rows};
 pub use schema::{SCHEMA_VERSION, SCHEMA_VERSION_KEY, schema};

@@ -1,17 +1,21 @@
 //! The rows of one document, kept until its outcome is final.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_buffer::MutableBuffer;
 use sitemap::Entry;
 
-use super::columns::{OpenColumns, text_bytes};
+use super::columns::{OpenColumns, text_bytes, widen};
 use super::document::{DocumentHead, EntryScope};
-use super::error::SegmentError;
+use super::error::{ReadError, SegmentError};
 use super::extensions::Extensions;
-use super::message::{self, DocumentBatch};
+use super::message::{self, DocumentBatch, PREFIX_BYTES};
 use crate::codec;
 use crate::data_dir::scratch::Scratch;
-use crate::data_dir::spill::{Spill, Spilled};
+use crate::data_dir::spill::{Spill, Spilled, SpilledReader};
 
 /// Bytes of columns at which a batch is encoded.
 const BATCH_BYTES: usize = 64 << 10;
@@ -77,7 +81,7 @@ impl Rows {
         if self.columns.len() > 0 {
             self.encode_batch(true)?;
         }
-        Ok(FinishedRows { rows: self.rows, encoded: self.encoded.finish() })
+        Ok(FinishedRows { rows: self.rows, encoded: Arc::new(self.encoded.finish()) })
     }
 
     fn encode_batch(&mut self, is_last: bool) -> Result<(), SegmentError> {
@@ -89,10 +93,11 @@ impl Rows {
     }
 }
 
-/// The encoded rows of one document. Dropping them removes their file.
+/// The encoded rows of one document. Clones share them. Dropping the last one removes their file.
+#[derive(Clone)]
 pub struct FinishedRows {
     rows: u64,
-    encoded: Spilled,
+    encoded: Arc<Spilled>,
 }
 
 impl FinishedRows {
@@ -106,8 +111,72 @@ impl FinishedRows {
         self.rows == 0
     }
 
+    /// The rows in batches of [`crate::schema`], in the order of the document.
+    ///
+    /// Fails if the rows are in a file that cannot be opened: the folder of temporary files goes with the crawl.
+    pub fn batches(&self) -> Result<DocumentBatches, ReadError> {
+        let reader = SpilledReader::new(self.encoded.clone());
+        Ok(DocumentBatches { reader: reader.map_err(|error| read_error(&self.encoded, error))? })
+    }
+
     /// Writes the rows to `out`.
     pub(crate) fn copy_to(&self, out: &mut impl Write) -> io::Result<()> {
         self.encoded.copy_to(out)
     }
+}
+
+/// The batches of one document, made by [`FinishedRows::batches`]. Ends after the first error.
+pub struct DocumentBatches {
+    reader: SpilledReader,
+}
+
+impl DocumentBatches {
+    fn next_batch(&mut self) -> Result<RecordBatch, ReadError> {
+        let path = self.reader.path().to_owned();
+        let damaged = |reason: &dyn ToString| damaged(&path, reason);
+        let mut prefix = [0; PREFIX_BYTES];
+        self.read(&mut prefix)?;
+        let length = message::metadata_bytes(prefix).map_err(|error| damaged(&error))?;
+        let mut metadata = vec![0; self.bounded(length)?];
+        self.read(&mut metadata)?;
+        let length = message::body_bytes(&metadata).map_err(|error| damaged(&error))?;
+        let mut body = MutableBuffer::from_len_zeroed(self.bounded(length)?);
+        self.read(body.as_slice_mut())?;
+        let batch = message::decode(&metadata, body).map_err(|error| damaged(&error))?;
+        widen(&batch).map_err(|error| damaged(&error))
+    }
+
+    /// Checks that at least `length` more bytes are there, because a damaged length must not allocate memory.
+    fn bounded(&self, length: u64) -> Result<usize, ReadError> {
+        let fits = usize::try_from(length).ok().filter(|_| length <= self.reader.rest());
+        fits.ok_or_else(|| damaged(self.reader.path(), &"a length beyond its end"))
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
+        let path = self.reader.path().to_owned();
+        self.reader.read_exact(into).map_err(|source| ReadError::Io { path, source })
+    }
+}
+
+impl Iterator for DocumentBatches {
+    type Item = Result<RecordBatch, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.rest() == 0 {
+            return None;
+        }
+        let batch = self.next_batch();
+        if batch.is_err() {
+            self.reader.end();
+        }
+        Some(batch)
+    }
+}
+
+fn damaged(path: &Path, reason: &(impl ToString + ?Sized)) -> ReadError {
+    ReadError::Damaged { path: path.to_owned(), at: 0, reason: reason.to_string() }
+}
+
+fn read_error(encoded: &Spilled, source: io::Error) -> ReadError {
+    ReadError::Io { path: encoded.path().to_owned(), source }
 }

@@ -2,68 +2,69 @@
 
 use std::collections::VecDeque;
 
-use anyhow::Context;
 use arrow_array::RecordBatch;
 use frontier::work_queue::{Counts, HostRecord, QueueError};
 use frontier::{FetchRecord, HostId, Timestamp};
 use reports::{EntrySource, RecordSource, Sessions};
 use storage::{Database, FetchMark, ReadError, SharedCrawl, SharedReader, StoreError};
-use tokio::runtime::Runtime;
 
-use super::args::StoreArgs;
-use super::shared::{find, open_segments};
-use super::usage_error::UsageError;
+use crate::builder::SharedPlace;
+use crate::error::Error;
+use crate::shared::blocking::Blocking;
+use crate::shared::place::{find, open_segments};
 
 /// Hosts per query. Each comes with its robots.txt rules, which may take 500 KB.
 const PAGE_HOSTS: usize = 100;
 /// Commits, with their requests, per query.
 const PAGE_COMMITS: usize = 200;
 
-/// A shared crawl that was opened for source.
+/// A shared crawl that was opened for reading.
 pub struct SharedSource {
-    runtime: Runtime,
+    runtime: Blocking,
     crawl: SharedCrawl,
     settings: Option<String>,
     sessions: Sessions,
     is_running: bool,
     resumed_by: String,
-    /// The entries, if they were requested.
+    /// The entries, if their place was named.
     entries: Option<SharedReader>,
 }
 
 impl SharedSource {
-    /// Opens the crawl that the flags name, without its entries. `None` if they name no store.
-    pub fn records_only(args: &StoreArgs) -> anyhow::Result<Option<Self>> {
-        let Some(store) = &args.store else {
-            return if args.output.is_some() { Err(UsageError::NoStore.into()) } else { Ok(None) };
-        };
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("failed to start")?;
+    /// Opens the crawl at `place`, with the entries that are registered now. If `place` names no place for segments, it
+    /// has no entries.
+    pub fn open(place: &SharedPlace) -> Result<Self, Error> {
+        let runtime = Blocking::new()?;
         let (crawl, settings, sessions, workers) = runtime.block_on(async {
-            let crawl = find(&Database::open(store).await?, args.name.as_deref()).await?;
+            let crawl = find(&Database::open(&place.store).await?, place.name.as_deref()).await?;
             let (settings, sessions) = (crawl.settings().await?, crawl.sessions().await?);
             let sessions = Sessions::concurrent(sessions);
             let workers = crawl.workers().await?;
-            anyhow::Ok((crawl, settings, sessions, workers))
+            Ok::<_, Error>((crawl, settings, sessions, workers))
         })?;
-        let name = args.name.as_ref().map_or_else(String::new, |name| format!(" --crawl {name}"));
+        let name = place.name.as_ref().map_or_else(String::new, |name| format!(" --crawl {name}"));
         // Without the URLs, because they may contain a password.
         let resumed_by = format!("crawl work --store … --output …{name}");
-        let is_running = workers > 0;
-        Ok(Some(Self { runtime, crawl, settings, sessions, is_running, resumed_by, entries: None }))
+        let mut source =
+            Self { runtime, crawl, settings, sessions, is_running: workers > 0, resumed_by, entries: None };
+        if !place.output.is_empty() {
+            source.entries = Some(source.open_entries(place)?);
+        }
+        Ok(source)
     }
 
-    /// Like [`Self::records_only`], with the entries that are registered now.
-    pub fn with_entries(args: &StoreArgs) -> anyhow::Result<Option<Self>> {
-        let Some(mut source) = Self::records_only(args)? else { return Ok(None) };
-        let output = args.output.as_deref().ok_or(UsageError::NoOutput)?;
-        let place = open_segments(output, &source.runtime)?;
-        let (identity, segments) = source.runtime.block_on(async {
-            Ok::<_, StoreError>((source.crawl.identity().await?, source.crawl.segments().await?))
+    fn open_entries(&self, place: &SharedPlace) -> Result<SharedReader, Error> {
+        let segments = open_segments(place, self.runtime.handle())?;
+        let (identity, registered) = self.runtime.block_on(async {
+            Ok::<_, StoreError>((self.crawl.identity().await?, self.crawl.segments().await?))
         })?;
-        place.check_mark(&identity)?;
-        source.entries = Some(SharedReader::new(place, segments));
-        Ok(Some(source))
+        segments.check_mark(&identity)?;
+        Ok(SharedReader::new(segments, registered))
+    }
+
+    /// Whether a worker is running.
+    pub fn is_running(&self) -> bool {
+        self.is_running
     }
 
     /// The origins of all hosts, by their ids.

@@ -4,19 +4,24 @@ use std::sync::Arc;
 
 use frontier::{Scope, WorkQueue};
 use storage::{DataDir, SegmentWriter, SledQueue};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
 use crate::engine::environment::Environment;
 use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::live::LivePublisher;
-use crate::engine::progress::ProgressState;
+use crate::engine::observers::Observers;
 use crate::engine::session::{self, OpenSession, SessionStart};
 use crate::engine::{Ended, EngineError};
+use crate::error::Error;
 use crate::fetch::HttpFetch;
 use crate::settings::Settings;
+
+mod start;
+
+pub(crate) use start::start;
 
 /// One machine, with a data directory.
 struct OneMachine;
@@ -29,25 +34,21 @@ impl Environment for OneMachine {
 }
 
 /// The parts of a session in a data directory.
-pub struct SessionParts {
+struct SessionParts {
     /// How to crawl.
-    pub settings: Settings,
+    settings: Settings,
     /// What to crawl.
-    pub scope: Scope,
+    scope: Scope,
     /// State and results.
-    pub data_dir: DataDir,
+    data_dir: DataDir,
     /// The time.
-    pub clock: Arc<SystemClock>,
+    clock: Arc<SystemClock>,
     /// Cancelled when the crawl must stop.
-    pub shutdown: CancellationToken,
+    shutdown: CancellationToken,
 }
 
 /// Crawls until nothing is left to do or a signal arrives. All results are durable when this returns.
-pub async fn run(
-    parts: SessionParts,
-    progress: watch::Sender<ProgressState>,
-    start: SessionStart,
-) -> anyhow::Result<Ended> {
+async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> Result<Ended, Error> {
     let SessionParts { settings, scope, data_dir, clock, shutdown } = parts;
     let meter = Arc::new(CpuMeter::start());
     let fetch = HttpFetch::new(&settings)?;
@@ -63,7 +64,7 @@ pub async fn run(
     let sealer = data_dir.sealer()?;
     let over = CancellationToken::new();
     let publisher = LivePublisher::new(data_dir.clone(), queue.clone(), clock.clone());
-    let publishing = tokio::spawn(publisher.run(over.clone()));
+    let publishing = AbortOnDropHandle::new(tokio::spawn(publisher.run(over.clone())));
     let (writer, scratch) = (data_dir.segments(session.id), data_dir.scratch());
     let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);
     let open_session = OpenSession::<OneMachine> {
@@ -77,7 +78,7 @@ pub async fn run(
         meter,
         lease_deadline,
     };
-    let ended = open_session.crawl(Arc::new(settings), scope, shutdown, progress).await;
+    let ended = open_session.crawl(Arc::new(settings), scope, shutdown, observers).await;
     let is_complete = matches!(ended, Ok(Ended::Complete));
     let seal = move || if is_complete { sealer.finish() } else { sealer.stop() };
     let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| EngineError::Part("the sealer"))?;
