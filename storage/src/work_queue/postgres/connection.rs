@@ -1,18 +1,19 @@
 //! A connection for transactions of two round trips: the first one reads everything, the second one writes everything.
 
-use std::time::SystemTime;
-
 use deadpool_postgres::{Object, Pool};
-use frontier::Timestamp;
-use frontier::work_queue::{QueueError, Session};
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 use super::error::Failure;
-use super::rows;
+use super::sql::{Parameter, Sql};
 
-/// Parameters of a statement. They are passed by value, so that calls can be joined.
-pub(super) type Parameters<'a, const N: usize> = [&'a (dyn ToSql + Sync); N];
+/// Values for the parameters of a statement. They are passed by value, so that calls can be joined.
+pub(super) type Parameters<'a, const N: usize> = [Parameter<'a>; N];
+
+/// A statement that a connection has prepared.
+pub(super) struct Prepared {
+    sql: &'static Sql,
+    statement: Statement,
+}
 
 /// A connection from the pool.
 ///
@@ -35,8 +36,8 @@ impl Connection {
     }
 
     /// Prepares the statement `sql`. Only the first call on a connection sends it to the server.
-    pub(super) async fn prepare(&self, sql: &str) -> Result<Statement, Failure> {
-        Ok(self.client()?.prepare_cached(sql).await?)
+    pub(super) async fn prepare(&self, sql: &'static Sql) -> Result<Prepared, Failure> {
+        Ok(Prepared { sql, statement: self.client()?.prepare_cached(sql.text()).await? })
     }
 
     /// Makes a drop close the connection, which rolls back. Must be called before [`Connection::begin`].
@@ -70,38 +71,40 @@ impl Connection {
 
     pub(super) async fn query<const N: usize>(
         &self,
-        statement: &Statement,
+        prepared: &Prepared,
         parameters: Parameters<'_, N>,
     ) -> Result<Vec<Row>, Failure> {
-        Ok(self.client()?.query(statement, &parameters).await?)
+        let values = prepared.sql.values(&parameters)?;
+        Ok(self.client()?.query(&prepared.statement, &values).await?)
     }
 
     pub(super) async fn execute<const N: usize>(
         &self,
-        statement: &Statement,
+        prepared: &Prepared,
         parameters: Parameters<'_, N>,
     ) -> Result<u64, Failure> {
-        Ok(self.client()?.execute(statement, &parameters).await?)
+        let values = prepared.sql.values(&parameters)?;
+        Ok(self.client()?.execute(&prepared.statement, &values).await?)
     }
 
     /// Like [`Self::execute`], but does nothing if `is_needed` is false.
     pub(super) async fn execute_if<const N: usize>(
         &self,
         is_needed: bool,
-        statement: &Statement,
+        prepared: &Prepared,
         parameters: Parameters<'_, N>,
     ) -> Result<u64, Failure> {
-        if is_needed { self.execute(statement, parameters).await } else { Ok(0) }
+        if is_needed { self.execute(prepared, parameters).await } else { Ok(0) }
     }
 
     /// Prepares and runs a statement, in two round trips the first time.
     pub(super) async fn prepare_and_query<const N: usize>(
         &self,
-        sql: &str,
+        sql: &'static Sql,
         parameters: Parameters<'_, N>,
     ) -> Result<Vec<Row>, Failure> {
-        let statement = self.prepare(sql).await?;
-        self.query(&statement, parameters).await
+        let prepared = self.prepare(sql).await?;
+        self.query(&prepared, parameters).await
     }
 
     /// Runs statements without parameters or results.
@@ -117,21 +120,5 @@ impl Drop for Connection {
         {
             drop(Object::take(client));
         }
-    }
-}
-
-/// The number of the session's last commit and the current time, read from the session's row.
-pub(super) struct Fence {
-    pub(super) commit_seq: u64,
-    pub(super) now: Timestamp,
-}
-
-impl Fence {
-    /// Reads the result of `session_fence.sql` or `session_lock.sql`. Without a row, the session has ended or was
-    /// opened before another server was promoted.
-    pub(super) fn of(rows: &[Row], session: &Session) -> Result<Self, Failure> {
-        let Some(row) = rows.first() else { return Err(QueueError::Fenced(session.id).into()) };
-        let now: SystemTime = row.try_get(1)?;
-        Ok(Self { commit_seq: rows::unsigned(row.try_get(0)?), now: rows::timestamp(now) })
     }
 }

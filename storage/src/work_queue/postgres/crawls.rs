@@ -2,15 +2,16 @@
 
 use super::database::Database;
 use super::error::StoreError;
-use super::rows::value;
+use super::fields::Fields;
 use super::shared_crawl::SharedCrawl;
+use super::sql::sql;
 
 impl Database {
     /// The names of all crawls.
     pub async fn crawls(&self) -> Result<Vec<String>, StoreError> {
         self.retry_few_times(|connection| async move {
-            let rows = connection.prepare_and_query(include_str!("sql/crawl_names.sql"), []).await?;
-            Ok(rows.iter().map(|row| value(row, 0)).collect::<Result<_, _>>()?)
+            let rows = connection.prepare_and_query(sql!("sql/crawl_names.sql"), []).await?;
+            rows.iter().map(|row| Fields::of("crawl", row).get("name")).collect()
         })
         .await
     }
@@ -38,8 +39,8 @@ impl Database {
             self.retry_few_times(|mut connection| async move {
                 connection.enter_transaction();
                 connection.begin().await?;
-                connection.prepare_and_query(include_str!("sql/schema_version_lock.sql"), []).await?;
-                connection.prepare_and_query(include_str!("sql/crawl_create.sql"), [&name]).await?;
+                connection.prepare_and_query(sql!("sql/schema_version_lock.sql"), []).await?;
+                connection.prepare_and_query(sql!("sql/crawl_create.sql"), [("name", &name)]).await?;
                 connection.commit().await?;
                 connection.leave_transaction();
                 Ok(())
@@ -50,8 +51,8 @@ impl Database {
 
     async fn find(&self, name: &str) -> Result<Option<i32>, StoreError> {
         self.retry_few_times(|connection| async move {
-            let rows = connection.prepare_and_query(include_str!("sql/crawl_find.sql"), [&name]).await?;
-            Ok(rows.first().map(|row| value(row, 0)).transpose()?)
+            let rows = connection.prepare_and_query(sql!("sql/crawl_find.sql"), [("name", &name)]).await?;
+            rows.first().map(|row| Fields::of("crawl", row).get("id")).transpose()
         })
         .await
     }

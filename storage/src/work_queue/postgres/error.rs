@@ -143,9 +143,22 @@ pub(super) enum Failure {
     /// The database has a row that no worker wrote, or lacks one.
     #[error("{0}")]
     Damaged(String),
+    /// A statement was run without a value for one of its parameters.
+    #[error("a statement lacks a value for {0}")]
+    NoValue(&'static str),
 }
 
 impl Failure {
+    /// A row of `table` lacks `column`, or has an invalid value there.
+    pub(super) fn damaged(table: &str, column: &str) -> Self {
+        Self::Damaged(format!("table {table} has an invalid or missing {column}"))
+    }
+
+    /// A value cannot be converted to the type of ours, for example because it is NULL.
+    pub(super) fn unreadable(table: &str, column: &str, error: &tokio_postgres::Error) -> Self {
+        Self::Damaged(format!("table {table} has an invalid {column}: {}", error_text(error)))
+    }
+
     /// Whether another try may succeed: the server is unavailable or starting, another primary is being elected, or
     /// there was a conflict with another transaction.
     pub(super) fn is_transient(&self) -> bool {

@@ -7,7 +7,7 @@ use frontier::Clock;
 use frontier::work_queue::QueueBounds;
 
 use super::database::Database;
-use super::rows;
+use super::values;
 
 /// How long a session lives after its last renewal or commit. After that, any other session may reclaim its hosts. A
 /// worker stops fetching [`frontier::work_queue::RENEWAL_MARGIN`] earlier.
@@ -31,6 +31,6 @@ pub struct PostgresQueue {
 impl PostgresQueue {
     /// The current time for statements. `None` makes them use the server's clock; only tests have `Some`.
     pub(super) fn now_override(&self) -> Option<SystemTime> {
-        self.clock.as_ref().map(|clock| rows::moment(clock.now()))
+        self.clock.as_ref().map(|clock| values::moment(clock.now()))
     }
 }

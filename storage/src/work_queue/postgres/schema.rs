@@ -7,7 +7,8 @@ use std::cmp::Ordering;
 
 use super::connection::Connection;
 use super::error::{Failure, StoreError};
-use super::rows::value;
+use super::fields::Fields;
+use super::sql::{Sql, sql};
 
 /// The oldest supported major version of PostgreSQL.
 const SERVER_VERSION_MIN: i32 = 15;
@@ -63,25 +64,26 @@ pub(super) async fn ensure_tables(mut connection: Connection, place: &str) -> Re
 }
 
 async fn server_info(connection: &Connection) -> Result<Server, Failure> {
-    let rows = connection.prepare_and_query(include_str!("sql/server.sql"), []).await?;
+    let rows = connection.prepare_and_query(sql!("sql/server.sql"), []).await?;
     let row = rows
         .first()
         .ok_or_else(|| Failure::Damaged("the server returned no information about itself".to_owned()))?;
+    let mut server = Fields::of("server", row);
     Ok(Server {
-        version: value(row, 0)?,
-        version_text: value(row, 1)?,
-        is_read_only: value(row, 2)?,
-        schema: value(row, 3)?,
-        may_create: value(row, 4)?,
-        tables: value(row, 5)?,
-        is_ours: value(row, 6)?,
+        version: server.get("version")?,
+        version_text: server.get("version_text")?,
+        is_read_only: server.get("is_read_only")?,
+        schema: server.get("schema")?,
+        may_create: server.get("may_create")?,
+        tables: server.get("tables")?,
+        is_ours: server.get("is_ours")?,
     })
 }
 
 /// Creates the tables if there are none. Returns the version of the tables.
 async fn find_or_create(connection: &mut Connection, is_ours: bool) -> Result<i32, Failure> {
     if is_ours {
-        let version = version(connection, include_str!("sql/schema_version_read.sql")).await?;
+        let version = version(connection, sql!("sql/schema_version_read.sql")).await?;
         if version > 0 {
             return Ok(version);
         }
@@ -91,11 +93,11 @@ async fn find_or_create(connection: &mut Connection, is_ours: bool) -> Result<i3
     if !is_ours {
         connection.batch_execute(include_str!("sql/schema_version_create.sql")).await?;
     }
-    let mut version = version(connection, include_str!("sql/schema_version_lock.sql")).await?;
+    let mut version = version(connection, sql!("sql/schema_version_lock.sql")).await?;
     if version == 0 {
         connection.batch_execute(include_str!("sql/tables.sql")).await?;
-        let write = connection.prepare(include_str!("sql/schema_version_write.sql")).await?;
-        connection.execute(&write, [&SCHEMA_VERSION]).await?;
+        let write = connection.prepare(sql!("sql/schema_version_write.sql")).await?;
+        connection.execute(&write, [("version", &SCHEMA_VERSION)]).await?;
         version = SCHEMA_VERSION;
     }
     connection.commit().await?;
@@ -103,13 +105,14 @@ async fn find_or_create(connection: &mut Connection, is_ours: bool) -> Result<i3
     Ok(version)
 }
 
-async fn version(connection: &Connection, sql: &str) -> Result<i32, Failure> {
+async fn version(connection: &Connection, sql: &'static Sql) -> Result<i32, Failure> {
     let rows = connection.prepare_and_query(sql, []).await?;
     let row = rows.first().ok_or_else(|| Failure::Damaged("schema_version is empty".to_owned()))?;
-    Ok(value(row, 0)?)
+    Fields::of("schema_version", row).get("version")
 }
 
 async fn missing_rights(connection: &Connection) -> Result<Option<String>, Failure> {
-    let rows = connection.prepare_and_query(include_str!("sql/rights.sql"), []).await?;
-    Ok(rows.first().map(|row| value(row, 0)).transpose()?.flatten())
+    let rows = connection.prepare_and_query(sql!("sql/rights.sql"), []).await?;
+    let tables = rows.first().map(|row| Fields::of("pg_class", row).get("tables"));
+    Ok(tables.transpose()?.flatten())
 }

@@ -1,14 +1,15 @@
 //! Opens and renews sessions, and ends those that stopped renewing.
 
-use std::time::SystemTime;
-
 use frontier::work_queue::{QueueError, RENEWAL_MARGIN, Session, Usage};
 use frontier::{SessionId, Timestamp};
 
+use super::connection::Connection;
 use super::error::Failure;
+use super::fields::Fields;
 use super::queue::{PostgresQueue, SESSION_TTL};
-use super::rows;
-use super::rows::value;
+use super::sql::sql;
+use super::tables;
+use super::values::session_key;
 use crate::codec;
 
 impl PostgresQueue {
@@ -32,38 +33,39 @@ impl PostgresQueue {
         connection.enter_transaction();
         connection.begin().await?;
         let numbers =
-            connection.prepare_and_query(include_str!("sql/session_number.sql"), [&self.crawl]).await?;
+            connection.prepare_and_query(sql!("sql/session_number.sql"), [("crawl", &self.crawl)]).await?;
         let row = numbers.first().ok_or_else(|| Failure::Damaged("the crawl was removed".to_owned()))?;
-        let number: i32 = value(row, 0)?;
+        let number: i32 = Fields::of("crawl", row).get("number")?;
         let ttl_s = SESSION_TTL.as_secs_f64();
-        let open = connection.prepare(include_str!("sql/session_open.sql")).await?;
+        let open = connection.prepare(sql!("sql/session_open.sql")).await?;
         connection
             .execute(
                 &open,
-                [&self.crawl, &number, &rows::session_key(id), &worker, &ttl_s, &usage, &self.now_override()],
+                [
+                    ("crawl", &self.crawl),
+                    ("number", &number),
+                    ("id", &session_key(id)),
+                    ("worker", &worker),
+                    ("ttl_s", &ttl_s),
+                    ("usage", &usage),
+                    ("now", &self.now_override()),
+                ],
             )
             .await?;
         let session = self.find_session(&connection, id).await?;
         connection.commit().await?;
         connection.leave_transaction();
-        session.ok_or_else(|| rows::damaged("session", "row"))
+        session.ok_or_else(|| Failure::damaged("session", "row"))
     }
 
-    async fn find_session(
-        &self,
-        connection: &super::connection::Connection,
-        id: SessionId,
-    ) -> Result<Option<Session>, Failure> {
+    async fn find_session(&self, connection: &Connection, id: SessionId) -> Result<Option<Session>, Failure> {
         let rows = connection
-            .prepare_and_query(include_str!("sql/session_find.sql"), [&self.crawl, &rows::session_key(id)])
+            .prepare_and_query(
+                sql!("sql/session_find.sql"),
+                [("crawl", &self.crawl), ("id", &session_key(id))],
+            )
             .await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let started_at: SystemTime = value(row, 1)?;
-        Ok(Some(Session {
-            id,
-            number: rows::number(value(row, 0)?),
-            started_at: rows::timestamp(started_at),
-        }))
+        rows.first().map(|row| tables::session(row, id)).transpose()
     }
 
     pub(super) async fn try_renew(&self, session: &Session) -> Result<Timestamp, Failure> {
@@ -71,26 +73,32 @@ impl PostgresQueue {
         let ttl_s = SESSION_TTL.as_secs_f64();
         let rows = connection
             .prepare_and_query(
-                include_str!("sql/session_renew.sql"),
-                [&self.crawl, &rows::session_key(session.id), &self.now_override(), &ttl_s],
+                sql!("sql/session_renew.sql"),
+                [
+                    ("crawl", &self.crawl),
+                    ("id", &session_key(session.id)),
+                    ("now", &self.now_override()),
+                    ("ttl_s", &ttl_s),
+                ],
             )
             .await?;
         let Some(row) = rows.first() else { return Err(QueueError::Fenced(session.id).into()) };
-        let now: SystemTime = value(row, 0)?;
-        Ok(rows::timestamp(now) + SESSION_TTL.saturating_sub(RENEWAL_MARGIN))
+        let now = Fields::of("session", row).time("now")?;
+        Ok(now + SESSION_TTL.saturating_sub(RENEWAL_MARGIN))
     }
 
     pub(super) async fn try_reap(&self) -> Result<usize, Failure> {
         let mut connection = self.database.connection().await?;
-        let sessions = connection.prepare(include_str!("sql/reap_sessions.sql")).await?;
+        let sessions = connection.prepare(sql!("sql/reap_sessions.sql")).await?;
         let now = self.now_override();
         connection.enter_transaction();
         let (_, dead) = tokio::try_join!(
             biased;
             connection.begin(),
-            connection.query(&sessions, [&self.crawl, &now]),
+            connection.query(&sessions, [("crawl", &self.crawl), ("now", &now)]),
         )?;
-        let dead: Vec<i32> = dead.iter().map(|row| value(row, 0)).collect::<Result<_, _>>()?;
+        let dead: Vec<i32> =
+            dead.iter().map(|row| Fields::of("session", row).get("number")).collect::<Result<_, _>>()?;
         if dead.is_empty() {
             connection.roll_back().await?;
             return Ok(0);

@@ -8,9 +8,9 @@ use frontier::{NewTask, TaskKind, Timestamp};
 
 use super::database::Database;
 use super::error::{Failure, StoreError};
+use super::fields::Fields;
 use super::queue::PostgresQueue;
-use super::rows;
-use super::rows::value;
+use super::sql::sql;
 
 /// A crawl that many machines share. It is identified by its name in a [`Database`].
 #[derive(Clone)]
@@ -35,9 +35,9 @@ impl SharedCrawl {
         self.database
             .retry_few_times(|connection| async move {
                 let rows =
-                    connection.prepare_and_query(include_str!("sql/now.sql"), [&None::<SystemTime>]).await?;
-                let row = rows.first().ok_or_else(|| rows::damaged("session", "clock"))?;
-                Ok(rows::timestamp(value(row, 0)?))
+                    connection.prepare_and_query(sql!("sql/now.sql"), [("now", &None::<SystemTime>)]).await?;
+                let row = rows.first().ok_or_else(|| Failure::damaged("session", "clock"))?;
+                Fields::of("session", row).time("now")
             })
             .await
     }
@@ -46,9 +46,11 @@ impl SharedCrawl {
     pub async fn settings(&self) -> Result<Option<String>, StoreError> {
         self.database
             .retry_few_times(|connection| async move {
-                let rows =
-                    connection.prepare_and_query(include_str!("sql/settings_read.sql"), [&self.id]).await?;
-                Ok(rows.first().map(|row| value(row, 0)).transpose()?.flatten())
+                let rows = connection
+                    .prepare_and_query(sql!("sql/settings_read.sql"), [("crawl", &self.id)])
+                    .await?;
+                let settings = rows.first().map(|row| Fields::of("crawl", row).get("settings"));
+                Ok(settings.transpose()?.flatten())
             })
             .await
     }
@@ -59,7 +61,10 @@ impl SharedCrawl {
         self.database
             .retry_few_times(|connection| async move {
                 connection
-                    .prepare_and_query(include_str!("sql/settings_write.sql"), [&self.id, &json])
+                    .prepare_and_query(
+                        sql!("sql/settings_write.sql"),
+                        [("crawl", &self.id), ("settings", &json)],
+                    )
                     .await?;
                 Ok(())
             })
@@ -71,7 +76,9 @@ impl SharedCrawl {
         let urls: &Vec<String> = &seeds.iter().map(seed_url).collect();
         self.database
             .retry_few_times(|connection| async move {
-                connection.prepare_and_query(include_str!("sql/seeds_add.sql"), [&self.id, urls]).await?;
+                connection
+                    .prepare_and_query(sql!("sql/seeds_add.sql"), [("crawl", &self.id), ("url", urls)])
+                    .await?;
                 Ok(())
             })
             .await
@@ -82,8 +89,8 @@ impl SharedCrawl {
         self.database
             .retry_few_times(|connection| async move {
                 let rows =
-                    connection.prepare_and_query(include_str!("sql/seeds_read.sql"), [&self.id]).await?;
-                rows.iter().map(|row| seed(value(row, 0)?)).collect()
+                    connection.prepare_and_query(sql!("sql/seeds_read.sql"), [("crawl", &self.id)]).await?;
+                rows.iter().map(|row| seed(Fields::of("seed", row).get("url")?)).collect()
             })
             .await
     }
@@ -99,5 +106,5 @@ fn seed_url(seed: &NewTask) -> String {
 
 fn seed(url: &str) -> Result<NewTask, Failure> {
     let seed = Seed::parse(url).ok().flatten();
-    seed.map(|seed| seed.task()).ok_or_else(|| rows::damaged("seed", "URL"))
+    seed.map(|seed| seed.task()).ok_or_else(|| Failure::damaged("seed", "URL"))
 }

@@ -2,14 +2,15 @@
 
 use frontier::SessionId;
 use frontier::work_queue::{QueueError, Session};
-use uuid::Uuid;
 
 use super::database::Database;
 use super::error::{Failure, StoreError};
+use super::fields::Fields;
 use super::queue::PostgresQueue;
-use super::rows;
-use super::rows::value;
 use super::shared_crawl::SharedCrawl;
+use super::sql::sql;
+use super::tables::session_id;
+use super::values::{number_key, session_key};
 
 impl PostgresQueue {
     /// Closes a session and makes its hosts available to others. Does nothing if the session has already ended.
@@ -19,11 +20,12 @@ impl PostgresQueue {
 
     async fn try_close_session(&self, session: &Session) -> Result<(), Failure> {
         let mut connection = self.database.connection().await?;
-        let close = connection.prepare(include_str!("sql/session_close.sql")).await?;
-        let dead = vec![rows::number_key(session.number)];
+        let close = connection.prepare(sql!("sql/session_close.sql")).await?;
+        let dead = vec![number_key(session.number)];
         connection.enter_transaction();
         connection.begin().await?;
-        if connection.execute(&close, [&self.crawl, &rows::session_key(session.id)]).await? == 0 {
+        let id = session_key(session.id);
+        if connection.execute(&close, [("crawl", &self.crawl), ("id", &id)]).await? == 0 {
             return connection.roll_back().await;
         }
         self.reclaim_hosts(&connection, &dead).await?;
@@ -48,9 +50,10 @@ impl SharedCrawl {
     pub async fn sessions_alive(&self) -> Result<Vec<SessionId>, StoreError> {
         self.database
             .retry_few_times(async |connection| {
-                let rows =
-                    connection.prepare_and_query(include_str!("sql/sessions_alive.sql"), [&self.id]).await?;
-                rows.iter().map(|row| Ok(SessionId(value::<Uuid>(row, 0)?.as_u128()))).collect()
+                let rows = connection
+                    .prepare_and_query(sql!("sql/sessions_alive.sql"), [("crawl", &self.id)])
+                    .await?;
+                rows.iter().map(session_id).collect()
             })
             .await
     }
@@ -59,10 +62,11 @@ impl SharedCrawl {
     pub async fn identity(&self) -> Result<String, StoreError> {
         self.database
             .retry_few_times(async |connection| {
-                let rows =
-                    connection.prepare_and_query(include_str!("sql/crawl_identity.sql"), [&self.id]).await?;
-                let row = rows.first().ok_or_else(|| rows::damaged("crawl", "row"))?;
-                Ok(value(row, 0)?)
+                let rows = connection
+                    .prepare_and_query(sql!("sql/crawl_identity.sql"), [("crawl", &self.id)])
+                    .await?;
+                let row = rows.first().ok_or_else(|| Failure::damaged("crawl", "row"))?;
+                Fields::of("crawl", row).get("identity")
             })
             .await
     }
@@ -74,7 +78,8 @@ async fn workers(
     now: Option<std::time::SystemTime>,
 ) -> Result<u64, Failure> {
     let connection = database.connection().await?;
-    let rows = connection.prepare_and_query(include_str!("sql/workers.sql"), [&crawl, &now]).await?;
-    let row = rows.first().ok_or_else(|| rows::damaged("session", "count"))?;
-    Ok(rows::unsigned(value(row, 0)?))
+    let rows =
+        connection.prepare_and_query(sql!("sql/workers.sql"), [("crawl", &crawl), ("now", &now)]).await?;
+    let row = rows.first().ok_or_else(|| Failure::damaged("session", "count"))?;
+    Fields::of("session", row).count("workers")
 }

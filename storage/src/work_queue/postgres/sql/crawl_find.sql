@@ -1,1 +1,1 @@
-SELECT id FROM crawl WHERE name = $1
+SELECT id FROM crawl WHERE name = :name

@@ -1,3 +1,3 @@
 SELECT host_id, url_hash, state FROM task
-WHERE crawl = $1 AND state IN (2, 3) AND (host_id, url_hash) > ($2, $3)
-ORDER BY host_id, url_hash LIMIT $4
+WHERE crawl = :crawl AND state IN (2, 3) AND (host_id, url_hash) > (:host_id, :url_hash)
+ORDER BY host_id, url_hash LIMIT :limit

@@ -1,3 +1,3 @@
 SELECT host_id, url_hash, state FROM task
-WHERE crawl = $1 AND state IN (2, 3)
-ORDER BY host_id, url_hash LIMIT $2
+WHERE crawl = :crawl AND state IN (2, 3)
+ORDER BY host_id, url_hash LIMIT :limit

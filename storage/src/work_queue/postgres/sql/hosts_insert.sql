@@ -1,7 +1,11 @@
 -- Fails if another commit has just inserted the same host. The commit is then repeated.
-INSERT INTO host (crawl, host_id, origin, is_seed, due_at, not_before, inbox, accepted, unfinished, wall_us, busy_session,
-    busy_since, account)
-SELECT $1, new.* FROM unnest($2::uuid[], $3::text[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::bigint[],
-    $8::bigint[], $9::bigint[], $10::bigint[], $11::integer[], $12::timestamptz[], $13::bytea[])
-    AS new
-ORDER BY 2
+INSERT INTO host (crawl, host_id, origin, is_seed, due_at, not_before, inbox, accepted, unfinished, wall_us,
+    busy_session, busy_since, account)
+SELECT :crawl, new.host_id, new.origin, new.is_seed, new.due_at, new.not_before, new.inbox, new.accepted,
+    new.unfinished, new.wall_us, new.busy_session, new.busy_since, new.account
+FROM unnest(:host_id::uuid[], :origin::text[], :is_seed::boolean[], :due_at::timestamptz[],
+        :not_before::timestamptz[], :inbox::bigint[], :accepted::bigint[], :unfinished::bigint[], :wall_us::bigint[],
+        :busy_session::integer[], :busy_since::timestamptz[], :account::bytea[])
+    AS new (host_id, origin, is_seed, due_at, not_before, inbox, accepted, unfinished, wall_us, busy_session,
+        busy_since, account)
+ORDER BY new.host_id

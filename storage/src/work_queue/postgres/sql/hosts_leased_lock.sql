@@ -1,3 +1,3 @@
-SELECT host_id, owner, origin, is_seed, not_before, parked, inbox, accepted, wall_us, busy_session, busy_since, account
-FROM host WHERE crawl = $1 AND host_id = ANY ($2) AND owner = $3
+SELECT {columns}
+FROM host WHERE crawl = :crawl AND host_id = ANY (:host_id) AND owner = :owner
 ORDER BY host_id FOR UPDATE

@@ -1,1 +1,1 @@
-SELECT host_id, inbox, busy_since FROM host WHERE crawl = $1 AND host_id = ANY ($2) AND owner = $3
+SELECT host_id, inbox, busy_since FROM host WHERE crawl = :crawl AND host_id = ANY (:host_id) AND owner = :owner

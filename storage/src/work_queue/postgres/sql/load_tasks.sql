@@ -1,7 +1,7 @@
-SELECT task.host_id, url_hash, kind, depth, hops, attempts, task.not_before, url, parent_host, parent_url, named_by
-FROM unnest($2::uuid[]) AS asked (host_id)
-JOIN host ON host.crawl = $1 AND host.host_id = asked.host_id AND host.owner = $3
+SELECT {columns}
+FROM unnest(:host_id::uuid[]) AS asked (host_id)
+JOIN host ON host.crawl = :crawl AND host.host_id = asked.host_id AND host.owner = :owner
 CROSS JOIN LATERAL (
-    SELECT * FROM task WHERE crawl = $1 AND task.host_id = asked.host_id AND state = 0
-    ORDER BY priority, url_hash LIMIT $4
+    SELECT * FROM task WHERE crawl = :crawl AND task.host_id = asked.host_id AND state = 0
+    ORDER BY priority, url_hash LIMIT :limit
 ) AS task

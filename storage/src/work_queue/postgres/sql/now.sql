@@ -1,1 +1,1 @@
-SELECT COALESCE($1::timestamptz, now())
+SELECT COALESCE(:now::timestamptz, now()) AS now

@@ -1,1 +1,1 @@
-UPDATE schema_version SET version = $1 WHERE application = 'sitemap-crawler'
+UPDATE schema_version SET version = :version WHERE application = 'sitemap-crawler'

@@ -1,1 +1,1 @@
-INSERT INTO seed (crawl, url) SELECT $1, url FROM unnest($2::text[]) AS url ORDER BY url ON CONFLICT DO NOTHING
+INSERT INTO seed (crawl, url) SELECT :crawl, url FROM unnest(:url::text[]) AS url ORDER BY url ON CONFLICT DO NOTHING

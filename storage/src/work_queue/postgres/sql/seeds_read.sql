@@ -1,1 +1,1 @@
-SELECT url FROM seed WHERE crawl = $1 ORDER BY url
+SELECT url FROM seed WHERE crawl = :crawl ORDER BY url

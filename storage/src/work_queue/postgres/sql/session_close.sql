@@ -1,1 +1,1 @@
-UPDATE session SET expires_at = NULL WHERE crawl = $1 AND id = $2 AND expires_at IS NOT NULL
+UPDATE session SET expires_at = NULL WHERE crawl = :crawl AND id = :id AND expires_at IS NOT NULL

@@ -1,5 +1,5 @@
-UPDATE session SET commit_seq = $3::bigint, last_commit_at = COALESCE($4, now()),
-    expires_at = COALESCE($4, now()) + make_interval(secs => $5), usage = $6,
-    hosts = hosts + $7, hosts_done = hosts_done + $8, tasks = tasks + $9, tasks_pending = tasks_pending + $10,
-    entries = entries + $11, requests = requests + $12
-WHERE crawl = $1 AND id = $2 AND expires_at IS NOT NULL AND commit_seq = $3::bigint - 1
+UPDATE session SET commit_seq = :commit_seq::bigint, last_commit_at = COALESCE(:now, now()),
+    expires_at = COALESCE(:now, now()) + make_interval(secs => :ttl_s), usage = :usage,
+    hosts = hosts + :hosts, hosts_done = hosts_done + :hosts_done, tasks = tasks + :tasks,
+    tasks_pending = tasks_pending + :tasks_pending, entries = entries + :entries, requests = requests + :requests
+WHERE crawl = :crawl AND id = :id AND expires_at IS NOT NULL AND commit_seq = :commit_seq::bigint - 1

@@ -1,1 +1,1 @@
-SELECT number, started_at FROM session WHERE crawl = $1 AND id = $2
+SELECT number, started_at FROM session WHERE crawl = :crawl AND id = :id

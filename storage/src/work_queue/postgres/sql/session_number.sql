@@ -1,1 +1,1 @@
-UPDATE crawl SET sessions = sessions + 1 WHERE id = $1 RETURNING sessions - 1
+UPDATE crawl SET sessions = sessions + 1 WHERE id = :crawl RETURNING sessions - 1 AS number

@@ -1,3 +1,3 @@
 INSERT INTO session (crawl, number, id, worker, started_at, last_commit_at, expires_at, usage)
-SELECT $1, $2, $3, $4, at, at, at + make_interval(secs => $5), $6
-FROM COALESCE($7::timestamptz, now()) AS at
+SELECT :crawl, :number, :id, :worker, at, at, at + make_interval(secs => :ttl_s), :usage
+FROM COALESCE(:now::timestamptz, now()) AS at

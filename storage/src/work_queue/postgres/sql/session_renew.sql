@@ -1,3 +1,3 @@
-UPDATE session SET expires_at = COALESCE($3, now()) + make_interval(secs => $4)
-WHERE crawl = $1 AND id = $2 AND expires_at IS NOT NULL AND timeline = current_timeline()
-RETURNING COALESCE($3, now())
+UPDATE session SET expires_at = COALESCE(:now, now()) + make_interval(secs => :ttl_s)
+WHERE crawl = :crawl AND id = :id AND expires_at IS NOT NULL AND timeline = current_timeline()
+RETURNING COALESCE(:now, now()) AS now

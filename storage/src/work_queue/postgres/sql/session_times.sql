@@ -1,1 +1,1 @@
-SELECT number, started_at, last_commit_at FROM session WHERE crawl = $1 ORDER BY number
+SELECT number, started_at, last_commit_at FROM session WHERE crawl = :crawl ORDER BY number

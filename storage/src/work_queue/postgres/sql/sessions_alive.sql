@@ -1,1 +1,1 @@
-SELECT id FROM session WHERE crawl = $1 AND expires_at IS NOT NULL
+SELECT id FROM session WHERE crawl = :crawl AND expires_at IS NOT NULL

@@ -1,1 +1,1 @@
-SELECT settings FROM crawl WHERE id = $1
+SELECT settings FROM crawl WHERE id = :crawl

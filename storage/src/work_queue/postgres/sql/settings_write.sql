@@ -1,1 +1,1 @@
-UPDATE crawl SET settings = $2 WHERE id = $1 AND settings IS NULL
+UPDATE crawl SET settings = :settings WHERE id = :crawl AND settings IS NULL

@@ -1,2 +1,2 @@
-SELECT count(*) FROM session
-WHERE crawl = $1 AND expires_at > COALESCE($2::timestamptz, now()) AND timeline = current_timeline()
+SELECT count(*) AS workers FROM session
+WHERE crawl = :crawl AND expires_at > COALESCE(:now::timestamptz, now()) AND timeline = current_timeline()

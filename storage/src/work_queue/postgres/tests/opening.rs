@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use frontier::WorkQueue;
 use frontier::work_queue::Commit;
 use pgserver::Server;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
+use super::super::sql::Sql;
 use super::super::{Database, StoreError};
 use super::support::{BOUNDS, at, block_on, connect, fresh_database};
 
@@ -279,9 +281,9 @@ fn tls_is_as_strict_as_the_address_asks() {
     let encrypted = async |query: &str, base: &str| {
         let database = Database::open(&format!("{base}&{query}")).await.map_err(|error| error.to_string())?;
         let connection = database.connection().await.unwrap();
-        let ssl = connection
-            .prepare_and_query("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", [])
-            .await;
+        static SSL: LazyLock<Sql> =
+            LazyLock::new(|| Sql::new("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", ""));
+        let ssl = connection.prepare_and_query(&SSL, []).await;
         Ok::<bool, String>(ssl.unwrap()[0].get(0))
     };
     block_on(async {
