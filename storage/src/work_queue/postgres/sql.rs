@@ -94,4 +94,68 @@ mod tests {
         let Err(Failure::NoValue(name)) = sql.values(&[("a", &1)]) else { panic!("b has no value") };
         assert_eq!(name, "b");
     }
+
+    /// The texts of all statements, on one line each.
+    fn statements() -> Vec<String> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/work_queue/postgres/sql");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        files.map(|path| line(std::fs::read_to_string(path).unwrap())).collect()
+    }
+
+    /// The name in an expression such as `:name::text[]` or `new.name`; `None` for other expressions.
+    fn name(expression: &str) -> Option<&str> {
+        let expression = expression.trim().trim_end_matches(')');
+        let name = expression.strip_prefix(':').or_else(|| expression.strip_prefix("new."))?;
+        name.split([':', ',', ' ']).next()
+    }
+
+    #[test]
+    fn each_value_is_written_to_the_column_of_its_name() {
+        let mut pairs = Vec::new();
+        for text in statements() {
+            let arrays =
+                text.find("unnest(:").and_then(|at| text[at + "unnest(".len()..].split_once(") AS "));
+            if let Some((arrays, rest)) = arrays
+                && let Some((_, rest)) = rest.split_once(" (")
+            {
+                let (columns, _) = rest.split_once(')').unwrap();
+                pairs.extend(zip(columns, arrays));
+            }
+            if let Some((_, rest)) = text.split_once("INSERT INTO ")
+                && let Some((columns, values)) =
+                    rest.split_once(") SELECT ").or_else(|| rest.split_once(") VALUES ("))
+            {
+                let (_, columns) = columns.split_once('(').unwrap();
+                pairs.extend(zip(columns, values.split(" FROM ").next().unwrap()));
+            }
+            let changes: Vec<&str> = text.split(" = new.").collect();
+            for change in changes.windows(2) {
+                let column = change[0].rsplit([' ', '.']).next().unwrap();
+                pairs.push((column.to_owned(), change[1].split([',', ' ', ':']).next().unwrap().to_owned()));
+            }
+        }
+        assert!(pairs.len() > 100, "the statements are not understood: {pairs:?}");
+        let wrong: Vec<_> = pairs.iter().filter(|(column, value)| column != value).collect();
+        assert!(wrong.is_empty(), "(column, value): {wrong:?}");
+    }
+
+    /// The columns of a list, each with the name of its value. Values without a name are left out.
+    fn zip(columns: &str, values: &str) -> Vec<(String, String)> {
+        let (columns, values): (Vec<&str>, Vec<&str>) = (columns.split(", ").collect(), split(values));
+        assert_eq!(columns.len(), values.len(), "{columns:?} {values:?}");
+        let named =
+            columns.into_iter().zip(values).filter_map(|(column, value)| Some((column, name(value)?)));
+        named.map(|(column, value)| (column.to_owned(), value.to_owned())).collect()
+    }
+
+    /// Splits at the commas that are not within parentheses.
+    fn split(values: &str) -> Vec<&str> {
+        let mut depth = 0;
+        let outside = |c: char| {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            c == ',' && depth == 0
+        };
+        values.split(outside).collect()
+    }
 }

@@ -1,5 +1,6 @@
 //! The PostgreSQL queue against a real server.
 
+mod columns;
 mod conformance;
 mod failures;
 mod opening;
