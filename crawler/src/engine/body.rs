@@ -5,8 +5,6 @@ use storage::{DocumentHead, FinishedChildren, FinishedRows, SegmentError};
 use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
-use crate::fetch::SetupError;
-
 /// Where a document comes from, and what is known about it before it is read.
 pub struct DocumentContext<'a> {
     /// The final URL of the document, against which relative URLs are resolved.
@@ -32,19 +30,8 @@ pub struct Body {
     pub bytes_decoded: u64,
     /// Description of an error, for people.
     pub detail: String,
-    /// Why the crawl cannot continue.
-    pub failure: Option<WorkerError>,
-}
-
-/// Why a worker could not do its work, so that the crawl cannot continue. Nothing of the request is recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// The request could not be made.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// The rows of a document could not be stored.
-    #[error("failed to keep entries: {0}")]
-    Rows(#[from] SegmentError),
+    /// Why entries could not be stored.
+    pub failure: Option<SegmentError>,
 }
 
 /// The contents of a document, ready to be recorded.

@@ -11,7 +11,7 @@ pub trait Environment: Sized + 'static {
     type Queue: WorkQueue;
     /// Writes entries.
     type Writer: EntryWriter + Sync;
-    /// Sends requests.
+    /// The way to the web.
     type Fetch: Fetch;
     /// Tells the time and waits for it.
     type Clock: Clock + 'static;

@@ -1,9 +1,10 @@
 //! Why a crawl cannot continue.
 
 use frontier::work_queue::QueueError;
+use storage::SegmentError;
 
-use super::body::WorkerError;
 use super::record::RecordError;
+use crate::fetch::SetupError;
 
 /// Why a crawl cannot continue. What was committed is not lost.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +15,12 @@ pub enum EngineError {
     /// Outcomes cannot be made durable.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// A request could not be made, or its result could not be kept.
+    /// A client could not be created.
     #[error(transparent)]
-    Worker(#[from] WorkerError),
+    Setup(#[from] SetupError),
+    /// The rows of a document could not be stored.
+    #[error("failed to keep entries: {0}")]
+    Rows(#[from] SegmentError),
     /// A part of the engine ended too early, which is a bug.
     #[error("{0} ended unexpectedly")]
     Part(&'static str),

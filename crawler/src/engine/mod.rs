@@ -39,6 +39,7 @@ use record::{Durable, Item, Recording};
 use worker::{Finished, Job, Worker};
 
 use crate::clock::sleep_until;
+use crate::fetch::Fetch;
 use crate::settings::Settings;
 
 pub use error::EngineError;
@@ -64,6 +65,7 @@ pub enum Ended {
 /// The state of the main loop in one session.
 pub struct Engine<E: Environment> {
     queue: Arc<E::Queue>,
+    fetch: E::Fetch,
     settings: Arc<Settings>,
     scope: Scope,
     worker: Arc<Worker<E>>,
@@ -86,6 +88,7 @@ impl<E: Environment> Engine<E> {
     /// Creates the engine of a session that has leased no host yet. It publishes its state in `progress` while anyone looks.
     pub fn new(
         queue: Arc<E::Queue>,
+        fetch: E::Fetch,
         worker: Worker<E>,
         recording: Recording,
         settings: Arc<Settings>,
@@ -95,6 +98,7 @@ impl<E: Environment> Engine<E> {
         let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
         Self {
             queue,
+            fetch,
             settings,
             scope,
             schedule: Schedule::new(pace, worker.session.started_at),
@@ -180,13 +184,15 @@ impl<E: Environment> Engine<E> {
             });
         }
         // A robots.txt may redirect to another host. That host has its own client, and does not get the user's headers.
-        let target = request.target_host().map_or_else(|| request.host.clone(), Arc::new);
-        let is_own = request.is_seed && target == request.host;
+        let target = request.target_host();
+        let target = target.as_ref().unwrap_or(&request.host);
+        let is_own = request.is_seed && *target == *request.host;
         let is_robots = request.task.kind == TaskKind::Robots;
         let rules = self.rules_of(&request).filter(|rules| is_robots && rules.rules.is_some());
         let validator = rules.map(|rules| rules.validator.clone()).filter(|validator| !validator.is_empty());
         let job = Job {
-            target,
+            target: target.id(),
+            client: self.fetch.client(target)?,
             headers: if is_own { self.settings.headers.clone() } else { HeaderMap::new() },
             validator,
             request,

@@ -297,7 +297,7 @@ impl<'a> Collector<'a> {
         body.answer.children_bad = if is_index { bad } else { 0 };
         match self.failure.map_or_else(|| contents(self.rows, self.children), Err) {
             Ok(contents) => body.contents = contents,
-            Err(error) => body.failure = Some(error.into()),
+            Err(error) => body.failure = Some(error),
         }
         body
     }

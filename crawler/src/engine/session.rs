@@ -50,7 +50,7 @@ pub struct OpenSession<E: Environment> {
     pub writer: E::Writer,
     /// Holds the entries of documents that are being read.
     pub scratch: Scratch,
-    /// Sends requests.
+    /// The way to the web.
     pub fetch: E::Fetch,
     /// The time.
     pub clock: Arc<E::Clock>,
@@ -84,7 +84,6 @@ impl<E: Environment> OpenSession<E> {
         let worker = Worker::<E> {
             session,
             clock,
-            fetch,
             lease_deadline,
             cooldowns: Cooldowns::default(),
             rate_limiter: RateLimiter::new(settings.rate),
@@ -96,7 +95,7 @@ impl<E: Environment> OpenSession<E> {
             product_token: settings.identity.product_token.clone(),
         };
         let ended =
-            Engine::new(queue, worker, recording, settings, scope, observers.progress).run(shutdown).await;
+            Engine::new(queue, fetch, worker, recording, settings, scope, observers.progress).run(shutdown).await;
         // The recorder ends when the engine has dropped its end. If the recorder failed, its error is more precise than that of
         // the engine.
         recorder.await.map_err(|_| EngineError::Part("the recorder"))??;

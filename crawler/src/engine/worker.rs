@@ -8,22 +8,22 @@ use frontier::rate_limiter::RateLimiter;
 use frontier::schedule::Request;
 use frontier::work_queue::Session;
 use frontier::{
-    Clock, Connection, DocumentKind, ErrorKind, FetchRecord, Host, HostId, RequestKind, Stage, TaskKind,
-    Timestamp, Validator,
+    Clock, Connection, DocumentKind, ErrorKind, FetchRecord, HostId, RequestKind, Stage, TaskKind, Timestamp,
+    Validator,
 };
 use http::HeaderMap;
-use storage::{DocumentHead, Scratch};
+use storage::{DocumentHead, Scratch, SegmentError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use super::body::{Body, Contents, DocumentContext, WorkerError};
+use super::body::{Body, Contents, DocumentContext};
 use super::environment::Environment;
 use super::lease_deadline::LeaseDeadline;
 use super::read;
 use crate::cpu_meter::CpuMeter;
 use crate::fetch::cooldowns::Cooldowns;
 use crate::fetch::host_slots::{HostSlot, HostSlots};
-use crate::fetch::{Fetch, FetchError, GetError, GetRequest, Response, ResponseBody, Stopwatch};
+use crate::fetch::{Client, FetchError, GetRequest, Response, ResponseBody, Stopwatch};
 
 /// The parts that all workers of a session share.
 pub struct Worker<E: Environment> {
@@ -39,8 +39,6 @@ pub struct Worker<E: Environment> {
     pub rate_limiter: RateLimiter,
     /// Limits the requests in flight per host.
     pub slots: Arc<HostSlots>,
-    /// Sends requests.
-    pub fetch: E::Fetch,
     /// Counts CPU time.
     pub meter: Arc<CpuMeter>,
     /// Holds the rows of documents that are being read.
@@ -54,11 +52,13 @@ pub struct Worker<E: Environment> {
 }
 
 /// One request to send.
-pub struct Job {
+pub struct Job<C> {
     /// The task, from the schedule.
     pub request: Request,
-    /// The host that receives the request.
-    pub target: Arc<Host>,
+    /// The host that receives it.
+    pub target: HostId,
+    /// The client of that host.
+    pub client: C,
     /// Extra header fields.
     pub headers: HeaderMap,
     /// Makes the request conditional.
@@ -89,14 +89,14 @@ pub struct Fetched {
     pub left_at: Option<Timestamp>,
     /// When the response had been read.
     pub read_at: Timestamp,
-    /// Why the crawl cannot continue. Then nothing of this request is recorded.
-    pub failure: Option<WorkerError>,
+    /// Why entries could not be stored. Then nothing of this request is recorded.
+    pub failure: Option<SegmentError>,
 }
 
 impl<E: Environment> Worker<E> {
     /// Waits until the request may be sent, sends it, and reads the response.
-    pub async fn run(self: Arc<Self>, job: Job) -> Finished {
-        let target = job.target.id();
+    pub async fn run(self: Arc<Self>, job: Job<impl Client>) -> Finished {
+        let target = job.target;
         let arrived_at = self.clock.now();
         let slot = self.slots.enter(target).await;
         let result = loop {
@@ -113,7 +113,12 @@ impl<E: Environment> Worker<E> {
 
     /// Sends a request that may be sent at `started_at`, and reads the response. `None` if the session's lease deadline passed
     /// before the request was sent.
-    async fn fetch(&self, job: &Job, started_at: Timestamp, rate_limiter_wait: Duration) -> Option<Fetched> {
+    async fn fetch(
+        &self,
+        job: &Job<impl Client>,
+        started_at: Timestamp,
+        rate_limiter_wait: Duration,
+    ) -> Option<Fetched> {
         let mut record = self.record(&job.request, started_at, rate_limiter_wait);
         let watch = Stopwatch::start(self.clock.clone());
         let body = self.send(job, &watch, &mut record).await?;
@@ -162,21 +167,25 @@ impl<E: Environment> Worker<E> {
     }
 
     /// Sends the request and reads the response. `None` if the session's lease deadline passed before the request was sent.
-    async fn send(&self, job: &Job, watch: &Arc<Stopwatch>, record: &mut FetchRecord) -> Option<Body> {
-        let Job { request, target, headers, validator } = job;
+    async fn send(
+        &self,
+        job: &Job<impl Client>,
+        watch: &Arc<Stopwatch>,
+        record: &mut FetchRecord,
+    ) -> Option<Body> {
+        let Job { request, client, headers, validator, .. } = job;
         let url = match Url::parse(request.url()) {
             Ok(url) => url,
             Err(error) => {
                 return Some(failed(&FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() }));
             }
         };
-        let get = GetRequest { url: &url, host: target, headers, validator: validator.as_ref() };
-        let sending = self.fetch.get(&get, watch);
+        let get = GetRequest { url: &url, headers, validator: validator.as_ref() };
+        let sending = client.get(&get, watch);
         let is_unsent = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
         Some(match self.lease_deadline.within(&*self.clock, is_unsent, sending).await? {
             Ok(response) => self.read(request, &url, response, watch, record).await,
-            Err(GetError::Request(error)) => failed(&error),
-            Err(GetError::Setup(error)) => Body { failure: Some(error.into()), ..Body::default() },
+            Err(error) => failed(&error),
         })
     }
 

@@ -12,38 +12,43 @@ use rustls::ClientConfig;
 use tower::{Layer, Service};
 
 use super::connect_to::{ConnectTo, Target, unbracketed};
+use super::get::Timeouts;
+use super::interface::{Fetch, SetupError};
 use super::resolver::{HostResolver, Resolver};
 use super::stopwatch;
-use crate::settings::Proxy;
+use super::tls::{self, TlsError};
+use crate::settings::{Proxy, Settings};
 
 /// An idle connection is closed after this time.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Settings that all clients share.
-pub struct ClientSettings {
+struct ClientSettings {
     /// The `User-Agent`.
-    pub user_agent: HeaderValue,
+    user_agent: HeaderValue,
     /// TLS configuration. It is shared, so that root certificates and TLS sessions exist once.
-    pub tls: ClientConfig,
+    tls: ClientConfig,
     /// Resolves names to addresses.
-    pub resolver: Resolver,
+    resolver: Resolver,
     /// `--connect-to`. The first matching rule applies.
-    pub connect_to: Vec<ConnectTo>,
+    connect_to: Vec<ConnectTo>,
     /// The proxy for all requests.
-    pub proxy: Proxy,
+    proxy: Proxy,
     /// `--allow-private`.
-    pub allow_private: bool,
+    allow_private: bool,
+    /// The time limits of a request.
+    timeouts: Timeouts,
     /// Maximum number of idle connections per host.
-    pub host_concurrency: usize,
+    host_concurrency: usize,
     /// Maximum number of connections over all hosts, including idle ones.
-    pub connections_max: usize,
+    connections_max: usize,
 }
 
-/// The clients of the hosts that are being crawled.
+/// The web over HTTP, with a client for each of the hosts that are being crawled.
 ///
 /// If there are too many connections, the least recently used clients are dropped, which closes their idle connections. A
 /// client in use is never dropped, so its connections stay counted.
-pub struct Clients {
+pub struct HttpFetch {
     settings: ClientSettings,
     pool: HashMap<HostId, PooledClient>,
     /// Sum over `pool`.
@@ -74,6 +79,7 @@ pub struct HostClient {
     pub(super) rewrite: Option<UrlRewrite>,
     /// Whether a literal address in the URL may be private.
     pub(super) allow_private: bool,
+    pub(super) timeouts: Timeouts,
     /// Counts the clones.
     uses: Arc<()>,
 }
@@ -85,14 +91,32 @@ pub(super) struct UrlRewrite {
     pub(super) authority: HeaderValue,
 }
 
-impl Clients {
-    /// Creates an empty pool.
-    pub fn new(settings: ClientSettings) -> Self {
-        Self { settings, pool: HashMap::new(), connections: 0, uses: 0 }
+impl Fetch for HttpFetch {
+    type Client = HostClient;
+
+    fn client(&mut self, host: &Host) -> Result<HostClient, SetupError> {
+        self.of(host).map_err(|error| SetupError(error.to_string()))
+    }
+}
+
+impl HttpFetch {
+    /// Creates an empty pool for `settings`. Fails if TLS cannot be set up.
+    pub fn new(settings: &Settings) -> Result<Self, TlsError> {
+        let settings = ClientSettings {
+            user_agent: settings.identity.user_agent.clone(),
+            tls: tls::config(settings.ca_cert.as_deref())?,
+            resolver: Resolver::new(settings.resolver),
+            connect_to: settings.connect_to.clone(),
+            proxy: settings.proxy.clone(),
+            allow_private: settings.allow_private,
+            timeouts: Timeouts::new(settings.timeout),
+            host_concurrency: settings.host_concurrency,
+            connections_max: settings.connections_max,
+        };
+        Ok(Self { settings, pool: HashMap::new(), connections: 0, uses: 0 })
     }
 
-    /// The client of `host` for one request. It is created if needed, and counts as in use until it is dropped.
-    pub fn of(&mut self, host: &Host) -> Result<HostClient, reqwest::Error> {
+    fn of(&mut self, host: &Host) -> Result<HostClient, reqwest::Error> {
         self.uses += 1;
         let id = host.id();
         if !self.pool.contains_key(&id) {
@@ -153,8 +177,8 @@ impl ClientSettings {
             Proxy::System => builder,
             Proxy::Url(proxy) => builder.proxy(proxy.clone()),
         };
-        let (allow_private, uses) = (self.allow_private, Arc::default());
-        Ok(HostClient { http: builder.build()?, rewrite, allow_private, uses })
+        let (allow_private, timeouts, uses) = (self.allow_private, self.timeouts, Arc::default());
+        Ok(HostClient { http: builder.build()?, rewrite, allow_private, timeouts, uses })
     }
 }
 

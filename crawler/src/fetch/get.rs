@@ -13,7 +13,7 @@ use url::{Host as UrlHost, Url};
 
 use super::address;
 use super::client::HostClient;
-use super::interface::{FetchError, GetRequest, Response, ResponseBody};
+use super::interface::{Client, FetchError, GetRequest, Response, ResponseBody};
 use super::resolver::ResolveError;
 use super::stopwatch::{STOPWATCH, Stopwatch};
 
@@ -38,8 +38,6 @@ pub struct HttpBody {
     response: reqwest::Response,
     timeouts: Timeouts,
     deadline: Instant,
-    /// The client counts as in use until the body is dropped.
-    _client: HostClient,
 }
 
 impl ResponseBody for HttpBody {
@@ -56,33 +54,36 @@ impl ResponseBody for HttpBody {
     }
 }
 
-/// Sends a request. When this returns a response, the stopwatch is in stage `body`.
-pub(super) async fn get(
-    client: HostClient,
-    request: &GetRequest<'_>,
-    timeouts: Timeouts,
-    watch: &Arc<Stopwatch>,
-) -> Result<Response<HttpBody>, FetchError> {
-    if !client.allow_private {
-        check_literal(request.url)?;
-    }
-    let deadline = Instant::now() + timeouts.whole;
-    let sending = builder(&client, request).send();
-    let mut sending = std::pin::pin!(STOPWATCH.scope(watch.clone(), sending));
-    let sent = loop {
-        let (stage, elapsed) = watch.running();
-        let limit = deadline.min(Instant::now() + timeouts.stage.saturating_sub(elapsed));
-        tokio::select! {
-            biased;
-            sent = &mut sending => break sent,
-            () = tokio::time::sleep_until(limit) => check_time(stage, watch, timeouts, deadline)?,
+impl Client for HostClient {
+    type Body = HttpBody;
+
+    async fn get(
+        &self,
+        request: &GetRequest<'_>,
+        watch: &Arc<Stopwatch>,
+    ) -> Result<Response<HttpBody>, FetchError> {
+        let timeouts = self.timeouts;
+        if !self.allow_private {
+            check_literal(request.url)?;
         }
-    };
-    let response = sent.map_err(|error| send_error(&error, watch.running().0))?;
-    let connection = watch.answered();
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = HttpBody { response, timeouts, deadline, _client: client };
-    Ok(Response::new(status, headers, connection, body))
+        let deadline = Instant::now() + timeouts.whole;
+        let sending = builder(self, request).send();
+        let mut sending = std::pin::pin!(STOPWATCH.scope(watch.clone(), sending));
+        let sent = loop {
+            let (stage, elapsed) = watch.running();
+            let limit = deadline.min(Instant::now() + timeouts.stage.saturating_sub(elapsed));
+            tokio::select! {
+                biased;
+                sent = &mut sending => break sent,
+                () = tokio::time::sleep_until(limit) => check_time(stage, watch, timeouts, deadline)?,
+            }
+        };
+        let response = sent.map_err(|error| send_error(&error, watch.running().0))?;
+        let connection = watch.answered();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = HttpBody { response, timeouts, deadline };
+        Ok(Response::new(status, headers, connection, body))
+    }
 }
 
 fn builder(client: &HostClient, request: &GetRequest<'_>) -> reqwest::RequestBuilder {

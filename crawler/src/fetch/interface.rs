@@ -10,7 +10,16 @@ use url::Url;
 use super::stopwatch::Stopwatch;
 
 /// The way to the web: HTTP in a crawl, a made-up web in a simulation.
-pub trait Fetch: Send + Sync + 'static {
+pub trait Fetch: Send + 'static {
+    /// Sends requests to one host.
+    type Client: Client;
+
+    /// The client for one request to `host`. It counts as in use until it is dropped.
+    fn client(&mut self, host: &Host) -> Result<Self::Client, SetupError>;
+}
+
+/// Sends requests to one host.
+pub trait Client: Send + Sync + 'static {
     /// The body of a response.
     type Body: ResponseBody;
 
@@ -20,7 +29,7 @@ pub trait Fetch: Send + Sync + 'static {
         &self,
         request: &GetRequest<'_>,
         watch: &Arc<Stopwatch>,
-    ) -> impl Future<Output = Result<Response<Self::Body>, GetError>> + Send;
+    ) -> impl Future<Output = Result<Response<Self::Body>, FetchError>> + Send;
 }
 
 /// One GET request. Redirects are not followed.
@@ -28,8 +37,6 @@ pub trait Fetch: Send + Sync + 'static {
 pub struct GetRequest<'a> {
     /// The URL.
     pub url: &'a Url,
-    /// The host of the URL, whose connections are used.
-    pub host: &'a Host,
     /// Extra header fields.
     pub headers: &'a HeaderMap,
     /// Makes the request conditional.
@@ -88,18 +95,7 @@ pub struct FetchError {
     pub detail: String,
 }
 
-/// An HTTP client could not be created, so the crawl cannot continue.
+/// A client could not be created, so the crawl cannot continue.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to set up an HTTP client: {0}")]
 pub struct SetupError(pub String);
-
-/// Why there is no response.
-#[derive(Debug, thiserror::Error)]
-pub enum GetError {
-    /// The request failed, which is its result.
-    #[error(transparent)]
-    Request(#[from] FetchError),
-    /// The request could not be made.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-}

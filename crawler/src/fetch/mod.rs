@@ -6,13 +6,12 @@ pub mod connect_to;
 pub mod cooldowns;
 pub mod get;
 pub mod host_slots;
-pub mod http;
 pub mod interface;
 pub mod resolver;
 pub mod stopwatch;
 pub mod tls;
 
+pub use client::HttpFetch;
 pub use connect_to::ConnectTo;
-pub use http::HttpFetch;
-pub use interface::{Fetch, FetchError, GetError, GetRequest, Response, ResponseBody, SetupError};
+pub use interface::{Client, Fetch, FetchError, GetRequest, Response, ResponseBody, SetupError};
 pub use stopwatch::Stopwatch;
