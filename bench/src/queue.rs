@@ -14,7 +14,7 @@ use frontier::{
     Clock, Connection, DocumentKind, FetchRecord, FetchedDocument, Host, HostId, NewTask, Outcome,
     RequestKind, RobotsRules, Stages, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator, WorkQueue,
 };
-use storage::{DataDir, SledQueue};
+use storage::{DataDir, LocalQueue, SledStore};
 use url::Url;
 
 use crate::child::{measure, peak_rss_bytes};
@@ -115,7 +115,7 @@ fn mib(bytes: u64) -> String {
 struct Crawl {
     /// Keeps the directory locked.
     _data_dir: DataDir,
-    queue: SledQueue,
+    queue: LocalQueue<SledStore>,
     session: Session,
     schedule: Schedule,
     clock: Arc<VirtualClock>,

@@ -13,8 +13,8 @@ use crate::recovery;
 use crate::segment::error::ReadError;
 use crate::segment::reader::SegmentReader;
 use crate::segment::record::SegmentRecord;
-use crate::work_queue::sled::read;
-use crate::work_queue::sled::store::Store;
+use crate::work_queue::local::read;
+use crate::work_queue::store::SledStore;
 
 /// Reads a data directory that no crawl is using, and prevents a crawl from starting while it does.
 ///
@@ -36,7 +36,7 @@ use crate::work_queue::sled::store::Store;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct CrawlReader {
-    store: Store,
+    store: SledStore,
     // Declared after the store, so that the store is closed before the permit is released.
     _permit: ReaderPermit,
     sessions: Vec<SessionRecord>,
@@ -58,7 +58,7 @@ impl CrawlReader {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let parts = ReadOnly::open(path)?;
         let permit = ReaderPermit::wait(path, &parts.queue)?;
-        let store = Store::open(&parts.queue)?;
+        let store = SledStore::open(&parts.queue)?;
         let registered = read::registered(&store)?;
         let sessions = read::sessions(&store)?;
         let rows = registered.segments.iter().map(|segment| segment.rows).sum();

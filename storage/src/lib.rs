@@ -1,6 +1,6 @@
 //! Stores what must survive `kill -9`: the work queue and the entries.
 //!
-//! A crawl is stored in a data directory ([`DataDir`]). Its queue ([`SledQueue`]) holds the tasks, hosts and
+//! A crawl is stored in a data directory ([`DataDir`]). Its queue ([`LocalQueue`]) holds the tasks, hosts and
 //! requests, and records which bytes of which segments are valid. The segments hold the entries. Entries are written
 //! to disk first ([`Rows`], [`SegmentWriter`]). One commit of the queue then registers them together with the
 //! outcomes of their tasks. [`CrawlReader`] reads everything back.
@@ -43,6 +43,7 @@ pub use shared::{
     SharedWriter,
 };
 pub use watchdog::{is_guarded, watch_for_stalls};
+pub use work_queue::local::{LocalQueue, LocalWorkQueue, QueueView, ViewMark};
 #[cfg(feature = "postgres")]
 pub use work_queue::postgres::{Database, FetchMark, PostgresQueue, SESSION_TTL, SharedCrawl, StoreError};
-pub use work_queue::sled::{QueueView, SledQueue, ViewMark};
+pub use work_queue::store::{Durability, KeyValue, MemoryStore, SledStore, Store, Writes};

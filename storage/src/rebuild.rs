@@ -32,8 +32,8 @@ use crate::segment::name::SegmentName;
 use crate::segment::record::{SegmentPlace, SegmentRecord};
 use crate::segment::salvage::salvage;
 use crate::segment::sealed::{self, Extent, SealedDocument, SealedReader, SealedWriter};
-use crate::work_queue::sled::SledQueue;
-use crate::work_queue::sled::committed::CommittedFile;
+use crate::work_queue::local::committed::CommittedFile;
+use crate::work_queue::local::{LocalQueue, LocalWorkQueue};
 
 /// Folder that damaged and superseded files are moved to.
 const DAMAGED_DIR: &str = "damaged";
@@ -258,7 +258,7 @@ impl Rebuilding {
         let new = self.dir.join(NEW_QUEUE_DIR);
         let committed = CommittedFile::at(self.dir.join(COMMITTED_FILE));
         let bounds = QueueBounds { sitemaps_max: u64::MAX };
-        let (queue, _) = SledQueue::open(&new, &committed, lock, clock, bounds)?;
+        let (queue, _) = LocalQueue::open(&new, &committed, lock, clock, bounds)?;
         let mut commits = Commits { session: queue.open_session_blocking()?, queue, seq: 0 };
         commits.make(Commit { found: std::mem::take(&mut self.seeds), ..Commit::default() })?;
         let mut records = Vec::new();
@@ -277,7 +277,7 @@ impl Rebuilding {
             let Extent { bytes, rows, crc32c } = segment.extent;
             records.push(SegmentRecord { name, bytes, rows, crc32c, first: place, last: place });
         }
-        commits.queue.adopt_segments_blocking(records)?;
+        commits.queue.adopt_segments(records)?;
         // Closes the queue.
         drop(commits);
         let path = self.dir.join(QUEUE_DIR);
@@ -287,13 +287,13 @@ impl Rebuilding {
 }
 
 /// Numbers the commits of the rebuild.
-struct Commits {
-    queue: SledQueue,
+struct Commits<Q> {
+    queue: Q,
     session: Session,
     seq: u64,
 }
 
-impl Commits {
+impl<Q: LocalWorkQueue> Commits<Q> {
     fn make(&mut self, commit: Commit) -> Result<(), QueueError> {
         self.seq += 1;
         self.queue.commit_blocking(&self.session, Commit { seq: self.seq, ..commit })

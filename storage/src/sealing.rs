@@ -4,8 +4,6 @@
 //! of the queue registers it instead of its sources, and only after that are the sources removed. At whatever moment
 //! a crash occurs, the rows are registered exactly once, and the next start removes the leftover files.
 
-pub(crate) mod order;
-
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +14,6 @@ use std::thread::JoinHandle;
 use frontier::work_queue::QueueError;
 use parquet::errors::ParquetError;
 
-use self::order::Order;
 use crate::data_dir::layout::{SCRATCH_DIR, SEGMENTS_DIR};
 use crate::disk::{self, DurableFile, sync_dir};
 use crate::segment::error::ReadError;
@@ -25,7 +22,7 @@ use crate::segment::open::{BYTES_MAX, ROWS_MAX};
 use crate::segment::reader::SegmentReader;
 use crate::segment::record::{SegmentPlace, SegmentRecord};
 use crate::segment::sealed::{Extent, SealedWriter};
-use crate::work_queue::sled::SledQueue;
+use crate::work_queue::local::LocalWorkQueue;
 
 /// A sealed segment with fewer bytes, and with few rows, is small.
 const SMALL_BYTES: u64 = BYTES_MAX / 8;
@@ -68,6 +65,14 @@ pub enum SealError {
     Stopped,
 }
 
+/// A message to the sealing thread.
+enum Order {
+    /// A segment is full.
+    Full,
+    /// No segment will grow any more.
+    Finish,
+}
+
 /// Seals the segments of a data directory on a separate thread, one file at a time. It uses at most one core and the
 /// memory of one row group. Dropping it stops the thread soon, without waiting for it.
 pub struct Sealer {
@@ -78,7 +83,7 @@ pub struct Sealer {
 
 impl Sealer {
     /// Starts the thread. It first seals what earlier sessions left, and then continues whenever a segment is full.
-    pub(crate) fn start(dir: &Path, queue: SledQueue) -> Result<Self, SealError> {
+    pub(crate) fn start(dir: &Path, queue: impl LocalWorkQueue) -> Result<Self, SealError> {
         let (orders, received) = mpsc::channel();
         let is_stopped = Arc::new(AtomicBool::new(false));
         let sealing = Sealing { dir: dir.to_owned(), queue, is_stopped: is_stopped.clone() };
@@ -114,15 +119,16 @@ impl Drop for Sealer {
     }
 }
 
-struct Sealing {
+struct Sealing<Q> {
     dir: PathBuf,
-    queue: SledQueue,
+    queue: Q,
     is_stopped: Arc<AtomicBool>,
 }
 
-impl Sealing {
+impl<Q: LocalWorkQueue> Sealing<Q> {
     fn run(&self, wakes: mpsc::Sender<Order>, orders: &mpsc::Receiver<Order>) -> Result<(), SealError> {
-        self.queue.set_sealer(wakes)?;
+        // If this thread has ended by then, the next start seals the segment.
+        self.queue.on_full_segment(move || drop(wakes.send(Order::Full)))?;
         self.seal_all(false)?;
         while let Ok(Order::Full) = orders.recv() {
             self.seal_all(false)?;
@@ -134,7 +140,7 @@ impl Sealing {
     fn seal_all(&self, includes_growing: bool) -> Result<(), SealError> {
         loop {
             self.check_stopped()?;
-            let (segments, growing) = self.queue.segments_blocking()?;
+            let (segments, growing) = self.queue.segments()?;
             let sources = next_sources(&segments, growing.filter(|_| !includes_growing));
             if sources.is_empty() || !self.replace(sources)? {
                 return Ok(());
@@ -163,7 +169,7 @@ impl Sealing {
         moved.map_err(|source| SealError::Write { path, source })?;
         let Extent { bytes, crc32c, rows } = extent;
         let sealed = SegmentRecord { name, bytes, rows, crc32c, first: first.first, last: last.last };
-        self.queue.replace_segments_blocking(sources.to_vec(), sealed)?;
+        self.queue.replace_segments(sources.to_vec(), sealed)?;
         for source in sources {
             // If this fails, the next start removes the file.
             let _ = disk::remove(&dir.join(&source.name));

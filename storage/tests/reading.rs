@@ -3,7 +3,7 @@
 use frontier::WorkQueue;
 use frontier::work_queue::Commit;
 use frontier::work_queue::TaskState;
-use storage::{BatchView, CrawlReader, Live, LiveReader};
+use storage::{BatchView, CrawlReader, Live, LiveReader, LocalWorkQueue};
 
 use crate::support::{NOW, Place, Work, block_on, found};
 

@@ -10,7 +10,7 @@ use frontier::{
     WorkQueue,
 };
 use sitemap::Entry;
-use storage::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, OpenError, SledQueue};
+use storage::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, LocalQueue, OpenError, SledStore};
 use tempfile::TempDir;
 use url::Url;
 
@@ -60,7 +60,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 /// A session and its data directory.
 pub(crate) struct Work {
     pub(crate) data_dir: DataDir,
-    pub(crate) queue: SledQueue,
+    pub(crate) queue: LocalQueue<SledStore>,
     pub(crate) session: Session,
     segments: storage::SegmentWriter,
     seq: u64,

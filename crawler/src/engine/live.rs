@@ -7,7 +7,7 @@ use std::time::Duration;
 use frontier::work_queue::{HostRecord, QueueError};
 use frontier::{Clock, HostId};
 use reports::{RESUME, Sessions, StatusTally, Tally, TimelineTally, render};
-use storage::{DataDir, Live, OpenError, QueueView, SledQueue, ViewMark};
+use storage::{DataDir, Live, LocalWorkQueue, OpenError, QueueView, ViewMark};
 use tokio_util::sync::CancellationToken;
 
 /// How often the state is published.
@@ -41,9 +41,9 @@ pub enum LiveError {
 }
 
 /// Publishes the state of a crawl.
-pub struct LivePublisher<C> {
+pub struct LivePublisher<Q, C> {
     data_dir: Arc<DataDir>,
-    queue: Arc<SledQueue>,
+    queue: Arc<Q>,
     clock: Arc<C>,
     revision: u64,
     mark: ViewMark,
@@ -75,9 +75,9 @@ impl KnownHosts {
     }
 }
 
-impl<C: Clock> LivePublisher<C> {
+impl<Q: LocalWorkQueue, C: Clock> LivePublisher<Q, C> {
     /// Creates a publisher that has not published anything yet.
-    pub fn new(data_dir: Arc<DataDir>, queue: Arc<SledQueue>, clock: Arc<C>) -> Self {
+    pub fn new(data_dir: Arc<DataDir>, queue: Arc<Q>, clock: Arc<C>) -> Self {
         let (revision, mark) = (0, ViewMark::default());
         let (hosts, timeline) = (KnownHosts::new(Tally::new(Sessions::default())), TimelineTally::growing());
         Self { data_dir, queue, clock, revision, mark, hosts, timeline }

@@ -32,8 +32,9 @@ use crate::live::Live;
 use crate::recovery;
 use crate::sealing::{SealError, Sealer};
 use crate::segment::{DocumentHead, Rows, SegmentWriter};
-use crate::work_queue::sled::SledQueue;
-use crate::work_queue::sled::committed::CommittedFile;
+use crate::work_queue::local::LocalQueue;
+use crate::work_queue::local::committed::CommittedFile;
+use crate::work_queue::store::SledStore;
 
 /// The state of one crawl on disk, locked by this process.
 ///
@@ -53,7 +54,7 @@ use crate::work_queue::sled::committed::CommittedFile;
 /// dropped.
 pub struct DataDir {
     path: PathBuf,
-    queue: SledQueue,
+    queue: LocalQueue<SledStore>,
     scratch: Scratch,
     lock: Arc<Lock>,
 }
@@ -116,7 +117,8 @@ impl DataDir {
         let scratch_dir = path.join(SCRATCH_DIR);
         recovery::remove_files(&scratch_dir)?;
         let committed = CommittedFile::at(path.join(COMMITTED_FILE));
-        let (queue, known) = SledQueue::open(&path.join(QUEUE_DIR), &committed, lock.clone(), clock, bounds)?;
+        let (queue, known) =
+            LocalQueue::open(&path.join(QUEUE_DIR), &committed, lock.clone(), clock, bounds)?;
         let segments = path.join(SEGMENTS_DIR);
         for leftover in recovery::leftovers(&segments, &known)? {
             leftover.remove(&segments)?;
@@ -157,7 +159,7 @@ impl DataDir {
     }
 
     /// The work queue. Clones share it.
-    pub fn queue(&self) -> SledQueue {
+    pub fn queue(&self) -> LocalQueue<SledStore> {
         self.queue.clone()
     }
 

@@ -27,7 +27,10 @@ use url::Url;
 
 use self::disk_model::{DiskModel, Survival};
 use self::recorder::{Change, Recording};
-use crate::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, SegmentWriter, SledQueue, rebuild};
+use crate::{
+    BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, LocalQueue, LocalWorkQueue, SegmentWriter,
+    SledStore, rebuild,
+};
 
 const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: u64::MAX };
 
@@ -146,7 +149,7 @@ fn head(document: Document) -> DocumentHead {
 /// A session with everything it needs.
 struct Work {
     data_dir: DataDir,
-    queue: SledQueue,
+    queue: LocalQueue<SledStore>,
     session: Session,
     segments: SegmentWriter,
     seq: u64,

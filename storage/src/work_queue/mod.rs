@@ -1,5 +1,6 @@
 //! Durable work queues: implementations of [`frontier::WorkQueue`].
 
+pub(crate) mod local;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
-pub(crate) mod sled;
+pub(crate) mod store;

@@ -1,6 +1,8 @@
-//! Runs the conformance suite on the sled queue.
+//! Runs the conformance suite on the queue of one machine, on disk and in memory.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use frontier::work_queue::suite::{HandClock, Harness};
@@ -9,24 +11,25 @@ use frontier::{Clock, FetchRecord, Host, NewTask, Task, TaskKind, Timestamp, Wor
 use tempfile::TempDir;
 
 use super::queue_state::QueueState;
-use super::{SledQueue, keys, read};
+use super::{LocalQueue, keys, read};
 use crate::data_dir::DataDir;
+use crate::work_queue::store::{MemoryStore, SledStore, Store};
 
 struct SledHarness {
     folder: TempDir,
     clock: Arc<HandClock>,
     bounds: QueueBounds,
-    queue: Option<SledQueue>,
+    queue: Option<LocalQueue<SledStore>>,
 }
 
 impl SledHarness {
-    fn open(&self) -> SledQueue {
+    fn open(&self) -> LocalQueue<SledStore> {
         DataDir::open(self.folder.path(), self.clock.clone(), self.bounds).unwrap().queue()
     }
 }
 
 impl Harness for SledHarness {
-    type Queue = SledQueue;
+    type Queue = LocalQueue<SledStore>;
 
     const SESSION_TTL: Option<Duration> = None;
 
@@ -41,7 +44,7 @@ impl Harness for SledHarness {
         harness
     }
 
-    fn queue(&self) -> &SledQueue {
+    fn queue(&self) -> &LocalQueue<SledStore> {
         self.queue.as_ref().unwrap()
     }
 
@@ -59,21 +62,91 @@ impl Harness for SledHarness {
     }
 
     async fn hosts(&mut self) -> Vec<HostRecord> {
-        let with_rules = |state: &mut QueueState| -> Result<Vec<HostRecord>, QueueError> {
-            let rules = |id| state.store.get(&keys::robots(id));
-            read::hosts(&state.store)
-                .map(|host| host.and_then(|(id, host)| Ok(HostRecord { robots: rules(id)?, ..host })))
-                .collect()
-        };
-        self.queue().call(with_rules).await.unwrap()
+        hosts(self.queue()).await
     }
 
     async fn fetches(&mut self) -> Vec<FetchRecord> {
-        self.queue().call(|state| read::fetches(&state.store, &state.sessions).collect()).await.unwrap()
+        fetches(self.queue()).await
     }
 }
 
-frontier::work_queue_suite!(SledHarness);
+struct MemoryHarness {
+    store: MemoryStore,
+    clock: Arc<HandClock>,
+    bounds: QueueBounds,
+    queue: LocalQueue<MemoryStore>,
+}
+
+impl Harness for MemoryHarness {
+    type Queue = LocalQueue<MemoryStore>;
+
+    const SESSION_TTL: Option<Duration> = None;
+
+    /// Fails if the future waits for anything: everything must be run by the caller.
+    fn block_on<F: Future>(future: F) -> F::Output {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => output,
+            Poll::Pending => panic!("a queue in memory waits"),
+        }
+    }
+
+    async fn fresh(bounds: QueueBounds) -> Self {
+        let clock = HandClock::at(Timestamp::from_micros(1_700_000_000_000_000));
+        let store = MemoryStore::default();
+        let queue = LocalQueue::in_memory(&store, clock.clone(), bounds).unwrap();
+        Self { store, clock, bounds, queue }
+    }
+
+    fn queue(&self) -> &Self::Queue {
+        &self.queue
+    }
+
+    /// The earlier queue still exists while the next one is opened.
+    async fn reopen(&mut self) {
+        self.queue = LocalQueue::in_memory(&self.store, self.clock.clone(), self.bounds).unwrap();
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn advance(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    async fn hosts(&mut self) -> Vec<HostRecord> {
+        hosts(self.queue()).await
+    }
+
+    async fn fetches(&mut self) -> Vec<FetchRecord> {
+        fetches(self.queue()).await
+    }
+}
+
+/// All hosts with their robots.txt rules.
+async fn hosts<S: Store>(queue: &LocalQueue<S>) -> Vec<HostRecord> {
+    let with_rules = |state: &mut QueueState<S>| -> Result<Vec<HostRecord>, QueueError> {
+        let rules = |id| state.store.get(&keys::robots(id));
+        read::hosts(&state.store)
+            .map(|host| host.and_then(|(id, host)| Ok(HostRecord { robots: rules(id)?, ..host })))
+            .collect()
+    };
+    queue.call(with_rules).await.unwrap()
+}
+
+async fn fetches<S: Store>(queue: &LocalQueue<S>) -> Vec<FetchRecord> {
+    queue.call(|state| read::fetches(&state.store, &state.sessions).collect()).await.unwrap()
+}
+
+mod on_disk {
+    use super::SledHarness;
+    frontier::work_queue_suite!(SledHarness);
+}
+
+mod in_memory {
+    use super::MemoryHarness;
+    frontier::work_queue_suite!(MemoryHarness);
+}
 
 /// The clock was a year ahead and was corrected between two runs. Times that the first run wrote must not delay the
 /// second.

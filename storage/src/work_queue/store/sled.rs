@@ -1,4 +1,4 @@
-//! The underlying database: one sled tree of records. Each record has a checksum, and long records are split into
+//! The ordered store on disk: one sled tree of records. Each record has a checksum, and long records are split into
 //! pieces.
 //!
 //! A value is `crc32c(4) pieces(2) bytes`. The checksum covers the key, the number of pieces and the bytes of all
@@ -16,10 +16,8 @@ use std::time::Duration;
 use ::sled::{Batch, Config, Db, IVec, Mode};
 use frontier::work_queue::QueueError;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::keys;
-use crate::codec;
+use super::{Durability, KeyValue, Store, Writes};
 use crate::data_dir::error::OpenError;
 use crate::disk::{DurableFile, sync_dir};
 use crate::watchdog::Watched;
@@ -50,8 +48,10 @@ const HEADER_BYTES: usize = 6;
 /// sled's log within the database's folder.
 const LOG_FILE: &str = "db";
 
-/// An open database. Every error names its directory, and an error about damage says what to do.
-pub(crate) struct Store {
+/// Records in a sled database. Every error names its directory, and an error about damage says what to do.
+///
+/// A panic of sled becomes an error, and a call that takes too long is reported ([`crate::watch_for_stalls`]).
+pub struct SledStore {
     /// `None` only while this is being dropped.
     db: Option<Db>,
     watched: Arc<Watched>,
@@ -60,18 +60,7 @@ pub(crate) struct Store {
     dir: PathBuf,
 }
 
-/// What a write must survive once it is acknowledged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durability {
-    /// Nothing: it may be lost in a crash.
-    None,
-    /// The end of the process, including `kill -9`.
-    Process,
-    /// A power cut of the machine.
-    Power,
-}
-
-impl Store {
+impl SledStore {
     /// Opens the database in `dir`, or creates it.
     pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
         remove_unfinished_snapshots(dir)?;
@@ -92,100 +81,17 @@ impl Store {
         Ok(Self { db, watched, log, dir: dir.to_owned() })
     }
 
-    /// The directory of the database.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Reads the record under `key`.
-    pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, QueueError> {
-        let Some(value) = self.raw(key)? else { return Ok(None) };
-        let bytes = self.value(key, &value, |key| self.raw(key))?;
-        self.decode(key, &bytes).map(Some)
-    }
-
-    /// The records whose keys begin with `prefix`, in the order of their keys.
-    pub(super) fn scan(&self, prefix: &[u8]) -> Scan<'_> {
-        Scan { store: self, iter: self.db.as_ref().map(|db| db.scan_prefix(prefix)), last: None }
-    }
-
-    /// The last record whose key begins with `prefix`. Only for records that are never split.
-    pub(super) fn last<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Option<T>, QueueError> {
-        let Some((key, value)) = self.call(|db| db.scan_prefix(prefix).next_back().transpose())? else {
-            return Ok(None);
-        };
-        let bytes = self.value(&key, &value, |key| self.raw(key))?;
-        self.decode(&key, &bytes).map(Some)
-    }
-
-    /// The records whose keys begin with `prefix` and come after `key`.
-    pub(super) fn scan_after(&self, prefix: &[u8], key: &[u8]) -> Scan<'_> {
-        let mut end = prefix.to_vec();
-        if let Some(last) = end.last_mut() {
-            // Prefixes are letters, so this does not overflow.
-            *last += 1;
-        }
-        let range = (Bound::Excluded(key), Bound::Excluded(end.as_slice()));
-        Scan { store: self, iter: self.db.as_ref().map(|db| db.range::<&[u8], _>(range)), last: None }
-    }
-
-    /// Applies `writes` atomically.
-    pub(super) fn apply(&self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
-        self.call(|db| db.apply_batch(writes.batch))?;
-        if durability != Durability::None {
-            self.call(|db| db.flush())?;
-            #[cfg(test)]
-            crate::power_cut::recorder::keep_queue(&self.dir);
-        }
-        if durability == Durability::Power {
-            self.log.sync().map_err(|error| self.failed(&Failure::Sled(error.into())))?;
-        }
-        Ok(())
-    }
-
-    /// Writes `record` under `key` and removes the surplus pieces of the old record.
-    pub(super) fn replace(
-        &self,
-        writes: &mut Writes,
-        key: &[u8],
-        record: &impl Serialize,
-    ) -> Result<(), QueueError> {
-        let old_pieces = match self.raw(key)? {
-            Some(value) => self.header(key, &value)?.1,
-            None => 0,
-        };
-        let pieces = writes.put(key, record)?;
-        for piece in pieces + 1..=old_pieces {
-            writes.batch.remove(piece_key(key, piece));
-        }
-        Ok(())
-    }
-
-    pub(super) fn decode<T: DeserializeOwned>(&self, key: &[u8], bytes: &[u8]) -> Result<T, QueueError> {
-        codec::decode(bytes).map_err(|error| self.damaged(key, &error.to_string()))
-    }
-
-    /// The error for a record that cannot be what was written.
-    pub(super) fn damaged(&self, key: &[u8], reason: &str) -> QueueError {
-        let reason = format!("record {}: {reason}", key.escape_ascii());
-        QueueError::Storage(OpenError::Damaged { path: self.dir.clone(), reason }.to_string())
-    }
-
     fn raw(&self, key: &[u8]) -> Result<Option<IVec>, QueueError> {
         self.call(|db| db.get(key))
     }
 
     /// Assembles the record whose first piece is `first` and verifies its checksum.
-    fn value(
-        &self,
-        key: &[u8],
-        first: &[u8],
-        piece: impl Fn(&[u8]) -> Result<Option<IVec>, QueueError>,
-    ) -> Result<Vec<u8>, QueueError> {
+    fn record(&self, key: &[u8], first: &[u8]) -> Result<Vec<u8>, QueueError> {
         let (stored, pieces) = self.header(key, first)?;
         let mut bytes = first[HEADER_BYTES..].to_vec();
         for n in 1..=pieces {
-            let more = piece(&piece_key(key, n))?.ok_or_else(|| self.damaged(key, "a piece is missing"))?;
+            let more = self.raw(&piece_key(key, n))?;
+            let more = more.ok_or_else(|| self.damaged(key, "a piece is missing"))?;
             bytes.extend_from_slice(&more);
         }
         if checksum(key, pieces, &bytes) == stored {
@@ -229,7 +135,68 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl Store for SledStore {
+    type Scan<'a> = SledScan<'a>;
+
+    fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, QueueError> {
+        self.raw(key)?.map(|first| self.record(key, &first)).transpose()
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&[u8]>) -> SledScan<'_> {
+        let iter = self.db.as_ref().map(|db| match after {
+            None => db.scan_prefix(prefix),
+            Some(key) => {
+                let mut end = prefix.to_vec();
+                if let Some(last) = end.last_mut() {
+                    // Prefixes begin with letters, so this does not overflow.
+                    *last += 1;
+                }
+                db.range::<&[u8], _>((Bound::Excluded(key), Bound::Excluded(end.as_slice())))
+            }
+        });
+        SledScan { store: self, iter, last: None, record: after.map(IVec::from) }
+    }
+
+    /// Removes the surplus pieces of the old record too.
+    fn replace(&self, writes: &mut Writes, key: &[u8], record: &impl Serialize) -> Result<(), QueueError> {
+        let old_pieces = match self.raw(key)? {
+            Some(first) => self.header(key, &first)?.1,
+            None => 0,
+        };
+        let bytes = super::encode(record)?;
+        let pieces = pieces(bytes.len());
+        writes.push(key, bytes);
+        (1..=old_pieces).filter(|n| usize::from(*n) > pieces).for_each(|n| writes.remove(&piece_key(key, n)));
+        Ok(())
+    }
+
+    fn apply(&self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
+        let mut batch = Batch::default();
+        for (key, record) in writes {
+            match record {
+                Some(bytes) => insert(&mut batch, &key, &bytes)?,
+                None => batch.remove(key),
+            }
+        }
+        self.call(|db| db.apply_batch(batch))?;
+        if durability != Durability::None {
+            self.call(|db| db.flush())?;
+            #[cfg(test)]
+            crate::power_cut::recorder::keep_queue(&self.dir);
+        }
+        if durability == Durability::Power {
+            self.log.sync().map_err(|error| self.failed(&Failure::Sled(error.into())))?;
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, key: &[u8], reason: &str) -> QueueError {
+        let reason = format!("record {}: {reason}", key.escape_ascii());
+        QueueError::Storage(OpenError::Damaged { path: self.dir.clone(), reason }.to_string())
+    }
+}
+
+impl Drop for SledStore {
     /// Closing writes to disk and may fail or panic on damage. Everything that matters was flushed before.
     fn drop(&mut self) {
         let db = self.db.take();
@@ -253,19 +220,21 @@ fn open_when_closed(config: &Config, opening: &Watched) -> Result<Db, Failure> {
 }
 
 /// The records of a scan.
-pub(super) struct Scan<'a> {
-    store: &'a Store,
+pub struct SledScan<'a> {
+    store: &'a SledStore,
     iter: Option<::sled::Iter>,
     /// The last key. In a damaged database, keys may repeat in an endless cycle.
     last: Option<IVec>,
+    /// The key of the last record. Longer keys that begin with it belong to its further pieces.
+    record: Option<IVec>,
 }
 
-impl Iterator for Scan<'_> {
-    type Item = Result<(IVec, Vec<u8>), QueueError>;
+impl Iterator for SledScan<'_> {
+    type Item = Result<KeyValue, QueueError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (key, value) =
+            let (key, first) =
                 match self.store.call(|_| self.iter.as_mut().and_then(Iterator::next).transpose()) {
                     Ok(next) => next?,
                     Err(error) => return Some(Err(error)),
@@ -274,46 +243,36 @@ impl Iterator for Scan<'_> {
                 return Some(Err(self.store.damaged(&key, "out of order")));
             }
             self.last = Some(key.clone());
-            // Keys of further pieces are longer. They are read together with the first piece.
-            if key.len() <= keys::length(&key) {
-                let bytes = self.store.value(&key, &value, |key| self.store.raw(key));
-                return Some(bytes.map(|bytes| (key, bytes)));
+            // Further pieces are read together with the first one.
+            if !self.record.as_ref().is_some_and(|record| key.starts_with(record)) {
+                let record = self.store.record(&key, &first).map(|bytes| (key.to_vec(), bytes));
+                self.record = Some(key);
+                return Some(record);
             }
         }
     }
 }
 
-/// Writes that are applied atomically.
-#[derive(Default)]
-pub(super) struct Writes {
-    batch: Batch,
+/// Adds the pieces of a record to `batch`.
+fn insert(batch: &mut Batch, key: &[u8], bytes: &[u8]) -> Result<(), QueueError> {
+    let pieces = pieces(bytes.len());
+    let pieces = u16::try_from(pieces)
+        .map_err(|_| QueueError::Storage(format!("a record of {} bytes is too large", bytes.len())))?;
+    let (first, rest) = bytes.split_at(if pieces > 0 { PIECE_BYTES } else { bytes.len() });
+    let mut value = Vec::with_capacity(HEADER_BYTES + first.len());
+    value.extend_from_slice(&checksum(key, pieces, bytes).to_le_bytes());
+    value.extend_from_slice(&pieces.to_le_bytes());
+    value.extend_from_slice(first);
+    batch.insert(key, value);
+    for (n, piece) in (1..).zip(rest.chunks(PIECE_BYTES)) {
+        batch.insert(piece_key(key, n), piece);
+    }
+    Ok(())
 }
 
-impl Writes {
-    /// Writes `record` under `key` and returns the number of its further pieces.
-    ///
-    /// Pieces of a longer old record are not removed. If records can shrink, use [`Store::replace`].
-    pub(super) fn put(&mut self, key: &[u8], record: &impl Serialize) -> Result<u16, QueueError> {
-        let bytes = codec::encode(record).map_err(|error| QueueError::Storage(error.to_string()))?;
-        let first_bytes = if bytes.len() > WHOLE_BYTES_MAX { PIECE_BYTES } else { bytes.len() };
-        let (first, rest) = bytes.split_at(first_bytes);
-        let pieces = u16::try_from(rest.len().div_ceil(PIECE_BYTES))
-            .map_err(|_| QueueError::Storage(format!("a record of {} bytes is too large", bytes.len())))?;
-        let mut value = Vec::with_capacity(HEADER_BYTES + first.len());
-        value.extend_from_slice(&checksum(key, pieces, &bytes).to_le_bytes());
-        value.extend_from_slice(&pieces.to_le_bytes());
-        value.extend_from_slice(first);
-        self.batch.insert(key, value);
-        for (n, piece) in (1..).zip(rest.chunks(PIECE_BYTES)) {
-            self.batch.insert(piece_key(key, n), piece);
-        }
-        Ok(pieces)
-    }
-
-    /// Removes a record that has no further pieces.
-    pub(super) fn remove(&mut self, key: &[u8]) {
-        self.batch.remove(key);
-    }
+/// Number of the pieces of a record of `bytes` bytes after its first one.
+fn pieces(bytes: usize) -> usize {
+    if bytes > WHOLE_BYTES_MAX { (bytes - PIECE_BYTES).div_ceil(PIECE_BYTES) } else { 0 }
 }
 
 #[derive(Debug, thiserror::Error)]

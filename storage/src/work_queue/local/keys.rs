@@ -1,4 +1,4 @@
-//! The keys of the tree: a letter for the kind of record, then big-endian numbers. The host comes first, so that
+//! The keys of the records: a letter for the kind of record, then big-endian numbers. The host comes first, so that
 //! records that are written together are stored together.
 //!
 //! ```text
@@ -15,7 +15,7 @@
 //! U host url                   a task
 //! T host priority url          a pending task, in the order within its host
 //! ```
-//! A longer key than its kind has belongs to a further piece of a long value, see [`super::store`].
+//! Keys of one kind have one length, so no key is the beginning of another, as [`crate::Store`] requires.
 
 use frontier::{HostId, TaskId, Timestamp};
 
@@ -30,21 +30,6 @@ pub(super) const DUE: &[u8] = b"D";
 pub(super) const PARKED: &[u8] = b"P";
 pub(super) const LEASED: &[u8] = b"L";
 pub(super) const TASKS: &[u8] = b"U";
-
-/// Length of the keys of this key's kind, except for those of further pieces; 0 if the kind is unknown.
-pub(super) fn length(key: &[u8]) -> usize {
-    match key.first() {
-        Some(b'C') => 1,
-        Some(b'S') => 1 + 4,
-        Some(b'G') => 1 + 4 + 4,
-        Some(b'F') => 1 + 4 + 8 + 4,
-        Some(b'H' | b'R' | b'L') => 1 + 16,
-        Some(b'D' | b'P') => 1 + 8 + 16,
-        Some(b'U') => 1 + 16 + 16,
-        Some(b'T') => 1 + 16 + 2 + 16,
-        _ => 0,
-    }
-}
 
 pub(super) fn session(number: u32) -> Vec<u8> {
     [SESSIONS, &number.to_be_bytes()].concat()
@@ -138,19 +123,20 @@ mod tests {
     fn keys_have_the_length_of_their_kind_and_their_parts_are_read_back() {
         let host = HostId(0x0102_0304_0506_0708 << 64);
         let id = TaskId { host, url: 7 << 100 };
-        for key in [
-            COUNTERS.to_vec(),
-            session(1),
-            segment(SegmentPlace { session: 1, seq: 2 }),
-            fetches(1, 2, 3),
-            super::host(host),
-            robots(host),
-            leased(host),
-            due(DUE, Timestamp::default(), host),
-            task(id),
-            pending(id, 3),
+        for (key, length) in [
+            (COUNTERS.to_vec(), 1),
+            (session(1), 1 + 4),
+            (segment(SegmentPlace { session: 1, seq: 2 }), 1 + 4 + 4),
+            (fetches(1, 2, 3), 1 + 4 + 8 + 4),
+            (super::host(host), 1 + 16),
+            (robots(host), 1 + 16),
+            (leased(host), 1 + 16),
+            (due(DUE, Timestamp::default(), host), 1 + 8 + 16),
+            (due(PARKED, Timestamp::default(), host), 1 + 8 + 16),
+            (task(id), 1 + 16 + 16),
+            (pending(id, 3), 1 + 16 + 2 + 16),
         ] {
-            assert_eq!(key.len(), length(&key), "{key:?}");
+            assert_eq!(key.len(), length, "{key:?}");
         }
         assert_eq!(task_part(&task(id)), Some(id));
         assert_eq!(pending_part(&pending(id, 3)), Some(id));

@@ -29,7 +29,10 @@ pub struct QueueView<H> {
 
 /// Position after the last request of a view.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ViewMark(pub(super) Vec<u8>);
+pub struct ViewMark(
+    /// Key of the last record that was read; `None` at the start.
+    pub(super) Option<Vec<u8>>,
+);
 
 /// Totals that are updated with every change, because counting would take a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

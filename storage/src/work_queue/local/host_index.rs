@@ -4,7 +4,7 @@ use frontier::work_queue::{HostRecord, QueueError};
 use frontier::{HostId, Timestamp};
 
 use super::keys;
-use super::store::Writes;
+use crate::work_queue::store::Writes;
 
 /// The index that a host belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,7 +58,7 @@ pub(super) fn move_host(
         writes.remove(&key);
     }
     match to.key(id) {
-        Some(key) => writes.put(&key, &()).map(|_| ()),
+        Some(key) => writes.put(&key, &()),
         None => Ok(()),
     }
 }

@@ -9,14 +9,13 @@ use frontier::work_queue::{
 use frontier::{FetchRecord, HostId, TaskId};
 
 use super::host_index::{HostIndex, move_host};
+use super::keys;
 use super::queue_state::{QueueState, is_full};
 use super::records::Counters;
-use super::store::{Durability, Writes};
 use super::stored::{StoredFetch, StoredState};
-use super::{keys, read};
-use crate::sealing::order::Order;
 use crate::segment::name::SegmentName;
 use crate::segment::record::{SegmentPlace, SegmentRecord};
+use crate::work_queue::store::{Durability, Store, Writes};
 
 /// Approximate size of a record of encoded requests. Many small records would take more space in sled.
 const FETCH_CHUNK_BYTES: usize = 8 << 10;
@@ -24,7 +23,16 @@ const FETCH_CHUNK_BYTES: usize = 8 << 10;
 /// Origins by host. Stored URLs omit the origin.
 type Origins = BTreeMap<HostId, String>;
 
-impl QueueState {
+/// What a commit leads to.
+struct Decided {
+    writes: Writes,
+    /// The totals after it.
+    counters: Counters,
+    /// The segment that it adds rows to, with these rows.
+    segment: Option<SegmentRecord>,
+}
+
+impl<S: Store> QueueState<S> {
     pub(super) fn commit(&mut self, session: &Session, commit: Commit) -> Result<(), QueueError> {
         self.fence(session)?;
         let record = self.session_record(session)?;
@@ -43,23 +51,26 @@ impl QueueState {
             ..record.clone()
         };
         let durability = if commit.segment.is_some() { Durability::Power } else { Durability::Process };
-        let segment = commit.segment.clone();
-        let (writes, counters) = self.changes(commit, &record)?;
+        let added_rows = commit.segment.as_ref().map_or(0, |added| added.rows);
+        let Decided { writes, counters, segment } = self.decide(commit, &record)?;
         self.apply(writes, durability)?;
         self.counters = counters;
         if let Some(place) = self.sessions.get_mut(session.number as usize) {
             *place = record;
         }
-        self.rows += segment.as_ref().map_or(0, |segment| segment.rows);
-        if segment.is_none() {
-            return Ok(());
-        }
+        let Some(segment) = segment else { return Ok(()) };
+        self.rows += added_rows;
         self.write_committed()?;
-        self.wake_sealer()
+        if is_full(&segment)
+            && let Some(wake) = &self.on_full_segment
+        {
+            wake();
+        }
+        Ok(())
     }
 
-    /// The writes of `commit` and the totals after it.
-    fn changes(&self, commit: Commit, session: &SessionRecord) -> Result<(Writes, Counters), QueueError> {
+    /// What `commit` leads to.
+    fn decide(&self, commit: Commit, session: &SessionRecord) -> Result<Decided, QueueError> {
         let (number, now) = (session.session.number, session.last_commit_at);
         let (known, mut origins) = self.known(&Touched::by(&commit))?;
         let keep_time = |record: &mut HostRecord| record.keep_time(number, now, &self.sessions);
@@ -78,13 +89,12 @@ impl QueueState {
         for (id, robots) in changes.robots {
             self.store.replace(&mut writes, &keys::robots(id), robots)?;
         }
-        if let Some(segment) = &commit.segment {
-            self.register(&mut writes, segment, session)?;
-        }
+        let register = |added| self.register(&mut writes, added, session);
+        let segment = commit.segment.as_ref().map(register).transpose()?;
         write_fetches(&mut writes, commit.seq, commit.fetches, commit.previous_commit_us, session)?;
         writes.put(&keys::session(number), session)?;
         writes.put(keys::COUNTERS, &counters)?;
-        Ok((writes, counters))
+        Ok(Decided { writes, counters, segment })
     }
 
     fn known(&self, touched: &Touched) -> Result<(Known, Origins), QueueError> {
@@ -114,16 +124,16 @@ impl QueueState {
         let from =
             change.before.as_ref().map_or(HostIndex::NotIndexed, |record| HostIndex::of(record, is_leased));
         move_host(writes, id, from, HostIndex::of(&change.after, is_leased))?;
-        writes.put(&keys::host(id), &change.after).map(|_| ())
+        writes.put(&keys::host(id), &change.after)
     }
 
-    /// Registers bytes that were appended to an open segment.
+    /// Registers bytes that were appended to an open segment. Returns the segment with them.
     fn register(
         &self,
         writes: &mut Writes,
         added: &SegmentRef,
         session: &SessionRecord,
-    ) -> Result<(), QueueError> {
+    ) -> Result<SegmentRecord, QueueError> {
         let refused = |what: &str| QueueError::Storage(format!("segment {}: {what}", added.name));
         let name: SegmentName = added.name.parse().map_err(|_| refused("invalid segment name"))?;
         if name.sealed.is_some() || name.session != session.session.id {
@@ -155,17 +165,8 @@ impl QueueState {
             crc32c: crc32c::crc32c_combine(known.crc32c, added.crc32c, added_bytes),
             ..known
         };
-        writes.put(&key, &record).map(|_| ())
-    }
-
-    /// Wakes the sealer if the last segment is full.
-    fn wake_sealer(&self) -> Result<(), QueueError> {
-        let Some(sealer) = &self.sealer else { return Ok(()) };
-        if read::last_segment(&self.store)?.is_some_and(|last| is_full(&last)) {
-            // If the sealer has ended, the next start seals the segment.
-            let _ = sealer.send(Order::Full);
-        }
-        Ok(())
+        writes.put(&key, &record)?;
+        Ok(record)
     }
 
     fn session_record(&self, session: &Session) -> Result<&SessionRecord, QueueError> {
@@ -193,7 +194,7 @@ fn write_task(
             writes.put(&key, &())?;
         }
     }
-    writes.put(&keys::task(id), &StoredState::new(change.after, origin)).map(|_| ())
+    writes.put(&keys::task(id), &StoredState::new(change.after, origin))
 }
 
 fn write_fetches(

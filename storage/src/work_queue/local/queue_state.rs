@@ -1,7 +1,7 @@
 //! The state of the queue, owned by one thread: sessions, leases and reads.
 
 use std::collections::HashSet;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use frontier::work_queue::{
     Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session,
@@ -9,21 +9,20 @@ use frontier::work_queue::{
 };
 use frontier::{Clock, HostId, SessionId, Task, TaskId, Timestamp};
 
-use super::committed::{self, Committed, CommittedFile};
+use super::committed::{self, Committed};
 use super::host_index::{HostIndex, move_host};
 use super::records::{Counters, QueueView, ViewMark};
-use super::store::{Durability, Store, Writes};
 use super::stored::StoredState;
 use super::{keys, read};
-use crate::data_dir::error::OpenError;
 use crate::disk::DurableFile;
-use crate::sealing::order::Order;
 use crate::segment::record::{SegmentPlace, SegmentRecord};
 use crate::segment::{BYTES_MAX, ROWS_MAX};
+use crate::work_queue::store::{Durability, Store, Writes};
 
-/// The state of the queue. One thread owns it, so no value changes between a read and the write that depends on it.
-pub(super) struct QueueState {
-    pub(super) store: Store,
+/// The state of the queue. One thread at a time uses it, so no value changes between a read and the write that depends
+/// on it.
+pub(super) struct QueueState<S> {
+    pub(super) store: S,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bounds: QueueBounds,
     /// All sessions, by number.
@@ -35,42 +34,33 @@ pub(super) struct QueueState {
     pub(super) counters: Counters,
     /// Rows registered.
     pub(super) rows: u64,
-    /// The file `committed`.
-    committed_file: DurableFile,
-    /// Gets an order when a segment is full.
-    pub(super) sealer: Option<mpsc::Sender<Order>>,
+    /// The file `committed`; `None` in memory.
+    pub(super) committed_file: Option<DurableFile>,
+    /// Called when a segment is full.
+    pub(super) on_full_segment: Option<OnFullSegment>,
     /// Set once a write failed, with the reason. The state on disk is unknown from then on.
     stopped: Option<String>,
 }
 
-impl QueueState {
-    /// Loads the state from `store` and checks it against the file `committed`. No session is alive at first. Hosts
-    /// that are leased to an earlier session are reclaimed when the next one is opened.
-    pub(super) fn new(
-        store: Store,
-        committed: &CommittedFile,
-        clock: Arc<dyn Clock>,
-        bounds: QueueBounds,
-    ) -> Result<Self, OpenError> {
-        let (sessions, counters) = (read::sessions(&store)?, read::counters(&store)?);
-        let rows = read::segments(&store)?.iter().map(|segment| segment.rows).sum();
-        committed.check(store.dir(), &sessions, rows)?;
-        let committed_file =
-            committed.open().map_err(|error| OpenError::io("open", committed.path(), error))?;
-        let leased = read::leased(&store).collect::<Result<_, _>>()?;
-        let (alive, sealer, stopped) = (None, None, None);
+/// Called by the queue, in a thread of its own if its store is on disk. It must not wait for the queue.
+pub(super) type OnFullSegment = Box<dyn Fn() + Send>;
+
+impl<S: Store> QueueState<S> {
+    /// Loads the state from `store`. No session is alive at first. Hosts that are leased to an earlier session are
+    /// reclaimed when the next one is opened.
+    pub(super) fn new(store: S, clock: Arc<dyn Clock>, bounds: QueueBounds) -> Result<Self, QueueError> {
         Ok(Self {
-            store,
             clock,
             bounds,
-            sessions,
-            alive,
-            leased,
-            counters,
-            rows,
-            committed_file,
-            sealer,
-            stopped,
+            sessions: read::sessions(&store)?,
+            alive: None,
+            leased: read::leased(&store).collect::<Result<_, _>>()?,
+            counters: read::counters(&store)?,
+            rows: read::segments(&store)?.iter().map(|segment| segment.rows).sum(),
+            committed_file: None,
+            on_full_segment: None,
+            stopped: None,
+            store,
         })
     }
 
@@ -217,7 +207,7 @@ impl QueueState {
     fn pending(&self, host: HostId, n: usize) -> Result<Vec<Task>, QueueError> {
         let mut tasks = Vec::new();
         let origin = read::origin(&self.store, host)?;
-        for entry in self.store.scan(&keys::pending_of(host)).take(n) {
+        for entry in self.store.scan(&keys::pending_of(host), None).take(n) {
             let (key, _) = entry?;
             let id = keys::pending_part(&key).ok_or_else(|| self.store.damaged(&key, "malformed key"))?;
             match self.required::<StoredState>(&keys::task(id))?.state(id, &origin) {
@@ -378,7 +368,8 @@ impl QueueState {
 
     /// Updates the file `committed`. Must be called only when the queue is synced.
     pub(super) fn write_committed(&mut self) -> Result<(), QueueError> {
-        let written = committed::write(&self.committed_file, Committed::of(&self.sessions, self.rows));
+        let Some(file) = &self.committed_file else { return Ok(()) };
+        let written = committed::write(file, Committed::of(&self.sessions, self.rows));
         written.map_err(|error| QueueError::Storage(format!("cannot write the file `committed`: {error}")))
     }
 

@@ -8,52 +8,47 @@ use serde::de::DeserializeOwned;
 
 use super::keys;
 use super::records::{Counters, ViewMark};
-use super::store::{Scan, Store};
 use super::stored::{StoredFetch, StoredState};
 use crate::recovery::Registered;
 use crate::segment::record::SegmentRecord;
+use crate::work_queue::store::Store;
 
 /// All sessions, by number.
-pub(crate) fn sessions(store: &Store) -> Result<Vec<SessionRecord>, QueueError> {
+pub(crate) fn sessions(store: &impl Store) -> Result<Vec<SessionRecord>, QueueError> {
     all(store, keys::SESSIONS)
 }
 
 /// The totals as last written.
-pub(super) fn counters(store: &Store) -> Result<Counters, QueueError> {
+pub(super) fn counters(store: &impl Store) -> Result<Counters, QueueError> {
     Ok(store.get(keys::COUNTERS)?.unwrap_or_default())
 }
 
 /// The leased hosts. If no process runs, these are the hosts that were leased when the last one ended.
-pub(super) fn leased(store: &Store) -> impl Iterator<Item = Result<HostId, QueueError>> {
-    store.scan(keys::LEASED).map(|entry| {
+pub(super) fn leased(store: &impl Store) -> impl Iterator<Item = Result<HostId, QueueError>> {
+    store.scan(keys::LEASED, None).map(|entry| {
         let (key, _) = entry?;
         keys::host_part(&key).ok_or_else(|| store.damaged(&key, "malformed key"))
     })
 }
 
 /// The registered segments and all sessions.
-pub(crate) fn registered(store: &Store) -> Result<Registered, QueueError> {
+pub(crate) fn registered(store: &impl Store) -> Result<Registered, QueueError> {
     let sessions = sessions(store)?.iter().map(|record| record.session.id).collect();
     Ok(Registered { segments: segments(store)?, sessions })
 }
 
 /// All registered segments, in the order of their rows.
-pub(crate) fn segments(store: &Store) -> Result<Vec<SegmentRecord>, QueueError> {
+pub(crate) fn segments(store: &impl Store) -> Result<Vec<SegmentRecord>, QueueError> {
     all(store, keys::SEGMENTS)
-}
-
-/// The segment whose rows come last.
-pub(super) fn last_segment(store: &Store) -> Result<Option<SegmentRecord>, QueueError> {
-    store.last(keys::SEGMENTS)
 }
 
 /// The hosts of an index with a time at or before `now`, earliest first.
 pub(super) fn due(
-    store: &Store,
+    store: &impl Store,
     space: &[u8],
     now: Timestamp,
 ) -> impl Iterator<Item = Result<(Timestamp, HostId), QueueError>> {
-    let entries = store.scan(space).map(|entry| {
+    let entries = store.scan(space, None).map(|entry| {
         let (key, _) = entry?;
         keys::due_parts(&key).ok_or_else(|| store.damaged(&key, "malformed key"))
     });
@@ -62,7 +57,7 @@ pub(super) fn due(
 
 /// The totals at `now` of a queue without a running process. Hosts that were leased when the process ended count as
 /// free.
-pub(crate) fn counts_at_rest(store: &Store, now: Timestamp) -> Result<Counts, QueueError> {
+pub(crate) fn counts_at_rest(store: &impl Store, now: Timestamp) -> Result<Counts, QueueError> {
     let mut counts = counts(store, &counters(store)?, now)?;
     for id in leased(store) {
         let key = keys::host(id?);
@@ -74,7 +69,7 @@ pub(crate) fn counts_at_rest(store: &Store, now: Timestamp) -> Result<Counts, Qu
 }
 
 /// The totals at `now`, without counting leased hosts.
-pub(super) fn counts(store: &Store, counters: &Counters, now: Timestamp) -> Result<Counts, QueueError> {
+pub(super) fn counts(store: &impl Store, counters: &Counters, now: Timestamp) -> Result<Counts, QueueError> {
     let mut parked = counters.hosts_parked;
     for entry in due(store, keys::PARKED, now) {
         entry?;
@@ -95,8 +90,8 @@ pub(super) fn counts(store: &Store, counters: &Counters, now: Timestamp) -> Resu
 }
 
 /// All hosts by id, without their robots.txt rules.
-pub(crate) fn hosts(store: &Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
-    store.scan(keys::HOSTS).map(|entry| {
+pub(crate) fn hosts(store: &impl Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
+    store.scan(keys::HOSTS, None).map(|entry| {
         let (key, bytes) = entry?;
         let id = keys::host_part(&key).ok_or_else(|| store.damaged(&key, "malformed key"))?;
         Ok((id, store.decode(&key, &bytes)?))
@@ -105,15 +100,15 @@ pub(crate) fn hosts(store: &Store) -> impl Iterator<Item = Result<(HostId, HostR
 
 /// Requests of the commits after `mark`, up to the commit that makes them `n` or more, and the mark after them.
 pub(super) fn fetches_after(
-    store: &Store,
+    store: &impl Store,
     sessions: &[SessionRecord],
     mark: ViewMark,
     n: usize,
 ) -> Result<(Vec<FetchRecord>, ViewMark), QueueError> {
     let (mut fetches, mut mark, mut commit_us) = (Vec::new(), mark, 0);
     let mut commit = Vec::new();
-    let after = if mark.0.is_empty() { keys::FETCHES.to_vec() } else { mark.0.clone() };
-    for entry in store.scan_after(keys::FETCHES, &after) {
+    let after = mark.0.clone();
+    for entry in store.scan(keys::FETCHES, after.as_deref()) {
         let (key, bytes) = entry?;
         let commit_of_key = key.split_last_chunk::<4>().map_or(&[][..], |(commit, _)| commit);
         if commit != commit_of_key {
@@ -131,24 +126,24 @@ pub(super) fn fetches_after(
             *record = record.saturating_add(commit_us);
             fetches.push(fetch);
         }
-        mark = ViewMark(key.to_vec());
+        mark = ViewMark(Some(key));
     }
     Ok((fetches, mark))
 }
 
 /// The states of all URLs, by host.
-pub(crate) fn tasks(store: &Store) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
+pub(crate) fn tasks(store: &impl Store) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
     tasks_after(store, None)
 }
 
 /// Like [`tasks`], starting after `after`.
 pub(super) fn tasks_after(
-    store: &Store,
+    store: &impl Store,
     after: Option<TaskId>,
 ) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
-    let after = after.map_or_else(|| keys::TASKS.to_vec(), keys::task);
+    let after = after.map(keys::task);
     let mut last = (HostId(0), String::new());
-    store.scan_after(keys::TASKS, &after).map(move |entry| {
+    store.scan(keys::TASKS, after.as_deref()).map(move |entry| {
         let (key, bytes) = entry?;
         let id = keys::task_part(&key).ok_or_else(|| store.damaged(&key, "malformed key"))?;
         if last.1.is_empty() || last.0 != id.host {
@@ -159,21 +154,21 @@ pub(super) fn tasks_after(
 }
 
 /// The origin of a host; empty if the host is unknown.
-pub(super) fn origin(store: &Store, id: HostId) -> Result<String, QueueError> {
+pub(super) fn origin(store: &impl Store, id: HostId) -> Result<String, QueueError> {
     let record: Option<HostRecord> = store.get(&keys::host(id))?;
     Ok(record.map(|record| record.host.to_string()).unwrap_or_default())
 }
 
 /// All requests of these sessions in the order of their commits. The `record` stage of each includes the time of its
 /// commit.
-pub(crate) fn fetches<'a>(
-    store: &'a Store,
+pub(crate) fn fetches<'a, S: Store>(
+    store: &'a S,
     sessions: &'a [SessionRecord],
 ) -> impl Iterator<Item = Result<FetchRecord, QueueError>> + 'a {
     Fetches {
         store,
         sessions,
-        scan: store.scan(keys::FETCHES),
+        scan: store.scan(keys::FETCHES, None),
         commit_us: 0,
         commit: Vec::new(),
         chunk: Vec::new().into_iter(),
@@ -182,7 +177,7 @@ pub(crate) fn fetches<'a>(
 
 /// Decodes the requests of one record.
 fn chunk(
-    store: &Store,
+    store: &impl Store,
     sessions: &[SessionRecord],
     key: &[u8],
     bytes: &[u8],
@@ -193,10 +188,10 @@ fn chunk(
     Ok(stored.into_iter().map(|stored| stored.fetch(session)).collect())
 }
 
-struct Fetches<'a> {
-    store: &'a Store,
+struct Fetches<'a, S: Store> {
+    store: &'a S,
     sessions: &'a [SessionRecord],
-    scan: Scan<'a>,
+    scan: S::Scan<'a>,
     /// Time of the commit that the next chunks belong to; 0 if no later commit has recorded it.
     commit_us: u64,
     /// Prefix of the keys of that commit.
@@ -204,7 +199,7 @@ struct Fetches<'a> {
     chunk: std::vec::IntoIter<FetchRecord>,
 }
 
-impl Fetches<'_> {
+impl<S: Store> Fetches<'_, S> {
     /// Reads the next record of the scan.
     fn advance(&mut self) -> Result<ControlFlow<()>, QueueError> {
         let Some(entry) = self.scan.next() else { return Ok(ControlFlow::Break(())) };
@@ -223,7 +218,7 @@ impl Fetches<'_> {
     }
 }
 
-impl Iterator for Fetches<'_> {
+impl<S: Store> Iterator for Fetches<'_, S> {
     type Item = Result<FetchRecord, QueueError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -242,9 +237,9 @@ impl Iterator for Fetches<'_> {
     }
 }
 
-fn all<T: DeserializeOwned>(store: &Store, space: &[u8]) -> Result<Vec<T>, QueueError> {
+fn all<T: DeserializeOwned>(store: &impl Store, space: &[u8]) -> Result<Vec<T>, QueueError> {
     store
-        .scan(space)
+        .scan(space, None)
         .map(|entry| {
             let (key, bytes) = entry?;
             store.decode(&key, &bytes)
