@@ -33,9 +33,9 @@ pub use live::{Live, LiveReader};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use sealing::{SealError, Sealer};
 pub use segment::{
-    BatchView, DocumentBatches, DocumentHead, EntryScope, EntryWriter, FinishedRows, ReadError, Row, Rows,
-    SCHEMA_VERSION, SCHEMA_VERSION_KEY, SegmentError, SegmentPlace, SegmentRecord, SegmentWriter,
-    WrongSchema, parquet_properties, schema,
+    BatchView, DocumentBatches, DocumentHead, EntryScope, EntryWriter, FinishedRows, MemorySegments,
+    MemoryWriter, ReadError, Row, Rows, SCHEMA_VERSION, SCHEMA_VERSION_KEY, SegmentError, SegmentPlace,
+    SegmentRecord, SegmentWriter, WrongSchema, parquet_properties, schema,
 };
 #[cfg(feature = "shared")]
 pub use shared::{

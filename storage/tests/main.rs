@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod memory;
 mod opening;
 mod reading;
 mod sealing;

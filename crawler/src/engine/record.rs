@@ -1,8 +1,8 @@
 //! Makes results durable: writes entries to disk first, and then commits the outcomes in one transaction.
 //!
 //! Commits are grouped: whenever no commit is running, all finished outcomes go into the next one. Outcomes with entries wait
-//! until the entries are written, which happens in another thread. Outcomes without entries never wait for that. If the writer
-//! gathers entries for a while, their outcomes wait until the segment is complete.
+//! until the entries are written, which happens in another thread if it may block. Outcomes without entries never wait for
+//! that. If the writer gathers entries for a while, their outcomes wait until the segment is complete.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -149,7 +149,7 @@ pub struct Recorder<E: Environment> {
     scope: Scope,
     writer: Option<E::Writer>,
     /// The segment being written, with the items that wait for it.
-    appending: Option<JoinHandle<Appended<E::Writer>>>,
+    appending: Option<Appending<E::Writer>>,
     /// Items whose entries the writer has gathered.
     gathered: Vec<Item>,
     /// When the writer must complete the segment.
@@ -161,6 +161,12 @@ pub struct Recorder<E: Environment> {
     seq: u64,
     previous_commit: Duration,
     usage: (Timestamp, Usage),
+}
+
+/// A segment that is being written, or has been.
+enum Appending<W> {
+    InThread(JoinHandle<Appended<W>>),
+    Done(Appended<W>),
 }
 
 struct Appended<W> {
@@ -294,12 +300,17 @@ impl<E: Environment> Recorder<E> {
     ) {
         let Some(mut writer) = self.writer.take() else { return };
         let meter = self.meter.clone();
-        self.appending = Some(tokio::task::spawn_blocking(move || {
+        let write = move || {
             let before = thread_cpu();
             let segment = write(&mut writer);
             meter.add(CpuWork::Record, thread_cpu().saturating_sub(before));
             Appended { writer, items, segment }
-        }));
+        };
+        self.appending = Some(if E::Writer::BLOCKS {
+            Appending::InThread(tokio::task::spawn_blocking(write))
+        } else {
+            Appending::Done(write())
+        });
     }
 
     fn is_writing(&self) -> bool {
@@ -449,9 +460,13 @@ fn document_ids(item: &Item) -> impl Iterator<Item = TaskId> + use<> {
     ids.into_iter().flatten().flatten()
 }
 
-async fn written<W>(appending: &mut Option<JoinHandle<Appended<W>>>) -> Result<Appended<W>, RecordError> {
-    match appending {
-        Some(handle) => handle.await.map_err(|_| RecordError::Writer),
-        None => std::future::pending().await,
+/// Waits until the segment is written. Can be dropped and called again before that.
+async fn written<W>(appending: &mut Option<Appending<W>>) -> Result<Appended<W>, RecordError> {
+    if let Some(Appending::InThread(handle)) = appending {
+        return handle.await.map_err(|_| RecordError::Writer);
+    }
+    match appending.take() {
+        Some(Appending::Done(appended)) => Ok(appended),
+        _ => std::future::pending().await,
     }
 }

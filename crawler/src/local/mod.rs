@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use frontier::{Scope, WorkQueue};
-use storage::{DataDir, SegmentWriter, SledQueue};
+use storage::{DataDir, LocalQueue, SegmentWriter, SledStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -27,7 +27,7 @@ pub(crate) use start::start;
 struct OneMachine;
 
 impl Environment for OneMachine {
-    type Queue = SledQueue;
+    type Queue = LocalQueue<SledStore>;
     type Writer = SegmentWriter;
     type Fetch = HttpFetch;
     type Clock = SystemClock;

@@ -1,4 +1,4 @@
-//! Temporary files under `tmp/`. The process removes them, or else the next start does.
+//! Temporary files under `tmp/`. The process removes them, or else the next start does. A crawl in memory has none.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -12,7 +12,8 @@ use crate::segment::error::SegmentError;
 /// memory. Clones share the numbers of the files and the count.
 #[derive(Clone)]
 pub struct Scratch {
-    dir: Arc<Path>,
+    /// `None` if everything stays in memory.
+    dir: Option<Arc<Path>>,
     next: Arc<AtomicU64>,
     held_bytes: Arc<AtomicUsize>,
 }
@@ -20,19 +21,25 @@ pub struct Scratch {
 impl Scratch {
     /// Creates files in `dir`, which must be empty.
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.into(), next: Arc::default(), held_bytes: Arc::default() }
+        Self { dir: Some(dir.into()), next: Arc::default(), held_bytes: Arc::default() }
     }
 
-    /// Creates an empty file.
-    pub(crate) fn create(&self) -> io::Result<ScratchFile> {
-        let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
+    /// Creates no files: documents stay in memory, whatever their size.
+    pub fn in_memory() -> Self {
+        Self { dir: None, next: Arc::default(), held_bytes: Arc::default() }
+    }
+
+    /// Creates an empty file; `None` if everything stays in memory.
+    pub(crate) fn create(&self) -> io::Result<Option<ScratchFile>> {
+        let Some(dir) = &self.dir else { return Ok(None) };
+        let path = dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         File::create_new(&path)?;
-        Ok(ScratchFile(path))
+        Ok(Some(ScratchFile(path)))
     }
 
-    /// The folder of the files.
+    /// The folder of the files, for messages.
     pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+        self.dir.as_deref().unwrap_or("memory".as_ref())
     }
 
     /// Starts to count the bytes that one document holds in memory.
@@ -42,7 +49,7 @@ impl Scratch {
 
     /// The error for a file that could not be created or written.
     pub(crate) fn error(&self, source: io::Error) -> SegmentError {
-        SegmentError::Io { path: self.dir.to_path_buf(), source }
+        SegmentError::Io { path: self.dir().to_owned(), source }
     }
 }
 

@@ -40,9 +40,10 @@ impl Spill {
             return Ok(());
         }
         let file = match self.file.take() {
-            Some(file) => file,
+            Some(file) => Some(file),
             None => self.scratch.create().map_err(|error| self.scratch.error(error))?,
         };
+        let Some(file) = file else { return Ok(()) };
         file.append(&self.tail).map_err(|error| self.scratch.error(error))?;
         // Frees the allocation too, because no more bytes may follow.
         self.tail = Vec::new();

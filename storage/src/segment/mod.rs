@@ -9,6 +9,7 @@ mod columns;
 mod document;
 pub(crate) mod error;
 mod extensions;
+mod memory;
 mod message;
 pub(crate) mod name;
 pub(crate) mod open;
@@ -25,6 +26,7 @@ pub(crate) mod sealed;
 pub use batch_view::{BatchView, Row, WrongSchema};
 pub use document::{DocumentHead, EntryScope};
 pub use error::{ReadError, SegmentError};
+pub use memory::{MemorySegments, MemoryWriter};
 #[cfg(feature = "shared")]
 pub(crate) use message::schema_message;
 pub(crate) use open::{BYTES_MAX, ROWS_MAX};

@@ -25,9 +25,11 @@ pub(crate) const BYTES_MAX: u64 = 64 << 20;
 /// Bytes written per call.
 const WRITE_BYTES: usize = 256 << 10;
 
-/// Writes the entries of finished documents to segments, which the commit of their outcomes registers. Every call
-/// blocks.
+/// Writes the entries of finished documents to segments, which the commit of their outcomes registers.
 pub trait EntryWriter: Send + 'static {
+    /// Whether the calls may wait for a disk or a server. Then they must be made where a thread may block.
+    const BLOCKS: bool;
+
     /// How long entries may be buffered before [`Self::roll`] should be called.
     const GATHERS_FOR: Duration;
 
@@ -141,6 +143,7 @@ impl SegmentWriter {
 
 /// Buffers nothing: appended entries are durable at once.
 impl EntryWriter for SegmentWriter {
+    const BLOCKS: bool = true;
     const GATHERS_FOR: Duration = Duration::ZERO;
 
     fn append(&mut self, documents: Vec<FinishedRows>) -> Result<Option<SegmentRef>, SegmentError> {
@@ -155,17 +158,8 @@ impl EntryWriter for SegmentWriter {
 impl OpenSegment {
     /// Appends `documents` durably. Leaves `bytes` and `rows` unchanged on failure.
     fn append(&mut self, documents: &[FinishedRows]) -> io::Result<SegmentRef> {
-        let mut out =
-            Checksummed { out: BufWriter::with_capacity(WRITE_BYTES, &mut self.file), bytes: 0, crc32c: 0 };
-        if self.bytes == 0 {
-            out.write_all(&message::schema_message().map_err(io::Error::other)?)?;
-        }
-        for document in documents {
-            document.copy_to(&mut out)?;
-        }
-        out.flush()?;
-        let (bytes, crc32c) = (out.bytes, out.crc32c);
-        drop(out);
+        let out = BufWriter::with_capacity(WRITE_BYTES, &mut self.file);
+        let (bytes, crc32c) = write_documents(out, self.bytes == 0, documents)?;
         self.file.sync()?;
 
         let rows = documents.iter().map(FinishedRows::len).sum();
@@ -181,6 +175,24 @@ impl OpenSegment {
             replaces_from: None,
         })
     }
+}
+
+/// Writes `documents` to a segment, after the schema if they are its first ones. Returns the number of bytes and their
+/// CRC-32C.
+pub(super) fn write_documents(
+    out: impl Write,
+    are_first: bool,
+    documents: &[FinishedRows],
+) -> io::Result<(u64, u32)> {
+    let mut out = Checksummed { out, bytes: 0, crc32c: 0 };
+    if are_first {
+        out.write_all(&message::schema_message().map_err(io::Error::other)?)?;
+    }
+    for document in documents {
+        document.copy_to(&mut out)?;
+    }
+    out.flush()?;
+    Ok((out.bytes, out.crc32c))
 }
 
 /// Truncates the segment at `path` in `dir` to `bytes` durably, or removes it if that is 0.

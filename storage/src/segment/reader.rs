@@ -20,7 +20,7 @@ const READ_BYTES: usize = 256 << 10;
 /// Reads the batches of a segment in order, and no byte beyond the registered ones.
 pub(crate) enum SegmentReader {
     /// An Arrow IPC stream.
-    Open(Box<OpenReader>),
+    Open(Box<OpenReader<BufReader<File>>>),
     /// A Parquet file.
     Sealed(Box<SealedSegment>),
 }
@@ -124,9 +124,9 @@ fn damaged(path: &Path, at: u64, reason: &(impl ToString + ?Sized)) -> ReadError
 }
 
 /// Reads an open segment.
-pub(crate) struct OpenReader {
+pub(crate) struct OpenReader<R> {
     path: PathBuf,
-    file: BufReader<File>,
+    bytes: R,
     registered: SegmentRecord,
     /// Offset of the next byte to read.
     at: u64,
@@ -137,14 +137,20 @@ pub(crate) struct OpenReader {
     is_over: bool,
 }
 
-impl OpenReader {
+impl OpenReader<BufReader<File>> {
     /// Opens a segment in `dir` and checks its columns.
     pub(crate) fn open(dir: &Path, registered: SegmentRecord) -> Result<Self, ReadError> {
         let path = dir.join(&registered.name);
         let file = File::open(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
-        let file = BufReader::with_capacity(READ_BYTES, file);
+        Self::new(path, BufReader::with_capacity(READ_BYTES, file), registered)
+    }
+}
+
+impl<R: Read> OpenReader<R> {
+    /// Reads a segment from `bytes` and checks its columns. Errors name `path`.
+    pub(super) fn new(path: PathBuf, bytes: R, registered: SegmentRecord) -> Result<Self, ReadError> {
         let mut reader =
-            Self { path, file, registered, at: 0, rows: 0, crc32c: 0, next_batch: 0, is_over: false };
+            Self { path, bytes, registered, at: 0, rows: 0, crc32c: 0, next_batch: 0, is_over: false };
         let (metadata, _) = reader.read_message()?;
         let columns = message::decode_schema(&metadata).map_err(|error| reader.damaged(0, &error))?;
         if columns != *open_schema() {
@@ -192,7 +198,7 @@ impl OpenReader {
 
     fn read(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
         self.bounded(self.at, into.len() as u64)?;
-        self.file.read_exact(into).map_err(|source| match source.kind() {
+        self.bytes.read_exact(into).map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => self.damaged(self.at, "it ends before its registered length"),
             _ => ReadError::Io { path: self.path.clone(), source },
         })?;
@@ -226,7 +232,7 @@ impl OpenReader {
     }
 }
 
-impl Iterator for OpenReader {
+impl<R: Read> Iterator for OpenReader<R> {
     type Item = Result<RecordBatch, ReadError>;
 
     /// Ends after the first error.

@@ -139,6 +139,7 @@ impl SharedWriter {
 }
 
 impl EntryWriter for SharedWriter {
+    const BLOCKS: bool = true;
     const GATHERS_FOR: Duration = Duration::from_secs(10);
 
     /// Adds `documents` to the buffer. If that fills a segment, rolls it and returns what the commit has to register,
