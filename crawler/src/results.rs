@@ -176,7 +176,7 @@ impl Results {
             Source::Stopped(reader) => Box::new(reader.tasks()),
             Source::Live(_) => return Err(Error::Running),
             #[cfg(feature = "shared")]
-            Source::Shared(_) => return Err(Error::Running),
+            Source::Shared(source) => Box::new(source.tasks()),
         };
         Ok(tasks.filter_map(|task| match task {
             Ok((_, state)) => SitemapRecord::of(state).map(Ok),

@@ -68,7 +68,8 @@ impl<E: Environment> Engine<E> {
             return;
         }
         let wanted = Wanted { releases, wanting_tasks, hosts };
-        self.refill.start(self.queue.clone(), self.worker.session.clone(), wanted);
+        let (session, events) = (self.worker.session.clone(), self.observers.events.clone());
+        self.refill.start(self.queue.clone(), session, wanted, events);
     }
 
     /// Takes over the result of a refill.

@@ -27,13 +27,13 @@ use frontier::{
     Clock, ErrorKind, HostId, NextStep, Outcome, Scope, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp,
 };
 use http::HeaderMap;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use body::PartialReading;
 use environment::Environment;
 use jitter::Jitter;
+use observers::Observers;
 use progress::ProgressState;
 use record::{Durable, Item, Recording};
 use worker::{Finished, Job, Worker};
@@ -79,13 +79,13 @@ pub struct Engine<E: Environment> {
     held: HashMap<TaskId, PartialReading>,
     workers: JoinSet<Finished>,
     refill: Refill,
-    progress: watch::Sender<ProgressState>,
+    observers: Observers,
     errors: u64,
     jitter: Jitter,
 }
 
 impl<E: Environment> Engine<E> {
-    /// Creates the engine of a session that has leased no host yet. It publishes its state in `progress` while anyone looks.
+    /// Creates the engine of a session that has leased no host yet. It tells `observers` its state while anyone looks.
     pub fn new(
         queue: Arc<E::Queue>,
         fetch: E::Fetch,
@@ -93,7 +93,7 @@ impl<E: Environment> Engine<E> {
         recording: Recording,
         settings: Arc<Settings>,
         scope: Scope,
-        progress: watch::Sender<ProgressState>,
+        observers: Observers,
     ) -> Self {
         let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
         Self {
@@ -109,7 +109,7 @@ impl<E: Environment> Engine<E> {
             held: HashMap::new(),
             workers: JoinSet::new(),
             refill: Refill::new(),
-            progress,
+            observers,
             errors: 0,
             jitter: Jitter::default(),
         }
@@ -120,7 +120,7 @@ impl<E: Environment> Engine<E> {
         let mut publish_at = self.now();
         loop {
             // Not only in `select!`, which is biased: its last branch is never polled while the others are always ready.
-            let (now, is_watched) = (self.now(), !self.progress.is_closed());
+            let (now, is_watched) = (self.now(), !self.observers.progress.is_closed());
             if is_watched && now >= publish_at {
                 self.publish_progress(now);
                 publish_at = now + PROGRESS_EVERY;
@@ -294,7 +294,7 @@ impl<E: Environment> Engine<E> {
     }
 
     fn publish_progress(&self, now: Timestamp) {
-        self.progress.send_replace(ProgressState {
+        self.observers.progress.send_replace(ProgressState {
             counts: self.refill.counts.clone(),
             in_flight: self.schedule.in_flight(),
             errors: self.errors,

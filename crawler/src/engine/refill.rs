@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::work_queue::{Counts, LeasedHost, Loaded, QueueError, Release, Session};
+use frontier::work_queue::{Counts, HostRecord, LeasedHost, Loaded, QueueError, Release, Session};
 use frontier::{HostId, Timestamp, WorkQueue};
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::EngineError;
+use crate::event::Event;
 
 /// Tasks to load of a host when it is leased.
 const FIRST_TASKS: usize = 16;
@@ -93,11 +95,17 @@ impl Refill {
     }
 
     /// Starts a refill in the background.
-    pub(super) fn start<Q: WorkQueue>(&mut self, queue: Arc<Q>, session: Session, wanted: Wanted) {
+    pub(super) fn start<Q: WorkQueue>(
+        &mut self,
+        queue: Arc<Q>,
+        session: Session,
+        wanted: Wanted,
+        events: mpsc::Sender<Event>,
+    ) {
         self.wants_hosts &= wanted.hosts == 0;
         self.next_due_at = None;
         self.poll_at = None;
-        self.running = Some(AbortOnDropHandle::new(tokio::spawn(refill(queue, session, wanted))));
+        self.running = Some(AbortOnDropHandle::new(tokio::spawn(refill(queue, session, wanted, events))));
     }
 
     /// Waits for the running refill to finish. Never returns if none is running.
@@ -129,9 +137,14 @@ async fn refill<Q: WorkQueue>(
     queue: Arc<Q>,
     session: Session,
     wanted: Wanted,
+    events: mpsc::Sender<Event>,
 ) -> Result<Refilled, QueueError> {
     let Wanted { releases, wanting_tasks, hosts } = wanted;
     let kept = if releases.is_empty() { Vec::new() } else { queue.release(&session, &releases).await? };
+    if !releases.is_empty() && !events.is_closed() {
+        let released = releases.iter().map(|release| release.host).filter(|host| !kept.contains(host));
+        report_done(queue.records(&released.collect::<Vec<_>>()).await?, &events).await;
+    }
     let leased = if hosts > 0 { queue.lease(&session, hosts).await? } else { Vec::new() };
     let mut loaded = Vec::new();
     // One call for all hosts that want the same number of tasks.
@@ -150,6 +163,16 @@ async fn refill<Q: WorkQueue>(
         is_full: hosts > 0 && leased.len() == hosts,
     };
     Ok(Refilled { releases, kept, leased, loaded, totals })
+}
+
+/// Tells the caller of those of the released hosts that have nothing left to do. Waits while the caller is slow.
+async fn report_done(released: Vec<HostRecord>, events: &mpsc::Sender<Event>) {
+    for host in released {
+        if host.account.unfinished() == 0 || host.parked {
+            // Fails when the caller reads no further events.
+            let _ = events.send(Event::Host(host.into())).await;
+        }
+    }
 }
 
 /// The share of the hosts of one of `workers` workers.

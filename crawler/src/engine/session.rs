@@ -78,7 +78,7 @@ impl<E: Environment> OpenSession<E> {
             clock.clone(),
             meter.clone(),
             scope.clone(),
-            observers.events,
+            observers.events.clone(),
         );
         let recorder = AbortOnDropHandle::new(recorder);
         let worker = Worker::<E> {
@@ -94,9 +94,8 @@ impl<E: Environment> OpenSession<E> {
             children_max: scope.max_children,
             product_token: settings.identity.product_token.clone(),
         };
-        let ended = Engine::new(queue, fetch, worker, recording, settings, scope, observers.progress)
-            .run(shutdown)
-            .await;
+        let ended =
+            Engine::new(queue, fetch, worker, recording, settings, scope, observers).run(shutdown).await;
         // The recorder ends when the engine has dropped its end. If the recorder failed, its error is more precise than that of
         // the engine.
         recorder.await.map_err(|_| EngineError::Part("the recorder"))??;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use arrow_array::RecordBatch;
-use frontier::work_queue::{Counts, HostRecord, QueueError};
-use frontier::{FetchRecord, HostId, Timestamp};
+use frontier::work_queue::{Counts, HostRecord, QueueError, TaskState};
+use frontier::{FetchRecord, HostId, TaskId, Timestamp};
 use reports::{EntrySource, RecordSource, Sessions};
 use storage::{Database, FetchMark, ReadError, SharedCrawl, SharedReader, StoreError};
 
@@ -15,6 +15,8 @@ use crate::shared::place::{find, open_segments};
 
 /// Hosts per query. Each comes with its robots.txt rules, which may take 500 KB.
 const PAGE_HOSTS: usize = 100;
+/// Tasks per query.
+const PAGE_TASKS: usize = 1_000;
 /// Commits, with their requests, per query.
 const PAGE_COMMITS: usize = 200;
 
@@ -70,6 +72,15 @@ impl SharedSource {
     /// The origins of all hosts, by their ids.
     pub fn origins(&self) -> impl Iterator<Item = Result<String, QueueError>> {
         self.hosts().map(|host| Ok(host?.1.host.to_string()))
+    }
+
+    /// The states of all tasks, by host and then by the hash of the URL.
+    pub fn tasks(&self) -> impl Iterator<Item = Result<(TaskId, TaskState), QueueError>> {
+        self.pages(async |after: &mut Option<TaskId>| {
+            let tasks = self.crawl.tasks_after(*after, PAGE_TASKS).await?;
+            *after = tasks.last().map(|(id, _)| *id);
+            Ok(tasks)
+        })
     }
 
     /// The items of all pages. `next` fetches the page after a mark and advances the mark; an empty page is the last one.

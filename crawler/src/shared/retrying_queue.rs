@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::work_queue::{Commit, Counts, GivenUp, LeasedHost, Loaded, QueueError, Release, Session};
+use frontier::work_queue::{
+    Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueError, Release, Session,
+};
 use frontier::{Clock, HostId, TaskId, Timestamp, WorkQueue};
 use storage::PostgresQueue;
 use tokio_util::sync::CancellationToken;
@@ -89,6 +91,10 @@ impl<C: Clock + 'static> WorkQueue for RetryingQueue<C> {
 
     async fn renew(&self, session: &Session) -> Result<Timestamp, QueueError> {
         retry!(self, self.queue.renew(session))
+    }
+
+    async fn records(&self, hosts: &[HostId]) -> Result<Vec<HostRecord>, QueueError> {
+        retry!(self, self.queue.records(hosts))
     }
 
     async fn reap(&self) -> Result<usize, QueueError> {

@@ -387,6 +387,9 @@ pub trait WorkQueue: Send + Sync + 'static {
     /// Keeps the session alive. Returns the moment up to which it may fetch without renewing again.
     fn renew(&self, session: &Session) -> impl Future<Output = Result<Timestamp, QueueError>> + Send;
 
+    /// The records of those of `hosts` that are known, in the order of `hosts`, without their robots.txt rules.
+    fn records(&self, hosts: &[HostId]) -> impl Future<Output = Result<Vec<HostRecord>, QueueError>> + Send;
+
     /// Ends the sessions that stopped renewing and reclaims their hosts. Returns the number of ended sessions.
     fn reap(&self) -> impl Future<Output = Result<usize, QueueError>> + Send;
 

@@ -211,6 +211,12 @@ impl WorkQueue for ModelQueue {
         Ok(self.state().alive.len() as u64)
     }
 
+    async fn records(&self, hosts: &[HostId]) -> Result<Vec<HostRecord>, QueueError> {
+        let state = self.state();
+        let record = |id| state.hosts.get(id).map(|record| HostRecord { robots: None, ..record.clone() });
+        Ok(hosts.iter().filter_map(record).collect())
+    }
+
     async fn counts(&self) -> Result<Counts, QueueError> {
         Ok(self.state().counts(self.clock.now()))
     }

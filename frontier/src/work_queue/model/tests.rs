@@ -119,6 +119,10 @@ impl WorkQueue for ModelWithChanges {
         self.0.workers().await
     }
 
+    async fn records(&self, hosts: &[HostId]) -> Result<Vec<HostRecord>, QueueError> {
+        self.0.records(hosts).await
+    }
+
     async fn counts(&self) -> Result<Counts, QueueError> {
         self.0.counts().await
     }

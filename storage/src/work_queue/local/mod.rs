@@ -234,6 +234,11 @@ impl<S: Store> WorkQueue for LocalQueue<S> {
         Ok(0)
     }
 
+    async fn records(&self, hosts: &[HostId]) -> Result<Vec<HostRecord>, QueueError> {
+        let hosts = hosts.to_vec();
+        self.call(move |state| state.records(&hosts)).await
+    }
+
     async fn counts(&self) -> Result<Counts, QueueError> {
         self.call(|state| state.counts()).await
     }

@@ -286,6 +286,11 @@ impl<S: Store> QueueState<S> {
         Ok(kept)
     }
 
+    pub(super) fn records(&self, hosts: &[HostId]) -> Result<Vec<HostRecord>, QueueError> {
+        let record = |id: &HostId| self.store.get::<HostRecord>(&keys::host(*id)).transpose();
+        hosts.iter().filter_map(record).collect()
+    }
+
     pub(super) fn counts(&self) -> Result<Counts, QueueError> {
         let mut counts = read::counts(&self.store, &self.counters, self.clock.now())?;
         counts.hosts_leased = self.leased.len() as u64;

@@ -3,19 +3,39 @@
 //! No transaction stays open between pages. It would keep the server from removing dead rows, which would slow down
 //! leases for every worker.
 
-use frontier::work_queue::{Counts, HostRecord, SessionRecord};
-use frontier::{FetchRecord, HostId};
+use std::collections::HashMap;
+
+use frontier::work_queue::{Counts, HostRecord, SessionRecord, TaskState};
+use frontier::{FetchRecord, HostId, TaskId};
+use uuid::Uuid;
 
 use super::connection::Connection;
 use super::error::{Failure, StoreError};
 use super::queue::PostgresQueue;
 use super::shared_crawl::SharedCrawl;
-use super::sql::sql;
-use super::tables::{self, FetchMark, HostRow, Moment};
+use super::sql::{Parameter, sql};
+use super::tables::{self, FetchMark, HostRow, Moment, TASK};
 use super::values::{host_key, limit};
 use crate::segment::record::SegmentRecord;
 
 impl PostgresQueue {
+    pub(super) async fn try_records(&self, hosts: &[HostId]) -> Result<Vec<HostRecord>, Failure> {
+        let connection = self.database.connection().await?;
+        let ids: Vec<Uuid> = hosts.iter().map(|id| host_key(*id)).collect();
+        let found = connection
+            .prepare_and_query(
+                sql!("sql/hosts_read.sql", HostRow::TABLE.select_list()),
+                [("crawl", &self.crawl), ("host_id", &ids)],
+            )
+            .await?;
+        let mut known = HashMap::with_capacity(found.len());
+        for row in &found {
+            let HostRow { id, record, .. } = HostRow::read(row)?;
+            known.insert(id, record);
+        }
+        Ok(hosts.iter().filter_map(|id| known.remove(id)).collect())
+    }
+
     pub(super) async fn try_counts(&self) -> Result<Counts, Failure> {
         let connection = self.database.connection().await?;
         counts(&connection, self.crawl, self.now_override()).await
@@ -71,6 +91,33 @@ impl SharedCrawl {
                     .await?;
                 let host = |row| HostRow::read_with_robots(row).map(|host| (host.id, host.record));
                 hosts.iter().map(host).collect()
+            })
+            .await
+    }
+
+    /// The states of up to `n` tasks after `after`, by host and then by the hash of the URL.
+    pub async fn tasks_after(
+        &self,
+        after: Option<TaskId>,
+        n: usize,
+    ) -> Result<Vec<(TaskId, TaskState)>, StoreError> {
+        let n = limit(n);
+        self.database
+            .retry_few_times(|connection| async move {
+                let tasks = match after {
+                    None => {
+                        let first = sql!("sql/tasks_first.sql", TASK.select_list());
+                        connection.prepare_and_query(first, [("crawl", &self.id), ("limit", &n)]).await?
+                    }
+                    Some(id) => {
+                        let (host, url) = (host_key(id.host), Uuid::from_u128(id.url));
+                        let next = sql!("sql/tasks_after.sql", TASK.select_list());
+                        let parameters: [Parameter<'_>; 4] =
+                            [("crawl", &self.id), ("host_id", &host), ("url_hash", &url), ("limit", &n)];
+                        connection.prepare_and_query(next, parameters).await?
+                    }
+                };
+                tasks.iter().map(tables::task_state).collect()
             })
             .await
     }

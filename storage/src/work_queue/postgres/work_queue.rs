@@ -1,7 +1,7 @@
 //! The calls of [`WorkQueue`], each repeated until it succeeds or times out.
 
 use frontier::work_queue::{
-    Commit, Counts, GivenUp, LeasedHost, Loaded, QueueError, Release, Session, WorkQueue,
+    Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueError, Release, Session, WorkQueue,
 };
 use frontier::{HostId, TaskId, Timestamp};
 
@@ -43,6 +43,10 @@ impl WorkQueue for PostgresQueue {
 
     async fn renew(&self, session: &Session) -> Result<Timestamp, QueueError> {
         self.database.retry_until_timeout(|_| self.try_renew(session)).await
+    }
+
+    async fn records(&self, hosts: &[HostId]) -> Result<Vec<HostRecord>, QueueError> {
+        self.database.retry_until_timeout(|_| self.try_records(hosts)).await
     }
 
     async fn reap(&self) -> Result<usize, QueueError> {

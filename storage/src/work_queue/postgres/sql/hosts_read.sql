@@ -1,0 +1,1 @@
+SELECT {columns} FROM host WHERE crawl = :crawl AND host_id = ANY(:host_id)
