@@ -19,6 +19,7 @@ mod end_to_end {
     mod machine;
     mod memory;
     mod news;
+    mod options;
     mod output_safety;
     mod page;
     mod politeness;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use frontier::Scope;
 use frontier::scope::{Probe, ScopeError, patterns};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::crawl::Crawl;
 use crate::error::Error;
@@ -72,7 +72,7 @@ pub(crate) struct ScopeOptions {
 
 impl ScopeOptions {
     /// `base`, a default or remembered scope, changed by the options that were given.
-    pub fn over(&self, base: Scope) -> Result<Scope, ScopeError> {
+    pub(crate) fn over(&self, base: Scope) -> Result<Scope, ScopeError> {
         let given = |texts: &[String], base| if texts.is_empty() { Ok(base) } else { patterns(texts) };
         Ok(Scope {
             max_depth: self.max_depth.unwrap_or(base.max_depth),
@@ -85,7 +85,7 @@ impl ScopeOptions {
     }
 
     /// The scope of a crawl that was started with `known`, or of a new one. The options must not differ from `known`.
-    pub fn of_crawl(&self, known: Option<Scope>) -> Result<Scope, OptionError> {
+    pub(crate) fn of_crawl(&self, known: Option<Scope>) -> Result<Scope, OptionError> {
         let Some(known) = known else { return Ok(self.over(Scope::default())?) };
         let scope = self.over(known.clone())?;
         let differences: Vec<String> = known.differences(&scope).iter().map(ToString::to_string).collect();

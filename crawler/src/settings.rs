@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use frontier::robots;
-use reqwest::header::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use crate::fetch::ConnectTo;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::{NewTask, Scope, SessionId};
+use frontier::{Clock, NewTask, Scope, SessionId};
 use storage::{GARBAGE_AGE_MIN, Registry, SegmentStore, SharedCrawl, StoreError};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use super::SharedParts;
 use super::blocking::Blocking;
 use super::place::{OpenPlace, find};
 use crate::builder::{CrawlBuilder, ScopeOptions, SharedPlace};
+use crate::clock::SystemClock;
 use crate::descriptors;
 use crate::engine::Ended;
 use crate::engine::error::EngineError;
@@ -180,6 +181,7 @@ async fn remembered(crawl: &SharedCrawl) -> Result<Option<Remembered>, Error> {
 /// Waits for the seeds of the crawl and returns all of them: the worker that added some may have ended before it turned them
 /// into tasks. `None` if this worker is told to stop.
 async fn seeds_of(crawl: &SharedCrawl, stop: &CancellationToken) -> Result<Option<Vec<NewTask>>, StoreError> {
+    let clock = SystemClock::new();
     loop {
         let seeds = crawl.seeds().await?;
         if !seeds.is_empty() {
@@ -188,7 +190,7 @@ async fn seeds_of(crawl: &SharedCrawl, stop: &CancellationToken) -> Result<Optio
         tracing::info!("waiting for the first seeds of the crawl");
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(SEEDS_POLL_EVERY) => {}
+            () = clock.sleep_until(clock.now() + SEEDS_POLL_EVERY) => {}
         }
     }
 }
