@@ -14,6 +14,16 @@ use crate::task::TaskKind;
 /// robots.txt is not a sitemap and counts only in `errors`. A guessed path counts once its outcome is something
 /// other than "nothing there". A refused or repeated URL counts under the host whose document named it. An accepted
 /// URL counts under the host that receives the request.
+///
+/// ```
+/// use frontier::{Account, TaskKind};
+///
+/// let mut account = Account::default();
+/// account.take_on(TaskKind::Sitemap);
+/// account.repeat();
+/// assert_eq!((account.found, account.duplicate, account.unfinished()), (2, 1, 1));
+/// assert!(account.adds_up() && !account.is_complete());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
     /// Sitemaps found, the left side of the sum.

@@ -60,6 +60,17 @@ pub struct DocumentSummary {
 
 /// The time that a Retry-After header names: a number of seconds after `now`, when the response ended, or an HTTP
 /// date, which may be in the past (RFC 9110 section 10.2.3). `None` for anything else, including negative numbers.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use frontier::Timestamp;
+/// use frontier::answer::retry_after;
+///
+/// let now = Timestamp::from_micros(1_700_000_000_000_000);
+/// assert_eq!(retry_after("120", now), Some(now + Duration::from_secs(120)));
+/// assert_eq!(retry_after("soon", now), None);
+/// ```
 pub fn retry_after(header: &str, now: Timestamp) -> Option<Timestamp> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -38,6 +38,16 @@ impl Scheme {
 ///
 /// `Display` gives the origin without a default port, such as `https://www.example.com`. Every output uses it as the
 /// key of the host.
+///
+/// ```
+/// use frontier::Host;
+///
+/// let host = Host::of(&"https://www.example.com:443/news?page=2".parse()?).ok_or("it has no host")?;
+/// assert_eq!(host.to_string(), "https://www.example.com");
+/// assert_eq!(host.port(), 443);
+/// assert_eq!(host.url("/robots.txt"), "https://www.example.com/robots.txt");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Host {
     scheme: Scheme,

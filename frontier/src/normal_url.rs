@@ -8,6 +8,14 @@ use crate::bounds::{HOST_NAME_BYTES_MAX, URL_BYTES_MAX};
 use crate::host::Host;
 
 /// The absolute URL `text` in its normal form, see [`normalise`]. `None` if it is not a URL that can be fetched.
+///
+/// ```
+/// use frontier::normal_url;
+///
+/// let url = normal_url("HTTPS://Example.com:443/%7Eme/./a%2fb#top").map(String::from);
+/// assert_eq!(url.as_deref(), Some("https://example.com/~me/a%2Fb"));
+/// assert_eq!(normal_url("ftp://example.com/"), None);
+/// ```
 pub fn normal_url(text: &str) -> Option<Url> {
     normalise(Url::parse(text).ok()?)
 }

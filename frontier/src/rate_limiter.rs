@@ -20,6 +20,19 @@ const REQUESTS_BETWEEN_CLEANUPS: u64 = 10_000;
 
 /// Limits the requests to each host to `--rate`, independently of the schedule. It allows no burst, however long a
 /// host was idle.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use frontier::{HostId, RateLimiter, Timestamp};
+///
+/// let (host, now) = (HostId(1), Timestamp::from_micros(1_700_000_000_000_000));
+/// let limiter = RateLimiter::new(2.0);
+/// assert_eq!(limiter.wait(host, now), None);
+/// assert_eq!(limiter.wait(host, now), Some(Duration::from_millis(500)));
+/// assert_eq!(limiter.wait(HostId(2), now), None);
+/// assert_eq!(limiter.wait(host, now + Duration::from_millis(500)), None);
+/// ```
 pub struct RateLimiter(Option<Limiter>);
 
 struct Limiter {

@@ -60,6 +60,43 @@ pub struct WaitingFor {
 /// The hosts leased to this session, ordered by when their next request may start.
 ///
 /// A host's *place* is its key in `hosts`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use frontier::work_queue::{LeasedHost, Loaded};
+/// use frontier::{Next, NextStep, Pace, Schedule, Seed, Timestamp};
+///
+/// let now = Timestamp::from_micros(1_700_000_000_000_000);
+/// let pace = Pace { spacing: Duration::from_secs(1), host_concurrency: 1 };
+/// let mut schedule = Schedule::new(pace, now);
+///
+/// // The work queue leases a host, then loads its tasks.
+/// let seed = Seed::parse("https://a.example")?.ok_or("an empty line")?.task();
+/// let leased = LeasedHost {
+///     host: seed.host,
+///     is_seed: true,
+///     robots: None,
+///     not_before: None,
+///     busy_since: now,
+///     asked_before: false,
+///     inbox: 1,
+/// };
+/// schedule.admit(leased, now);
+/// for (host, _) in schedule.wanting_tasks(100) {
+///     let tasks = vec![seed.task.clone()];
+///     schedule.load(Loaded { host, inbox: 1, busy_since: Some(now), tasks }, now);
+/// }
+///
+/// let Next::Start(request) = schedule.next(now) else { return Err("nothing to do".into()) };
+/// assert_eq!(request.url(), "https://a.example/robots.txt");
+///
+/// // It failed. The next attempt waits until the host's pace permits it.
+/// schedule.settle(&request, NextStep::Retry(now), now);
+/// let Next::Wait(Some(until)) = schedule.next(now) else { return Err("it does not wait".into()) };
+/// assert_eq!(until, now + Duration::from_secs(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Schedule {
     pace: Pace,
     session_started_at: Timestamp,

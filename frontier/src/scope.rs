@@ -60,6 +60,21 @@ pub enum ScopeError {
 /// the result would not fit together.
 ///
 /// It is stored as [`ScopeText`], with the text of each pattern.
+///
+/// ```
+/// use frontier::Scope;
+/// use frontier::scope::patterns;
+///
+/// let scope = Scope {
+///     include: patterns(&["/news/".to_owned()])?,
+///     exclude: patterns(&["/archive/".to_owned()])?,
+///     ..Scope::default()
+/// };
+/// assert!(scope.admits("https://a.example/news/today.xml"));
+/// assert!(!scope.admits("https://a.example/news/archive/2001.xml"));
+/// assert!(!scope.admits("https://a.example/shop.xml"));
+/// # Ok::<(), frontier::scope::ScopeError>(())
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(into = "ScopeText", try_from = "ScopeText")]
 pub struct Scope {

@@ -9,7 +9,7 @@ use crate::task::{NewTask, Task, TaskKind};
 /// A site or a single sitemap to start from, as one line of a seed file names it.
 ///
 /// ```
-/// use frontier::seed::Seed;
+/// use frontier::Seed;
 ///
 /// let seed = Seed::parse("example.com  # a site")?.unwrap();
 /// assert_eq!(seed.task().task.url, "https://example.com/robots.txt");

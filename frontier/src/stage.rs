@@ -64,6 +64,18 @@ impl Stage {
 }
 
 /// Wall-clock time per stage, in microseconds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use frontier::{Stage, Stages};
+///
+/// let mut stages = Stages::default();
+/// stages.add(Stage::Dns, Duration::from_millis(2));
+/// stages.add(Stage::Body, Duration::from_millis(40));
+/// assert_eq!(stages[Stage::Body], 40_000);
+/// assert_eq!(stages.total_us(), 42_000);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Stages([u64; 10]);
 

@@ -53,6 +53,17 @@ impl TaskKind {
 }
 
 /// One URL to fetch, as the queue keeps it.
+///
+/// ```
+/// use frontier::{Host, Task, TaskId, TaskKind};
+///
+/// let host = Host::of(&"https://a.example".parse()?).ok_or("it has no host")?;
+/// let robots = Task::new(&host, host.url("/robots.txt"), TaskKind::Robots);
+/// let sitemap = Task::new(&host, host.url("/sitemap.xml"), TaskKind::Sitemap);
+/// assert!(robots.priority() < sitemap.priority());
+/// assert_eq!(sitemap.id, TaskId::of(host.id(), "https://a.example/sitemap.xml"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Task {
     /// Host and hash of the URL.

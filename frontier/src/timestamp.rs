@@ -10,6 +10,18 @@ use serde::{Deserialize, Serialize};
 ///
 /// All timestamps of a session come from one monotonic clock, which is set from the wall clock once, at the
 /// session's start. Their differences are therefore correct even if the system's time changes during the session.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use frontier::Timestamp;
+///
+/// let start = Timestamp::from_micros(1_700_000_000_000_000);
+/// let end = start + Duration::from_millis(1_500);
+/// assert_eq!(end.since(start), Duration::from_millis(1_500));
+/// assert_eq!(start.since(end), Duration::ZERO);
+/// assert_eq!(end.to_string(), "2023-11-14T22:13:21.500000Z");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Timestamp(i64);
 
@@ -65,6 +77,30 @@ impl fmt::Display for Timestamp {
 }
 
 /// Tells the time and waits for a moment: the system's clock in a crawl, a manually driven one in tests and simulations.
+///
+/// ```
+/// use std::sync::atomic::{AtomicI64, Ordering};
+///
+/// use frontier::{Clock, Timestamp};
+///
+/// /// A clock that shows the time it was set to, for tests.
+/// struct TestClock(AtomicI64);
+///
+/// impl Clock for TestClock {
+///     fn now(&self) -> Timestamp {
+///         Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+///     }
+///
+///     async fn sleep_until(&self, moment: Timestamp) {
+///         self.0.fetch_max(moment.as_micros(), Ordering::Relaxed);
+///     }
+/// }
+///
+/// let clock = TestClock(AtomicI64::new(5));
+/// let earlier = clock.now();
+/// clock.0.store(8, Ordering::Relaxed);
+/// assert_eq!(clock.now().since(earlier).as_micros(), 3);
+/// ```
 pub trait Clock: Send + Sync {
     /// The current time. Never goes back.
     fn now(&self) -> Timestamp;

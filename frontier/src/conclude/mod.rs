@@ -86,6 +86,31 @@ pub struct Conclusion {
 }
 
 /// Decides what `answer` means for the task in `context`.
+///
+/// ```
+/// use frontier::{Answer, Context, NextStep, Purpose, Scope, Seed, Timestamp, conclude};
+///
+/// let seed = Seed::parse("https://a.example/sitemap.xml")?.ok_or("an empty line")?.task();
+/// let now = Timestamp::from_micros(1_700_000_000_000_000);
+/// let context = Context {
+///     host: &seed.host,
+///     task: &seed.task,
+///     purpose: Purpose::Task,
+///     url: &seed.task.url,
+///     hop: 0,
+///     attempt: 1,
+///     scope: &Scope::default(),
+///     cached_rules: None,
+///     best: None,
+///     now,
+///     jitter: 0.5,
+/// };
+/// let unavailable = Answer { status: Some(503), ..Answer::default() };
+/// assert!(matches!(conclude(&context, &unavailable).next, NextStep::Retry(at) if at > now));
+/// let not_found = Answer { status: Some(404), ..Answer::default() };
+/// assert_eq!(conclude(&context, &not_found).next, NextStep::Done);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
     match context.task.kind {
         TaskKind::Robots => robots_txt::conclude(context, answer),
