@@ -20,6 +20,12 @@ pub fn is_deceptive(character: char) -> bool {
 }
 
 /// Displays a text with deceptive characters escaped, such as `\u{202e}`.
+///
+/// ```
+/// use reports::escape::Printable;
+///
+/// assert_eq!(Printable("exe\u{202e}fdp").to_string(), r"exe\u{202e}fdp");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Printable<'a>(pub &'a str);
 

@@ -12,7 +12,7 @@ use crate::figures::{Breakdown, Cpu, Entries, PerStage, Sitemaps, State, Times, 
 use crate::timing::hosts::HostReports;
 use crate::timing::verdict::Verdict;
 
-/// Time, results and errors of a crawl.
+/// Time, results and errors of a crawl. [`Tally`](crate::Tally) has an example.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The crawl itself: release, times, state and settings.

@@ -11,6 +11,22 @@ use crate::units::counted;
 pub const RESUME: &str = "crawl resume";
 
 /// The status of a crawl, as `crawl status --format json` writes it.
+///
+/// ```
+/// use frontier::work_queue::{Counts, HostRecord};
+/// use frontier::{Host, TaskKind};
+/// use reports::{State, Status};
+///
+/// let host = Host::of(&"https://a.example".parse()?).ok_or("it has no host")?;
+/// let mut record = HostRecord::new(host);
+/// record.account.take_on(TaskKind::Sitemap);
+/// let counts = Counts { hosts: 1, tasks: 1, tasks_pending: 1, ..Counts::default() };
+///
+/// let status = Status::new(&counts, [&record], false);
+/// assert_eq!(status.state, State::Interrupted);
+/// assert_eq!(status.remains, "1 task on 1 host: `crawl resume` continues them");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
     /// State of the crawl.

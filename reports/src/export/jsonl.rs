@@ -49,6 +49,15 @@ fn write_row(out: &mut Vec<u8>, row: &Row<'_>, fetched_at: &mut FetchedAt) {
 
 /// Appends an entry of a single document and a line feed: `"type":"url"` and the keys of an export, except those that
 /// only a crawl has (`sitemap`, `host`, `scope`, `fetched_at`).
+///
+/// ```
+/// use reports::jsonl::write_entry;
+/// use sitemap::Entry;
+///
+/// let mut line = Vec::new();
+/// write_entry(&mut line, &Entry { loc: "https://a.example/", ..Entry::default() });
+/// assert_eq!(line, b"{\"type\":\"url\",\"loc\":\"https://a.example/\"}\n");
+/// ```
 pub fn write_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
     let mut object = Object::begin(out);
     object.text("type", "url");

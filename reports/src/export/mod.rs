@@ -52,7 +52,7 @@ impl EntrySource for LiveReader {
 }
 
 /// Writes the entries of a crawl to `out`: those of each document exactly once, in document order. `out` needs no
-/// buffer and is flushed at the end.
+/// buffer and is flushed at the end. The [crate] has an example.
 pub fn export(
     reader: &(impl EntrySource + ?Sized),
     options: &ExportOptions,

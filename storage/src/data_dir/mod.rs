@@ -52,6 +52,56 @@ use crate::work_queue::store::SledStore;
 ///
 /// The queue, writers and rows made from it may outlive it. The lock is released when the last queue and writer is
 /// dropped.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use frontier::work_queue::{Commit, QueueBounds};
+/// use frontier::{Clock, Seed, Timestamp, WorkQueue};
+/// use sitemap::Entry;
+/// use storage::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope};
+///
+/// # struct StoppedClock;
+/// # impl Clock for StoppedClock {
+/// #     fn now(&self) -> Timestamp {
+/// #         Timestamp::from_micros(1_700_000_000_000_000)
+/// #     }
+/// # }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// # let (folder, clock) = (tempfile::tempdir()?, Arc::new(StoppedClock));
+/// let dir = DataDir::open(folder.path(), clock, QueueBounds { sitemaps_max: 50_000 })?;
+/// let queue = dir.queue();
+/// let session = queue.open_session("this machine").await?;
+///
+/// // The entries of a document are written first.
+/// let seed = Seed::parse("https://a.example/sitemap.xml")?.ok_or("an empty line")?.task();
+/// let mut rows = dir.rows(DocumentHead {
+///     task: seed.task.id,
+///     attempt: 1,
+///     host: seed.host.to_string(),
+///     sitemap: seed.task.url.clone(),
+///     fetched_at: session.started_at,
+/// });
+/// rows.push(&Entry { loc: "https://a.example/1", ..Entry::default() }, EntryScope::SameHost)?;
+/// let segment = dir.segments(session.id).append(vec![rows.finish()?])?;
+///
+/// // One commit registers them.
+/// queue.commit(&session, Commit { seq: 1, found: vec![seed], segment, ..Commit::default() }).await?;
+/// drop((queue, dir));
+///
+/// let reader = CrawlReader::open(folder.path())?;
+/// for batch in reader.entries() {
+///     for row in BatchView::new(&batch?)?.rows() {
+///         assert_eq!(row.entry.loc, "https://a.example/1");
+///         assert_eq!(row.sitemap, "https://a.example/sitemap.xml");
+///     }
+/// }
+/// assert_eq!(reader.segments()[0].rows, 1);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct DataDir {
     path: PathBuf,
     queue: LocalQueue<SledStore>,

@@ -10,6 +10,21 @@ use crate::segment::error::SegmentError;
 
 /// Creates temporary files for documents that are too large for memory. Counts the bytes that all documents hold in
 /// memory. Clones share the numbers of the files and the count.
+///
+/// ```
+/// use storage::Scratch;
+///
+/// let folder = tempfile::tempdir()?;
+/// let scratch = Scratch::new(folder.path());
+/// let mut children = scratch.children();
+/// children.push("https://a.example/news.xml")?;
+/// children.push("https://a.example/shop.xml")?;
+///
+/// let mut urls = Vec::new();
+/// children.finish()?.each(|url| urls.push(url.to_owned()))?;
+/// assert_eq!(urls, ["https://a.example/news.xml", "https://a.example/shop.xml"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Scratch {
     /// `None` if everything stays in memory.

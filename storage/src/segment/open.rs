@@ -45,7 +45,7 @@ pub trait EntryWriter: Send + 'static {
 ///
 /// Appends and commits must alternate: the caller commits what [`Self::append`] returns before the next call. If a
 /// segment cannot be written or synced, it is abandoned, because the disk may contain anything after a failed sync.
-/// The next call starts another segment.
+/// The next call starts another segment. [`DataDir`](crate::DataDir) has an example.
 pub struct SegmentWriter {
     dir: PathBuf,
     session: SessionId,

@@ -26,6 +26,25 @@ const ENTRY_BYTES_MAX: usize = 64 << 20;
 
 /// Collects the rows of one document. It holds up to 64 KiB of columns and 1 MiB of encoded batches in memory, or
 /// less if many documents are read at the same time. The rest goes to a file under `tmp/`, which is removed on drop.
+///
+/// ```
+/// use frontier::{Seed, Timestamp};
+/// use sitemap::Entry;
+/// use storage::{DocumentHead, EntryScope, Scratch};
+///
+/// let folder = tempfile::tempdir()?;
+/// let seed = Seed::parse("https://a.example/sitemap.xml")?.ok_or("an empty line")?.task();
+/// let mut rows = Scratch::new(folder.path()).rows(DocumentHead {
+///     task: seed.task.id,
+///     attempt: 1,
+///     host: seed.host.to_string(),
+///     sitemap: seed.task.url,
+///     fetched_at: Timestamp::from_micros(1_700_000_000_000_000),
+/// });
+/// rows.push(&Entry { loc: "https://a.example/1", ..Entry::default() }, EntryScope::SameHost)?;
+/// assert_eq!(rows.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Rows {
     head: DocumentHead,
     columns: OpenColumns,

@@ -16,7 +16,7 @@ use self::sentence::sentence;
 use self::time_by_bound::Bound;
 use crate::figures::seconds;
 
-/// What limited the crawl, why, and what would shorten it.
+/// What limited the crawl, why, and what would shorten it. [`Tally`](crate::Tally) has an example.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
     /// What limited the crawl; `None` if no request took any time.

@@ -33,6 +33,20 @@ impl Bound {
 }
 
 /// Time by [`Bound`], in microseconds; serialized in seconds.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use frontier::{Stage, Stages};
+/// use reports::{Bound, TimeByBound};
+///
+/// let mut stages = Stages::default();
+/// stages.add(Stage::Dns, Duration::from_millis(3));
+/// stages.add(Stage::Body, Duration::from_millis(40));
+/// stages.add(Stage::Parse, Duration::from_millis(5));
+/// let time = TimeByBound::of(&stages);
+/// assert_eq!((time.by(Bound::Network), time.by(Bound::Cpu)), (43_000, 5_000));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TimeByBound {
     /// Stages `dns` to `body`.
