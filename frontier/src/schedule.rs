@@ -73,15 +73,9 @@ pub struct WaitingFor {
 ///
 /// // The work queue leases a host, then loads its tasks.
 /// let seed = Seed::parse("https://a.example")?.ok_or("an empty line")?.task();
-/// let leased = LeasedHost {
-///     host: seed.host,
-///     is_seed: true,
-///     robots: None,
-///     not_before: None,
-///     busy_since: now,
-///     asked_before: false,
-///     inbox: 1,
-/// };
+/// let (robots, not_before) = (None, None);
+/// let leased =
+///     LeasedHost { host: seed.host, is_seed: true, robots, not_before, busy_since: now, asked_before: false, inbox: 1 };
 /// schedule.admit(leased, now);
 /// for (host, _) in schedule.wanting_tasks(100) {
 ///     let tasks = vec![seed.task.clone()];
