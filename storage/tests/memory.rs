@@ -1,14 +1,12 @@
 //! A crawl that leaves nothing behind: queue and entries in memory.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use frontier::work_queue::suite::HandClock;
 use frontier::work_queue::{Commit, QueueBounds, Session};
 use frontier::{TaskId, WorkQueue};
+use queue_suite::{HandClock, at_once};
 use sitemap::Entry;
 use storage::{
     BatchView, DocumentHead, EntryScope, EntryWriter, LocalQueue, LocalWorkQueue, MemorySegments,
@@ -89,13 +87,6 @@ impl Work {
     }
 }
 
-fn at_once<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a queue in memory waits"),
-    }
-}
-
 #[test]
 fn a_crawl_in_memory_continues_after_a_crash_with_every_entry_once() {
     let kept = Kept::default();
@@ -124,17 +115,19 @@ fn a_crawl_in_memory_continues_after_a_crash_with_every_entry_once() {
 fn a_full_segment_in_memory_is_followed_by_another() {
     let kept = Kept::default();
     let mut work = Work::begin(&kept);
-    let (woken, wakes) = (Arc::new(std::sync::atomic::AtomicUsize::new(0)), 2);
-    let counter = woken.clone();
-    let wake = move || drop(counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
-    work.queue.on_full_segment(wake).unwrap();
+    let fills = Arc::new(AtomicUsize::new(0));
+    let counter = fills.clone();
+    let count = move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    };
+    work.queue.on_full_segment(count).unwrap();
     for n in 0..3 {
         assert!(work.find(n));
-        let read = work.append(n, if n < wakes { 1_000_000 } else { 1 });
+        let read = work.append(n, if n < 2 { 1_000_000 } else { 1 });
         assert!(work.try_commit(read));
     }
     let (segments, growing) = work.queue.segments().unwrap();
     assert_eq!(segments.iter().map(|segment| segment.rows).collect::<Vec<_>>(), [1_000_000, 1_000_000, 1]);
     assert_eq!(growing, segments.last().map(|last| last.first));
-    assert_eq!(woken.load(std::sync::atomic::Ordering::SeqCst), wakes as usize);
+    assert_eq!(fills.load(Ordering::SeqCst), 2);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use frontier::work_queue::QueueBounds;
-use frontier::work_queue::suite::HandClock;
+use queue_suite::HandClock;
 use storage::{CrawlReader, DataDir, OpenError, RebuildError};
 
 use crate::support::{NOW, Place, Work, open};

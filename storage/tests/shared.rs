@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use frontier::work_queue::SegmentRef;
-use frontier::work_queue::suite::HandClock;
 use frontier::{SessionId, Timestamp};
+use queue_suite::HandClock;
 use s3server::{BUCKET, Fault, Proxy, Server};
 use sitemap::Entry;
 use storage::{

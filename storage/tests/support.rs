@@ -3,12 +3,12 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
-use frontier::work_queue::suite::HandClock;
 use frontier::work_queue::{Commit, QueueBounds, SegmentRef, Session};
 use frontier::{
     DocumentKind, FetchedDocument, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp,
     WorkQueue,
 };
+use queue_suite::HandClock;
 use sitemap::Entry;
 use storage::{BatchView, CrawlReader, DataDir, DocumentHead, EntryScope, LocalQueue, OpenError, SledStore};
 use tempfile::TempDir;

@@ -1,8 +1,8 @@
 //! How a commit changes hosts and tasks. Every durable queue uses this code.
 //!
 //! A queue reads everything that a commit touches ([`Touched`]), computes the changes ([`Changes::of`]) and writes
-//! them. Keys, rows and locks are up to the queue. [`super::ModelQueue`] has code of its own for this, and tests
-//! compare the two.
+//! them. Keys, rows and locks are up to the queue. The model in `tests/queue_suite` has code of its own for this, and
+//! tests compare the two.
 
 use std::collections::{BTreeMap, BTreeSet};
 

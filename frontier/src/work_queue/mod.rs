@@ -1,17 +1,14 @@
-//! The durable queue of tasks: the [`WorkQueue`] trait, the types of its calls, and an in-memory model.
+//! The durable queue of tasks: the [`WorkQueue`] trait and the types of its calls.
 
 mod changes;
-mod model;
-#[cfg(any(test, feature = "suite"))]
-pub mod suite;
 mod wall_time;
 
 use std::future::Future;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use changes::{Change, Changes, Known, TaskState, TotalsChange, Touched};
-pub use model::{ModelQueue, REAPED_COOLDOWN, RENEWAL_MARGIN};
 pub use wall_time::{busy_us, set_back_by, shared_busy_us};
 
 use crate::account::Account;
@@ -22,6 +19,12 @@ use crate::robots::RobotsRules;
 use crate::task::{NewTask, Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::validator::Validator;
+
+/// Cooldown of the hosts of a reaped session, whose last requests may still be in flight.
+pub const REAPED_COOLDOWN: Duration = Duration::from_secs(5);
+
+/// A session stops fetching this long before it may be reaped.
+pub const RENEWAL_MARGIN: Duration = Duration::from_secs(15);
 
 /// One run of one worker. The queue checks its id and `commit_seq` on every commit, which fences off a replaced worker.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -9,11 +9,12 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use frontier::schedule::Request;
-use frontier::work_queue::{Commit, HostUpdate, ModelQueue, QueueBounds, RobotsRecord, Session};
+use frontier::work_queue::{Commit, HostUpdate, QueueBounds, RobotsRecord, Session};
 use frontier::{
     Answer, Clock, Conclusion, Context, DocumentSummary, Host, NewTask, Next, NextStep, Outcome, Pace,
     RobotsRules, Schedule, Scope, Task, TaskKind, TaskOutcome, Timestamp, WorkQueue, conclude,
 };
+use queue_suite::ModelQueue;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -11,13 +11,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use frontier::work_queue::{
-    Commit, HostCooldown, HostUpdate, Loaded, ModelQueue, QueueBounds, RobotsRecord, Session, WorkQueue,
+    Commit, HostCooldown, HostUpdate, Loaded, QueueBounds, RobotsRecord, Session, WorkQueue,
 };
 use frontier::{
     Account, Clock, DocumentKind, ErrorKind, FetchedDocument, Host, HostId, NewTask, Next, NextStep, Outcome,
     Pace, Purpose, Request, RobotsRules, Schedule, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator,
 };
 use proptest::prelude::*;
+use queue_suite::ModelQueue;
 
 const ATTEMPTS_MAX: u8 = 3;
 const COOLDOWN_S_MAX: u64 = 120;

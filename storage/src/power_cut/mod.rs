@@ -15,12 +15,12 @@ pub(crate) mod recorder;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use frontier::work_queue::suite::HandClock;
-use frontier::work_queue::{Commit, ModelQueue, QueueBounds, Session};
+use frontier::work_queue::{Commit, QueueBounds, Session};
 use frontier::{
     DocumentKind, FetchedDocument, Host, NewTask, Outcome, Task, TaskKind, TaskOutcome, Timestamp, WorkQueue,
 };
 use proptest::prelude::*;
+use queue_suite::{HandClock, ModelQueue};
 use sitemap::Entry;
 use tempfile::TempDir;
 use url::Url;

@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use frontier::work_queue::suite::HandClock;
 use frontier::{SessionId, Timestamp};
+use queue_suite::HandClock;
 use sitemap::Entry;
 
 use super::disk_model::{DiskModel, Survival};

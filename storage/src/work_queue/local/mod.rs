@@ -69,20 +69,24 @@ use crate::segment::record::{SegmentPlace, SegmentRecord};
 /// # }
 /// ```
 pub struct LocalQueue<S: Store> {
-    place: Arc<Place<S>>,
+    place: Place<S>,
 }
 
 /// Where the calls are run.
 enum Place<S> {
     /// In the thread that owns the state.
-    Thread(QueueThread<QueueState<S>>),
+    Thread(Arc<QueueThread<QueueState<S>>>),
     /// Where they are made. The lock is never held across an `await`.
-    Caller(Mutex<QueueState<S>>),
+    Caller(Arc<Mutex<QueueState<S>>>),
 }
 
 impl<S: Store> Clone for LocalQueue<S> {
     fn clone(&self) -> Self {
-        Self { place: self.place.clone() }
+        let place = match &self.place {
+            Place::Thread(thread) => Place::Thread(thread.clone()),
+            Place::Caller(state) => Place::Caller(state.clone()),
+        };
+        Self { place }
     }
 }
 
@@ -103,7 +107,7 @@ impl LocalQueue<SledStore> {
         let registered = read::registered(&state.store)?;
         let thread = QueueThread::start(state, lock);
         let thread = thread.map_err(|error| OpenError::io("start a thread for", dir, error))?;
-        Ok((Self { place: Arc::new(Place::Thread(thread)) }, registered))
+        Ok((Self { place: Place::Thread(Arc::new(thread)) }, registered))
     }
 }
 
@@ -116,7 +120,7 @@ impl LocalQueue<MemoryStore> {
         bounds: QueueBounds,
     ) -> Result<Self, QueueError> {
         let state = QueueState::new(store.take_over(), clock, bounds)?;
-        Ok(Self { place: Arc::new(Place::Caller(Mutex::new(state))) })
+        Ok(Self { place: Place::Caller(Arc::new(Mutex::new(state))) })
     }
 }
 
@@ -126,7 +130,7 @@ impl<S: Store> LocalQueue<S> {
         &self,
         work: impl FnOnce(&mut QueueState<S>) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        match &*self.place {
+        match &self.place {
             Place::Thread(thread) => thread.send(work)?.await.map_err(|_| ended())?,
             Place::Caller(state) => work(&mut *state.lock().map_err(|_| ended())?),
         }
@@ -137,7 +141,7 @@ impl<S: Store> LocalQueue<S> {
         &self,
         work: impl FnOnce(&mut QueueState<S>) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        match &*self.place {
+        match &self.place {
             Place::Thread(thread) => thread.send(work)?.blocking_recv().map_err(|_| ended())?,
             Place::Caller(state) => work(&mut *state.lock().map_err(|_| ended())?),
         }

@@ -1,13 +1,11 @@
 //! Runs the conformance suite on the queue of one machine, on disk and in memory.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use frontier::work_queue::suite::{HandClock, Harness};
 use frontier::work_queue::{Commit, HostCooldown, HostRecord, QueueBounds, QueueError};
 use frontier::{Clock, FetchRecord, Host, NewTask, Task, TaskKind, Timestamp, WorkQueue};
+use queue_suite::{HandClock, Harness, at_once};
 use tempfile::TempDir;
 
 use super::queue_state::QueueState;
@@ -84,10 +82,7 @@ impl Harness for MemoryHarness {
 
     /// Fails if the future waits for anything: everything must be run by the caller.
     fn block_on<F: Future>(future: F) -> F::Output {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => output,
-            Poll::Pending => panic!("a queue in memory waits"),
-        }
+        at_once(future)
     }
 
     async fn fresh(bounds: QueueBounds) -> Self {
@@ -140,12 +135,12 @@ async fn fetches<S: Store>(queue: &LocalQueue<S>) -> Vec<FetchRecord> {
 
 mod on_disk {
     use super::SledHarness;
-    frontier::work_queue_suite!(SledHarness);
+    queue_suite::work_queue_suite!(SledHarness);
 }
 
 mod in_memory {
     use super::MemoryHarness;
-    frontier::work_queue_suite!(MemoryHarness);
+    queue_suite::work_queue_suite!(MemoryHarness);
 }
 
 /// The clock was a year ahead and was corrected between two runs. Times that the first run wrote must not delay the

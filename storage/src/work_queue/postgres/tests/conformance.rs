@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::work_queue::suite::{HandClock, Harness};
 use frontier::work_queue::{HostRecord, QueueBounds};
 use frontier::{Clock, FetchRecord, Timestamp};
+use queue_suite::{HandClock, Harness};
 
 use super::super::{Database, FetchMark, PostgresQueue, SESSION_TTL, SharedCrawl};
 use super::support;
@@ -78,4 +78,4 @@ impl Harness for PostgresHarness {
     }
 }
 
-frontier::work_queue_suite!(PostgresHarness);
+queue_suite::work_queue_suite!(PostgresHarness);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use frontier::work_queue::suite::HandClock;
 use frontier::work_queue::{Commit, QueueError, REAPED_COOLDOWN, Release, SegmentRef, Session, WorkQueue};
 use frontier::{Host, NewTask, Task, TaskKind};
+use queue_suite::HandClock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 use url::Url;

@@ -189,7 +189,7 @@ fn crawls_in_one_database_see_nothing_of_each_other() {
 fn a_session_with_a_commit_in_flight_is_not_reaped() {
     block_on(async {
         let Some((crawl, url)) = fresh_crawl().await else { return };
-        let clock = frontier::work_queue::suite::HandClock::at(Timestamp::from_micros(1));
+        let clock = queue_suite::HandClock::at(Timestamp::from_micros(1));
         let queue = queue(&crawl, BOUNDS, clock.clone());
         let session = queue.open_session("slow").await.unwrap();
         clock.advance(SESSION_TTL + Duration::from_secs(1));
@@ -223,7 +223,7 @@ fn times_are_those_of_the_server() {
 fn a_session_that_is_closed_gives_its_hosts_to_the_others() {
     block_on(async {
         let Some((crawl, _)) = fresh_crawl().await else { return };
-        let clock = frontier::work_queue::suite::HandClock::at(Timestamp::from_micros(1_000_000));
+        let clock = queue_suite::HandClock::at(Timestamp::from_micros(1_000_000));
         let queue = queue(&crawl, BOUNDS, clock.clone());
         let (one, other) = (queue.open_session("a").await.unwrap(), queue.open_session("b").await.unwrap());
         assert_eq!(queue.workers().await.unwrap(), 2);

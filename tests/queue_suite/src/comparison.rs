@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
-use crate::outcome::{ErrorKind, SkipReason};
-use crate::work_queue::{HostCooldown, HostUpdate, ModelQueue};
+use frontier::work_queue::{HostCooldown, HostUpdate};
+use frontier::{ErrorKind, SkipReason};
 
 /// Few hosts and paths, so that commands often concern the same ones.
 const HOSTS: [&str; 4] = ["a", "b", "c", "d"];
@@ -244,7 +244,7 @@ impl<H: Harness> Pair<H> {
                 let new = task(at);
                 commit.outcomes.push(TaskOutcome {
                     read_as: read_as.map(|path| task((at.0, path)).task.id),
-                    refused: BTreeMap::from([(SkipReason::DepthLimit, refused)]),
+                    refused: (refused > 0).then_some((SkipReason::DepthLimit, refused)).into_iter().collect(),
                     ..ended(&new, self.outcome(outcome))
                 });
             }

@@ -1,27 +1,26 @@
 //! Conformance tests that every implementation of [`WorkQueue`] must pass.
 //!
-//! Implement [`Harness`] for a queue and call [`work_queue_suite!`](crate::work_queue_suite) in a test module. Each
-//! case becomes a test. The last case compares the queue with [`super::ModelQueue`] under random commands.
+//! Implement [`Harness`] for a queue and call [`work_queue_suite!`] in a test module. Each case becomes a test. The last
+//! case compares the queue with [`ModelQueue`] under random commands.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "test code, built only with the feature `suite` or for tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code fails by panicking")]
 
 mod commits;
 mod comparison;
 mod cooldowns;
 mod found;
 mod leases;
+mod model;
 mod outcomes;
 mod sessions;
 mod totals;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 pub use commits::*;
@@ -29,22 +28,19 @@ pub use comparison::it_behaves_as_the_model_under_random_commands;
 pub use cooldowns::*;
 pub use found::*;
 pub use leases::*;
+pub use model::ModelQueue;
 pub use outcomes::*;
 pub use sessions::*;
 pub use totals::*;
 
-use super::{
-    Commit, Counts, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, RobotsRecord, Session,
-    WorkQueue,
+use frontier::work_queue::{
+    Commit, Counts, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, REAPED_COOLDOWN, Release,
+    RobotsRecord, Session, WorkQueue,
 };
-use crate::account::Account;
-use crate::fetch_record::{Connection, FetchRecord, RequestKind, SessionId};
-use crate::host::{Host, HostId};
-use crate::outcome::{DocumentKind, FetchedDocument, Outcome, TaskOutcome};
-use crate::stage::Stages;
-use crate::task::{NewTask, Task, TaskId, TaskKind};
-use crate::timestamp::{Clock, Timestamp};
-use crate::validator::Validator;
+use frontier::{
+    Account, Clock, Connection, DocumentKind, FetchRecord, FetchedDocument, Host, HostId, NewTask, Outcome,
+    RequestKind, SessionId, Stages, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator,
+};
 
 /// Access of the suite to the queue under test.
 pub trait Harness: Sized {
@@ -117,7 +113,15 @@ impl Clock for HandClock {
     }
 }
 
-/// Defines a test for each case of the suite, for one [`Harness`](crate::work_queue::suite::Harness).
+/// The output of a future of a queue in memory. Panics if the future waits for anything.
+pub fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a queue in memory waits"),
+    }
+}
+
+/// Defines a test for each case of the suite, for one [`Harness`].
 #[macro_export]
 macro_rules! work_queue_suite {
     ($harness:ty) => {
@@ -159,9 +163,9 @@ macro_rules! work_queue_suite {
 
         #[test]
         fn it_behaves_as_the_model_under_random_commands() {
-            use $crate::work_queue::suite::{self, Harness};
+            use $crate::Harness;
             if <$harness as Harness>::is_available() {
-                suite::it_behaves_as_the_model_under_random_commands::<$harness>();
+                $crate::it_behaves_as_the_model_under_random_commands::<$harness>();
             }
         }
     };
@@ -169,9 +173,9 @@ macro_rules! work_queue_suite {
         $(
             #[test]
             fn $case() {
-                use $crate::work_queue::suite::{self, Harness};
+                use $crate::Harness;
                 if <$harness as Harness>::is_available() {
-                    <$harness as Harness>::block_on(suite::$case::<$harness>());
+                    <$harness as Harness>::block_on($crate::$case::<$harness>());
                 }
             }
         )*
@@ -206,7 +210,7 @@ impl<H: Harness> Worker<H> {
             self.harness.advance(ttl + Duration::from_secs(1));
             self.harness.queue().renew(&self.session).await.unwrap();
             self.harness.queue().reap().await.unwrap();
-            self.harness.advance(super::REAPED_COOLDOWN);
+            self.harness.advance(REAPED_COOLDOWN);
         }
     }
 

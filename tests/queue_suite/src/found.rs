@@ -1,7 +1,7 @@
 //! Found tasks: accepted, already known, or refused.
 
 use super::*;
-use crate::outcome::{ErrorKind, SkipReason};
+use frontier::{ErrorKind, SkipReason};
 
 /// A document that names the URL again counts as a repeat under its host. A seed or a guessed path is not counted.
 pub async fn a_url_is_taken_on_once<H: Harness>() {

@@ -1,8 +1,8 @@
 //! Sessions: which calls are refused, and when the hosts of an ended session are leased again.
 
 use super::*;
-use crate::outcome::SkipReason;
-use crate::work_queue::{HostUpdate, REAPED_COOLDOWN};
+use frontier::SkipReason;
+use frontier::work_queue::HostUpdate;
 
 /// On one machine a new session ends the earlier ones. Their calls have no effect.
 pub async fn a_new_session_fences_off_the_old_one<H: Harness>() {

@@ -1,25 +1,24 @@
 //! A work queue in memory. It is the specification that every durable queue is compared with.
+//!
+//! It keeps facts only: which URLs were found and how each ended, and which names of URLs were not accepted. The figures
+//! of a host are counted from these after each commit, whereas a durable queue updates them.
 
+mod account;
 mod commit;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{
-    Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, SegmentRef,
-    Session, SessionRecord, TaskState, Usage, WorkQueue, set_back_by,
+use frontier::work_queue::{
+    Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, REAPED_COOLDOWN,
+    RENEWAL_MARGIN, Release, SegmentRef, Session, SessionRecord, Usage, set_back_by,
 };
-use crate::fetch_record::{FetchRecord, SessionId};
-use crate::host::HostId;
-use crate::task::{Task, TaskId};
-use crate::timestamp::{Clock, Timestamp};
-
-/// Cooldown of the hosts of a reaped session, whose last requests may still be in flight.
-pub const REAPED_COOLDOWN: Duration = Duration::from_secs(5);
-
-/// A session stops fetching this long before it may be reaped.
-pub const RENEWAL_MARGIN: Duration = Duration::from_secs(15);
+use frontier::{
+    Clock, FetchRecord, HostId, Outcome, SessionId, SkipReason, Task, TaskId, Timestamp, WorkQueue,
+};
 
 /// A [`WorkQueue`] that keeps everything in maps behind one lock. Nothing of it outlives the process.
 ///
@@ -41,10 +40,23 @@ struct State {
     alive: BTreeMap<SessionId, Timestamp>,
     hosts: BTreeMap<HostId, HostRecord>,
     leases: BTreeMap<HostId, SessionId>,
-    tasks: BTreeMap<TaskId, TaskState>,
+    urls: BTreeMap<TaskId, FoundUrl>,
+    /// The final URLs of tasks that ended, whether or not they are tasks themselves.
+    read_as: BTreeSet<TaskId>,
+    /// Each name of a URL that led to no new task: the host that it counts under, and why; `None` for a repeat.
+    not_accepted: Vec<(HostId, Option<SkipReason>)>,
     /// Requests by number of session and of commit.
     fetches: BTreeMap<(u32, u64), Vec<FetchRecord>>,
     segments: Vec<SegmentRef>,
+}
+
+/// A URL that was accepted as a task.
+struct FoundUrl {
+    task: Task,
+    /// How it ended; `None` while it is pending.
+    ended: Option<Outcome>,
+    /// How often it became pending.
+    times_pending: u64,
 }
 
 /// The calling session and the time of the call.
@@ -149,9 +161,8 @@ impl WorkQueue for ModelQueue {
     async fn are_done(&self, session: &Session, tasks: &[TaskId]) -> Result<Vec<bool>, QueueError> {
         let state = self.state();
         self.caller(&state, session)?;
-        let is_done =
-            |task| matches!(state.tasks.get(task), Some(TaskState::Done { .. } | TaskState::ReadAs));
-        Ok(tasks.iter().map(is_done).collect())
+        let has_ended = |task| state.urls.get(task).is_some_and(|url| url.ended.is_some());
+        Ok(tasks.iter().map(|task| state.read_as.contains(task) || has_ended(task)).collect())
     }
 
     async fn given_up(
@@ -162,11 +173,8 @@ impl WorkQueue for ModelQueue {
     ) -> Result<Vec<GivenUp>, QueueError> {
         let state = self.state();
         self.caller(&state, session)?;
-        let later = state.tasks.iter().filter(|(id, _)| Some(**id) > after);
-        let given_up = later.filter_map(|(&id, state)| match state {
-            TaskState::Done { task, outcome } => GivenUp::of(id, task.kind, outcome),
-            TaskState::Pending(_) | TaskState::ReadAs => None,
-        });
+        let later = state.urls.iter().filter(|(id, _)| Some(**id) > after);
+        let given_up = later.filter_map(|(&id, url)| GivenUp::of(id, url.task.kind, url.ended.as_ref()?));
         Ok(given_up.take(n).collect())
     }
 
@@ -274,18 +282,16 @@ impl State {
         }
         let record = self.hosts.get(&host)?;
         let (inbox, busy_since) = (record.inbox, record.busy_since.map(|(_, since)| since));
-        let mut tasks: Vec<Task> = self.pending(host).cloned().collect();
+        let pending = self.urls_of(host).filter(|url| url.ended.is_none());
+        let mut tasks: Vec<Task> = pending.map(|url| url.task.clone()).collect();
         tasks.sort_by_key(|task| (task.priority(), task.id));
         tasks.truncate(n);
         Some(Loaded { host, inbox, busy_since, tasks })
     }
 
-    fn pending(&self, host: HostId) -> impl Iterator<Item = &Task> {
-        let tasks = self.tasks.range(TaskId { host, url: 0 }..=TaskId { host, url: u128::MAX });
-        tasks.filter_map(|(_, state)| match state {
-            TaskState::Pending(task) => Some(task),
-            TaskState::Done { .. } | TaskState::ReadAs => None,
-        })
+    fn urls_of(&self, host: HostId) -> impl Iterator<Item = &FoundUrl> {
+        let all = TaskId { host, url: 0 }..=TaskId { host, url: u128::MAX };
+        self.urls.range(all).map(|(_, url)| url)
     }
 
     /// Releases the host. Returns whether it is no longer leased to the caller.
@@ -334,8 +340,8 @@ impl State {
             hosts_done: count(&|_, host| host.account.unfinished() == 0),
             hosts_parked: count(&|_, host| host.parked && host.not_before > Some(now)),
             hosts_leased: self.leases.len() as u64,
-            tasks: self.tasks.values().filter(|state| !matches!(state, TaskState::ReadAs)).count() as u64,
-            tasks_pending: self.hosts.values().map(|host| host.account.unfinished()).sum(),
+            tasks: self.urls.len() as u64,
+            tasks_pending: self.urls.values().filter(|url| url.ended.is_none()).count() as u64,
             entries: self.hosts.values().map(|host| host.account.entries).sum(),
             requests: self.fetches.values().map(|fetches| fetches.len() as u64).sum(),
             next_due_at: self
@@ -347,6 +353,3 @@ impl State {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,29 +1,26 @@
-//! Runs the suite on the model, and on the model with [`Changes`], the commit code of the durable queues.
+//! Runs the suite on the model, and compares its commits with [`Changes`], the commit code of the durable queues.
 
 use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+
+use frontier::work_queue::{Change, Changes, Known, TaskState, TotalsChange, Touched};
 
 use super::*;
-use crate::work_queue::suite::{HandClock, Harness};
-use crate::work_queue::{Changes, Known, Touched};
+use crate::{HandClock, Harness, at_once};
 
-/// Runs a future of a queue in memory, which never waits.
-fn at_once<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("a queue in memory waits"),
-    }
-}
-
-/// The model with commits that change hosts and tasks through [`Changes`], as durable queues do.
+/// The model, whose every commit must change hosts and tasks as [`Changes`] says, the code of the durable queues.
 struct ModelWithChanges(ModelQueue);
 
 impl ModelWithChanges {
     fn known(&self, touched: &Touched) -> Known {
         let state = self.0.state();
         let host = |id: &HostId| Some((*id, state.hosts.get(id)?.clone()));
-        let task = |id: &TaskId| Some((*id, state.tasks.get(id)?.clone()));
+        let task = |id: &TaskId| {
+            let found = state.urls.get(id).map(|FoundUrl { task, ended, .. }| match ended.clone() {
+                None => TaskState::Pending(task.clone()),
+                Some(outcome) => TaskState::Done { task: task.clone(), outcome },
+            });
+            Some((*id, found.or_else(|| state.read_as.contains(id).then_some(TaskState::ReadAs))?))
+        };
         Known {
             hosts: touched.hosts.iter().filter_map(host).collect(),
             tasks: touched.tasks.iter().filter_map(task).collect(),
@@ -31,25 +28,21 @@ impl ModelWithChanges {
     }
 
     fn totals(&self) -> [u64; 5] {
-        let counts = self.0.state().counts(self.0.clock.now());
+        let counts = self.0.state().counts(Timestamp::from_micros(0));
         [counts.hosts, counts.hosts_done, counts.tasks, counts.tasks_pending, counts.entries]
     }
+}
 
-    fn write(&self, changes: Changes<'_>) {
-        let (before, by) = (self.totals(), changes.totals);
-        let mut state = self.0.state();
-        state.hosts.extend(changes.hosts.into_iter().map(|(id, change)| (id, change.after)));
-        state.tasks.extend(changes.tasks.into_iter().map(|(id, change)| (id, change.after)));
-        for (id, robots) in changes.robots {
-            state.hosts.get_mut(&id).unwrap().robots = Some(robots.clone());
-        }
-        drop(state);
-        let changed = [by.hosts, by.hosts_done, by.tasks, by.tasks_pending, by.entries];
-        let expected: Vec<u64> =
-            before.iter().zip(changed).map(|(of, by)| of.strict_add_signed(by)).collect();
-        assert_eq!(self.totals()[..], expected, "hosts, hosts done, tasks, tasks pending, entries");
-        assert_eq!(by.hosts_parked, 0, "a commit parks no host");
-    }
+/// The records after a commit that differ from those before it.
+fn differing<K: Ord, T: Clone + PartialEq>(
+    before: &BTreeMap<K, T>,
+    after: BTreeMap<K, T>,
+) -> BTreeMap<K, Change<T>> {
+    let changes = after.into_iter().map(|(id, after)| {
+        let before = before.get(&id).cloned();
+        (id, Change { before, after })
+    });
+    changes.filter(|(_, change)| change.before.as_ref() != Some(&change.after)).collect()
 }
 
 impl WorkQueue for ModelWithChanges {
@@ -78,28 +71,34 @@ impl WorkQueue for ModelWithChanges {
         self.0.given_up(session, after, n).await
     }
 
-    /// The model gets the commit without hosts and tasks: it checks the number and stores what a commit only adds.
     async fn commit(&self, session: &Session, commit: Commit) -> Result<(), QueueError> {
-        let sessions = self.0.sessions();
+        let (sessions, now, touched) = (self.0.sessions(), self.0.clock.now(), Touched::by(&commit));
         let last = sessions.get(session.number as usize).map_or(0, |record| record.commit_seq);
-        let (is_next, now) = (commit.seq == last + 1, self.0.clock.now());
+        let (before, totals) = (self.known(&touched), self.totals());
+        self.0.commit(session, commit.clone()).await?;
+        if commit.seq == last {
+            return Ok(());
+        }
         let keep_time = |record: &mut HostRecord| match self.0.ttl {
             None => record.keep_time(session.number, now, &sessions),
             Some(_) => record.keep_shared_time(session.number, now, &sessions),
         };
-        let changes = Changes::of(&commit, self.known(&Touched::by(&commit)), self.0.bounds, keep_time);
-        let added = Commit {
-            outcomes: Vec::new(),
-            again: Vec::new(),
-            found: Vec::new(),
-            hosts: Vec::new(),
-            cooldowns: Vec::new(),
-            ..commit.clone()
-        };
-        self.0.commit(session, added).await?;
-        if is_next {
-            self.write(changes);
+        let changes = Changes::of(&commit, before.clone(), self.0.bounds, keep_time);
+        let mut after = self.known(&touched);
+        for (id, record) in &mut after.hosts {
+            // The rules are not part of the records in `Changes`.
+            let rules = changes.robots.get(id).copied();
+            let old = before.hosts.get(id).and_then(|before| before.robots.clone());
+            assert_eq!(record.robots.as_ref(), rules.or(old.as_ref()));
+            record.robots = old;
         }
+        assert_eq!(changes.hosts, differing(&before.hosts, after.hosts));
+        assert_eq!(changes.tasks, differing(&before.tasks, after.tasks));
+        let TotalsChange { hosts, hosts_done, hosts_parked, tasks, tasks_pending, entries } = changes.totals;
+        let by = [hosts, hosts_done, tasks, tasks_pending, entries];
+        let expected: Vec<u64> = totals.iter().zip(by).map(|(of, by)| of.strict_add_signed(by)).collect();
+        assert_eq!(self.totals()[..], expected, "{by:?}");
+        assert_eq!(hosts_parked, 0, "a commit parks no host");
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Outcomes: how tasks end, and how they are tried again.
 
 use super::*;
-use crate::outcome::{ErrorKind, SkipReason};
+use frontier::{ErrorKind, SkipReason};
 
 /// If two URLs lead to one document, it is read once, whichever URL comes first.
 pub async fn a_final_url_counts_as_read<H: Harness>() {

@@ -1,9 +1,9 @@
 //! Commits are atomic and are applied once.
 
 use super::*;
-use crate::outcome::SkipReason;
-use crate::stage::Stage;
-use crate::work_queue::HostUpdate;
+use frontier::SkipReason;
+use frontier::Stage;
+use frontier::work_queue::HostUpdate;
 
 /// A commit whose answer was lost may be sent again.
 pub async fn a_commit_sent_twice_is_applied_once<H: Harness>() {

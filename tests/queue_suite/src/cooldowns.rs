@@ -1,7 +1,7 @@
 //! Cooldowns: no request may leave before they end.
 
 use super::*;
-use crate::work_queue::HostCooldown;
+use frontier::work_queue::HostCooldown;
 
 /// A task to be retried is not finished.
 pub async fn a_retry_stays_pending_with_its_time<H: Harness>() {

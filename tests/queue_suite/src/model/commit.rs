@@ -1,0 +1,123 @@
+//! How a commit changes the facts of the model.
+
+use frontier::work_queue::{Commit, GivenUp, HostRecord, QueueBounds, SessionRecord, Touched};
+use frontier::{HostId, NewTask, Outcome, SkipReason, Stage, Task, TaskId, TaskKind, TaskOutcome};
+
+use super::{Caller, FoundUrl, State};
+
+impl State {
+    pub(super) fn session(&mut self, number: u32) -> Option<&mut SessionRecord> {
+        self.sessions.get_mut(usize::try_from(number).ok()?)
+    }
+
+    pub(super) fn apply(&mut self, caller: Caller, commit: Commit, bounds: QueueBounds) {
+        let touched = Touched::by(&commit).hosts;
+        commit.outcomes.iter().for_each(|outcome| self.end(outcome));
+        commit.again.iter().for_each(|task| self.try_again(*task));
+        commit.found.into_iter().for_each(|new| self.find(new, bounds));
+        for update in commit.hosts {
+            if let Some(record) = self.hosts.get_mut(&update.host) {
+                record.robots = Some(update.robots);
+            }
+        }
+        for cooldown in commit.cooldowns {
+            if let Some(record) = self.hosts.get_mut(&cooldown.host) {
+                record.not_before = record.not_before.max(Some(cooldown.until));
+            }
+        }
+        // Only at the end, because a host whose last task led to its next one stays busy without a break.
+        touched.into_iter().for_each(|host| self.count_host(caller, host));
+        self.complete_record_stage(caller.number, commit.seq, commit.previous_commit_us);
+        self.fetches.insert((caller.number, commit.seq), commit.fetches);
+        self.segments.extend(commit.segment);
+        self.alive.insert(caller.id, caller.now);
+        if let Some(record) = self.session(caller.number) {
+            record.commit_seq = commit.seq;
+            record.last_commit_at = caller.now;
+            record.usage = commit.usage;
+        }
+    }
+
+    fn end(&mut self, outcome: &TaskOutcome) {
+        let Some(url) = self.pending(outcome.task) else { return };
+        url.task.attempts = outcome.attempts;
+        match outcome.outcome {
+            Outcome::Retry(not_before) => url.task.not_before = Some(not_before),
+            ref last => url.ended = Some(last.clone()),
+        }
+        for (reason, count) in &outcome.refused {
+            (0..*count).for_each(|_| self.not_accepted.push((outcome.task.host, Some(*reason))));
+        }
+        if let (Some(read_as), false) = (outcome.read_as, matches!(outcome.outcome, Outcome::Retry(_))) {
+            self.read_as.insert(read_as);
+            if let Some(other) = self.pending(read_as) {
+                other.ended = Some(Outcome::Duplicate);
+            }
+        }
+    }
+
+    fn try_again(&mut self, id: TaskId) {
+        let Some(url) = self.urls.get_mut(&id) else { return };
+        if url.ended.as_ref().and_then(|outcome| GivenUp::of(id, url.task.kind, outcome)).is_some() {
+            url.ended = None;
+            url.times_pending += 1;
+            url.task = Task { attempts: 0, not_before: None, ..url.task.clone() };
+        }
+    }
+
+    fn find(&mut self, new: NewTask, bounds: QueueBounds) {
+        let NewTask { host, task, found_on } = new;
+        let (id, is_sitemap) = (task.id, task.kind == TaskKind::Sitemap);
+        let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(host.clone()));
+        let is_same_host = record.host == host;
+        record.is_seed |= found_on.is_none() && is_same_host;
+        let named_on = found_on.filter(|host| self.hosts.contains_key(host));
+        let refused_on = named_on.unwrap_or(id.host);
+        if !is_same_host {
+            self.not_accepted.push((refused_on, Some(SkipReason::HostCollision)));
+        } else if self.urls.contains_key(&id) || self.read_as.contains(&id) {
+            self.not_accepted.extend(named_on.filter(|_| is_sitemap).map(|host| (host, None)));
+            if let Some(url) = self.pending(id) {
+                merge(&mut url.task.named_by, task.named_by);
+            }
+        } else if is_sitemap && sitemaps(self.urls_of(id.host)) >= bounds.sitemaps_max {
+            self.not_accepted.push((refused_on, Some(SkipReason::CountLimit)));
+        } else {
+            self.urls.insert(id, FoundUrl { task, ended: None, times_pending: 1 });
+        }
+    }
+
+    /// The URL, if it is a task to do.
+    fn pending(&mut self, id: TaskId) -> Option<&mut FoundUrl> {
+        self.urls.get_mut(&id).filter(|url| url.ended.is_none())
+    }
+
+    /// Counts what is known of a host again.
+    fn count_host(&mut self, caller: Caller, host: HostId) {
+        let account = self.account(host);
+        let accepted = sitemaps(self.urls_of(host));
+        let inbox = self.urls_of(host).map(|url| url.times_pending).sum();
+        if let Some(record) = self.hosts.get_mut(&host) {
+            (record.account, record.accepted, record.inbox) = (account, accepted, inbox);
+            caller.keep_time(record, &self.sessions);
+        }
+    }
+
+    fn complete_record_stage(&mut self, number: u32, seq: u64, previous_commit_us: u64) {
+        for fetch in self.fetches.get_mut(&(number, seq.saturating_sub(1))).into_iter().flatten() {
+            fetch.stages[Stage::Record] += previous_commit_us;
+        }
+    }
+}
+
+fn sitemaps<'a>(urls: impl Iterator<Item = &'a FoundUrl>) -> u64 {
+    urls.filter(|url| url.task.kind == TaskKind::Sitemap).count() as u64
+}
+
+fn merge(named_by: &mut Vec<HostId>, more: Vec<HostId>) {
+    for host in more {
+        if !named_by.contains(&host) {
+            named_by.push(host);
+        }
+    }
+}
