@@ -154,6 +154,7 @@ macro_rules! work_queue_suite {
             wall_time_runs_while_a_host_has_something_to_do,
             wall_time_leaves_out_the_pauses_between_sessions,
             counts_are_the_totals,
+            records_of_hosts_come_in_the_order_asked_for,
             robots_are_kept_whatever_their_size,
             reopening_loses_nothing_that_was_committed,
             hosts_of_a_lost_session_are_leased_again,

@@ -46,6 +46,19 @@ pub async fn counts_are_the_totals<H: Harness>() {
     assert_eq!(counts, expected);
 }
 
+/// Records of hosts come in the order asked for, without robots.txt rules and without hosts that are not known.
+pub async fn records_of_hosts_come_in_the_order_asked_for<H: Harness>() {
+    let mut worker = Worker::<H>::start().await;
+    let (a, b, unknown) = (site("a"), site("b"), site("unknown"));
+    worker.commit_found(vec![sitemap(&a, "/1"), sitemap(&b, "/1"), sitemap(&b, "/2")]).await;
+    worker.commit(Commit { outcomes: vec![read(&sitemap(&a, "/1"))], ..Commit::default() }).await;
+    let asked = [b.id(), unknown.id(), a.id()];
+    let records = worker.harness.queue().records(&asked).await.unwrap();
+    let known: Vec<_> = records.iter().map(|record| (&record.host, record.account.unfinished())).collect();
+    assert_eq!(known, [(&b, 2), (&a, 0)]);
+    assert!(records.iter().all(|record| record.robots.is_none()));
+}
+
 /// Busy time runs from the commit with the first task to the commit that ends the last one.
 pub async fn wall_time_runs_while_a_host_has_something_to_do<H: Harness>() {
     let mut worker = Worker::<H>::start().await;
