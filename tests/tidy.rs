@@ -58,7 +58,8 @@ fn the_engine_waits_by_its_clock_alone() {
     for room in ["crawler/src/engine", "crawler/src/shared"] {
         for (path, code) in production::files(&root().join(room)) {
             for word in ["tokio::time", "SystemClock", "thread::sleep"] {
-                let is_composition = (path.ends_with("shared/mod.rs") || path.ends_with("shared/start.rs")) && word == "SystemClock";
+                let is_composition = (path.ends_with("shared/mod.rs") || path.ends_with("shared/start.rs"))
+                    && word == "SystemClock";
                 assert!(is_composition || !code.contains(word), "{} uses {word}", path.display());
             }
         }

@@ -49,8 +49,7 @@ fn flags() -> BTreeSet<String> {
         let help = String::from_utf8(help.stdout).unwrap();
         for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-')) {
             let long = line.split_once("--").map(|(_, rest)| rest).unwrap_or_default();
-            let name: String =
-                long.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            let name: String = long.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
             flags.insert(name.replace('-', "_"));
         }
     }

@@ -61,7 +61,7 @@ pub(crate) async fn start(
         opened.await.map_err(|_| EngineError::Part("opening the data directory"))??;
     Ok(AbortOnDropHandle::new(tokio::spawn(async move {
         let ended = run(parts, observers, start).await?;
-        let summary = spawn_blocking(move || summary(&folder.path, ended));
+        let summary = spawn_blocking(move || summary(&folder, ended));
         summary.await.map_err(|_| EngineError::Part("the report"))?
     })))
 }
@@ -102,7 +102,7 @@ fn known_scope(path: &Path) -> Result<Option<Scope>, Error> {
     Ok(Some(Remembered::parse(&text, &path.display().to_string())?.scope))
 }
 
-fn summary(path: &Path, ended: Ended) -> Result<Summary, Error> {
-    let report = reports::report(&CrawlReader::open(path)?)?;
+fn summary(folder: &Folder, ended: Ended) -> Result<Summary, Error> {
+    let report = reports::report(&CrawlReader::open(&folder.path)?)?;
     Ok(Summary::of_report(ended, report))
 }

@@ -5,7 +5,17 @@ use std::process::Command;
 #[test]
 fn the_library_needs_nothing_of_the_command_line() {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "-p", "crawler", "--no-default-features", "-e", "normal", "--prefix", "none", "--offline"])
+        .args([
+            "tree",
+            "-p",
+            "crawler",
+            "--no-default-features",
+            "-e",
+            "normal",
+            "--prefix",
+            "none",
+            "--offline",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

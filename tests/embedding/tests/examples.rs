@@ -30,7 +30,10 @@ fn stream_prints_the_entries_of_a_site() {
 
 #[test]
 fn many_handles_the_failures_of_some_sites() {
-    let (good, bad) = (site::serve(1, 3), site::serve_with(0, 0, |site| site.page("/sitemap.xml", fakesite::Page::html("<p>"))));
+    let (good, bad) = (
+        site::serve(1, 3),
+        site::serve_with(0, 0, |site| site.page("/sitemap.xml", fakesite::Page::html("<p>"))),
+    );
     let folder = tempfile::tempdir().unwrap();
     let seeds = folder.path().join("seeds.txt");
     std::fs::write(&seeds, format!("{}\n{}\n", site::seed(&good), site::seed(&bad))).unwrap();

@@ -15,7 +15,11 @@ fn it_prints_nothing_and_reads_no_environment_and_sets_no_logger() {
     let output = Command::new(env!("CARGO_BIN_EXE_embedding"))
         .arg(site::seed(&server))
         // A proxy that cannot be reached, and the most talkative log.
-        .envs([("HTTP_PROXY", "http://127.0.0.1:1"), ("http_proxy", "http://127.0.0.1:1"), ("RUST_LOG", "trace")])
+        .envs([
+            ("HTTP_PROXY", "http://127.0.0.1:1"),
+            ("http_proxy", "http://127.0.0.1:1"),
+            ("RUST_LOG", "trace"),
+        ])
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "entries 30 logger false\n");
@@ -76,11 +80,13 @@ async fn errors_have_a_kind() {
 async fn a_data_directory_in_use_says_so_and_can_be_read() {
     let server = site::serve(2, 2);
     let folder = tempfile::tempdir().unwrap();
-    let builder = || Crawl::builder().seed(site::seed(&server)).rate(0.5).allow_private(true).data_dir(folder.path());
+    let builder =
+        || Crawl::builder().seed(site::seed(&server)).rate(0.5).allow_private(true).data_dir(folder.path());
     let crawl = builder().start().await.unwrap();
     assert_eq!(builder().start().await.map(|_| ()).unwrap_err().kind(), Kind::InUse);
     let path = folder.path().to_owned();
-    let is_running = tokio::task::spawn_blocking(move || Results::open(path).map(|results| results.is_running()));
+    let is_running =
+        tokio::task::spawn_blocking(move || Results::open(path).map(|results| results.is_running()));
     assert!(is_running.await.unwrap().unwrap());
     crawl.stop();
     assert_eq!(crawl.finish().await.unwrap().ended(), Ended::Interrupted);

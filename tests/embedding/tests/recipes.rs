@@ -56,7 +56,8 @@ async fn stop_and_resume(site: &str, data_dir: &Path) -> Result<u64, crawler::Er
 fn results(data_dir: &Path) -> Result<(usize, usize, String), crawler::Error> {
     let results = Results::open(data_dir)?;
     let entries = results.entries().count();
-    let incomplete = results.hosts()?.filter(|host| host.as_ref().is_ok_and(|host| !host.is_complete)).count();
+    let incomplete =
+        results.hosts()?.filter(|host| host.as_ref().is_ok_and(|host| !host.is_complete)).count();
     Ok((entries, incomplete, results.verdict()?.sentence))
 }
 

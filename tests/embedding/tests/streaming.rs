@@ -44,10 +44,13 @@ async fn documents_come_with_their_entries_and_the_host_comes_last() {
     let found: Vec<String> = events.iter().flat_map(locs).collect();
     assert_eq!(found.len(), 2_000);
     assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), 2_000);
-    let failures: Vec<_> = events.iter().filter_map(|event| match event {
-        Event::Failed(failure) => Some(failure),
-        _ => None,
-    }).collect();
+    let failures: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Failed(failure) => Some(failure),
+            _ => None,
+        })
+        .collect();
     let [failure] = failures[..] else { panic!("{failures:?}") };
     assert!(failure.url.ends_with("/2.xml") && !failure.is_host, "{failure:?}");
     assert_eq!(failure.error, crawler::ErrorKind::HttpStatus);

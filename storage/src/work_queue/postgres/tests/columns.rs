@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use frontier::work_queue::suite::HandClock;
 use frontier::work_queue::{
     Commit, HostCooldown, HostUpdate, REAPED_COOLDOWN, Release, RobotsRecord, SegmentRef, Usage, WorkQueue,
 };
@@ -11,6 +10,7 @@ use frontier::{
     Clock as _, Connection, ErrorKind, FetchRecord, Host, NewTask, Outcome, RequestKind, SessionId, Stages,
     Task, TaskKind, TaskOutcome, Timestamp, Validator,
 };
+use queue_suite::HandClock;
 use url::Url;
 
 use super::super::tables::{HostRow, task_state};
