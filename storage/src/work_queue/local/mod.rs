@@ -67,6 +67,7 @@ use crate::segment::record::{SegmentPlace, SegmentRecord};
 /// assert!(queue.lease(&session, 1).await.is_err());
 /// # Ok(())
 /// # }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(crawl()).unwrap();
 /// ```
 pub struct LocalQueue<S: Store> {
     place: Place<S>,
