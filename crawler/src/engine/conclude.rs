@@ -117,7 +117,7 @@ impl<E: Environment> Engine<E> {
             url: request.url(),
             hop: request.hop,
             attempt: request.attempt,
-            scope: &self.scope,
+            scope: &self.worker.scope,
             cached_rules: self.schedule.robots(id.host),
             best: self.held.get(&id).map(|held| &held.answer),
             now,

@@ -24,7 +24,7 @@ use frontier::conclude::conclude_known;
 use frontier::schedule::{Next, Pace, Request, Schedule};
 use frontier::work_queue::RobotsRecord;
 use frontier::{
-    Clock, ErrorKind, HostId, NextStep, Outcome, Scope, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp,
+    Clock, ErrorKind, HostId, NextStep, Outcome, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp,
 };
 use http::HeaderMap;
 use tokio::task::JoinSet;
@@ -40,7 +40,6 @@ use worker::{Finished, Job, Worker};
 
 use crate::clock::sleep_until;
 use crate::fetch::Fetch;
-use crate::settings::Settings;
 
 pub use error::EngineError;
 pub use refill::Refill;
@@ -66,8 +65,6 @@ pub enum Ended {
 pub struct Engine<E: Environment> {
     queue: Arc<E::Queue>,
     fetch: E::Fetch,
-    settings: Arc<Settings>,
-    scope: Scope,
     worker: Arc<Worker<E>>,
     schedule: Schedule,
     recording: Recording,
@@ -91,16 +88,14 @@ impl<E: Environment> Engine<E> {
         fetch: E::Fetch,
         worker: Worker<E>,
         recording: Recording,
-        settings: Arc<Settings>,
-        scope: Scope,
         observers: Observers,
+        jitter: Jitter,
     ) -> Self {
+        let settings = &worker.settings;
         let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
         Self {
             queue,
             fetch,
-            settings,
-            scope,
             schedule: Schedule::new(pace, worker.session.started_at),
             worker: Arc::new(worker),
             recording,
@@ -111,7 +106,7 @@ impl<E: Environment> Engine<E> {
             refill: Refill::new(),
             observers,
             errors: 0,
-            jitter: Jitter::default(),
+            jitter,
         }
     }
 
@@ -163,7 +158,7 @@ impl<E: Environment> Engine<E> {
 
     /// Starts every request that may be sent now. Returns when the next one may be sent.
     fn start(&mut self) -> Result<Option<Timestamp>, EngineError> {
-        while self.schedule.in_flight() < self.settings.concurrency
+        while self.schedule.in_flight() < self.worker.settings.concurrency
             && self.worker.lease_deadline.holds(self.now())
         {
             match self.schedule.next(self.now()) {
@@ -193,7 +188,7 @@ impl<E: Environment> Engine<E> {
         let job = Job {
             target: target.id(),
             client: self.fetch.client(target)?,
-            headers: if is_own { self.settings.headers.clone() } else { HeaderMap::new() },
+            headers: if is_own { self.worker.settings.headers.clone() } else { HeaderMap::new() },
             validator,
             request,
         };

@@ -220,15 +220,18 @@ impl<E: Environment> Recorder<E> {
         while is_open || self.is_writing() || !plain.is_empty() || !with_rows.is_empty() {
             let mut appended = None;
             tokio::select! {
+                // In this order, so that a simulation can be repeated. New items come last but one, because there may always be
+                // more of them.
+                biased;
+                done = written(&mut self.appending), if self.appending.is_some() => appended = Some(done?),
+                () = self.roll_now.notified(), if self.roll_at.is_some() => self.roll_at = Some(self.clock.now()),
+                () = sleep_until(self.clock.as_ref(), self.roll_at), if self.appending.is_none() => {}
                 item = items.recv(), if is_open && plain.is_empty() => match item {
                     Some(item) => enqueue(item, &mut plain, &mut with_rows),
                     None => is_open = false,
                 },
-                done = written(&mut self.appending), if self.appending.is_some() => appended = Some(done?),
                 // There are more outcomes than fit into one commit, so continue at once.
                 () = std::future::ready(()), if !plain.is_empty() => {}
-                () = sleep_until(self.clock.as_ref(), self.roll_at), if self.appending.is_none() => {}
-                () = self.roll_now.notified(), if self.roll_at.is_some() => self.roll_at = Some(self.clock.now()),
             }
             while let Ok(item) = items.try_recv() {
                 enqueue(item, &mut plain, &mut with_rows);

@@ -1,6 +1,6 @@
 //! Releases and leases hosts and loads their tasks, in the background.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,8 +147,8 @@ async fn refill<Q: WorkQueue>(
     }
     let leased = if hosts > 0 { queue.lease(&session, hosts).await? } else { Vec::new() };
     let mut loaded = Vec::new();
-    // One call for all hosts that want the same number of tasks.
-    let mut by_number: HashMap<usize, Vec<HostId>> = HashMap::new();
+    // One call for all hosts that want the same number of tasks. In order, so that a simulation can be repeated.
+    let mut by_number: BTreeMap<usize, Vec<HostId>> = BTreeMap::new();
     let new_hosts = leased.iter().map(|leased| (leased.host.id(), FIRST_TASKS));
     for (host, n) in wanting_tasks.into_iter().chain(new_hosts) {
         by_number.entry(n).or_default().push(host);

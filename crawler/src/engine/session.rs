@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::environment::Environment;
+use super::jitter::Jitter;
 use super::lease_deadline::LeaseDeadline;
 use super::observers::Observers;
 use super::read::LARGE_ROBOTS_PERMITS;
@@ -58,6 +59,8 @@ pub struct OpenSession<E: Environment> {
     pub meter: Arc<CpuMeter>,
     /// Until when it may send requests.
     pub lease_deadline: LeaseDeadline,
+    /// Spreads retries over time.
+    pub jitter: Jitter,
 }
 
 impl<E: Environment> OpenSession<E> {
@@ -69,7 +72,7 @@ impl<E: Environment> OpenSession<E> {
         shutdown: CancellationToken,
         observers: Observers,
     ) -> Result<Ended, EngineError> {
-        let Self { queue, session, seq, writer, scratch, fetch, clock, meter, lease_deadline } = self;
+        let Self { queue, session, seq, writer, scratch, fetch, clock, meter, lease_deadline, jitter } = self;
         let (recording, recorder) = Recorder::<E>::start(
             queue.clone(),
             session.clone(),
@@ -84,6 +87,7 @@ impl<E: Environment> OpenSession<E> {
         let worker = Worker::<E> {
             session,
             clock,
+            scope,
             lease_deadline,
             cooldowns: Cooldowns::default(),
             rate_limiter: RateLimiter::new(settings.rate),
@@ -91,11 +95,9 @@ impl<E: Environment> OpenSession<E> {
             meter,
             scratch,
             large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_PERMITS)),
-            children_max: scope.max_children,
-            product_token: settings.identity.product_token.clone(),
+            settings,
         };
-        let ended =
-            Engine::new(queue, fetch, worker, recording, settings, scope, observers).run(shutdown).await;
+        let ended = Engine::new(queue, fetch, worker, recording, observers, jitter).run(shutdown).await;
         // The recorder ends when the engine has dropped its end. If the recorder failed, its error is more precise than that of
         // the engine.
         recorder.await.map_err(|_| EngineError::Part("the recorder"))??;

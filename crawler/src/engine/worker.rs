@@ -8,8 +8,8 @@ use frontier::rate_limiter::RateLimiter;
 use frontier::schedule::Request;
 use frontier::work_queue::Session;
 use frontier::{
-    Clock, Connection, DocumentKind, ErrorKind, FetchRecord, HostId, RequestKind, Stage, TaskKind, Timestamp,
-    Validator,
+    Clock, Connection, DocumentKind, ErrorKind, FetchRecord, HostId, RequestKind, Scope, Stage, TaskKind,
+    Timestamp, Validator,
 };
 use http::HeaderMap;
 use storage::{DocumentHead, Scratch, SegmentError};
@@ -24,6 +24,7 @@ use crate::cpu_meter::CpuMeter;
 use crate::fetch::cooldowns::Cooldowns;
 use crate::fetch::host_slots::{HostSlot, HostSlots};
 use crate::fetch::{Client, FetchError, GetRequest, Response, ResponseBody, Stopwatch};
+use crate::settings::Settings;
 
 /// The parts that all workers of a session share.
 pub struct Worker<E: Environment> {
@@ -31,6 +32,10 @@ pub struct Worker<E: Environment> {
     pub session: Session,
     /// The time.
     pub clock: Arc<E::Clock>,
+    /// How to crawl.
+    pub settings: Arc<Settings>,
+    /// What to crawl.
+    pub scope: Scope,
     /// Until when requests may be sent. After that, the hosts may be leased to another session.
     pub lease_deadline: LeaseDeadline,
     /// Hosts that must not be requested for some time.
@@ -45,10 +50,6 @@ pub struct Worker<E: Environment> {
     pub scratch: Scratch,
     /// Permits for large robots.txt files, see [`read::LARGE_ROBOTS_PERMITS`].
     pub large_robots: Arc<Semaphore>,
-    /// `--max-children`.
-    pub children_max: u64,
-    /// The name that robots.txt rules are matched against.
-    pub product_token: String,
 }
 
 /// One request to send.
@@ -232,14 +233,21 @@ impl<E: Environment> Worker<E> {
         let mut body = match (response.status, request.task.kind) {
             (200..=299, TaskKind::Robots) => {
                 let permits = &self.large_robots;
-                read::robots(&mut response, &self.product_token, permits, watch, &self.meter).await
+                read::robots(
+                    &mut response,
+                    &self.settings.identity.product_token,
+                    permits,
+                    watch,
+                    &self.meter,
+                )
+                .await
             }
             (200..=203 | 207..=299, _) => {
                 let context = DocumentContext {
                     base: url,
                     head: self.head(request, url),
                     named_by: &request.task.named_by,
-                    children_max: self.children_max,
+                    children_max: self.scope.max_children,
                 };
                 read::document(&mut response, context, &self.scratch, watch, &self.meter).await
             }

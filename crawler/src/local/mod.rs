@@ -10,6 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
 use crate::engine::environment::Environment;
+use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::live::LivePublisher;
 use crate::engine::observers::Observers;
@@ -77,6 +78,7 @@ async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> 
         clock,
         meter,
         lease_deadline,
+        jitter: Jitter::default(),
     };
     let ended = open_session.crawl(Arc::new(settings), scope, shutdown, observers).await;
     let is_complete = matches!(ended, Ok(Ended::Complete));

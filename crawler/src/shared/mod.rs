@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
 use crate::engine::environment::Environment;
+use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::observers::Observers;
 use crate::engine::record::RecordError;
@@ -113,6 +114,7 @@ async fn run_session(
         clock,
         meter,
         lease_deadline: keeper.lease_deadline.clone(),
+        jitter: Jitter::default(),
     };
     let crawl =
         open_session.crawl(parts.settings.clone(), parts.scope.clone(), parts.shutdown.clone(), observers);
