@@ -24,6 +24,8 @@ mod seeds;
 mod settings;
 #[cfg(feature = "shared")]
 mod shared;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "only tests run simulations yet"))]
+mod simulation;
 mod summary;
 
 pub use builder::CrawlBuilder;

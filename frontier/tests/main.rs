@@ -7,5 +7,3 @@ mod corpus;
 mod memory;
 #[cfg(test)]
 mod robots;
-#[cfg(test)]
-mod simulation;
