@@ -32,6 +32,6 @@ bench: deps
 	target/release/bench all
 
 # Runs the long forms of the tests and prints one table: all hostile hosts at once and each fuzz target for ten minutes,
-# many kills at every kind of moment, four workers on 2,000 hosts. SOAK_MINUTES shortens the run, SOAK_ONLY selects rows.
+# many kills at every kind of moment, four workers on 2,000 hosts, a virtual week of 10,000 simulated hosts. SOAK_MINUTES shortens the run, SOAK_ONLY selects rows.
 soak: deps
 	bash tests/soak.sh
