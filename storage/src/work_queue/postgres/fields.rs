@@ -27,13 +27,20 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn get<T: FromSql<'a>>(&mut self, column: &str) -> Result<T, Failure> {
-        let columns = self.row.columns();
-        let is_next = columns.get(self.next).is_some_and(|next| next.name() == column);
-        let position =
-            if is_next { Some(self.next) } else { columns.iter().position(|known| known.name() == column) };
-        let position = position.ok_or_else(|| Failure::damaged(self.table, column))?;
-        self.next = position + 1;
+        let Some(position) = self.position(column) else {
+            return Err(Failure::damaged(self.table, column));
+        };
         self.row.try_get(position).map_err(|error| Failure::unreadable(self.table, column, &error))
+    }
+
+    fn position(&mut self, column: &str) -> Option<usize> {
+        let columns = self.row.columns();
+        let position = match columns.get(self.next) {
+            Some(next) if next.name() == column => self.next,
+            _ => columns.iter().position(|known| known.name() == column)?,
+        };
+        self.next = position + 1;
+        Some(position)
     }
 
     pub(super) fn time(&mut self, column: &str) -> Result<Timestamp, Failure> {
