@@ -1,4 +1,4 @@
-//! The crawler as a library, used as a stranger would use it.
+//! The crawler as a library, as any other program uses it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
 
