@@ -8,15 +8,12 @@ use frontier::Scope;
 use frontier::scope::{Probe, ScopeError, patterns};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::crawl::Crawl;
-use crate::error::Error;
 use crate::fetch::ConnectTo;
 use crate::options::{CONCURRENCY_MAX, HOST_CONCURRENCY_MAX, OptionError, TIMEOUT_MAX, defaults};
 use crate::seeds::Seeds;
 use crate::settings::{Identity, Proxy, Settings};
-use crate::summary::Summary;
 
-/// Sets up a crawl. Made by [`Crawl::builder`].
+/// Sets up a crawl. Made by [`crate::Crawl::builder`].
 ///
 /// Every method that takes an option returns the builder. An invalid value is reported by [`Self::start`]; the first
 /// one wins. Each option has the meaning and the default of the flag of the same name of the program `crawl`.
@@ -143,7 +140,7 @@ impl CrawlBuilder {
         self
     }
 
-    /// Keeps state and results in a temporary folder, which is removed when the [`Crawl`] is finished or dropped. This
+    /// Keeps state and results in a temporary folder, which is removed when the [`crate::Crawl`] is finished or dropped. This
     /// is the default.
     pub fn temporary(mut self) -> Self {
         self.place = Place::Temporary;
@@ -288,22 +285,6 @@ impl CrawlBuilder {
     pub fn allow_private(mut self, is_allowed: bool) -> Self {
         self.settings.allow_private = is_allowed;
         self
-    }
-
-    /// Starts the crawl in the background, on the caller's tokio runtime.
-    ///
-    /// # Errors
-    /// The first invalid option, or why the place could not be opened.
-    pub async fn start(self) -> Result<Crawl, Error> {
-        Crawl::start(self).await
-    }
-
-    /// Runs the whole crawl, without events.
-    ///
-    /// # Errors
-    /// Those of [`Self::start`] and of [`Crawl::finish`].
-    pub async fn run(self) -> Result<Summary, Error> {
-        self.start().await?.finish().await
     }
 
     /// The checked settings. Fails with the first invalid option.

@@ -107,6 +107,24 @@ impl Crawl {
     }
 }
 
+impl CrawlBuilder {
+    /// Starts the crawl in the background, on the caller's tokio runtime.
+    ///
+    /// # Errors
+    /// The first invalid option, or why the place could not be opened.
+    pub async fn start(self) -> Result<Crawl, Error> {
+        Crawl::start(self).await
+    }
+
+    /// Runs the whole crawl, without events.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`] and of [`Crawl::finish`].
+    pub async fn run(self) -> Result<Summary, Error> {
+        self.start().await?.finish().await
+    }
+}
+
 impl Stream for Crawl {
     type Item = Event;
 

@@ -8,7 +8,7 @@ use storage::{OpenError, ReadError, RebuildError, SealError, WrongSchema};
 #[cfg(feature = "shared")]
 use storage::{PlaceError, StoreError};
 
-use crate::engine::EngineError;
+use crate::engine::error::EngineError;
 use crate::fetch::tls::TlsError;
 use crate::options::OptionError;
 

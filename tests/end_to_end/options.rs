@@ -18,8 +18,6 @@ const OF_THE_LIBRARY: &[(&str, &str)] = &[
     ("seeds_text", "seeds from standard input"),
     ("temporary", "the program always has a data directory"),
     ("system_proxy", "what the program does without --proxy"),
-    ("start", "begins"),
-    ("run", "begins"),
 ];
 
 #[test]

@@ -3,7 +3,6 @@
 use frontier::work_queue::QueueError;
 use storage::SegmentError;
 
-use super::record::RecordError;
 use crate::fetch::SetupError;
 
 /// Why a crawl cannot continue. What was committed is not lost.
@@ -24,4 +23,18 @@ pub enum EngineError {
     /// A part of the engine ended too early, which is a bug.
     #[error("{0} ended unexpectedly")]
     Part(&'static str),
+}
+
+/// Why results can no longer be made durable.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The queue failed.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Entries could not be written.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The writing thread has ended.
+    #[error("the segment writer stopped")]
+    Writer,
 }

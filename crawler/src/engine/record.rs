@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::body::Contents;
 use super::environment::Environment;
+use super::error::RecordError;
 use crate::clock::sleep_until;
 use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
 use crate::event::Event;
@@ -112,20 +113,6 @@ pub struct Durable {
     pub read_as: Option<TaskId>,
     /// Hosts that may have new tasks because of this item.
     pub woken: Vec<HostId>,
-}
-
-/// Why results can no longer be made durable.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The queue failed.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// Entries could not be written.
-    #[error(transparent)]
-    Segment(#[from] SegmentError),
-    /// The writing thread has ended.
-    #[error("the segment writer stopped")]
-    Writer,
 }
 
 /// The engine's end of a recorder, which ends when this is dropped and all items are durable.

@@ -12,10 +12,10 @@ use rustls::ClientConfig;
 use tower::{Layer, Service};
 
 use super::connect_to::{ConnectTo, Target, unbracketed};
-use super::get::Timeouts;
 use super::interface::{Fetch, SetupError};
 use super::resolver::{HostResolver, Resolver};
 use super::stopwatch;
+use super::timeouts::Timeouts;
 use super::tls::{self, TlsError};
 use crate::settings::{Proxy, Settings};
 

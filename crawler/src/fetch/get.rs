@@ -16,22 +16,7 @@ use super::client::HostClient;
 use super::interface::{Client, FetchError, GetRequest, Response, ResponseBody};
 use super::resolver::ResolveError;
 use super::stopwatch::{STOPWATCH, Stopwatch};
-
-/// The time limits of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// `--timeout`: limit for resolving the name, connect, TLS, the first byte and each stall of the body.
-    pub stage: Duration,
-    /// Limit for the whole fetch.
-    pub whole: Duration,
-}
-
-impl Timeouts {
-    /// The limits for a given `--timeout`.
-    pub fn new(timeout: Duration) -> Self {
-        Self { stage: timeout, whole: timeout * 5 }
-    }
-}
+use super::timeouts::Timeouts;
 
 /// The body of an HTTP response.
 pub struct HttpBody {

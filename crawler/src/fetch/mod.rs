@@ -9,6 +9,7 @@ pub mod host_slots;
 pub mod interface;
 pub mod resolver;
 pub mod stopwatch;
+mod timeouts;
 pub mod tls;
 
 pub use client::HttpFetch;

@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
+use crate::engine::Ended;
 use crate::engine::environment::Environment;
+use crate::engine::error::{EngineError, RecordError};
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::observers::Observers;
-use crate::engine::record::RecordError;
 use crate::engine::session::{self, OpenSession, SessionStart};
-use crate::engine::{Ended, EngineError};
 use crate::error::Error;
 use crate::fetch::HttpFetch;
 use crate::settings::Settings;
