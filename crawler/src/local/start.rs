@@ -78,7 +78,7 @@ fn open(
     let is_new = builder.seeds.were_given();
     let new_seeds = builder.seeds.into_tasks()?;
     let data_dir = match &folder.temporary {
-        Some(temporary) => DataDir::open_temporary(temporary.clone(), clock.clone(), bounds)?,
+        Some(temporary) => DataDir::open_temporary(temporary, clock.clone(), bounds)?,
         None if is_new => DataDir::open(&folder.path, clock.clone(), bounds)?,
         None => DataDir::open_existing(&folder.path, clock.clone(), bounds)?,
     };

@@ -120,11 +120,11 @@ impl DataDir {
 
     /// Like [`Self::open`], in a folder that is removed once nobody uses it.
     pub fn open_temporary(
-        folder: Arc<TempDir>,
+        folder: &Arc<TempDir>,
         clock: Arc<dyn Clock>,
         bounds: QueueBounds,
     ) -> Result<Self, OpenError> {
-        Self::open_in(&folder.path().to_owned(), Some(folder), clock, bounds)
+        Self::open_in(folder.path(), Some(folder.clone()), clock, bounds)
     }
 
     fn open_in(
