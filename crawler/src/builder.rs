@@ -249,7 +249,7 @@ impl CrawlBuilder {
     pub fn proxy(mut self, url: &str) -> Self {
         match reqwest::Proxy::all(url) {
             Ok(proxy) => {
-                self.settings.proxy = Proxy::Url(proxy);
+                self.settings.proxy = Proxy::Url(Box::new(proxy));
                 self
             }
             Err(_) => self.check(Err(OptionError::Proxy)),

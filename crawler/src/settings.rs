@@ -48,7 +48,7 @@ pub enum Proxy {
     /// Those that the environment names.
     System,
     /// This one. It may include credentials.
-    Url(reqwest::Proxy),
+    Url(Box<reqwest::Proxy>),
 }
 
 impl Default for Settings {

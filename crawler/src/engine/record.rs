@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use frontier::discovery::FoundLinks;
 use frontier::schedule::Request;
-use frontier::work_queue::{
-    Commit, HostCooldown, HostUpdate, QueueError, RobotsRecord, SegmentRef, Session, Usage,
-};
+use frontier::work_queue::{Commit, HostCooldown, HostUpdate, RobotsRecord, SegmentRef, Session, Usage};
 use frontier::{
     Clock, FetchRecord, HostId, NewTask, NextStep, Outcome, Scope, Stage, TaskId, TaskOutcome, Timestamp,
     WorkQueue,
@@ -162,19 +160,28 @@ struct Appended<W> {
     segment: Result<Option<SegmentRef>, SegmentError>,
 }
 
+/// Where a recorder writes to.
+pub struct Destinations<E: Environment> {
+    /// The queue of tasks.
+    pub queue: Arc<E::Queue>,
+    /// Writes entries.
+    pub writer: E::Writer,
+    /// To the caller of the crawl.
+    pub events: mpsc::Sender<Event>,
+}
+
 impl<E: Environment> Recorder<E> {
     /// Starts a recorder in a task of its own. Its first commit of `session` follows commit `seq`. The task ends with an error
     /// if results can no longer be made durable.
     pub fn start(
-        queue: Arc<E::Queue>,
+        destinations: Destinations<E>,
         session: Session,
         seq: u64,
-        writer: E::Writer,
         clock: Arc<E::Clock>,
         meter: Arc<CpuMeter>,
         scope: Scope,
-        events: mpsc::Sender<Event>,
     ) -> (Recording, JoinHandle<Result<(), RecordError>>) {
+        let Destinations { queue, writer, events } = destinations;
         let (items, to_record) = mpsc::unbounded_channel();
         let (durable, made_durable) = mpsc::unbounded_channel();
         let roll_now = Arc::<Notify>::default();

@@ -17,7 +17,7 @@ use super::jitter::Jitter;
 use super::lease_deadline::LeaseDeadline;
 use super::observers::Observers;
 use super::read::LARGE_ROBOTS_PERMITS;
-use super::record::Recorder;
+use super::record::{Destinations, Recorder};
 use super::worker::Worker;
 use super::{Ended, Engine, EngineError};
 use crate::cpu_meter::CpuMeter;
@@ -73,16 +73,10 @@ impl<E: Environment> OpenSession<E> {
         observers: Observers,
     ) -> Result<Ended, EngineError> {
         let Self { queue, session, seq, writer, scratch, fetch, clock, meter, lease_deadline, jitter } = self;
-        let (recording, recorder) = Recorder::<E>::start(
-            queue.clone(),
-            session.clone(),
-            seq,
-            writer,
-            clock.clone(),
-            meter.clone(),
-            scope.clone(),
-            observers.events.clone(),
-        );
+        let destinations =
+            Destinations::<E> { queue: queue.clone(), writer, events: observers.events.clone() };
+        let (recording, recorder) =
+            Recorder::start(destinations, session.clone(), seq, clock.clone(), meter.clone(), scope.clone());
         let recorder = AbortOnDropHandle::new(recorder);
         let worker = Worker::<E> {
             session,

@@ -175,7 +175,7 @@ impl ClientSettings {
             Proxy::None => builder.no_proxy(),
             // The HTTP client reads the environment by default.
             Proxy::System => builder,
-            Proxy::Url(proxy) => builder.proxy(proxy.clone()),
+            Proxy::Url(proxy) => builder.proxy((**proxy).clone()),
         };
         let (allow_private, timeouts, uses) = (self.allow_private, self.timeouts, Arc::default());
         Ok(HostClient { http: builder.build()?, rewrite, allow_private, timeouts, uses })
