@@ -26,7 +26,7 @@ async fn main() -> Result<(), crawler::Error> {
             Event::Document(document) => println!("read {} ({} entries)", document.url, document.entry_count),
             // A failure concerns one sitemap or one site. The others go on.
             Event::Failed(failure) => {
-                println!("failed {}: {} {}", failure.url, failure.error, failure.detail)
+                println!("failed {}: {} {}", failure.url, failure.error, failure.detail);
             }
             Event::Host(host) if !host.is_complete => println!("incomplete {}", host.host),
             _ => {}

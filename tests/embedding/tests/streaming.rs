@@ -114,7 +114,7 @@ async fn a_crawl_that_was_dropped_is_resumed_and_nothing_is_lost_or_twice() {
     let read = tokio::task::spawn_blocking(move || {
         let results = Results::open(path).unwrap();
         assert!(!results.is_running());
-        let sitemaps = results.sitemaps().unwrap().map(|sitemap| sitemap.unwrap()).count();
+        let sitemaps = results.sitemaps().unwrap().collect::<Result<Vec<_>, _>>().unwrap().len();
         let hosts: Vec<_> = results.hosts().unwrap().map(|host| host.unwrap()).collect();
         assert!(results.requests().unwrap().count() >= 62);
         assert_eq!(results.report().unwrap().totals.entries.kept, 3_000);
