@@ -17,6 +17,28 @@ use crate::settings::{Identity, Proxy, Settings};
 ///
 /// Every method that takes an option returns the builder. An invalid value is reported by [`Self::start`]; the first
 /// one wins. Each option has the meaning and the default of the flag of the same name of the program `crawl`.
+///
+/// ```
+/// use crawler::{Crawl, Ended};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let page = fakesite::Page::xml("<urlset><url><loc>/a</loc></url><url><loc>/b</loc></url></urlset>");
+/// # let site = fakesite::Site::new().page("/sitemap.xml", page);
+/// # let server = fakesite::Web::new().host("127.0.0.1", site).serve(Default::default())?;
+/// # let site = format!("http://{}/", server.address());
+/// let summary = Crawl::builder()
+///     .seed(&site)
+///     .contact("https://www.example.org/about-our-crawler")
+///     .max_depth(2)
+///     .exclude("/archive/")
+///     .allow_private(true)
+///     .run()
+///     .await?;
+/// assert_eq!((summary.ended(), summary.entries(), summary.hosts_incomplete()), (Ended::Complete, 2, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a crawl begins with start or run"]
 pub struct CrawlBuilder {
     pub(crate) place: Place,

@@ -30,20 +30,27 @@ const EVENTS_MAX: usize = 64;
 /// Dropping it ends the crawl at once, like a second Ctrl-C. What is not durable then is fetched again when the crawl is
 /// resumed from its data directory.
 ///
-/// ```no_run
+/// ```
 /// use crawler::{Crawl, Event};
 ///
-/// # async fn run() -> Result<(), crawler::Error> {
-/// let mut crawl = Crawl::builder().seed("https://www.example.com/").start().await?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let page = fakesite::Page::xml("<urlset><url><loc>/a</loc></url><url><loc>/b</loc></url></urlset>");
+/// # let site = fakesite::Site::new().page("/sitemap.xml", page);
+/// # let server = fakesite::Web::new().host("127.0.0.1", site).serve(Default::default())?;
+/// # let site = format!("http://{}/", server.address());
+/// // A site on this machine has a private address.
+/// let mut crawl = Crawl::builder().seed(&site).allow_private(true).rate(0.0).start().await?;
+/// let mut urls = Vec::new();
 /// while let Some(event) = crawl.next().await {
 ///     if let Event::Document(document) = event {
 ///         for entry in document.entries()? {
-///             println!("{}", entry?.loc());
+///             urls.push(entry?.loc().to_owned());
 ///         }
 ///     }
 /// }
-/// let summary = crawl.finish().await?;
-/// println!("{} entries", summary.entries());
+/// assert_eq!(urls, [format!("{site}a"), format!("{site}b")]);
+/// assert_eq!(crawl.finish().await?.entries(), 2);
 /// # Ok(())
 /// # }
 /// ```

@@ -30,13 +30,28 @@ use shared::SharedSource;
 /// While a process runs the crawl in a data directory, its entries can be read, and its report and status in their
 /// rendered forms. The other methods fail with [`Error::Running`].
 ///
-/// ```no_run
-/// let results = crawler::Results::open("crawl-data")?;
+/// ```
+/// use crawler::{Crawl, Results};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let page = fakesite::Page::xml("<urlset><url><loc>/a</loc></url><url><loc>/b</loc></url></urlset>");
+/// # let site = fakesite::Site::new().page("/sitemap.xml", page);
+/// # let server = fakesite::Web::new().host("127.0.0.1", site).serve(Default::default())?;
+/// # let site = format!("http://{}/", server.address());
+/// # let folder = tempfile::tempdir()?;
+/// # let data_dir = folder.path();
+/// # let crawl = Crawl::builder().seed(&site).data_dir(data_dir).allow_private(true).run();
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(crawl)?;
+/// let results = Results::open(data_dir)?;
+/// let mut urls = Vec::new();
 /// for entry in results.entries() {
-///     println!("{}", entry?.loc());
+///     urls.push(entry?.loc().to_owned());
 /// }
+/// assert_eq!(urls, [format!("{site}a"), format!("{site}b")]);
+/// assert_eq!(results.sitemaps()?.count(), 1);
 /// println!("{}", results.verdict()?.sentence);
-/// # Ok::<(), crawler::Error>(())
+/// # Ok(())
+/// # }
 /// ```
 pub struct Results {
     source: Source,
