@@ -120,7 +120,7 @@ impl CrawlBuilder {
     /// # Errors
     /// The first invalid option, or why the place could not be opened.
     pub async fn start(self) -> Result<Crawl, Error> {
-        Crawl::start(self).await
+        start(self).await
     }
 
     /// Runs the whole crawl, without events.
@@ -130,6 +130,11 @@ impl CrawlBuilder {
     pub async fn run(self) -> Result<Summary, Error> {
         self.start().await?.finish().await
     }
+}
+
+/// Starts a crawl. Boxed, so that the engine is compiled once, in this crate, and not again in every program.
+fn start(builder: CrawlBuilder) -> Pin<Box<dyn Future<Output = Result<Crawl, Error>> + Send>> {
+    Box::pin(Crawl::start(builder))
 }
 
 impl Stream for Crawl {
