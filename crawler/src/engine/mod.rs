@@ -125,6 +125,7 @@ impl<E: Environment> Engine<E> {
             self.refill();
             let wake_at = self.wake_at(permitted_at);
             if self.is_done() {
+                self.publish_progress(now);
                 return Ok(Ended::Complete);
             }
             if self.ahead > 0 && permitted_at.is_none() && self.schedule.in_flight() == 0 {
