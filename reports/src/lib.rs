@@ -21,6 +21,8 @@
 //! #     fn now(&self) -> Timestamp {
 //! #         NOW
 //! #     }
+//! #
+//! #     async fn sleep_until(&self, _: Timestamp) {}
 //! # }
 //! # async fn crawl(path: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
 //! #     let dir = DataDir::open(path, Arc::new(StoppedClock), QueueBounds { sitemaps_max: 50_000 })?;

@@ -66,6 +66,8 @@ use crate::work_queue::store::SledStore;
 /// #     fn now(&self) -> Timestamp {
 /// #         Timestamp::from_micros(1_700_000_000_000_000)
 /// #     }
+/// #
+/// #     async fn sleep_until(&self, _: Timestamp) {}
 /// # }
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {

@@ -52,6 +52,8 @@ use crate::segment::record::{SegmentPlace, SegmentRecord};
 /// #     fn now(&self) -> Timestamp {
 /// #         Timestamp::default()
 /// #     }
+/// #
+/// #     async fn sleep_until(&self, _: Timestamp) {}
 /// # }
 /// use storage::{LocalQueue, MemoryStore};
 ///
