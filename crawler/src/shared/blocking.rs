@@ -6,7 +6,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::error::Error;
 
-/// Runs futures to their end on the current tokio runtime, or on one of its own where there is none.
+/// Runs futures to completion on the current tokio runtime. Outside a runtime it starts one of its own.
 ///
 /// It must be used on a thread that may block: outside of a runtime, or in `spawn_blocking`.
 pub(crate) struct Blocking {

@@ -89,9 +89,7 @@ impl Spilled {
     pub(crate) fn error(&self, source: io::Error) -> SegmentError {
         self.scratch.error(source)
     }
-}
 
-impl Spilled {
     /// The file, or the folder in which one would be.
     pub(crate) fn path(&self) -> &Path {
         self.file.as_ref().map_or_else(|| self.scratch.dir(), ScratchFile::path)

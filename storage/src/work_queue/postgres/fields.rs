@@ -11,7 +11,7 @@ use crate::codec;
 
 /// The values of one row.
 ///
-/// Each call takes the name of a column and fails if there is none, or if its value is invalid.
+/// Each call takes the name of a column. It fails if the column is missing or its value is invalid.
 pub(super) struct Fields<'a> {
     /// The table of the row, for error messages.
     table: &'static str,

@@ -24,7 +24,7 @@ pub trait Store: Send + Sized + 'static {
     where
         Self: 'a;
 
-    /// The bytes of the record under `key`; `None` if there is none.
+    /// The bytes of the record under `key`, or `None` if no record has this key.
     fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, QueueError>;
 
     /// The records whose keys begin with `prefix`, in the order of their keys. If `after` is given, starts after that
