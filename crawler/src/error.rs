@@ -57,9 +57,6 @@ pub enum Error {
     /// The operating system refused something that every crawl needs.
     #[error("failed to start")]
     Start(#[source] io::Error),
-    /// The process that runs the crawl does not publish this. Wait until the crawl has ended.
-    #[error("the running crawl does not provide this output: wait until it has ended")]
-    Running,
     /// The database of a shared crawl could not be used.
     #[cfg(feature = "shared")]
     #[error(transparent)]
@@ -88,7 +85,7 @@ pub enum Kind {
     OtherRelease,
     /// Stored data is damaged.
     Damaged,
-    /// A server of a shared crawl does not answer. Calling again may help.
+    /// A server of a shared crawl does not answer, or the process of a running crawl. Calling again may help.
     Unavailable,
     /// The operating system reported an error, such as a full disk.
     System,
@@ -107,7 +104,6 @@ impl Error {
             Self::Read(ReadError::Io { .. }) | Self::Start(_) | Self::Seal(SealError::Write { .. }) => {
                 Kind::System
             }
-            Self::Running => Kind::InUse,
             Self::Schema(_) => Kind::OtherRelease,
             #[cfg(feature = "shared")]
             Self::Store(error) => kind_of_store(error),

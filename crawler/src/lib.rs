@@ -46,5 +46,5 @@ pub use summary::Summary;
 
 pub use frontier::scope::Probe;
 pub use frontier::{DocumentKind, ErrorKind};
-pub use reports::{ExportError, ExportOptions, ExportSummary, Format, Report, Status, Verdict};
+pub use reports::{ExportError, ExportOptions, ExportSummary, Format, Report, State, Status, Verdict};
 pub use storage::Rebuilt;

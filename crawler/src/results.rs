@@ -6,6 +6,7 @@ mod shared;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use frontier::work_queue::{HostRecord, QueueError, TaskState};
@@ -22,13 +23,18 @@ use crate::event::HostAccount;
 #[cfg(feature = "shared")]
 use shared::SharedSource;
 
+/// Number of tries to open a crawl that a process is running, and the pause after each: 5 s in all.
+const OPEN_TRIES_MAX: u32 = 100;
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
+
 /// What a crawl found, and what it recorded of its requests.
 ///
 /// It reads a crawl at rest, one that a process is running, and one that several machines share. Nothing is read before
 /// it is asked for, and rows come one by one. All methods block; call them from a blocking thread in async code.
 ///
-/// While a process runs the crawl in a data directory, its entries can be read, and its report and status in their
-/// rendered forms. The other methods fail with [`Error::Running`].
+/// While a process runs the crawl in a data directory, that process answers what is asked here. It goes on meanwhile, so
+/// figures that are read one after another may be of different moments. If it ends, what is being read fails with
+/// [`QueueError::Unavailable`]; open the crawl again.
 ///
 /// ```
 /// use crawler::{Crawl, Results};
@@ -61,7 +67,7 @@ enum Source {
     /// In a data directory, and not running.
     Stopped(Box<CrawlReader>),
     /// In a data directory, and running.
-    Live(LiveReader),
+    Live(Box<LiveReader>),
     /// In a store, running or not.
     #[cfg(feature = "shared")]
     Shared(Box<SharedSource>),
@@ -108,17 +114,23 @@ impl Results {
     /// [`OpenError`] if there is no crawl, or its data cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let in_use = match CrawlReader::open(path) {
-            Ok(reader) => return Ok(Self { source: Source::Stopped(Box::new(reader)) }),
-            Err(in_use @ OpenError::InUse { .. }) => in_use,
-            Err(other) => return Err(other.into()),
-        };
-        let OpenError::InUse { pid: Some(pid), .. } = in_use else { return Err(in_use.into()) };
-        if let Some(reader) = LiveReader::open(path, pid) {
-            return Ok(Self { source: Source::Live(reader) });
+        let mut tries = 1;
+        loop {
+            let in_use = match CrawlReader::open(path) {
+                Ok(reader) => return Ok(Self { source: Source::Stopped(Box::new(reader)) }),
+                Err(in_use @ OpenError::InUse { .. }) => in_use,
+                Err(other) => return Err(other.into()),
+            };
+            match LiveReader::open(path) {
+                Ok(reader) => return Ok(Self { source: Source::Live(Box::new(reader)) }),
+                // It may be starting, or have ended in the meantime. Or it is no crawl, but a `rebuild`.
+                Err(OpenError::Queue(QueueError::Unavailable(_))) if tries < OPEN_TRIES_MAX => {}
+                Err(OpenError::Queue(QueueError::Unavailable(_))) => return Err(in_use.into()),
+                Err(other) => return Err(other.into()),
+            }
+            tries += 1;
+            std::thread::sleep(OPEN_PAUSE);
         }
-        // The process may have ended in the meantime.
-        Ok(Self { source: Source::Stopped(Box::new(CrawlReader::open(path)?)) })
     }
 
     /// Opens a crawl that several machines share. Its entries are there only if the place names its segments.
@@ -154,13 +166,10 @@ impl Results {
     }
 
     /// All hosts, in the order of their ids.
-    ///
-    /// # Errors
-    /// [`Error::Running`] while a process runs the crawl in a data directory.
     pub fn hosts(&self) -> Result<impl Iterator<Item = Result<HostAccount, Error>> + '_, Error> {
         let hosts: Box<dyn Iterator<Item = Result<(HostId, HostRecord), QueueError>>> = match &self.source {
             Source::Stopped(reader) => Box::new(reader.hosts()),
-            Source::Live(_) => return Err(Error::Running),
+            Source::Live(reader) => Box::new(reader.hosts()),
             #[cfg(feature = "shared")]
             Source::Shared(source) => Box::new(RecordSource::hosts(&**source)),
         };
@@ -168,13 +177,10 @@ impl Results {
     }
 
     /// All requests, in the order in which they were recorded.
-    ///
-    /// # Errors
-    /// [`Error::Running`] while a process runs the crawl in a data directory.
     pub fn requests(&self) -> Result<impl Iterator<Item = Result<FetchRecord, Error>> + '_, Error> {
         let requests: Box<dyn Iterator<Item = Result<FetchRecord, QueueError>>> = match &self.source {
             Source::Stopped(reader) => Box::new(reader.fetches()),
-            Source::Live(_) => return Err(Error::Running),
+            Source::Live(reader) => Box::new(reader.fetches()),
             #[cfg(feature = "shared")]
             Source::Shared(source) => Box::new(source.fetches()),
         };
@@ -183,13 +189,10 @@ impl Results {
 
     /// All sitemaps that are known, fetched or not, by host and then by the hash of their URL. Guessed paths where there
     /// is nothing are left out, and so is robots.txt.
-    ///
-    /// # Errors
-    /// [`Error::Running`] while a process runs the crawl in a data directory.
     pub fn sitemaps(&self) -> Result<impl Iterator<Item = Result<SitemapRecord, Error>> + '_, Error> {
         let tasks: Box<dyn Iterator<Item = Result<(TaskId, TaskState), QueueError>>> = match &self.source {
             Source::Stopped(reader) => Box::new(reader.tasks()),
-            Source::Live(_) => return Err(Error::Running),
+            Source::Live(reader) => Box::new(reader.tasks()),
             #[cfg(feature = "shared")]
             Source::Shared(source) => Box::new(source.tasks()),
         };
@@ -200,35 +203,26 @@ impl Results {
     }
 
     /// The report: where the time went, each host, errors, and the verdict.
-    ///
-    /// # Errors
-    /// [`Error::Running`] while a process runs the crawl in a data directory.
     pub fn report(&self) -> Result<Report, Error> {
         Ok(match &self.source {
             Source::Stopped(reader) => reports::report(&**reader)?,
-            Source::Live(_) => return Err(Error::Running),
+            Source::Live(reader) => reports::report(&**reader)?,
             #[cfg(feature = "shared")]
             Source::Shared(source) => reports::report(&**source)?,
         })
     }
 
     /// What limited the crawl, and what would shorten it. Like [`Self::report`].
-    ///
-    /// # Errors
-    /// [`Error::Running`] while a process runs the crawl in a data directory.
     pub fn verdict(&self) -> Result<Verdict, Error> {
         Ok(self.report()?.verdict)
     }
 
     /// How far the crawl is.
-    ///
-    /// # Errors
-    /// [`Error::Running`] while a process runs the crawl in a data directory.
     pub fn status(&self) -> Result<Status, Error> {
         let now = SystemClock::new().now();
         Ok(match &self.source {
             Source::Stopped(reader) => reports::status(&**reader, now)?,
-            Source::Live(_) => return Err(Error::Running),
+            Source::Live(reader) => reports::status(&**reader, now)?,
             #[cfg(feature = "shared")]
             Source::Shared(source) => reports::status(&**source, now)?,
         })
@@ -238,14 +232,11 @@ impl Results {
     pub fn into_report(self, view: View) -> Result<Rendered, Error> {
         match self.source {
             Source::Stopped(reader) => report_of(&*reader, view),
-            Source::Live(reader) => published(
-                &reader,
-                match view {
-                    View::Text => "report.text",
-                    View::Json => "report.json",
-                    View::Html => "report.html",
-                },
-            ),
+            Source::Live(reader) => match report_of(&*reader, view) {
+                // The crawl has ended meanwhile.
+                Err(Error::Queue(QueueError::Unavailable(_))) => Self::open(reader.path())?.into_report(view),
+                report => report,
+            },
             #[cfg(feature = "shared")]
             Source::Shared(source) => report_of(&*source, view),
         }
@@ -253,11 +244,13 @@ impl Results {
 
     /// The status in a form for output. This closes the crawl, so that others can use it while the output is written.
     pub fn into_status(self, view: View) -> Result<Rendered, Error> {
-        let name = if view == View::Json { "status.json" } else { "status.text" };
-        if let Source::Live(reader) = &self.source {
-            return published(reader, name);
-        }
-        let status = self.status()?;
+        let status = match (self.status(), &self.source) {
+            // The crawl has ended meanwhile.
+            (Err(Error::Queue(QueueError::Unavailable(_))), Source::Live(reader)) => {
+                return Self::open(reader.path())?.into_status(view);
+            }
+            (status, _) => status?,
+        };
         Ok(Rendered(match view {
             View::Json => Content::Status(Box::new(status)),
             View::Text | View::Html => Content::Text(render::status_text(&status)),
@@ -279,8 +272,8 @@ impl Results {
                 Box::new(reader.into_entries())
             }
             Source::Live(reader) => {
-                reports::check_host(reader.live().origins.iter().cloned().map(Ok), options)?;
-                Box::new(reader)
+                reports::check_host(reader.origins(), options)?;
+                reader
             }
             #[cfg(feature = "shared")]
             Source::Shared(source) => {
@@ -328,12 +321,6 @@ fn report_of(source: &impl RecordSource, view: View) -> Result<Rendered, Error> 
         View::Json => Content::Report(Box::new(reports::report(source)?)),
         View::Html => Content::Page(Box::new(reports::report_with_timeline(source)?)),
     }))
-}
-
-/// The output that the process of a running crawl keeps up to date.
-fn published(reader: &LiveReader, name: &str) -> Result<Rendered, Error> {
-    let output = reader.live().outputs.get(name).ok_or(Error::Running)?;
-    Ok(Rendered(Content::Text(output.clone())))
 }
 
 /// Builds a new queue for the crawl in the data directory at `path` from its segments and seeds.

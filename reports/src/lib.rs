@@ -74,7 +74,7 @@ pub use figures::{Breakdown, Cpu, Entries, Group, PerStage, Sitemaps, StageTotal
 pub use host_report::HostReport;
 pub use read::{RecordSource, report, report_with_timeline, settings, status};
 pub use report::{Crawl, Report, Totals};
-pub use status::{HostStates, RESUME, Status, StatusTally, TaskStates};
+pub use status::{HostStates, RESUME, Status, TaskStates};
 pub use timing::{
     BUCKETS, Bound, CHART_ROWS_MAX, Evidence, HostReports, Sessions, Tally, TimeByBound, Timeline,
     TimelineTally, Verdict,

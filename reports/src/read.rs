@@ -2,7 +2,7 @@
 
 use frontier::work_queue::{Counts, HostRecord, QueueError};
 use frontier::{FetchRecord, HostId, Timestamp};
-use storage::CrawlReader;
+use storage::{CrawlReader, LiveReader};
 
 use crate::report::Report;
 use crate::status::{RESUME, Status, StatusTally};
@@ -53,6 +53,37 @@ impl RecordSource for CrawlReader {
 
     fn counts(&self, now: Timestamp) -> Result<Counts, QueueError> {
         self.counts(now)
+    }
+
+    fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
+        self.hosts()
+    }
+
+    fn fetches(&self) -> impl Iterator<Item = Result<FetchRecord, QueueError>> {
+        self.fetches()
+    }
+}
+
+/// The totals are those of the moment at which the reader was opened.
+impl RecordSource for LiveReader {
+    fn is_running(&self) -> bool {
+        true
+    }
+
+    fn resumed_by(&self) -> String {
+        RESUME.to_owned()
+    }
+
+    fn settings(&self) -> Option<&str> {
+        self.settings()
+    }
+
+    fn sessions(&self) -> Sessions {
+        Sessions::consecutive(self.sessions().to_vec())
+    }
+
+    fn counts(&self, _now: Timestamp) -> Result<Counts, QueueError> {
+        Ok(self.counts().clone())
     }
 
     fn hosts(&self) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {

@@ -33,23 +33,11 @@ pub struct Report {
     pub errors: BTreeMap<&'static str, u64>,
     /// One example of each error kind, as text.
     pub examples: BTreeMap<&'static str, String>,
-    /// Number of hosts missing from `hosts`. It is 0, except that the report of a large running crawl leaves out the
-    /// fastest hosts.
-    pub hosts_left_out: u64,
     /// Each host by its origin.
     pub hosts: HostReports,
     /// The command that continues the crawl.
     #[serde(skip)]
     pub resumed_by: String,
-}
-
-impl Report {
-    /// The same report with only the slowest `count` hosts. The totals still cover all hosts.
-    pub fn with_slowest_hosts(mut self, count: usize) -> Self {
-        self.hosts.shorten(count);
-        self.hosts_left_out = self.totals.hosts.saturating_sub(self.hosts.len() as u64);
-        self
-    }
 }
 
 /// The crawl itself: release, times, state and settings.

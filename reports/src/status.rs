@@ -92,7 +92,7 @@ impl Status {
 
 /// Adds up hosts one by one, so that they need not all be in memory at the same time.
 #[derive(Clone, Debug, Default)]
-pub struct StatusTally {
+pub(crate) struct StatusTally {
     hosts: HostStates,
     sitemaps: Sitemaps,
     entries: Entries,

@@ -29,7 +29,7 @@ pub use crawl_reader::{CrawlReader, EntryReader};
 pub use data_dir::scratch::Scratch;
 pub use data_dir::seeds::Seeds;
 pub use data_dir::{DataDir, OpenError};
-pub use live::{Live, LiveReader};
+pub use live::{LiveReader, LiveServer};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};
 pub use sealing::{SealError, Sealer};
 pub use segment::{
@@ -43,7 +43,8 @@ pub use shared::{
     SharedWriter,
 };
 pub use watchdog::{is_guarded, watch_for_stalls};
-pub use work_queue::local::{LocalQueue, LocalWorkQueue, QueueView, ViewMark};
+pub use work_queue::FetchMark;
+pub use work_queue::local::{LocalQueue, LocalWorkQueue, QueueView};
 #[cfg(feature = "postgres")]
-pub use work_queue::postgres::{Database, FetchMark, PostgresQueue, SESSION_TTL, SharedCrawl, StoreError};
+pub use work_queue::postgres::{Database, PostgresQueue, SESSION_TTL, SharedCrawl, StoreError};
 pub use work_queue::store::{Durability, KeyValue, MemoryStore, SledStore, Store, Writes};

@@ -76,7 +76,7 @@ impl Work {
 
     /// The number of entries of each document.
     fn entries(&self, kept: &Kept) -> BTreeMap<String, usize> {
-        let view = at_once(self.queue.view(storage::ViewMark::default(), 1, Vec::new())).unwrap();
+        let view = at_once(self.queue.view()).unwrap();
         let mut entries = BTreeMap::new();
         for batch in kept.segments.entries(view.segments) {
             for row in BatchView::new(&batch.unwrap()).unwrap().rows() {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use frontier::work_queue::{Commit, QueueBounds, SegmentRef, Session};
 use frontier::{
-    DocumentKind, FetchedDocument, Host, NewTask, Outcome, Task, TaskId, TaskKind, TaskOutcome, Timestamp,
-    WorkQueue,
+    Connection, DocumentKind, FetchRecord, FetchedDocument, Host, NewTask, Outcome, RequestKind, Stages,
+    Task, TaskId, TaskKind, TaskOutcome, Timestamp, WorkQueue,
 };
 use queue_suite::HandClock;
 use sitemap::Entry;
@@ -24,8 +24,12 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
+        Self::named("crawl-data")
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("crawl-data");
+        let path = folder.path().join(name);
         Self { _folder: folder, path }
     }
 
@@ -128,6 +132,28 @@ pub(crate) fn host() -> Host {
 
 pub(crate) fn found(n: u32) -> NewTask {
     NewTask { host: host(), task: sitemap_task(n), found_on: None }
+}
+
+/// A request for the sitemap `n` in the session of `work`.
+pub(crate) fn fetch(work: &Work, n: u32) -> FetchRecord {
+    FetchRecord {
+        session: work.session.id,
+        task: sitemap_task(n).id,
+        parent: None,
+        kind: RequestKind::Sitemap,
+        attempt: 1,
+        hop: 0,
+        begun_at: NOW,
+        stages: Stages::default(),
+        bytes_wire: u64::from(n),
+        bytes_decoded: 0,
+        status: Some(404),
+        connection: Connection::New,
+        document: None,
+        entries: 0,
+        error: None,
+        detail: String::new(),
+    }
 }
 
 pub(crate) fn outcome(n: u32, entries: u64) -> TaskOutcome {

@@ -286,7 +286,7 @@ fn credentials_of_seeds_proxies_and_headers_are_nowhere_to_be_seen() {
             assert_secret(&args.join(" "), &expect(run.command(args), 0).stdout);
         }
         let files = all_files(&run.data_dir());
-        assert!(files.iter().any(|path| path.ends_with("live.json")), "{files:?}");
+        assert!(files.iter().any(|path| path.ends_with("seeds")), "{files:?}");
         for path in files {
             assert_secret(&path.display().to_string(), &std::fs::read(&path).unwrap());
         }

@@ -130,9 +130,9 @@ fn assert_unchanged(before: &Setting<'_>, after: &Setting<'_>) {
 #[test]
 fn latency_is_the_network_and_a_nearer_server_helps_where_more_concurrency_does_not() {
     let _lock = measurement_lock();
-    let far = Setting { latency_ms: 200, rate: "1000", ..SMALL };
+    let far = Setting { latency_ms: 100, rate: "1000", ..SMALL };
     assert_bound(&far, "network");
-    assert_shortened(&far, &Setting { latency_ms: 100, ..far }, SHORTENED_MAX);
+    assert_shortened(&far, &Setting { latency_ms: 50, ..far }, SHORTENED_MAX);
     let many = Setting { sitemaps: 12, ..far };
     assert_shortened(&many, &Setting { host_concurrency: "2", ..many }, SHORTENED_MAX);
     assert_unchanged(&far, &Setting { concurrency: "200", ..far });
@@ -141,11 +141,11 @@ fn latency_is_the_network_and_a_nearer_server_helps_where_more_concurrency_does_
 }
 
 #[test]
-fn one_request_a_second_is_politeness_and_a_higher_rate_helps_where_more_concurrency_does_not() {
+fn a_low_rate_is_politeness_and_a_higher_one_helps_where_more_concurrency_does_not() {
     let _lock = measurement_lock();
-    let paced = Setting { sitemaps: 1, rate: "1", ..SMALL };
+    let paced = Setting { sitemaps: 1, rate: "2", ..SMALL };
     assert_bound(&paced, "politeness");
-    assert_shortened(&paced, &Setting { rate: "2", ..paced }, SHORTENED_MAX);
+    assert_shortened(&paced, &Setting { rate: "4", ..paced }, SHORTENED_MAX);
     assert_unchanged(&paced, &Setting { concurrency: "200", ..paced });
     assert_unchanged(&Setting { cores: Some("0"), ..paced }, &Setting { cores: Some("0,1"), ..paced });
 }
@@ -163,7 +163,7 @@ fn one_worker_is_concurrency_and_a_second_helps_where_a_higher_rate_does_not() {
 #[test]
 fn large_documents_are_the_processor_and_a_second_core_helps_where_more_concurrency_does_not() {
     let _lock = measurement_lock();
-    let large = Setting { sitemaps: 2, entries: 40_000, rate: "1000", cores: Some("0"), ..SMALL };
+    let large = Setting { sitemaps: 2, entries: 20_000, rate: "1000", cores: Some("0"), ..SMALL };
     let large = Setting { core_of_hosts: Some("1"), ..large };
     assert_bound(&large, "cpu");
     assert_shortened(&large, &Setting { cores: Some("0,1"), ..large }, SHORTENED_BY_A_CORE_MAX);

@@ -7,7 +7,6 @@ pub mod error;
 mod hosts;
 pub mod jitter;
 pub mod lease_deadline;
-pub mod live;
 pub mod observers;
 pub mod progress;
 pub mod read;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use frontier::{Scope, WorkQueue};
-use storage::{DataDir, LocalQueue, SegmentWriter, SledStore};
+use storage::{DataDir, LiveServer, LocalQueue, OpenError, SegmentWriter, SledStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -12,7 +12,6 @@ use crate::cpu_meter::CpuMeter;
 use crate::engine::environment::Environment;
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
-use crate::engine::live::LivePublisher;
 use crate::engine::observers::Observers;
 use crate::engine::session::{self, OpenSession, SessionStart};
 use crate::engine::{Ended, EngineError};
@@ -53,7 +52,6 @@ async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> 
     let SessionParts { settings, scope, data_dir, clock, shutdown } = parts;
     let meter = Arc::new(CpuMeter::start());
     let fetch = HttpFetch::new(&settings)?;
-    let data_dir = Arc::new(data_dir);
     let queue = Arc::new(data_dir.queue());
     let session = queue.open_session(&session::worker_name()).await?;
     let mut seq = session::add_seeds(queue.as_ref(), &session, &start.seeds, &meter).await?;
@@ -63,9 +61,7 @@ async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> 
     }
 
     let sealer = data_dir.sealer()?;
-    let over = CancellationToken::new();
-    let publisher = LivePublisher::new(data_dir.clone(), queue.clone(), clock.clone());
-    let publishing = AbortOnDropHandle::new(tokio::spawn(publisher.run(over.clone())));
+    let answering = AbortOnDropHandle::new(tokio::spawn(answer_readers(data_dir.live_server())));
     let (writer, scratch) = (data_dir.segments(session.id), data_dir.scratch());
     let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);
     let open_session = OpenSession::<OneMachine> {
@@ -84,13 +80,21 @@ async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> 
     let is_complete = matches!(ended, Ok(Ended::Complete));
     let seal = move || if is_complete { sealer.finish() } else { sealer.stop() };
     let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| EngineError::Part("the sealer"))?;
-    over.cancel();
-    let published = publishing.await.map_err(|_| EngineError::Part("the live publisher"))?;
+    answering.abort();
+    // It ends with an error because it was aborted. The data directory is not released before.
+    let _ = answering.await;
     let ended = ended?;
     sealed?;
-    if let Err(error) = published {
-        // Only commands that read the running crawl are affected.
-        tracing::warn!(%error, "the state of the running crawl could not be published");
-    }
     Ok(ended)
+}
+
+/// Answers the readers of the crawl. If it cannot, only they are affected.
+async fn answer_readers(server: Result<LiveServer<LocalQueue<SledStore>>, OpenError>) {
+    let failed: Box<dyn std::error::Error + Send> = match server {
+        Ok(server) => match server.run().await {
+            Err(error) => Box::new(error),
+        },
+        Err(error) => Box::new(error),
+    };
+    tracing::warn!(error = %failed, "other processes cannot read this crawl while it runs");
 }

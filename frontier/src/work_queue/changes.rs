@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Commit, GivenUp, HostRecord, QueueBounds, RobotsRecord};
 use crate::host::HostId;
 use crate::outcome::{Outcome, SkipReason, TaskOutcome};
 use crate::task::{NewTask, Task, TaskId, TaskKind};
 
 /// The state of a URL in the queue.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TaskState {
     /// Not fetched yet, or to be retried.
     Pending(Task),

@@ -13,7 +13,7 @@ use super::verdict::facts::{CpuShortage, bound_of};
 use crate::figures::{Entries, PerStage, Sitemaps, StageTotal, by_name, seconds, share};
 use crate::host_report::HostReport;
 
-/// The hosts of a report by origin: all of them, or the slowest.
+/// The hosts of a report by origin.
 ///
 /// Each [`HostReport`] is built on demand, so a report of a million hosts needs no memory besides their sums. It shares
 /// these with the [`super::Tally`] that made it.
@@ -22,8 +22,6 @@ pub struct HostReports {
     table: Arc<HostTable>,
     sessions: Sessions,
     context: CrawlContext,
-    /// The hosts to show; `None` for all.
-    shown: Option<Vec<HostId>>,
 }
 
 /// Figures of the whole crawl that the report of each host needs.
@@ -37,51 +35,36 @@ pub(crate) struct CrawlContext {
 
 impl HostReports {
     pub(crate) fn new(table: Arc<HostTable>, sessions: Sessions, context: CrawlContext) -> Self {
-        Self { table, sessions, context, shown: None }
+        Self { table, sessions, context }
     }
 
-    /// Keeps only the slowest `count` hosts.
-    pub(crate) fn shorten(&mut self, count: usize) {
-        if count < self.len() {
-            self.shown = Some(slowest(&self.table, self.ids(), &self.sessions, count));
-        }
-    }
-
-    /// Number of hosts shown.
+    /// Number of hosts.
     pub fn len(&self) -> usize {
-        self.shown.as_ref().map_or(self.table.len(), Vec::len)
+        self.table.len()
     }
 
-    /// Whether no host is shown.
+    /// Whether there is no host.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The host with this origin, whether it is shown or not.
+    /// The host with this origin.
     pub fn get(&self, origin: &str) -> Option<HostReport> {
         let id = Host::of(&Url::parse(origin).ok()?)?.id();
         self.table.get(&id).map(|host| self.report(host).1)
     }
 
-    /// Each host shown with its origin, ordered by scheme, name and port.
+    /// Each host with its origin, ordered by scheme, name and port.
     pub fn iter(&self) -> impl Iterator<Item = (String, HostReport)> {
-        let mut hosts: Vec<&HostTally> =
-            self.ids().filter_map(|id| self.table.get(&id)).map(Box::as_ref).collect();
+        let mut hosts: Vec<&HostTally> = self.table.values().map(Box::as_ref).collect();
         hosts.sort_unstable_by(|a, b| a.summary.host.cmp(&b.summary.host));
         hosts.into_iter().map(|host| self.report(host))
     }
 
-    /// At most `count` of the hosts shown with their origins, longest wall time first.
+    /// At most `count` of the hosts with their origins, longest wall time first.
     pub fn slowest(&self, count: usize) -> impl Iterator<Item = (String, HostReport)> {
-        let ids = slowest(&self.table, self.ids(), &self.sessions, count);
+        let ids = slowest(&self.table, &self.sessions, count);
         ids.into_iter().filter_map(|id| Some(self.report(self.table.get(&id)?)))
-    }
-
-    fn ids(&self) -> Box<dyn Iterator<Item = HostId> + '_> {
-        match &self.shown {
-            Some(shown) => Box::new(shown.iter().copied()),
-            None => Box::new(self.table.keys().copied()),
-        }
     }
 
     fn report(&self, host: &HostTally) -> (String, HostReport) {
@@ -123,17 +106,11 @@ impl Serialize for HostReports {
     }
 }
 
-/// At most `count` of the hosts `ids`, longest wall time first. Ties are ordered by host.
-pub(crate) fn slowest(
-    table: &HostTable,
-    ids: impl Iterator<Item = HostId>,
-    sessions: &Sessions,
-    count: usize,
-) -> Vec<HostId> {
+/// At most `count` of the hosts, longest wall time first. Ties are ordered by host.
+pub(crate) fn slowest(table: &HostTable, sessions: &Sessions, count: usize) -> Vec<HostId> {
     let wall_us = |host: &HostTally| sessions.host_wall_us(host.summary.wall_us, host.summary.busy_since);
-    let mut hosts: Vec<_> = ids
-        .filter_map(|id| table.get(&id).map(|host| (Reverse(wall_us(host)), &host.summary.host, id)))
-        .collect();
+    let mut hosts: Vec<_> =
+        table.iter().map(|(id, host)| (Reverse(wall_us(host)), &host.summary.host, *id)).collect();
     if count < hosts.len() {
         hosts.select_nth_unstable(count);
         hosts.truncate(count);

@@ -7,7 +7,7 @@ use frontier::{FetchRecord, HostId, Stage};
 use super::sessions::Sessions;
 use crate::figures::{PerStage, micros, seconds};
 
-/// Number of buckets, however long the wall time is. While the crawl runs, at least half of them are in use.
+/// Number of buckets, however long the wall time is.
 pub const BUCKETS: usize = 200;
 
 /// Largest number of hosts with a row in the chart of hosts. It bounds memory: a row takes 8 KB.
@@ -39,9 +39,6 @@ pub struct Timeline {
 }
 
 /// Builds a [`Timeline`] from fetch records, in any order.
-///
-/// If the crawl is not running, the length of the axis is known in advance ([`Self::new`]). While it runs, the axis
-/// grows ([`Self::growing`], [`Self::grow`]): when all buckets are in use, each two are merged into one.
 #[derive(Debug)]
 pub struct TimelineTally {
     sessions: Sessions,
@@ -63,54 +60,15 @@ struct Row {
 impl TimelineTally {
     /// Starts with the axis of these sessions, and with chart rows for the first [`CHART_ROWS_MAX`] of `hosts`.
     pub fn new(sessions: Sessions, hosts: impl IntoIterator<Item = (HostId, String)>) -> Self {
-        let mut tally = Self::growing();
-        tally.bucket_us = sessions.wall_us().div_ceil(BUCKETS as u64).max(1);
-        tally.sessions = sessions;
-        for (id, origin) in hosts {
-            tally.add_row(id, || Some(origin));
-        }
-        tally
-    }
-
-    /// Starts with an axis of zero length.
-    pub fn growing() -> Self {
+        let row = |(id, origin)| (id, Row { origin, busy_s: vec![[0.0; 10]; BUCKETS] });
         Self {
-            sessions: Sessions::default(),
-            bucket_us: 1,
+            bucket_us: sessions.wall_us().div_ceil(BUCKETS as u64).max(1),
+            sessions,
             busy_us: Box::new([[0; BUCKETS]; 10]),
             entries: vec![0; BUCKETS],
             requests: vec![0; BUCKETS],
             errors: vec![0; BUCKETS],
-            rows: HashMap::new(),
-        }
-    }
-
-    /// Replaces the sessions with their current state. No session may be shorter than before. Must be called before the
-    /// requests made since are added.
-    pub fn grow(&mut self, sessions: Sessions) {
-        self.sessions = sessions;
-        while self.bucket_us.saturating_mul(BUCKETS as u64) < self.sessions.wall_us() {
-            self.merge_buckets();
-        }
-    }
-
-    /// Adds a chart row for a host, unless it has one or there are [`CHART_ROWS_MAX`] rows already.
-    pub fn add_row(&mut self, id: HostId, origin: impl FnOnce() -> Option<String>) {
-        if self.rows.len() < CHART_ROWS_MAX && !self.rows.contains_key(&id) {
-            let row = origin().map(|origin| (id, Row { origin, busy_s: vec![[0.0; 10]; BUCKETS] }));
-            self.rows.extend(row);
-        }
-    }
-
-    /// Merges each two neighbouring buckets into one of twice the length.
-    fn merge_buckets(&mut self) {
-        self.bucket_us = self.bucket_us.saturating_mul(2);
-        self.busy_us.iter_mut().for_each(|busy_us| halve(busy_us, |a, b| a + b));
-        for counts in [&mut self.entries, &mut self.requests, &mut self.errors] {
-            halve(counts, |a, b| a + b);
-        }
-        for row in self.rows.values_mut() {
-            halve(&mut row.busy_s, |a, b| std::array::from_fn(|stage| a[stage] + b[stage]));
+            rows: hosts.into_iter().take(CHART_ROWS_MAX).map(row).collect(),
         }
     }
 
@@ -150,7 +108,7 @@ impl TimelineTally {
         ((at_us.saturating_sub(1) / self.bucket_us) as usize).min(BUCKETS - 1)
     }
 
-    /// Returns the timeline so far.
+    /// Returns the timeline.
     pub fn finish(&self) -> Timeline {
         let wall_us = self.sessions.wall_us();
         let used = (wall_us.div_ceil(self.bucket_us) as usize).clamp(1, BUCKETS);
@@ -171,15 +129,6 @@ impl TimelineTally {
             rows: self.rows.values().map(row).collect(),
         }
     }
-}
-
-/// Replaces the first half with the sums of each two neighbours, and clears the second half.
-fn halve<T: Copy + Default>(buckets: &mut [T], sum: impl Fn(T, T) -> T) {
-    let half = buckets.len() / 2;
-    for at in 0..half {
-        buckets[at] = sum(buckets[2 * at], buckets[2 * at + 1]);
-    }
-    buckets[half..].fill(T::default());
 }
 
 /// The stage with the most time in each bucket.
@@ -255,40 +204,6 @@ mod tests {
         assert_eq!((timeline.wall_s, timeline.sessions_at_s.as_slice()), (8.0, &[0.0, 2.0][..]));
         let receiving = timeline.in_flight.get(Stage::Body);
         assert_eq!((receiving[49], receiving[50], receiving[75], receiving[100]), (0.0, 2.0, 1.0, 0.0));
-    }
-
-    #[test]
-    fn an_axis_that_grows_shows_what_one_of_that_length_shows() {
-        let fetches: Vec<FetchRecord> = (0..16)
-            .map(|number| {
-                let stages = [(Stage::FirstByte, 600), (Stage::Parse, 40)];
-                fetch(if number % 2 == 0 { A } else { B }, number * 1_000, &stages)
-            })
-            .collect();
-        let mut growing = TimelineTally::growing();
-        growing.add_row(id(A), || Some(A.to_owned()));
-        for (number, fetch) in fetches.iter().enumerate() {
-            let session = session(0, 0, number as i64 * 1_000 + 800, 0, 0);
-            growing.grow(Sessions::consecutive(vec![session]));
-            growing.add_fetch(fetch);
-        }
-        let grown = growing.finish();
-        let length_us = grown.bucket_s * 1e6 * BUCKETS as f64;
-        assert!((15_800_000.0..31_600_000.0).contains(&length_us), "{length_us}");
-        assert_eq!((grown.wall_s, grown.entries.len()), (15.8, (15.8 / grown.bucket_s).ceil() as usize));
-        // A finished crawl exactly as long as the grown axis has the same buckets.
-        let session = session(0, 0, (length_us / 1e3) as i64, 0, 0);
-        let mut whole = TimelineTally::new(Sessions::consecutive(vec![session]), [(id(A), A.to_owned())]);
-        fetches.iter().for_each(|fetch| whole.add_fetch(fetch));
-        let (whole, used) = (whole.finish(), grown.entries.len());
-        assert!((whole.bucket_s - grown.bucket_s).abs() < 1e-5, "{} {}", whole.bucket_s, grown.bucket_s);
-        assert_eq!(grown.requests.iter().sum::<u64>(), 16);
-        let busy_s = |timeline: &Timeline| -> f64 {
-            timeline.in_flight.get(Stage::FirstByte).iter().map(|mean| mean * timeline.bucket_s).sum()
-        };
-        assert!((busy_s(&grown) - 9.6).abs() < 1e-9 && (busy_s(&whole) - 9.6).abs() < 1e-9);
-        let filled = |timeline: &Timeline| timeline.rows[A][..used].iter().flatten().count();
-        assert!(filled(&grown).abs_diff(filled(&whole)) <= 16, "{} {}", filled(&grown), filled(&whole));
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub(crate) const QUEUE_DIR: &str = "queue";
 /// How much was committed to the queue.
 pub(crate) const COMMITTED_FILE: &str = "committed";
 
-/// The state of a running crawl.
-pub(crate) const LIVE_FILE: &str = "live.json";
+/// Where the process of a running crawl answers readers.
+pub(crate) const LIVE_SOCKET: &str = "live.sock";
 
 /// The entries.
 pub(crate) const SEGMENTS_DIR: &str = "segments";

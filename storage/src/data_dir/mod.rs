@@ -21,14 +21,15 @@ use tempfile::TempDir;
 
 pub use self::error::OpenError;
 use self::layout::{
-    COMMITTED_FILE, FORMAT_FILE, LOCK_FILE, QUEUE_DIR, SCRATCH_DIR, SEGMENTS_DIR, UNFINISHED_SUFFIX,
+    COMMITTED_FILE, FORMAT_FILE, LIVE_SOCKET, LOCK_FILE, QUEUE_DIR, SCRATCH_DIR, SEGMENTS_DIR,
+    UNFINISHED_SUFFIX,
 };
 pub(crate) use self::lock::Lock;
 use self::lock::SharedLock;
 use self::scratch::Scratch;
 use self::seeds::Seeds;
 use crate::disk::sync_dir;
-use crate::live::Live;
+use crate::live::LiveServer;
 use crate::recovery;
 use crate::sealing::{SealError, Sealer};
 use crate::segment::{DocumentHead, Rows, SegmentWriter};
@@ -45,7 +46,7 @@ use crate::work_queue::store::SledStore;
 /// seeds           what the crawl was started from
 /// queue/          the work queue, a sled database
 /// committed       how much was committed to the queue, stored outside it
-/// live.json       the state of a running crawl, for readers
+/// live.sock       where the process of a running crawl answers readers
 /// segments/       the entries
 /// tmp/            temporary files of reading and sealing; emptied at every start
 /// ```
@@ -205,9 +206,10 @@ impl DataDir {
         seeds::read(&self.path)
     }
 
-    /// Publishes `live` for the readers of the running crawl.
-    pub fn show(&self, live: &Live) -> Result<(), OpenError> {
-        live.write(&self.path)
+    /// The server that answers the readers of the crawl while it runs. Must be called in a tokio runtime.
+    pub fn live_server(&self) -> Result<LiveServer<LocalQueue<SledStore>>, OpenError> {
+        let listening = LiveServer::listen(&self.path, self.queue());
+        listening.map_err(|error| OpenError::io("listen at", &self.path.join(LIVE_SOCKET), error))
     }
 
     /// The work queue. Clones share it.

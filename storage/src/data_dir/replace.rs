@@ -22,13 +22,6 @@ pub(super) fn replace_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Replaces the content of `path` without a sync. Other processes see either the old or the new content.
-pub(crate) fn replace_unsynced(path: &Path, content: &[u8]) -> io::Result<()> {
-    let unfinished = unfinished(path);
-    fs::write(&unfinished, content)?;
-    fs::rename(&unfinished, path)
-}
-
 fn unfinished(path: &Path) -> PathBuf {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(UNFINISHED_SUFFIX);

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crawler::{Crawl, CrawlBuilder, Ended, Event, Results};
+use crawler::error::Kind;
+use crawler::{Crawl, CrawlBuilder, Ended, Event, Results, State};
 use fakesite::Server;
 
 use super::site;
@@ -142,4 +143,47 @@ async fn a_stopped_crawl_says_what_is_left_and_continues_without_its_seeds() {
     assert!(summary.tasks_pending() > 0 && summary.entries() < 400, "{summary:?}");
     let second = Crawl::builder().data_dir(folder.path()).rate(0.0).allow_private(true).run().await.unwrap();
     assert_eq!((second.ended(), second.entries(), second.tasks_pending()), (Ended::Complete, 400, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_crawl_is_read_in_all_respects() {
+    let server = site::serve(400, 5);
+    let folder = tempfile::tempdir().unwrap();
+    let mut crawl = crawl(&server).data_dir(folder.path()).start().await.unwrap();
+    locs(&crawl.next().await.unwrap());
+    // The crawl waits for a reader of its events, so it cannot end.
+    when_still(&server).await;
+    let path = folder.path().to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        let results = Results::open(&path).unwrap();
+        assert!(results.is_running());
+        let sitemaps = results.sitemaps().unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        let read = sitemaps.iter().filter(|sitemap| sitemap.outcome.is_some()).count();
+        assert!(sitemaps.len() == 401 && (2..=AHEAD_MAX).contains(&read), "{read} of {}", sitemaps.len());
+        let requests = results.requests().unwrap().collect::<Result<Vec<_>, _>>().unwrap().len();
+        assert!(requests > read, "robots.txt is a request too: {requests}, {read}");
+        let hosts = results.hosts().unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+        let [host] = &hosts[..] else { panic!("{hosts:?}") };
+        let report = results.report().unwrap();
+        assert_eq!(report.totals.entries.kept, host.account.entries);
+        assert_eq!(report.totals.entries.kept, results.entries().count() as u64);
+        assert!(report.crawl.tasks_pending > 300 && !report.verdict.sentence.is_empty());
+        assert_eq!(results.verdict().unwrap().bound, report.verdict.bound);
+        assert_eq!(results.status().unwrap().state, State::Running);
+        results
+    });
+    let results = read.await.unwrap();
+    drop(crawl);
+    let gone = tokio::task::spawn_blocking(move || {
+        let mut tries = 0;
+        // Its tasks end a moment after it was dropped.
+        while results.hosts().unwrap().all(|host| host.is_ok()) {
+            tries += 1;
+            assert!(tries < 200, "a crawl that was dropped still answers");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let error = results.report().unwrap_err();
+        assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    });
+    gone.await.unwrap();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use frontier::work_queue::{HostRecord, QueueBounds};
 use frontier::{Clock, FetchRecord, HostId, Scope, Timestamp};
-use storage::{LocalQueue, LocalWorkQueue, MemorySegments, MemoryStore, QueueView, ViewMark};
+use storage::{FetchMark, LocalQueue, LocalWorkQueue, MemorySegments, MemoryStore, QueueView};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Plan, PlannedWeb};
@@ -64,7 +64,7 @@ pub struct Crawled {
     pub fetches: Vec<FetchRecord>,
     /// The number of entries of each document.
     pub entries: BTreeMap<String, usize>,
-    pub view: QueueView<Vec<(HostId, HostRecord)>>,
+    pub view: QueueView,
 }
 
 /// What outlives a kill.
@@ -112,9 +112,10 @@ impl Crawl {
                 return;
             }
             // Only parked hosts are left.
-            let due =
-                view.hosts.iter().filter(|(_, host)| host.parked).filter_map(|(_, host)| host.not_before);
-            let due = due.min().expect("a pending host of a complete crawl is parked");
+            let hosts = self.hosts();
+            let parked = hosts.values().filter(|host| host.parked);
+            let due = parked.filter_map(|host| host.not_before).min();
+            let due = due.expect("a pending host of a complete crawl is parked");
             assert!(due > self.clock.now(), "a session ended although a parked host was due");
             self.clock.advance(due.since(self.clock.now()));
         }
@@ -171,9 +172,20 @@ impl Crawl {
         LocalQueue::in_memory(&self.store, self.clock.clone(), BOUNDS).unwrap()
     }
 
-    fn view(&self) -> QueueView<Vec<(HostId, HostRecord)>> {
+    fn view(&self) -> QueueView {
         let queue = self.queue();
-        self.clock.run(queue.view(ViewMark::default(), usize::MAX, Vec::new())).unwrap().unwrap().unwrap()
+        self.clock.run(queue.view()).unwrap().unwrap().unwrap()
+    }
+
+    fn hosts(&self) -> BTreeMap<HostId, HostRecord> {
+        let queue = self.queue();
+        let hosts = self.clock.run(queue.hosts_after(None, usize::MAX)).unwrap().unwrap().unwrap();
+        hosts.into_iter().collect()
+    }
+
+    fn fetches(&self) -> Vec<FetchRecord> {
+        let queue = self.queue();
+        self.clock.run(queue.fetches_after(FetchMark::default(), usize::MAX)).unwrap().unwrap().unwrap().0
     }
 
     fn finish(self) -> Crawled {
@@ -188,8 +200,7 @@ impl Crawl {
                 }
             }
         }
-        let hosts = std::mem::take(&mut view.hosts).into_iter().collect();
-        let fetches = std::mem::take(&mut view.fetches);
+        let (hosts, fetches) = (self.hosts(), self.fetches());
         let Self { plan, pace, sessions, .. } = self;
         Crawled { plan, pace, sessions, hosts, fetches, entries, view }
     }

@@ -144,7 +144,7 @@ impl Tally {
 
     /// At most `count` hosts with their origins, longest wall time first.
     pub fn slowest_hosts(&self, count: usize) -> Vec<(HostId, String)> {
-        let ids = slowest(&self.hosts, self.hosts.keys().copied(), &self.sessions, count);
+        let ids = slowest(&self.hosts, &self.sessions, count);
         ids.into_iter().filter_map(|id| Some((id, self.origin(id)?))).collect()
     }
 
@@ -178,7 +178,6 @@ impl Tally {
             statuses: self.requests.statuses(),
             errors: by_name(&errors),
             examples: self.examples().into_iter().map(|(kind, text)| (kind.as_str(), text)).collect(),
-            hosts_left_out: 0,
             hosts: HostReports::new(self.hosts.clone(), self.sessions.clone(), context),
             resumed_by: RESUME.to_owned(),
         }

@@ -20,6 +20,7 @@
 use frontier::{HostId, TaskId, Timestamp};
 
 use crate::segment::record::SegmentPlace;
+use crate::work_queue::FetchMark;
 
 pub(super) const COUNTERS: &[u8] = b"C";
 pub(super) const SESSIONS: &[u8] = b"S";
@@ -47,6 +48,12 @@ pub(super) fn fetches(session: u32, commit: u64, chunk: u32) -> Vec<u8> {
 /// The session's number in a [`FETCHES`] key.
 pub(super) fn session_part(key: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(*key.get(1..)?.first_chunk()?))
+}
+
+/// The mark after the commit of a [`FETCHES`] key.
+pub(super) fn commit_part(key: &[u8]) -> Option<FetchMark> {
+    let commit_seq = u64::from_be_bytes(*key.get(5..)?.first_chunk()?);
+    Some(FetchMark { session: session_part(key)?, commit_seq })
 }
 
 /// Whether this [`FETCHES`] key is that of a commit's duration.
@@ -142,6 +149,7 @@ mod tests {
         assert_eq!(pending_part(&pending(id, 3)), Some(id));
         assert_eq!(host_part(&leased(host)), Some(host));
         assert_eq!(session_part(&fetches(9, 2, 3)), Some(9));
+        assert_eq!(commit_part(&fetches(9, 2, 3)), Some(FetchMark { session: 9, commit_seq: 2 }));
         assert_eq!(task_part(b"U"), None);
     }
 

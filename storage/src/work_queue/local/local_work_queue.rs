@@ -2,26 +2,43 @@
 
 use std::future::Future;
 
-use frontier::HostId;
-use frontier::work_queue::{Commit, HostRecord, QueueError, Session, WorkQueue};
+use frontier::work_queue::{Commit, HostRecord, QueueError, Session, TaskState, WorkQueue};
+use frontier::{FetchRecord, HostId, TaskId};
 
-use super::records::{QueueView, ViewMark};
+use super::records::QueueView;
 use crate::segment::record::{SegmentPlace, SegmentRecord};
+use crate::work_queue::FetchMark;
 
 /// A work queue of a crawl that one machine runs. It can be read as a whole while the crawl runs, and the segments
 /// that it registers can be replaced by larger ones.
 ///
-/// All methods except [`Self::view`] block the calling thread until the queue has answered.
+/// The methods that are not `async` block the calling thread until the queue has answered.
 pub trait LocalWorkQueue: WorkQueue {
-    /// The current state of the queue, with the requests of the commits after `mark`, up to the commit that makes
-    /// them `n` or more. Its hosts are added to `hosts`. The time grows with the number of hosts, because every host
-    /// is read.
-    fn view<H: Extend<(HostId, HostRecord)> + Send + 'static>(
+    /// The current state of the queue, without its hosts, tasks and requests.
+    fn view(&self) -> impl Future<Output = Result<QueueView, QueueError>> + Send;
+
+    /// Up to `n` hosts without their robots.txt rules, in the order of their ids, starting after `after`.
+    fn hosts_after(
         &self,
-        mark: ViewMark,
+        after: Option<HostId>,
         n: usize,
-        hosts: H,
-    ) -> impl Future<Output = Result<QueueView<H>, QueueError>> + Send;
+    ) -> impl Future<Output = Result<Vec<(HostId, HostRecord)>, QueueError>> + Send;
+
+    /// The states of up to `n` tasks after `after`, by host and then by the hash of the URL.
+    fn tasks_after(
+        &self,
+        after: Option<TaskId>,
+        n: usize,
+    ) -> impl Future<Output = Result<Vec<(TaskId, TaskState)>, QueueError>> + Send;
+
+    /// The requests of the commits after `mark`, up to the commit that makes them `n` or more, and the mark after them.
+    ///
+    /// For the requests of a session's last commit, the `record` stage lacks the time of that commit.
+    fn fetches_after(
+        &self,
+        mark: FetchMark,
+        n: usize,
+    ) -> impl Future<Output = Result<(Vec<FetchRecord>, FetchMark), QueueError>> + Send;
 
     /// Opens a session, like [`WorkQueue::open_session`].
     fn open_session_blocking(&self) -> Result<Session, QueueError>;

@@ -18,15 +18,16 @@ use std::sync::{Arc, Mutex};
 
 use frontier::work_queue::{
     Commit, Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session,
-    WorkQueue,
+    TaskState, WorkQueue,
 };
-use frontier::{Clock, HostId, TaskId, Timestamp};
+use frontier::{Clock, FetchRecord, HostId, TaskId, Timestamp};
 
 use self::committed::CommittedFile;
 pub use self::local_work_queue::LocalWorkQueue;
 use self::queue_state::QueueState;
-pub use self::records::{QueueView, ViewMark};
+pub use self::records::QueueView;
 use self::thread::{QueueThread, ended};
+use super::FetchMark;
 use super::store::{MemoryStore, SledStore, Store};
 use crate::data_dir::error::OpenError;
 use crate::data_dir::lock::Lock;
@@ -152,13 +153,32 @@ impl<S: Store> LocalQueue<S> {
 }
 
 impl<S: Store> LocalWorkQueue for LocalQueue<S> {
-    async fn view<H: Extend<(HostId, HostRecord)> + Send + 'static>(
+    async fn view(&self) -> Result<QueueView, QueueError> {
+        self.call(|state| state.view()).await
+    }
+
+    async fn hosts_after(
         &self,
-        mark: ViewMark,
+        after: Option<HostId>,
         n: usize,
-        hosts: H,
-    ) -> Result<QueueView<H>, QueueError> {
-        self.call(move |state| state.view(mark, n, hosts)).await
+    ) -> Result<Vec<(HostId, HostRecord)>, QueueError> {
+        self.call(move |state| read::hosts_after(&state.store, after).take(n).collect()).await
+    }
+
+    async fn tasks_after(
+        &self,
+        after: Option<TaskId>,
+        n: usize,
+    ) -> Result<Vec<(TaskId, TaskState)>, QueueError> {
+        self.call(move |state| read::tasks_after(&state.store, after).take(n).collect()).await
+    }
+
+    async fn fetches_after(
+        &self,
+        mark: FetchMark,
+        n: usize,
+    ) -> Result<(Vec<FetchRecord>, FetchMark), QueueError> {
+        self.call(move |state| read::fetches_after(&state.store, &state.sessions, mark, n)).await
     }
 
     fn open_session_blocking(&self) -> Result<Session, QueueError> {

@@ -11,7 +11,7 @@ use frontier::{Clock, HostId, SessionId, Task, TaskId, Timestamp};
 
 use super::committed::{self, Committed};
 use super::host_index::{HostIndex, move_host};
-use super::records::{Counters, QueueView, ViewMark};
+use super::records::{Counters, QueueView};
 use super::stored::StoredState;
 use super::{keys, read};
 use crate::disk::DurableFile;
@@ -307,26 +307,12 @@ impl<S: Store> QueueState<S> {
         Ok((segments, growing))
     }
 
-    /// The state of the queue, with the requests of the commits after `mark`, up to the commit that makes them `n` or
-    /// more. Its hosts are added to `hosts`.
-    pub(super) fn view<H: Extend<(HostId, HostRecord)>>(
-        &self,
-        mark: ViewMark,
-        n: usize,
-        mut hosts: H,
-    ) -> Result<QueueView<H>, QueueError> {
-        for host in read::hosts(&self.store) {
-            hosts.extend([host?]);
-        }
-        let (fetches, mark) = read::fetches_after(&self.store, &self.sessions, mark, n)?;
+    /// The state of the queue, without its hosts, tasks and requests.
+    pub(super) fn view(&self) -> Result<QueueView, QueueError> {
         Ok(QueueView {
             segments: read::segments(&self.store)?,
             sessions: self.sessions.clone(),
             counts: self.counts()?,
-            hosts,
-            has_more: fetches.len() >= n,
-            fetches,
-            mark,
         })
     }
 

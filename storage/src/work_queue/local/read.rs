@@ -7,10 +7,11 @@ use frontier::{FetchRecord, HostId, Stage, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::keys;
-use super::records::{Counters, ViewMark};
+use super::records::Counters;
 use super::stored::{StoredFetch, StoredState};
 use crate::recovery::Registered;
 use crate::segment::record::SegmentRecord;
+use crate::work_queue::FetchMark;
 use crate::work_queue::store::Store;
 
 /// All sessions, by number.
@@ -91,7 +92,16 @@ pub(super) fn counts(store: &impl Store, counters: &Counters, now: Timestamp) ->
 
 /// All hosts by id, without their robots.txt rules.
 pub(crate) fn hosts(store: &impl Store) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
-    store.scan(keys::HOSTS, None).map(|entry| {
+    hosts_after(store, None)
+}
+
+/// Like [`hosts`], starting after `after`.
+pub(super) fn hosts_after(
+    store: &impl Store,
+    after: Option<HostId>,
+) -> impl Iterator<Item = Result<(HostId, HostRecord), QueueError>> {
+    let after = after.map(keys::host);
+    store.scan(keys::HOSTS, after.as_deref()).map(|entry| {
         let (key, bytes) = entry?;
         let id = keys::host_part(&key).ok_or_else(|| store.damaged(&key, "malformed key"))?;
         Ok((id, store.decode(&key, &bytes)?))
@@ -102,13 +112,13 @@ pub(crate) fn hosts(store: &impl Store) -> impl Iterator<Item = Result<(HostId, 
 pub(super) fn fetches_after(
     store: &impl Store,
     sessions: &[SessionRecord],
-    mark: ViewMark,
+    mark: FetchMark,
     n: usize,
-) -> Result<(Vec<FetchRecord>, ViewMark), QueueError> {
+) -> Result<(Vec<FetchRecord>, FetchMark), QueueError> {
     let (mut fetches, mut mark, mut commit_us) = (Vec::new(), mark, 0);
     let mut commit = Vec::new();
-    let after = mark.0.clone();
-    for entry in store.scan(keys::FETCHES, after.as_deref()) {
+    let after = keys::fetches(mark.session, mark.commit_seq, u32::MAX);
+    for entry in store.scan(keys::FETCHES, Some(&after)) {
         let (key, bytes) = entry?;
         let commit_of_key = key.split_last_chunk::<4>().map_or(&[][..], |(commit, _)| commit);
         if commit != commit_of_key {
@@ -126,7 +136,7 @@ pub(super) fn fetches_after(
             *record = record.saturating_add(commit_us);
             fetches.push(fetch);
         }
-        mark = ViewMark(Some(key));
+        mark = keys::commit_part(&key).ok_or_else(|| store.damaged(&key, "malformed key"))?;
     }
     Ok((fetches, mark))
 }

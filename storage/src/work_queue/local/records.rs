@@ -1,38 +1,20 @@
 //! Records that only this queue has.
 
-use frontier::FetchRecord;
 use frontier::work_queue::{Counts, SessionRecord, TotalsChange};
 use serde::{Deserialize, Serialize};
 
 use crate::segment::record::SegmentRecord;
 
-/// The state of the queue at one moment, without its tasks, and the requests committed since an earlier view.
-#[derive(Clone, Debug)]
-pub struct QueueView<H> {
+/// The state of the queue at one moment, without its hosts, tasks and requests.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct QueueView {
     /// All registered segments, in the order of their rows.
     pub segments: Vec<SegmentRecord>,
     /// All sessions, by number.
     pub sessions: Vec<SessionRecord>,
     /// The totals.
     pub counts: Counts,
-    /// The collection that the hosts were added to one by one, without their robots.txt rules. There may be too many to
-    /// hold in memory.
-    pub hosts: H,
-    /// Requests in the order of their commits. For those of the last commit, the `record` stage lacks the time of that
-    /// commit.
-    pub fetches: Vec<FetchRecord>,
-    /// The mark to pass to the next view, so that it starts after these requests.
-    pub mark: ViewMark,
-    /// Whether more requests may follow.
-    pub has_more: bool,
 }
-
-/// Position after the last request of a view.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ViewMark(
-    /// Key of the last record that was read; `None` at the start.
-    pub(super) Option<Vec<u8>>,
-);
 
 /// Totals that are updated with every change, because counting would take a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -35,4 +35,3 @@ pub use self::database::Database;
 pub use self::error::StoreError;
 pub use self::queue::{PostgresQueue, SESSION_TTL};
 pub use self::shared_crawl::SharedCrawl;
-pub use self::tables::FetchMark;

@@ -14,9 +14,10 @@ use super::error::{Failure, StoreError};
 use super::queue::PostgresQueue;
 use super::shared_crawl::SharedCrawl;
 use super::sql::{Parameter, sql};
-use super::tables::{self, FetchMark, HostRow, Moment, TASK};
-use super::values::{host_key, limit};
+use super::tables::{self, HostRow, Moment, TASK};
+use super::values::{host_key, limit, number_key, signed};
 use crate::segment::record::SegmentRecord;
+use crate::work_queue::FetchMark;
 
 impl PostgresQueue {
     pub(super) async fn try_records(&self, hosts: &[HostId]) -> Result<Vec<HostRecord>, Failure> {
@@ -133,8 +134,10 @@ impl SharedCrawl {
     ) -> Result<(Vec<FetchRecord>, FetchMark), StoreError> {
         self.database
             .retry_few_times(|connection| async move {
-                let (after, n) = (sql!("sql/fetched_after.sql"), limit(n));
-                let commits = connection.prepare_and_query(after, mark.parameters(&self.id, &n)).await?;
+                let (session, seq, n) = (number_key(mark.session), signed(mark.commit_seq), limit(n));
+                let parameters: [Parameter<'_>; 4] =
+                    [("crawl", &self.id), ("session", &session), ("commit_seq", &seq), ("limit", &n)];
+                let commits = connection.prepare_and_query(sql!("sql/fetched_after.sql"), parameters).await?;
                 let (mut fetches, mut mark) = (Vec::new(), mark);
                 for row in &commits {
                     mark = tables::add_fetches(row, &mut fetches)?;

@@ -5,30 +5,11 @@ use frontier::{FetchRecord, Stage};
 use tokio_postgres::Row;
 
 use crate::codec;
+use crate::work_queue::FetchMark;
 use crate::work_queue::postgres::error::Failure;
 use crate::work_queue::postgres::fields::Fields;
 use crate::work_queue::postgres::sql::Parameter;
-use crate::work_queue::postgres::values::{number_key, signed, unsigned};
-
-/// Position after the last commit whose requests were read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FetchMark {
-    session: i32,
-    commit_seq: i64,
-}
-
-impl Default for FetchMark {
-    /// The position before the first commit.
-    fn default() -> Self {
-        Self { session: -1, commit_seq: 0 }
-    }
-}
-
-impl FetchMark {
-    pub(crate) fn parameters<'a>(&'a self, crawl: &'a i32, limit: &'a i64) -> [Parameter<'a>; 4] {
-        [("crawl", crawl), ("session", &self.session), ("commit_seq", &self.commit_seq), ("limit", limit)]
-    }
-}
+use crate::work_queue::postgres::values::{number, number_key, signed, unsigned};
 
 /// The requests of one commit.
 pub(crate) struct FetchedRow {
@@ -64,7 +45,8 @@ impl FetchedRow {
 /// `commit_us`, how long the commit took, is stored with the next commit of the session and NULL before it.
 pub(crate) fn add_fetches(row: &Row, fetches: &mut Vec<FetchRecord>) -> Result<FetchMark, Failure> {
     let mut fetched = Fields::of("fetched", row);
-    let mark = FetchMark { session: fetched.get("session")?, commit_seq: fetched.get("commit_seq")? };
+    let session = number(fetched.get("session")?);
+    let mark = FetchMark { session, commit_seq: unsigned(fetched.get("commit_seq")?) };
     let records: Vec<FetchRecord> = fetched.decoded("records")?;
     let commit_us = fetched.get::<Option<i64>>("commit_us")?.map_or(0, unsigned);
     for mut fetch in records {

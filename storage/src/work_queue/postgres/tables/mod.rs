@@ -8,7 +8,6 @@ mod segment;
 mod session;
 mod task;
 
-pub use self::fetched::FetchMark;
 pub(super) use self::fetched::{FetchedRow, add_fetches};
 pub(super) use self::host::{HostRow, HostRows, ReleasedHosts, RobotsRows, leased_host, loaded_host};
 pub(super) use self::segment::{SegmentRow, segment_record};

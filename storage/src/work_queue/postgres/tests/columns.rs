@@ -14,8 +14,9 @@ use queue_suite::HandClock;
 use url::Url;
 
 use super::super::tables::{HostRow, task_state};
-use super::super::{Database, FetchMark, SESSION_TTL, SharedCrawl};
+use super::super::{Database, SESSION_TTL, SharedCrawl};
 use super::support::{BOUNDS, block_on, connect, fresh_database, queue};
+use crate::work_queue::FetchMark;
 
 /// Creates the tables anew with the last column first, after a column that this release does not know.
 const REORDER: &str = "DO $$

@@ -7,8 +7,9 @@ use frontier::work_queue::{HostRecord, QueueBounds};
 use frontier::{Clock, FetchRecord, Timestamp};
 use queue_suite::{HandClock, Harness};
 
-use super::super::{Database, FetchMark, PostgresQueue, SESSION_TTL, SharedCrawl};
+use super::super::{Database, PostgresQueue, SESSION_TTL, SharedCrawl};
 use super::support;
+use crate::work_queue::FetchMark;
 
 struct PostgresHarness {
     crawl: SharedCrawl,
