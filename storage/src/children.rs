@@ -1,9 +1,10 @@
 //! The URLs of the sitemaps that an index names, kept until its outcome is final.
 
 use std::io::{BufReader, Read};
+use std::sync::Arc;
 
 use crate::data_dir::scratch::Scratch;
-use crate::data_dir::spill::{Spill, Spilled};
+use crate::data_dir::spill::{Spill, Spilled, SpilledReader};
 use crate::segment::error::SegmentError;
 
 /// Bytes collected before the held bytes are counted again.
@@ -68,13 +69,13 @@ impl Children {
     /// Completes the collection.
     pub fn finish(mut self) -> Result<FinishedChildren, SegmentError> {
         self.spill.spill_if_large()?;
-        Ok(FinishedChildren { spilled: self.spill.finish(), number: self.number })
+        Ok(FinishedChildren { spilled: Arc::new(self.spill.finish()), number: self.number })
     }
 }
 
 /// All URLs that an index names. Dropping them removes their file.
 pub struct FinishedChildren {
-    spilled: Spilled,
+    spilled: Arc<Spilled>,
     number: u64,
 }
 
@@ -91,7 +92,8 @@ impl FinishedChildren {
 
     /// Passes each URL to `take`, in the order of the index. Fails if the file cannot be read.
     pub fn each(&self, mut take: impl FnMut(&str)) -> Result<(), SegmentError> {
-        let mut reader = BufReader::new(self.spilled.read()?);
+        let reader = SpilledReader::new(self.spilled.clone()).map_err(|error| self.spilled.error(error))?;
+        let mut reader = BufReader::new(reader);
         let mut url = String::new();
         for _ in 0..self.number {
             let mut length = [0; LENGTH_BYTES];

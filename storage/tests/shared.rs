@@ -14,8 +14,9 @@ use queue_suite::HandClock;
 use s3server::{BUCKET, Fault, Proxy, Server};
 use sitemap::Entry;
 use storage::{
-    BatchView, DocumentHead, EntryScope, EntryWriter, GARBAGE_AGE_MIN, PlaceError, REPLACED_KEPT_FOR,
-    ReadError, Registry, Scratch, SegmentPlace, SegmentRecord, SegmentStore, SharedReader, SharedWriter,
+    BatchView, DocumentHead, EntryScope, EntryWriter, FinishedRows, GARBAGE_AGE_MIN, PlaceError,
+    REPLACED_KEPT_FOR, ReadError, Registry, Scratch, SegmentPlace, SegmentRecord, SegmentStore, SharedReader,
+    SharedWriter,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -143,27 +144,42 @@ fn buffered_entries_become_one_segment_and_are_read_back_in_order() {
     }
 }
 
+/// A document of 2 MB, which is more than it may hold in memory.
+fn large_document(scratch: &Scratch, n: u32) -> FinishedRows {
+    let long = format!("https://a.example/{}", "x".repeat(2_000));
+    let task = found(n).task;
+    let head = DocumentHead {
+        task: task.id,
+        attempt: 1,
+        host: "https://a.example".to_owned(),
+        sitemap: task.url,
+        fetched_at: NOW,
+    };
+    let mut rows = scratch.rows(head);
+    for _ in 0..1_000 {
+        rows.push(&Entry { loc: &long, ..Entry::default() }, EntryScope::SameHost).unwrap();
+    }
+    rows.finish().unwrap()
+}
+
+#[test]
+fn rows_can_be_read_when_their_writer_is_gone() {
+    let writer = Place::mount().writer();
+    let scratch = writer.scratch();
+    let rows = large_document(&scratch, 1);
+    drop((writer, scratch));
+    let batches = rows.batches().unwrap().map(Result::unwrap);
+    assert_eq!(batches.map(|batch| batch.num_rows()).sum::<usize>(), 1_000);
+}
+
 #[test]
 fn a_full_segment_is_rolled_at_once() {
     let place = Place::mount();
-    let (mut writer, folder) = (place.writer(), tempfile::tempdir().unwrap());
-    let scratch = Scratch::new(folder.path());
-    let long = format!("https://a.example/{}", "x".repeat(2_000));
+    let mut writer = place.writer();
+    let scratch = writer.scratch();
     let mut rolled = None;
     for n in 0..40 {
-        let task = found(n).task;
-        let head = DocumentHead {
-            task: task.id,
-            attempt: 1,
-            host: "https://a.example".to_owned(),
-            sitemap: task.url,
-            fetched_at: NOW,
-        };
-        let mut rows = scratch.rows(head);
-        for _ in 0..1_000 {
-            rows.push(&Entry { loc: &long, ..Entry::default() }, EntryScope::SameHost).unwrap();
-        }
-        rolled = writer.append(vec![rows.finish().unwrap()]).unwrap();
+        rolled = writer.append(vec![large_document(&scratch, n)]).unwrap();
         if rolled.is_some() {
             break;
         }

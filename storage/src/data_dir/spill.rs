@@ -1,7 +1,7 @@
 //! Encoded contents of a document whose outcome is not final yet, in memory or in a temporary file.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,15 +74,6 @@ impl Spilled {
             io::copy(&mut file.open()?, out)?;
         }
         out.write_all(&self.tail)
-    }
-
-    /// A reader of all bytes, from the start.
-    pub(crate) fn read(&self) -> Result<Box<dyn Read + '_>, SegmentError> {
-        let tail = Cursor::new(&self.tail);
-        Ok(match &self.file {
-            Some(file) => Box::new(file.open().map_err(|error| self.error(error))?.chain(tail)),
-            None => Box::new(tail),
-        })
     }
 
     /// The error for bytes that could not be read.

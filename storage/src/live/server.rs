@@ -17,8 +17,8 @@ use super::question::{self, Greeting, Page, QUESTION_BYTES_MAX, Question};
 use crate::data_dir::layout::LIVE_SOCKET;
 use crate::work_queue::local::LocalWorkQueue;
 
-/// Maximum number of readers at a time. Further ones wait for a moment and then fail.
-const READERS_MAX: usize = 64;
+/// Maximum number of readers at a time, each of which takes a descriptor of the crawl. Further ones wait.
+const READERS_MAX: usize = 16;
 
 /// Maximum time in which a reader must take an answer.
 const TAKE_TIMEOUT: Duration = Duration::from_secs(60);

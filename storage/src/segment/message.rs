@@ -5,6 +5,7 @@
 //! body. So damage is found before Arrow reads a byte.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::{Buffer, MutableBuffer};
@@ -19,6 +20,7 @@ use flatbuffers::FlatBufferBuilder;
 use frontier::{TaskId, Timestamp};
 
 use super::document::DocumentHead;
+use super::error::ReadError;
 use super::schema::open_schema;
 
 /// Messages and their bodies start at multiples of this.
@@ -29,6 +31,43 @@ const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// Bytes of the continuation mark and the length of the metadata.
 pub(super) const PREFIX_BYTES: usize = 8;
+
+/// Bytes of which messages are read.
+pub(super) trait MessageBytes {
+    /// Offset of the next byte.
+    fn at(&self) -> u64;
+
+    /// Number of bytes that may still be read.
+    fn rest(&self) -> u64;
+
+    /// Fills `into` with the next bytes.
+    fn read(&mut self, into: &mut [u8]) -> Result<(), ReadError>;
+
+    /// The error for a message that cannot be what was written, and begins at `begin`.
+    fn damaged(&self, begin: u64, reason: &dyn Display) -> ReadError;
+}
+
+/// Reads the metadata and body of the next message. Lengths are checked before memory is allocated.
+pub(super) fn read(bytes: &mut impl MessageBytes) -> Result<(Vec<u8>, MutableBuffer), ReadError> {
+    let begin = bytes.at();
+    let mut prefix = [0; PREFIX_BYTES];
+    bounded(bytes, begin, PREFIX_BYTES as u64)?;
+    bytes.read(&mut prefix)?;
+    let length = metadata_bytes(prefix).map_err(|error| bytes.damaged(begin, &error))?;
+    let mut metadata = vec![0; bounded(bytes, begin, length)?];
+    bytes.read(&mut metadata)?;
+    let length = body_bytes(&metadata).map_err(|error| bytes.damaged(begin, &error))?;
+    let mut body = MutableBuffer::from_len_zeroed(bounded(bytes, begin, length)?);
+    bytes.read(body.as_slice_mut())?;
+    Ok((metadata, body))
+}
+
+/// Checks that at least `length` more bytes may be read.
+fn bounded(bytes: &impl MessageBytes, begin: u64, length: u64) -> Result<usize, ReadError> {
+    let rest = bytes.rest();
+    let fits = usize::try_from(length).ok().filter(|_| length <= rest);
+    fits.ok_or_else(|| bytes.damaged(begin, &format!("a length of {length} bytes, but only {rest} are left")))
+}
 
 const CHECKSUM_KEY: &str = "crc32c";
 const BLANK_CHECKSUM: &[u8; 8] = b"00000000";

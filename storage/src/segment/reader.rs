@@ -1,15 +1,15 @@
 //! Reads the registered part of an open or sealed segment.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
-use arrow_buffer::MutableBuffer;
 
 use super::columns::{WidenError, widen};
 use super::error::ReadError;
-use super::message::{self, DocumentBatch, MessageError, PREFIX_BYTES};
+use super::message::{self, DocumentBatch, MessageBytes};
 use super::schema::open_schema;
 use super::sealed::{self, SealedDocument, SealedError, SealedReader};
 use crate::segment::record::SegmentRecord;
@@ -151,10 +151,10 @@ impl<R: Read> OpenReader<R> {
     pub(super) fn new(path: PathBuf, bytes: R, registered: SegmentRecord) -> Result<Self, ReadError> {
         let mut reader =
             Self { path, bytes, registered, at: 0, rows: 0, crc32c: 0, next_batch: 0, is_over: false };
-        let (metadata, _) = reader.read_message()?;
+        let (metadata, _) = message::read(&mut reader)?;
         let columns = message::decode_schema(&metadata).map_err(|error| reader.damaged(0, &error))?;
         if columns != *open_schema() {
-            return Err(reader.damaged(0, "its columns are not those of this release"));
+            return Err(reader.damaged(0, &"its columns are not those of this release"));
         }
         Ok(reader)
     }
@@ -165,46 +165,11 @@ impl<R: Read> OpenReader<R> {
             return self.check_end().map(|()| None);
         }
         let begin = self.at;
-        let (metadata, body) = self.read_message()?;
+        let (metadata, body) = message::read(self)?;
         let batch = message::decode(&metadata, body).map_err(|error| self.damaged(begin, &error))?;
         self.check_place(begin, &batch)?;
         let columns = widen(&batch).map_err(|error: WidenError| self.damaged(begin, &error))?;
         Ok(Some((batch, columns)))
-    }
-
-    /// Reads the metadata and body of the next message.
-    fn read_message(&mut self) -> Result<(Vec<u8>, MutableBuffer), ReadError> {
-        let begin = self.at;
-        let mut prefix = [0; PREFIX_BYTES];
-        self.read(&mut prefix)?;
-        let damaged = |reader: &Self, error: MessageError| reader.damaged(begin, &error);
-        let length = message::metadata_bytes(prefix).map_err(|error| damaged(self, error))?;
-        let mut metadata = vec![0; self.bounded(begin, length)?];
-        self.read(&mut metadata)?;
-        let length = message::body_bytes(&metadata).map_err(|error| damaged(self, error))?;
-        let mut body = MutableBuffer::from_len_zeroed(self.bounded(begin, length)?);
-        self.read(body.as_slice_mut())?;
-        Ok((metadata, body))
-    }
-
-    /// Checks that at least `length` more bytes are registered, because a damaged length must not allocate memory.
-    fn bounded(&self, begin: u64, length: u64) -> Result<usize, ReadError> {
-        let rest = self.registered.bytes.saturating_sub(self.at);
-        let fits = usize::try_from(length).ok().filter(|_| length <= rest);
-        fits.ok_or_else(|| {
-            self.damaged(begin, &format!("a length of {length} bytes, but {rest} are registered"))
-        })
-    }
-
-    fn read(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
-        self.bounded(self.at, into.len() as u64)?;
-        self.bytes.read_exact(into).map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => self.damaged(self.at, "it ends before its registered length"),
-            _ => ReadError::Io { path: self.path.clone(), source },
-        })?;
-        self.at += into.len() as u64;
-        self.crc32c = crc32c::crc32c_append(self.crc32c, into);
-        Ok(())
     }
 
     fn check_place(&mut self, begin: u64, batch: &DocumentBatch) -> Result<(), ReadError> {
@@ -219,16 +184,36 @@ impl<R: Read> OpenReader<R> {
 
     fn check_end(&self) -> Result<(), ReadError> {
         if self.next_batch != 0 {
-            return Err(self.damaged(self.at, "its last document has no end"));
+            return Err(self.damaged(self.at, &"its last document has no end"));
         }
         if self.rows != self.registered.rows || self.crc32c != self.registered.crc32c {
-            return Err(self.damaged(self.at, "its rows or checksum are not the registered ones"));
+            return Err(self.damaged(self.at, &"its rows or checksum are not the registered ones"));
         }
         Ok(())
     }
+}
 
-    fn damaged(&self, at: u64, reason: &(impl ToString + ?Sized)) -> ReadError {
-        damaged(&self.path, at, reason)
+impl<R: Read> MessageBytes for OpenReader<R> {
+    fn at(&self) -> u64 {
+        self.at
+    }
+
+    fn rest(&self) -> u64 {
+        self.registered.bytes.saturating_sub(self.at)
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
+        self.bytes.read_exact(into).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.damaged(self.at, &"it ends before its registered length"),
+            _ => ReadError::Io { path: self.path.clone(), source },
+        })?;
+        self.at += into.len() as u64;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, into);
+        Ok(())
+    }
+
+    fn damaged(&self, begin: u64, reason: &dyn Display) -> ReadError {
+        damaged(&self.path, begin, &reason)
     }
 }
 

@@ -1,18 +1,17 @@
 //! The rows of one document, kept until its outcome is final.
 
+use std::fmt::Display;
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_buffer::MutableBuffer;
 use sitemap::Entry;
 
 use super::columns::{OpenColumns, text_bytes, widen};
 use super::document::{DocumentHead, EntryScope};
 use super::error::{ReadError, SegmentError};
 use super::extensions::Extensions;
-use super::message::{self, DocumentBatch, PREFIX_BYTES};
+use super::message::{self, DocumentBatch, MessageBytes};
 use crate::codec;
 use crate::data_dir::scratch::Scratch;
 use crate::data_dir::spill::{Spill, Spilled, SpilledReader};
@@ -151,29 +150,29 @@ pub struct DocumentBatches {
 
 impl DocumentBatches {
     fn next_batch(&mut self) -> Result<RecordBatch, ReadError> {
-        let path = self.reader.path().to_owned();
-        let damaged = |reason: &dyn ToString| damaged(&path, reason);
-        let mut prefix = [0; PREFIX_BYTES];
-        self.read(&mut prefix)?;
-        let length = message::metadata_bytes(prefix).map_err(|error| damaged(&error))?;
-        let mut metadata = vec![0; self.bounded(length)?];
-        self.read(&mut metadata)?;
-        let length = message::body_bytes(&metadata).map_err(|error| damaged(&error))?;
-        let mut body = MutableBuffer::from_len_zeroed(self.bounded(length)?);
-        self.read(body.as_slice_mut())?;
-        let batch = message::decode(&metadata, body).map_err(|error| damaged(&error))?;
-        widen(&batch).map_err(|error| damaged(&error))
+        let (metadata, body) = message::read(self)?;
+        let batch = message::decode(&metadata, body).map_err(|error| self.damaged(0, &error))?;
+        widen(&batch).map_err(|error| self.damaged(0, &error))
+    }
+}
+
+/// Errors name the file, without an offset: it is temporary.
+impl MessageBytes for DocumentBatches {
+    fn at(&self) -> u64 {
+        0
     }
 
-    /// Checks that at least `length` more bytes are there, because a damaged length must not allocate memory.
-    fn bounded(&self, length: u64) -> Result<usize, ReadError> {
-        let fits = usize::try_from(length).ok().filter(|_| length <= self.reader.rest());
-        fits.ok_or_else(|| damaged(self.reader.path(), &"a length beyond its end"))
+    fn rest(&self) -> u64 {
+        self.reader.rest()
     }
 
     fn read(&mut self, into: &mut [u8]) -> Result<(), ReadError> {
-        let path = self.reader.path().to_owned();
-        self.reader.read_exact(into).map_err(|source| ReadError::Io { path, source })
+        let read = self.reader.read_exact(into);
+        read.map_err(|source| ReadError::Io { path: self.reader.path().to_owned(), source })
+    }
+
+    fn damaged(&self, begin: u64, reason: &dyn Display) -> ReadError {
+        ReadError::Damaged { path: self.reader.path().to_owned(), at: begin, reason: reason.to_string() }
     }
 }
 
@@ -190,10 +189,6 @@ impl Iterator for DocumentBatches {
         }
         Some(batch)
     }
-}
-
-fn damaged(path: &Path, reason: &(impl ToString + ?Sized)) -> ReadError {
-    ReadError::Damaged { path: path.to_owned(), at: 0, reason: reason.to_string() }
 }
 
 fn read_error(encoded: &Spilled, source: io::Error) -> ReadError {

@@ -27,9 +27,6 @@ use crate::segment::record::{SegmentPlace, SegmentRecord};
 use crate::segment::sealed::{Checksummed, Extent, SealedWriter};
 use crate::segment::{FinishedRows, schema_message};
 
-/// Folder in the scratch folder for documents that are being read.
-const ROWS_DIR: &str = "rows";
-
 /// File in the scratch folder that becomes a segment.
 const SEALED_FILE: &str = "sealed";
 
@@ -48,7 +45,10 @@ pub struct SharedWriter {
     store: SegmentStore,
     session: SessionId,
     next_seq: u32,
+    /// Of the segments.
     scratch: TempDir,
+    /// Of the documents that are being read.
+    documents: Scratch,
     buffer: Option<Buffer>,
     clock: Arc<dyn Clock>,
     /// The small segments. The scratch folder contains a copy of each.
@@ -66,16 +66,16 @@ struct Buffer {
 impl SharedWriter {
     /// Creates a writer for the segments of `session`.
     pub fn new(store: SegmentStore, session: SessionId, clock: Arc<dyn Clock>) -> Result<Self, PlaceError> {
-        let scratch = TempDir::with_prefix("crawl-");
-        let scratch = scratch.and_then(|dir| fs::create_dir(dir.path().join(ROWS_DIR)).map(|()| dir));
-        let scratch = scratch.map_err(|source| PlaceError::Scratch { source })?;
+        let failed = |source| PlaceError::Scratch { source };
+        let scratch = TempDir::with_prefix("crawl-").map_err(failed)?;
+        let documents = Scratch::temporary().map_err(failed)?;
         let (small, replaced) = (SmallSegments::default(), VecDeque::new());
-        Ok(Self { store, session, next_seq: 0, scratch, buffer: None, clock, small, replaced })
+        Ok(Self { store, session, next_seq: 0, scratch, documents, buffer: None, clock, small, replaced })
     }
 
-    /// The temporary files for documents that are being read. They must not be used after the writer is dropped.
+    /// The temporary files for documents that are being read. They may outlive the writer.
     pub fn scratch(&self) -> Scratch {
-        Scratch::new(&self.scratch.path().join(ROWS_DIR))
+        self.documents.clone()
     }
 
     fn begin(&self) -> Result<Buffer, SegmentError> {
