@@ -193,7 +193,6 @@ impl CrawlBuilder {
     /// Requests in flight over all hosts, at most [`CONCURRENCY_MAX`].
     pub fn concurrency(mut self, requests: usize) -> Self {
         self.settings.concurrency = requests;
-        self.settings.connections_max = requests;
         self.check(in_range(requests, CONCURRENCY_MAX))
     }
 

@@ -12,6 +12,11 @@ pub(crate) fn encode(record: &impl Serialize) -> Result<Vec<u8>, CodecError> {
     Ok(postcard::to_allocvec(record)?)
 }
 
+/// Appends the encoded `record` to `bytes`. They are lost if that fails.
+pub(crate) fn encode_onto(bytes: Vec<u8>, record: &impl Serialize) -> Result<Vec<u8>, CodecError> {
+    Ok(postcard::to_extend(record, bytes)?)
+}
+
 /// Decodes the record that all of `bytes` encode. It may contain references into them.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     match postcard::take_from_bytes(bytes)? {

@@ -53,7 +53,7 @@ impl<S: Store> QueueState<S> {
         let durability = if commit.segment.is_some() { Durability::Power } else { Durability::Process };
         let added_rows = commit.segment.as_ref().map_or(0, |added| added.rows);
         let Decided { writes, counters, segment } = self.decide(commit, &record)?;
-        self.apply(writes, durability)?;
+        self.apply(&writes, durability)?;
         self.counters = counters;
         if let Some(place) = self.sessions.get_mut(session.number as usize) {
             *place = record;

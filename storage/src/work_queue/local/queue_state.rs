@@ -121,7 +121,7 @@ impl<S: Store> QueueState<S> {
         if counters != self.counters {
             writes.put(keys::COUNTERS, &counters)?;
         }
-        self.apply(writes, durability)?;
+        self.apply(&writes, durability)?;
         self.counters = counters;
         self.leased.clear();
         Ok(())
@@ -181,7 +181,7 @@ impl<S: Store> QueueState<S> {
         }
         let counters = self.counters.changed(totals);
         writes.put(keys::COUNTERS, &counters)?;
-        self.apply(writes, Durability::None)?;
+        self.apply(&writes, Durability::None)?;
         self.counters = counters;
         self.leased.extend(hosts.iter().map(|(_, id)| id));
         Ok(leased)
@@ -280,7 +280,7 @@ impl<S: Store> QueueState<S> {
         }
         let counters = self.counters.changed(totals);
         writes.put(keys::COUNTERS, &counters)?;
-        self.apply(writes, Durability::Process)?;
+        self.apply(&writes, Durability::Process)?;
         self.counters = counters;
         self.leased.retain(|id| !freed.contains(id));
         Ok(kept)
@@ -343,7 +343,7 @@ impl<S: Store> QueueState<S> {
             )));
         }
         writes.put(&keys::segment(sealed.first), sealed)?;
-        self.apply(writes, Durability::Power)
+        self.apply(&writes, Durability::Power)
     }
 
     /// Registers segments whose tasks are already done.
@@ -352,7 +352,7 @@ impl<S: Store> QueueState<S> {
         for segment in segments {
             writes.put(&keys::segment(segment.first), segment)?;
         }
-        self.apply(writes, Durability::Power)?;
+        self.apply(&writes, Durability::Power)?;
         self.rows += segments.iter().map(|segment| segment.rows).sum::<u64>();
         self.write_committed()
     }
@@ -366,7 +366,7 @@ impl<S: Store> QueueState<S> {
 
     /// Applies `writes`. If this fails, every later call fails, because the state on disk is unknown until the next
     /// start.
-    pub(super) fn apply(&mut self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
+    pub(super) fn apply(&mut self, writes: &Writes, durability: Durability) -> Result<(), QueueError> {
         self.store.apply(writes, durability).inspect_err(|error| self.stopped = Some(error.to_string()))
     }
 

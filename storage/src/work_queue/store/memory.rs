@@ -72,12 +72,12 @@ impl Store for MemoryStore {
         writes.put(key, record)
     }
 
-    fn apply(&self, writes: Writes, _durability: Durability) -> Result<(), QueueError> {
+    fn apply(&self, writes: &Writes, _durability: Durability) -> Result<(), QueueError> {
         let mut contents = self.contents()?;
-        for (key, value) in writes {
-            match value {
-                Some(value) => contents.records.insert(key, value),
-                None => contents.records.remove(&key),
+        for (key, record) in writes.iter() {
+            match record {
+                Some(bytes) => contents.records.insert(key.to_vec(), bytes.to_vec()),
+                None => contents.records.remove(key),
             };
         }
         Ok(())
@@ -135,7 +135,7 @@ mod tests {
             writes.put(&[b"K", &number.to_be_bytes()[..]].concat(), &number).unwrap();
         }
         writes.put(b"L", &0_u32).unwrap();
-        store.apply(writes, Durability::None).unwrap();
+        store.apply(&writes, Durability::None).unwrap();
         store
     }
 
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(scanned(&second, None), [0, 1, 2]);
         let mut writes = Writes::default();
         writes.remove(b"L");
-        assert!(first.apply(writes, Durability::Power).is_err());
+        assert!(first.apply(&writes, Durability::Power).is_err());
         assert!(first.scan(b"K", None).next().is_some_and(|next| next.is_err()));
         assert!(second.read(b"L").unwrap().is_some(), "the refused call had no effect");
     }

@@ -35,7 +35,7 @@ pub trait Store: Send + Sized + 'static {
     fn replace(&self, writes: &mut Writes, key: &[u8], record: &impl Serialize) -> Result<(), QueueError>;
 
     /// Applies `writes` atomically, in their order. The state is unknown after an error.
-    fn apply(&self, writes: Writes, durability: Durability) -> Result<(), QueueError>;
+    fn apply(&self, writes: &Writes, durability: Durability) -> Result<(), QueueError>;
 
     /// The error for a record that cannot be what was written.
     fn damaged(&self, key: &[u8], reason: &str) -> QueueError;
@@ -62,37 +62,55 @@ pub enum Durability {
     Power,
 }
 
-/// Writes that are applied atomically.
+/// Writes that are applied atomically. Keys and records are in one buffer, because a commit may have tens of thousands.
 #[derive(Clone, Debug, Default)]
-pub struct Writes(Vec<(Vec<u8>, Option<Vec<u8>>)>);
+pub struct Writes {
+    bytes: Vec<u8>,
+    writes: Vec<Write>,
+}
+
+/// The key and the record of a write, which follow each other in the buffer.
+#[derive(Clone, Copy, Debug)]
+struct Write {
+    key_at: usize,
+    record_at: usize,
+    end: usize,
+    is_removal: bool,
+}
 
 impl Writes {
     /// Writes `record` under `key`. If a longer record may stand there, use [`Store::replace`].
     pub fn put(&mut self, key: &[u8], record: &impl Serialize) -> Result<(), QueueError> {
-        self.push(key, encode(record)?);
+        let (key_at, record_at) = self.add_key(key);
+        let encoded = codec::encode_onto(std::mem::take(&mut self.bytes), record);
+        self.bytes = encoded.map_err(|error| QueueError::Storage(error.to_string()))?;
+        self.writes.push(Write { key_at, record_at, end: self.bytes.len(), is_removal: false });
         Ok(())
-    }
-
-    fn push(&mut self, key: &[u8], bytes: Vec<u8>) {
-        self.0.push((key.to_vec(), Some(bytes)));
     }
 
     /// Removes the record under `key`, which must be one that [`Store::replace`] never wrote.
     pub fn remove(&mut self, key: &[u8]) {
-        self.0.push((key.to_vec(), None));
+        let (key_at, end) = self.add_key(key);
+        self.writes.push(Write { key_at, record_at: end, end, is_removal: true });
     }
-}
 
-/// The keys with their new bytes, or `None` where the record is removed.
-impl IntoIterator for Writes {
-    type Item = (Vec<u8>, Option<Vec<u8>>);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    /// Returns where the key begins and ends.
+    fn add_key(&mut self, key: &[u8]) -> (usize, usize) {
+        let key_at = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        (key_at, self.bytes.len())
     }
-}
 
-fn encode(record: &impl Serialize) -> Result<Vec<u8>, QueueError> {
-    codec::encode(record).map_err(|error| QueueError::Storage(error.to_string()))
+    /// Number of bytes of the last record.
+    fn last_record_bytes(&self) -> usize {
+        self.writes.last().map_or(0, |write| write.end - write.record_at)
+    }
+
+    /// The keys with the bytes of their new records, or `None` where the record is removed, in the order of the writes.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.writes.iter().map(|write| {
+            let record = (!write.is_removal).then(|| &self.bytes[write.record_at..write.end]);
+            (&self.bytes[write.key_at..write.record_at], record)
+        })
+    }
 }

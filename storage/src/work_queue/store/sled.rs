@@ -163,18 +163,17 @@ impl Store for SledStore {
             Some(first) => self.header(key, &first)?.1,
             None => 0,
         };
-        let bytes = super::encode(record)?;
-        let pieces = pieces(bytes.len());
-        writes.push(key, bytes);
+        writes.put(key, record)?;
+        let pieces = pieces(writes.last_record_bytes());
         (1..=old_pieces).filter(|n| usize::from(*n) > pieces).for_each(|n| writes.remove(&piece_key(key, n)));
         Ok(())
     }
 
-    fn apply(&self, writes: Writes, durability: Durability) -> Result<(), QueueError> {
+    fn apply(&self, writes: &Writes, durability: Durability) -> Result<(), QueueError> {
         let mut batch = Batch::default();
-        for (key, record) in writes {
+        for (key, record) in writes.iter() {
             match record {
-                Some(bytes) => insert(&mut batch, &key, &bytes)?,
+                Some(bytes) => insert(&mut batch, key, bytes)?,
                 None => batch.remove(key),
             }
         }
