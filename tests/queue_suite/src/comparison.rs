@@ -61,17 +61,15 @@ enum OutcomeKind {
 }
 
 /// After any sequence of commands, the queue and the model have the same totals, hosts, accounts and tasks.
-pub fn it_behaves_as_the_model_under_random_commands<H: Harness>() {
+pub fn it_behaves_as_the_model_under_random_commands(factory: Factory) {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let commands = proptest::collection::vec(command(), 1..40);
     let outcome = TestRunner::new(config).run(&commands, |commands| {
-        H::block_on(async {
-            let mut pair = Pair::<H>::start().await;
-            for command in commands {
-                pair.perform(command).await;
-                pair.compare().await;
-            }
-        });
+        let mut pair = Pair::start(factory);
+        for command in commands {
+            pair.perform(command);
+            pair.compare();
+        }
         Ok(())
     });
     if let Err(failure) = outcome {
@@ -128,8 +126,8 @@ fn task((host, path): (usize, usize)) -> NewTask {
 }
 
 /// The queue under test and the model, each with a session.
-struct Pair<H: Harness> {
-    tested: H,
+struct Pair {
+    tested: Box<dyn TestedQueue>,
     model: ModelQueue,
     clock: Arc<HandClock>,
     sessions: (Session, Session),
@@ -138,56 +136,54 @@ struct Pair<H: Harness> {
     inboxes: BTreeMap<HostId, u64>,
 }
 
-impl<H: Harness> Pair<H> {
-    async fn start() -> Self {
+impl Pair {
+    fn start(factory: Factory) -> Self {
         let bounds = QueueBounds { sitemaps_max: SITEMAPS_MAX };
-        let tested = H::fresh(bounds).await;
+        let tested = factory.create(bounds);
         let clock = HandClock::at(tested.now());
-        let model = match H::SESSION_TTL {
+        let model = match tested.session_ttl() {
             None => ModelQueue::new(clock.clone(), bounds),
             Some(ttl) => ModelQueue::shared(clock.clone(), bounds, ttl),
         };
-        let sessions = (
-            tested.queue().open_session("tested").await.unwrap(),
-            model.open_session("model").await.unwrap(),
-        );
+        let sessions =
+            (tested.open_session("tested").unwrap(), at_once(model.open_session("model")).unwrap());
         Self { tested, model, clock, sessions, seq: 0, inboxes: BTreeMap::new() }
     }
 
-    async fn perform(&mut self, command: Command) {
+    fn perform(&mut self, command: Command) {
         match command {
             Command::Crash => {
-                self.tested.reopen().await;
-                self.open_sessions().await;
+                self.tested.reopen();
+                self.open_sessions();
             }
-            Command::OpenSession => self.open_sessions().await,
+            Command::OpenSession => self.open_sessions(),
             Command::Reap => {
-                let reaped = self.tested.queue().reap().await.unwrap();
-                assert_eq!(reaped, self.model.reap().await.unwrap());
+                let reaped = self.tested.reap().unwrap();
+                assert_eq!(reaped, at_once(self.model.reap()).unwrap());
             }
             Command::Advance(seconds) => {
                 self.tested.advance(Duration::from_secs(seconds));
                 self.clock.set(self.tested.now());
             }
-            Command::Lease(n) => self.lease(n).await,
-            Command::Load(n) => self.load(n).await,
-            Command::Commit(numbering, changes) => self.commit(numbering, changes).await,
+            Command::Lease(n) => self.lease(n),
+            Command::Load(n) => self.load(n),
+            Command::Commit(numbering, changes) => self.commit(numbering, changes),
             Command::Release { hosts, not_before_s, parked } => {
-                self.release(hosts, not_before_s, parked).await;
+                self.release(hosts, not_before_s, parked);
             }
         }
     }
 
-    async fn open_sessions(&mut self) {
-        let tested = self.tested.queue().open_session("tested").await.unwrap();
-        self.sessions = (tested, self.model.open_session("model").await.unwrap());
+    fn open_sessions(&mut self) {
+        let tested = self.tested.open_session("tested").unwrap();
+        self.sessions = (tested, at_once(self.model.open_session("model")).unwrap());
         assert_eq!(self.sessions.0.number, self.sessions.1.number);
         self.seq = 0;
     }
 
-    async fn lease(&mut self, n: usize) {
-        let tested = self.tested.queue().lease(&self.sessions.0, n).await;
-        let model = self.model.lease(&self.sessions.1, n).await;
+    fn lease(&mut self, n: usize) {
+        let tested = self.tested.lease(&self.sessions.0, n);
+        let model = at_once(self.model.lease(&self.sessions.1, n));
         // A queue may set `asked_before` where the model does not.
         let careful = |leased: Vec<LeasedHost>| -> Vec<LeasedHost> {
             leased.into_iter().map(|leased| LeasedHost { asked_before: true, ..leased }).collect()
@@ -195,17 +191,17 @@ impl<H: Harness> Pair<H> {
         assert_same(tested.map(careful), model.map(careful));
     }
 
-    async fn load(&mut self, n: usize) {
+    fn load(&mut self, n: usize) {
         let hosts = HOSTS.map(|name| site(name).id());
-        let tested = self.tested.queue().load(&self.sessions.0, &hosts, n).await;
-        let model = self.model.load(&self.sessions.1, &hosts, n).await;
+        let tested = self.tested.load(&self.sessions.0, &hosts, n);
+        let model = at_once(self.model.load(&self.sessions.1, &hosts, n));
         for loaded in model.iter().flatten() {
             self.inboxes.insert(loaded.host, loaded.inbox);
         }
         assert_same(tested, model);
     }
 
-    async fn commit(&mut self, numbering: Numbering, changes: Vec<Change>) {
+    fn commit(&mut self, numbering: Numbering, changes: Vec<Change>) {
         let seq = match numbering {
             Numbering::Next => self.seq + 1,
             Numbering::Again => self.seq,
@@ -215,15 +211,15 @@ impl<H: Harness> Pair<H> {
         for change in changes {
             self.add(change, &mut commit);
         }
-        let tested = self.tested.queue().commit(&self.sessions.0, commit.clone()).await;
-        let model = self.model.commit(&self.sessions.1, commit).await;
+        let tested = self.tested.commit(&self.sessions.0, commit.clone());
+        let model = at_once(self.model.commit(&self.sessions.1, commit));
         if model.is_ok() {
             self.seq = seq;
         }
         assert_same(tested, model);
     }
 
-    async fn release(&mut self, hosts: u8, not_before_s: Option<u64>, parked: bool) {
+    fn release(&mut self, hosts: u8, not_before_s: Option<u64>, parked: bool) {
         let chosen = HOSTS.iter().enumerate().filter(|(i, _)| hosts & (1 << i) != 0);
         let releases: Vec<Release> = chosen
             .map(|(_, name)| {
@@ -233,8 +229,8 @@ impl<H: Harness> Pair<H> {
                 Release { host, inbox, not_before, parked }
             })
             .collect();
-        let tested = self.tested.queue().release(&self.sessions.0, &releases).await;
-        assert_same(tested, self.model.release(&self.sessions.1, &releases).await);
+        let tested = self.tested.release(&self.sessions.0, &releases);
+        assert_same(tested, at_once(self.model.release(&self.sessions.1, &releases)));
     }
 
     fn add(&self, change: Change, commit: &mut Commit) {
@@ -291,9 +287,9 @@ impl<H: Harness> Pair<H> {
         }
     }
 
-    async fn compare(&mut self) {
-        assert_eq!(self.tested.queue().counts().await.unwrap(), self.model.counts().await.unwrap());
-        let mut hosts = self.tested.hosts().await;
+    fn compare(&mut self) {
+        assert_eq!(self.tested.counts().unwrap(), at_once(self.model.counts()).unwrap());
+        let mut hosts = self.tested.hosts();
         hosts.sort_by_key(|record| record.host.id());
         assert_eq!(hosts, self.model.hosts());
         for record in &hosts {
@@ -302,9 +298,9 @@ impl<H: Harness> Pair<H> {
         let all: Vec<TaskId> = (0..HOSTS.len() * PATHS.len())
             .map(|i| task((i / PATHS.len(), i % PATHS.len())).task.id)
             .collect();
-        let tested = self.tested.queue().are_done(&self.sessions.0, &all).await;
-        assert_same(tested, self.model.are_done(&self.sessions.1, &all).await);
-        assert_eq!(self.tested.fetches().await, self.model.fetches());
+        let tested = self.tested.are_done(&self.sessions.0, &all);
+        assert_same(tested, at_once(self.model.are_done(&self.sessions.1, &all)));
+        assert_eq!(self.tested.fetches(), self.model.fetches());
     }
 }
 

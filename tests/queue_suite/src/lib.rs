@@ -13,6 +13,7 @@ mod leases;
 mod model;
 mod outcomes;
 mod sessions;
+mod tested_queue;
 mod totals;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use leases::*;
 pub use model::ModelQueue;
 pub use outcomes::*;
 pub use sessions::*;
+pub use tested_queue::Factory;
 pub use totals::*;
 
 use frontier::work_queue::{
@@ -41,9 +43,10 @@ use frontier::{
     Account, Clock, Connection, DocumentKind, FetchRecord, FetchedDocument, Host, HostId, NewTask, Outcome,
     RequestKind, SessionId, Stages, Task, TaskId, TaskKind, TaskOutcome, Timestamp, Validator,
 };
+use tested_queue::TestedQueue;
 
 /// Access of the suite to the queue under test.
-pub trait Harness: Sized {
+pub trait Harness: Sized + 'static {
     /// The queue under test.
     type Queue: WorkQueue;
 
@@ -56,7 +59,7 @@ pub trait Harness: Sized {
         true
     }
 
-    /// Runs a case to completion.
+    /// Runs a call to completion. Tasks that it spawns must live on until the next call.
     fn block_on<F: Future>(future: F) -> F::Output;
 
     /// Creates an empty queue.
@@ -160,15 +163,8 @@ macro_rules! work_queue_suite {
             hosts_of_a_lost_session_are_leased_again,
             a_task_of_another_origin_with_the_same_id_is_refused_alone,
             the_record_stage_is_completed_by_the_next_commit,
+            it_behaves_as_the_model_under_random_commands,
         );
-
-        #[test]
-        fn it_behaves_as_the_model_under_random_commands() {
-            use $crate::Harness;
-            if <$harness as Harness>::is_available() {
-                $crate::it_behaves_as_the_model_under_random_commands::<$harness>();
-            }
-        }
     };
     ($harness:ty: $($case:ident,)*) => {
         $(
@@ -176,7 +172,7 @@ macro_rules! work_queue_suite {
             fn $case() {
                 use $crate::Harness;
                 if <$harness as Harness>::is_available() {
-                    <$harness as Harness>::block_on($crate::$case::<$harness>());
+                    $crate::$case($crate::Factory::of::<$harness>());
                 }
             }
         )*
@@ -184,102 +180,98 @@ macro_rules! work_queue_suite {
 }
 
 /// A queue with an open session.
-struct Worker<H: Harness> {
-    harness: H,
+struct Worker {
+    queue: Box<dyn TestedQueue>,
     session: Session,
     seq: u64,
 }
 
-impl<H: Harness> Worker<H> {
-    async fn start() -> Self {
-        Self::bounded(1_000).await
+impl Worker {
+    fn start(factory: Factory) -> Self {
+        Self::bounded(factory, 1_000)
     }
 
-    async fn bounded(sitemaps_max: u64) -> Self {
-        let harness = H::fresh(QueueBounds { sitemaps_max }).await;
-        let session = harness.queue().open_session("first").await.unwrap();
-        Self { harness, session, seq: 0 }
+    fn bounded(factory: Factory, sitemaps_max: u64) -> Self {
+        let queue = factory.create(QueueBounds { sitemaps_max });
+        let session = queue.open_session("first").unwrap();
+        Self { queue, session, seq: 0 }
     }
 
     /// Simulates a crash and opens a new session.
-    async fn reopen(&mut self) {
-        self.harness.reopen().await;
-        self.session = self.harness.queue().open_session("next").await.unwrap();
+    fn reopen(&mut self) {
+        self.queue.reopen();
+        self.session = self.queue.open_session("next").unwrap();
         self.seq = 0;
-        if let Some(ttl) = H::SESSION_TTL {
+        if let Some(ttl) = self.queue.session_ttl() {
             // The dead session's hosts are reclaimed when it expires, with a short cooldown.
-            self.harness.advance(ttl + Duration::from_secs(1));
-            self.harness.queue().renew(&self.session).await.unwrap();
-            self.harness.queue().reap().await.unwrap();
-            self.harness.advance(REAPED_COOLDOWN);
+            self.queue.advance(ttl + Duration::from_secs(1));
+            self.queue.renew(&self.session).unwrap();
+            self.queue.reap().unwrap();
+            self.queue.advance(REAPED_COOLDOWN);
         }
     }
 
-    fn queue(&self) -> &H::Queue {
-        self.harness.queue()
-    }
-
     fn advance_s(&self, seconds: u64) {
-        self.harness.advance(Duration::from_secs(seconds));
+        self.queue.advance(Duration::from_secs(seconds));
     }
 
-    async fn try_commit(&self, commit: Commit) -> Result<(), QueueError> {
-        self.queue().commit(&self.session, commit).await
+    fn try_commit(&self, commit: Commit) -> Result<(), QueueError> {
+        self.queue.commit(&self.session, commit)
     }
 
-    async fn commit(&mut self, commit: Commit) {
+    fn commit(&mut self, commit: Commit) {
         self.seq += 1;
-        self.try_commit(Commit { seq: self.seq, ..commit }).await.unwrap();
+        self.try_commit(Commit { seq: self.seq, ..commit }).unwrap();
     }
 
-    async fn commit_found(&mut self, found: Vec<NewTask>) {
-        self.commit(Commit { found, ..Commit::default() }).await;
+    fn commit_found(&mut self, found: Vec<NewTask>) {
+        self.commit(Commit { found, ..Commit::default() });
     }
 
-    async fn commit_outcomes(&mut self, outcomes: Vec<TaskOutcome>) {
-        self.commit(Commit { outcomes, ..Commit::default() }).await;
+    fn commit_outcomes(&mut self, outcomes: Vec<TaskOutcome>) {
+        self.commit(Commit { outcomes, ..Commit::default() });
     }
 
-    async fn lease(&self, n: usize) -> Vec<LeasedHost> {
-        self.queue().lease(&self.session, n).await.unwrap()
+    fn lease(&self, n: usize) -> Vec<LeasedHost> {
+        self.queue.lease(&self.session, n).unwrap()
     }
 
-    async fn leased_names(&self, n: usize) -> Vec<String> {
-        self.lease(n).await.iter().map(|leased| leased.host.name().to_owned()).collect()
+    fn leased_names(&self, n: usize) -> Vec<String> {
+        self.lease(n).iter().map(|leased| leased.host.name().to_owned()).collect()
     }
 
-    async fn load(&self, host: &Host, n: usize) -> Loaded {
-        let mut loaded = self.queue().load(&self.session, &[host.id()], n).await.unwrap();
+    fn load(&self, host: &Host, n: usize) -> Loaded {
+        let mut loaded = self.queue.load(&self.session, &[host.id()], n).unwrap();
         assert_eq!(loaded.len(), 1, "{host} is leased");
         loaded.remove(0)
     }
 
-    async fn paths(&self, host: &Host, n: usize) -> Vec<String> {
+    fn paths(&self, host: &Host, n: usize) -> Vec<String> {
         let path = |task: &Task| task.url.strip_prefix(&host.to_string()).unwrap_or(&task.url).to_owned();
-        self.load(host, n).await.tasks.iter().map(path).collect()
+        self.load(host, n).tasks.iter().map(path).collect()
     }
 
-    async fn release(&self, release: Release) -> Vec<HostId> {
-        self.queue().release(&self.session, &[release]).await.unwrap()
+    fn release(&self, release: Release) -> Vec<HostId> {
+        self.queue.release(&self.session, &[release]).unwrap()
     }
 
-    async fn counts(&self) -> Counts {
-        self.queue().counts().await.unwrap()
+    fn counts(&self) -> Counts {
+        self.queue.counts().unwrap()
     }
 
-    async fn record(&mut self, host: &Host) -> HostRecord {
-        let hosts = self.harness.hosts().await;
+    fn record(&mut self, host: &Host) -> HostRecord {
+        let hosts = self.queue.hosts();
         hosts.into_iter().find(|record| record.host == *host).unwrap_or_else(|| panic!("{host} is not known"))
     }
 
-    async fn account(&mut self, host: &Host) -> Account {
-        let account = self.record(host).await.account;
+    fn account(&mut self, host: &Host) -> Account {
+        let account = self.record(host).account;
         assert!(account.adds_up(), "{account:?}");
         account
     }
 
-    async fn is_done(&self, task: &NewTask) -> bool {
-        self.queue().are_done(&self.session, &[task.task.id]).await.unwrap()[0]
+    fn is_done(&self, task: &NewTask) -> bool {
+        self.queue.are_done(&self.session, &[task.task.id]).unwrap()[0]
     }
 }
 

@@ -4,89 +4,84 @@ use super::*;
 use frontier::{ErrorKind, SkipReason};
 
 /// If two URLs lead to one document, it is read once, whichever URL comes first.
-pub async fn a_final_url_counts_as_read<H: Harness>() {
-    let mut worker = Worker::<H>::start().await;
+pub fn a_final_url_counts_as_read(factory: Factory) {
+    let mut worker = Worker::start(factory);
     let a = site("a");
     let (from, known, unknown) = (sitemap(&a, "/from"), sitemap(&a, "/known"), sitemap(&a, "/unknown"));
-    worker.commit_found(vec![from.clone(), known.clone(), sitemap(&a, "/again")]).await;
-    worker.commit_outcomes(vec![TaskOutcome { read_as: Some(known.task.id), ..read(&from) }]).await;
-    let account = worker.account(&a).await;
+    worker.commit_found(vec![from.clone(), known.clone(), sitemap(&a, "/again")]);
+    worker.commit_outcomes(vec![TaskOutcome { read_as: Some(known.task.id), ..read(&from) }]);
+    let account = worker.account(&a);
     assert_eq!((account.fetched, account.duplicate, account.pending), (1, 1, 1));
-    assert!(worker.is_done(&known).await);
+    assert!(worker.is_done(&known));
 
-    worker
-        .commit_outcomes(vec![TaskOutcome { read_as: Some(unknown.task.id), ..read(&sitemap(&a, "/again")) }])
-        .await;
-    assert!(worker.is_done(&unknown).await);
-    worker.commit_found(vec![named_on(&a, unknown.clone())]).await;
-    let account = worker.account(&a).await;
+    worker.commit_outcomes(vec![TaskOutcome {
+        read_as: Some(unknown.task.id),
+        ..read(&sitemap(&a, "/again"))
+    }]);
+    assert!(worker.is_done(&unknown));
+    worker.commit_found(vec![named_on(&a, unknown)]);
+    let account = worker.account(&a);
     assert_eq!((account.fetched, account.duplicate, account.pending), (2, 2, 0));
-    assert_eq!(worker.counts().await.tasks, 3, "a final URL is no task");
+    assert_eq!(worker.counts().tasks, 3, "a final URL is no task");
 }
 
 /// Covers late, repeated and invented outcomes.
-pub async fn an_outcome_of_a_task_that_is_not_pending_changes_nothing<H: Harness>() {
-    let mut worker = Worker::<H>::start().await;
+pub fn an_outcome_of_a_task_that_is_not_pending_changes_nothing(factory: Factory) {
+    let mut worker = Worker::start(factory);
     let a = site("a");
-    worker.commit_found(vec![sitemap(&a, "/1")]).await;
-    worker.commit_outcomes(vec![read(&sitemap(&a, "/1"))]).await;
-    let before = (worker.counts().await, worker.record(&a).await);
+    worker.commit_found(vec![sitemap(&a, "/1")]);
+    worker.commit_outcomes(vec![read(&sitemap(&a, "/1"))]);
+    let before = (worker.counts(), worker.record(&a));
     let failed = |new| TaskOutcome {
         refused: BTreeMap::from([(SkipReason::BadUrl, 3)]),
         read_as: Some(sitemap(&a, "/2").task.id),
         ..ended(new, Outcome::Failed(ErrorKind::Timeout))
     };
-    worker
-        .commit_outcomes(vec![
-            failed(&sitemap(&a, "/1")),
-            failed(&robots(&a)),
-            failed(&sitemap(&site("b"), "/")),
-        ])
-        .await;
-    assert_eq!((worker.counts().await, worker.record(&a).await), before);
-    assert!(!worker.is_done(&sitemap(&a, "/2")).await);
+    worker.commit_outcomes(vec![
+        failed(&sitemap(&a, "/1")),
+        failed(&robots(&a)),
+        failed(&sitemap(&site("b"), "/")),
+    ]);
+    assert_eq!((worker.counts(), worker.record(&a)), before);
+    assert!(!worker.is_done(&sitemap(&a, "/2")));
 }
 
 /// A guessed path with [`Outcome::Absent`] is not counted.
-pub async fn a_guess_that_finds_nothing_leaves_no_trace<H: Harness>() {
-    let mut worker = Worker::<H>::start().await;
+pub fn a_guess_that_finds_nothing_leaves_no_trace(factory: Factory) {
+    let mut worker = Worker::start(factory);
     let a = site("a");
     let guess = |n| named_on(&a, new_task(&a, &format!("/guess{n}"), TaskKind::Probe(n)));
-    worker.commit_found(vec![robots(&a), guess(0), guess(1)]).await;
-    worker
-        .commit_outcomes(vec![ended(&robots(&a), Outcome::NotModified), ended(&guess(0), Outcome::Absent)])
-        .await;
-    let account = worker.account(&a).await;
+    worker.commit_found(vec![robots(&a), guess(0), guess(1)]);
+    worker.commit_outcomes(vec![ended(&robots(&a), Outcome::NotModified), ended(&guess(0), Outcome::Absent)]);
+    let account = worker.account(&a);
     assert_eq!((account.found, account.unfinished()), (0, 1));
-    worker.commit_outcomes(vec![read(&guess(1))]).await;
-    let account = worker.account(&a).await;
+    worker.commit_outcomes(vec![read(&guess(1))]);
+    let account = worker.account(&a);
     assert_eq!((account.found, account.fetched, account.entries), (1, 1, 2));
     assert!(account.is_complete());
 }
 
 /// [`Commit::again`] undoes the counts of the account. Tasks with another outcome are unchanged.
-pub async fn tasks_that_were_given_up_can_be_tried_again<H: Harness>() {
-    let mut worker = Worker::<H>::start().await;
+pub fn tasks_that_were_given_up_can_be_tried_again(factory: Factory) {
+    let mut worker = Worker::start(factory);
     let a = site("a");
     let guess = new_task(&a, "/guess", TaskKind::Probe(0));
-    let all = vec![robots(&a), sitemap(&a, "/1"), sitemap(&a, "/2"), sitemap(&a, "/3"), guess.clone()];
-    worker.commit_found(all.clone()).await;
-    let fresh = worker.account(&a).await;
+    let all = vec![robots(&a), sitemap(&a, "/1"), sitemap(&a, "/2"), sitemap(&a, "/3"), guess];
+    worker.commit_found(all.clone());
+    let fresh = worker.account(&a);
     let unruly = Outcome::Skipped(SkipReason::RobotsUnreachable);
     let failed = |new: &NewTask| ended(new, Outcome::Failed(ErrorKind::Timeout));
-    worker
-        .commit_outcomes(vec![
-            failed(&all[0]),
-            failed(&all[1]),
-            ended(&all[2], unruly),
-            read(&all[3]),
-            failed(&all[4]),
-        ])
-        .await;
+    worker.commit_outcomes(vec![
+        failed(&all[0]),
+        failed(&all[1]),
+        ended(&all[2], unruly),
+        read(&all[3]),
+        failed(&all[4]),
+    ]);
 
     // Read one at a time, in the order of their ids.
     let (mut given_up, mut after) = (Vec::new(), None);
-    while let Some(next) = worker.queue().given_up(&worker.session, after, 1).await.unwrap().pop() {
+    while let Some(next) = worker.queue.given_up(&worker.session, after, 1).unwrap().pop() {
         after = Some(next.task);
         given_up.push(next);
     }
@@ -97,13 +92,13 @@ pub async fn tasks_that_were_given_up_can_be_tried_again<H: Harness>() {
     assert_eq!(found, expected);
 
     let again = all.iter().map(|new| new.task.id).collect();
-    worker.commit(Commit { again, ..Commit::default() }).await;
-    worker.reopen().await;
-    let account = worker.account(&a).await;
+    worker.commit(Commit { again, ..Commit::default() });
+    worker.reopen();
+    let account = worker.account(&a);
     assert_eq!((account.pending, account.probing, account.robots_pending), (2, 1, true));
     assert_eq!((account.failed, account.errors, account.skipped), (0, fresh.errors, fresh.skipped));
     assert_eq!((account.fetched, account.entries), (1, 2), "what was read stays read");
-    worker.lease(1).await;
-    assert_eq!(worker.load(&a, 10).await.tasks.len(), 4);
-    assert!(worker.load(&a, 10).await.tasks.iter().all(|task| task.attempts == 0));
+    worker.lease(1);
+    assert_eq!(worker.load(&a, 10).tasks.len(), 4);
+    assert!(worker.load(&a, 10).tasks.iter().all(|task| task.attempts == 0));
 }

@@ -1,11 +1,12 @@
 //! Runs the conformance suite on the PostgreSQL queue.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use frontier::work_queue::{HostRecord, QueueBounds};
 use frontier::{Clock, FetchRecord, Timestamp};
 use queue_suite::{HandClock, Harness};
+use tokio::runtime::Runtime;
 
 use super::super::{Database, PostgresQueue, SESSION_TTL, SharedCrawl};
 use super::support;
@@ -28,8 +29,10 @@ impl Harness for PostgresHarness {
         pgserver::shared_url().is_some()
     }
 
+    /// One runtime serves all calls, because the tasks that drive the connections run in it.
     fn block_on<F: Future>(future: F) -> F::Output {
-        support::block_on(future)
+        static RUNTIME: LazyLock<Runtime> = LazyLock::new(support::runtime);
+        RUNTIME.block_on(future)
     }
 
     async fn fresh(bounds: QueueBounds) -> Self {

@@ -1,23 +1,26 @@
 //! Helpers: a separate database for each test.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use frontier::Clock;
 use frontier::work_queue::QueueBounds;
+use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, NoTls};
 
 use super::super::{Database, PostgresQueue, SharedCrawl};
 
 pub(super) const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 1_000 };
 
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
+pub(super) fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// The runtime gets a trait object, because it takes long to compile and is compiled for each type of future.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let future: Pin<&mut dyn Future<Output = T>> = pin!(future);
+    runtime().block_on(future)
 }
 
 /// A plain connection, without the settings of [`Database`].
