@@ -75,9 +75,10 @@ impl Request {
 }
 
 /// How the task of a request continues.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum NextStep {
     /// The task has ended.
+    #[default]
     Done,
     /// Follow a redirect within the same attempt: the next URL, and the number of redirects followed before it.
     Follow(String, u8),

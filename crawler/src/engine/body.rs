@@ -1,7 +1,7 @@
 //! What was read from the body of a response.
 
 use frontier::{Answer, HostId};
-use storage::{DocumentHead, FinishedChildren, FinishedRows, SegmentError};
+use storage::{DocumentHead, FinishedChildren, FinishedRows};
 use tokio::sync::OwnedSemaphorePermit;
 use url::Url;
 
@@ -17,21 +17,19 @@ pub struct DocumentContext<'a> {
     pub children_max: u64,
 }
 
-/// A body that was read.
+/// What was read of an answer.
 #[derive(Default)]
 pub struct Body {
-    /// The part of the answer that comes from the body.
+    /// What it means. Without a request, what it would mean.
     pub answer: Answer,
     /// The entries or children.
     pub contents: Contents,
-    /// The permit of a large robots.txt.
+    /// The permit of a large robots.txt, held until the rules are durable.
     pub permit: Option<OwnedSemaphorePermit>,
     /// Bytes after decompression.
     pub bytes_decoded: u64,
     /// Description of an error, for people.
     pub detail: String,
-    /// Why entries could not be stored.
-    pub failure: Option<SegmentError>,
 }
 
 /// The contents of a document, ready to be recorded.
@@ -41,12 +39,4 @@ pub struct Contents {
     pub rows: Option<FinishedRows>,
     /// The sitemaps that it names, if it is an index.
     pub children: Option<FinishedChildren>,
-}
-
-/// A document that was read in part, kept in case no later attempt reads more.
-pub struct PartialReading {
-    /// The answer.
-    pub answer: Answer,
-    /// The entries or children.
-    pub contents: Contents,
 }

@@ -1,111 +1,85 @@
-//! Applies the conclusion from an answer: updates the schedule and passes the result on to the recorder.
+//! Applies the conclusion from an answer: updates the schedule and passes the attempt on to the recorder.
+
+use std::mem;
 
 use frontier::schedule::Request;
-use frontier::work_queue::HostCooldown;
-use frontier::{
-    Answer, Conclusion, Context, ErrorKind, FetchRecord, NextStep, Purpose, Rows, TaskKind, Timestamp,
-    conclude,
-};
+use frontier::{Context, ErrorKind, Purpose, Rows, TaskKind, Timestamp, conclude};
 
 use super::Engine;
-use super::body::{Contents, PartialReading};
+use super::attempt::{Attempt, AttemptResult};
+use super::body::Contents;
 use super::environment::Environment;
 use super::error::EngineError;
-use super::record::Item;
-use super::worker::{Fetched, Finished};
+use super::worker::Finished;
 
 impl<E: Environment> Engine<E> {
-    /// Draws the conclusion from a finished request and passes the result on to the recorder.
+    /// Draws the conclusion from a finished request and passes the attempt on to the recorder.
     pub(super) fn conclude(
         &mut self,
         finished: Result<Finished, tokio::task::JoinError>,
     ) -> Result<(), EngineError> {
-        let finished = finished.map_err(|_| EngineError::Part("a worker"))?;
-        let Finished { request, result, slot } = finished;
-        let Fetched { answer, mut record, contents, permit, left_at, read_at, failure } = result;
-        if let Some(failure) = failure {
-            return Err(failure.into());
+        let (mut attempt, slot) = finished.map_err(|_| EngineError::Part("a worker"))??;
+        if let Some(left_at) = attempt.timing.left_at {
+            self.schedule.started(&attempt.request, left_at);
         }
-        if let Some(left_at) = left_at {
-            self.schedule.started(&request, left_at);
+        let jitter = self.jitter.next();
+        let context = self.context(&attempt.request, attempt.timing.read_at, jitter);
+        attempt.result.conclusion = conclude(&context, &attempt.result.body.answer);
+        if attempt.request.purpose == Purpose::RobotsRefresh {
+            // It is not a task of the queue. A task with the same URL, from a seed, may be pending there.
+            attempt.result.conclusion.outcome = None;
         }
-        let conclusion = self.conclusion(&request, &answer, read_at);
-        match &mut record {
-            Some(record) => self.set_error(&request, &answer, conclusion.error, record),
-            None => tracing::debug!(url = request.url(), "not requested: its host is in a cooldown"),
-        }
-        if request.task.kind == TaskKind::Robots && conclusion.error == Some(ErrorKind::BlockedAddress) {
+        self.set_error(&mut attempt);
+        let request = &attempt.request;
+        if request.task.kind == TaskKind::Robots
+            && attempt.result.conclusion.error == Some(ErrorKind::BlockedAddress)
+        {
             self.blocked.insert(request.task.id.host);
         }
-        let cooldowns = self.cool_down(&request, &conclusion, read_at);
+        self.cool_down(&attempt);
         drop(slot);
-        let contents = self.contents_to_record(&request, conclusion.rows, answer, contents, &conclusion.next);
-        let item = Item {
-            record,
-            read_at,
-            settled_at: None,
-            // A refresh of robots.txt is not a task of the queue. A task with the same URL, from a seed, may be pending there.
-            outcome: conclusion.outcome.filter(|_| request.purpose == Purpose::Task),
-            found: conclusion.found,
-            robots: conclusion.robots,
-            permit,
-            cooldowns,
-            contents,
-            stored: None,
-            next: conclusion.next,
-            request,
-        };
-        self.record(item)
+        self.keep_contents(&mut attempt);
+        self.record(attempt)
     }
 
     /// Sets or clears the error in the record of a request, and logs it.
-    fn set_error(
-        &mut self,
-        request: &Request,
-        answer: &Answer,
-        error: Option<ErrorKind>,
-        record: &mut FetchRecord,
-    ) {
-        record.error = error;
-        let Some(error) = error else {
+    fn set_error(&mut self, attempt: &mut Attempt) {
+        let Attempt { request, result: AttemptResult { record, body, conclusion, .. }, .. } = attempt;
+        let Some(record) = record else {
+            tracing::debug!(url = request.url(), "not requested: its host is in a cooldown");
+            return;
+        };
+        record.error = conclusion.error;
+        let Some(error) = conclusion.error else {
             record.detail.clear();
             return;
         };
         self.errors += 1;
-        record.detail = detail(request, answer, error.as_str(), &record.detail);
+        let reason = match (record.detail.as_str(), body.answer.status) {
+            ("", Some(status)) => format!("answered with status {status}"),
+            ("", None) => error.as_str().to_owned(),
+            (detail, _) => detail.to_owned(),
+        };
+        record.detail = format!("{}: {reason}", request.url());
         let (url, detail) = (request.url(), &record.detail);
         tracing::debug!(url, error = error.as_str(), detail, "request failed");
     }
 
-    /// Applies the cooldown or parking of a conclusion to the task's host, and also to the target host if a robots.txt
-    /// redirected to another host. Returns the cooldowns.
-    fn cool_down(&mut self, request: &Request, conclusion: &Conclusion, now: Timestamp) -> Vec<HostCooldown> {
-        let host = request.task.id.host;
-        let target = request.target_host().map_or(host, |target| target.id());
-        let hosts = if target == host { vec![host] } else { vec![host, target] };
-        let mut cooldowns = Vec::new();
-        for host in hosts {
-            if let Some(until) = conclusion.cooldown_until {
-                self.schedule.cool_down(host, until, now);
-                cooldowns.push(HostCooldown { host, until });
+    /// Applies the cooldowns of an attempt, and parks its hosts if they asked for a long one.
+    fn cool_down(&mut self, attempt: &Attempt) {
+        let (now, park_until) = (attempt.timing.read_at, attempt.result.conclusion.park_until);
+        for cooldown in attempt.cooldowns() {
+            if Some(cooldown.until) == park_until {
+                self.schedule.park(cooldown.host, cooldown.until, now);
+            } else {
+                self.schedule.cool_down(cooldown.host, cooldown.until, now);
             }
-            if let Some(until) = conclusion.park_until {
-                self.schedule.park(host, until, now);
-                cooldowns.push(HostCooldown { host, until });
-            }
-        }
-        if let Some(until) = conclusion.park_until {
-            tracing::warn!(host = %request.host, %until, "host asked for a long cooldown and is parked");
-        }
-        for cooldown in &cooldowns {
             self.worker.cooldowns.add(cooldown.host, cooldown.until, now);
         }
-        cooldowns
-    }
-
-    fn conclusion(&mut self, request: &Request, answer: &Answer, read_at: Timestamp) -> Conclusion {
-        let jitter = self.jitter.next();
-        conclude(&self.context(request, read_at, jitter), answer)
+        if let Some(until) = park_until {
+            let host = &attempt.request.host;
+            tracing::warn!(%host, %until, "host asked for a long cooldown and is parked");
+        }
     }
 
     pub(super) fn context<'a>(&'a self, request: &'a Request, now: Timestamp, jitter: f64) -> Context<'a> {
@@ -125,42 +99,25 @@ impl<E: Environment> Engine<E> {
         }
     }
 
-    /// The contents to record. The conclusion decides whether they are recorded, held for a later attempt, or dropped.
-    fn contents_to_record(
-        &mut self,
-        request: &Request,
-        rows: Rows,
-        answer: Answer,
-        contents: Contents,
-        next: &NextStep,
-    ) -> Contents {
-        let id = request.task.id;
-        match rows {
+    /// Leaves the contents to record in the attempt. The conclusion decides whether they are recorded, held for a later
+    /// attempt, or dropped.
+    fn keep_contents(&mut self, attempt: &mut Attempt) {
+        let (id, is_last) = (attempt.request.task.id, attempt.is_last());
+        let body = &mut attempt.result.body;
+        match attempt.result.conclusion.rows {
             Rows::HoldAsBest => {
-                self.held.insert(id, PartialReading { answer, contents });
-                Contents::default()
+                self.held.insert(id, mem::take(body));
             }
             Rows::Commit => {
                 self.held.remove(&id);
-                contents
             }
-            Rows::CommitHeld => self.held.remove(&id).map(|held| held.contents).unwrap_or_default(),
+            Rows::CommitHeld => body.contents = self.held.remove(&id).unwrap_or_default().contents,
             Rows::Drop => {
-                if *next == NextStep::Done {
+                if is_last {
                     self.held.remove(&id);
                 }
-                Contents::default()
+                body.contents = Contents::default();
             }
         }
     }
-}
-
-/// The description of an error for people: the URL, and what was wrong with the answer.
-fn detail(request: &Request, answer: &Answer, kind: &str, detail: &str) -> String {
-    let reason = match (detail, answer.status) {
-        ("", Some(status)) => format!("answered with status {status}"),
-        ("", None) => kind.to_owned(),
-        (detail, _) => detail.to_owned(),
-    };
-    format!("{}: {reason}", request.url())
 }

@@ -1,5 +1,6 @@
 //! The main loop of a crawl: lease hosts, start due requests, draw conclusions from answers, settle durable results.
 
+mod attempt;
 pub mod body;
 mod conclude;
 pub mod environment;
@@ -21,21 +22,19 @@ use std::time::Duration;
 
 use frontier::conclude::conclude_known;
 use frontier::schedule::{Next, Pace, Request, Schedule};
-use frontier::work_queue::RobotsRecord;
-use frontier::{
-    Clock, ErrorKind, HostId, NextStep, Outcome, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp,
-};
+use frontier::{Clock, ErrorKind, HostId, Outcome, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp};
 use http::HeaderMap;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use body::PartialReading;
+use attempt::{Attempt, Durable};
+use body::Body;
 use environment::Environment;
 use jitter::Jitter;
 use observers::Observers;
 use progress::ProgressState;
-use record::{Durable, Item, Recording};
-use worker::{Finished, Job, Worker};
+use record::Recording;
+use worker::{Finished, Sending, Worker};
 
 use crate::clock::sleep_until;
 use crate::fetch::Fetch;
@@ -67,12 +66,12 @@ pub struct Engine<E: Environment> {
     worker: Arc<Worker<E>>,
     schedule: Schedule,
     recording: Recording,
-    /// Number of items whose slot was freed and that are not durable yet.
+    /// Number of attempts whose slot was freed and that are not durable yet.
     ahead: usize,
     /// Leased hosts whose robots.txt is at a private address.
     blocked: HashSet<HostId>,
     /// The best partial readings of documents that will be tried again.
-    held: HashMap<TaskId, PartialReading>,
+    held: HashMap<TaskId, Body>,
     workers: JoinSet<Finished>,
     refill: Refill,
     observers: Observers,
@@ -171,33 +170,28 @@ impl<E: Environment> Engine<E> {
     }
 
     fn fetch(&mut self, request: Request) -> Result<(), EngineError> {
-        if let Some(conclusion) = conclude_known(&self.context(&request, self.now(), 0.0)) {
-            return self.record(Item {
-                outcome: conclusion.outcome,
-                found: conclusion.found,
-                ..Item::without_request(request, self.now())
-            });
+        let mut attempt = Attempt::new(request, self.now());
+        let request = &attempt.request;
+        if let Some(conclusion) = conclude_known(&self.context(request, self.now(), 0.0)) {
+            attempt.result.conclusion = conclusion;
+            return self.record(attempt);
         }
         // A robots.txt may redirect to another host. That host has its own client, and does not get the user's headers.
         let target = request.target_host();
         let target = target.as_ref().unwrap_or(&request.host);
         let is_own = request.is_seed && *target == *request.host;
         let is_robots = request.task.kind == TaskKind::Robots;
-        let rules = self.rules_of(&request).filter(|rules| is_robots && rules.rules.is_some());
+        let rules = self.schedule.robots(request.task.id.host);
+        let rules = rules.filter(|rules| is_robots && rules.rules.is_some());
         let validator = rules.map(|rules| rules.validator.clone()).filter(|validator| !validator.is_empty());
-        let job = Job {
+        let sending = Sending {
             target: target.id(),
             client: self.fetch.client(target)?,
             headers: if is_own { self.worker.settings.headers.clone() } else { HeaderMap::new() },
             validator,
-            request,
         };
-        self.workers.spawn(self.worker.clone().run(job));
+        self.workers.spawn(self.worker.clone().run(attempt, sending));
         Ok(())
-    }
-
-    fn rules_of(&self, request: &Request) -> Option<&RobotsRecord> {
-        self.schedule.robots(request.task.id.host)
     }
 
     /// Ends a task without a request, because a rule forbids it.
@@ -218,31 +212,29 @@ impl<E: Environment> Engine<E> {
             read_as: None,
             refused: Default::default(),
         };
-        let now = self.now();
-        self.record(Item { outcome: Some(outcome), ..Item::without_request(request, now) })
+        let mut attempt = Attempt::new(request, self.now());
+        attempt.result.conclusion.outcome = Some(outcome);
+        self.record(attempt)
     }
 
-    fn record(&mut self, mut item: Item) -> Result<(), EngineError> {
-        if self.recording.gathers
-            && item.contents.rows.is_some()
-            && item.next == NextStep::Done
-            && self.ahead < AHEAD_MAX
-        {
+    fn record(&mut self, mut attempt: Attempt) -> Result<(), EngineError> {
+        if self.recording.gathers && attempt.has_rows() && attempt.is_last() && self.ahead < AHEAD_MAX {
             let now = self.now();
-            item.settled_at = Some(now);
-            self.schedule.settle_ahead(&item.request, now);
+            attempt.timing.settled_at = Some(now);
+            self.schedule.settle_ahead(&attempt.request, now);
             self.ahead += 1;
         }
-        self.recording.items.send(item).map_err(|_| EngineError::Part("the recorder"))
+        self.recording.attempts.send(attempt).map_err(|_| EngineError::Part("the recorder"))
     }
 
-    /// Applies durable items to the schedule: first their effects on hosts, then the slot of the request is freed.
+    /// Applies durable attempts to the schedule: first their effects on hosts, then the slot of the request is freed.
     fn settle(&mut self, durable: Vec<Durable>) {
         let now = self.now();
-        for Durable { was_settled, request, next, robots, read_as, woken } in durable {
-            let id = request.task.id.host;
-            self.ahead -= usize::from(was_settled);
-            if let Some(robots) = robots {
+        for Durable { attempt, read_as, woken } in durable {
+            let Attempt { request, timing, result } = attempt;
+            let (id, conclusion) = (request.task.id.host, result.conclusion);
+            self.ahead -= usize::from(timing.settled_at.is_some());
+            if let Some(robots) = conclusion.robots {
                 self.schedule.set_robots(id, robots, now);
             }
             if let Some(read_as) = read_as {
@@ -255,7 +247,7 @@ impl<E: Environment> Engine<E> {
                     self.refill.wants_hosts = true;
                 }
             }
-            self.schedule.settle(&request, next, now);
+            self.schedule.settle(&request, conclusion.next, now);
         }
     }
 

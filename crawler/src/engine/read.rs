@@ -57,14 +57,14 @@ impl Meters<'_> {
     }
 }
 
-/// Reads the body of `response` as a sitemap.
+/// Reads the body of `response` as a sitemap. Fails if its entries cannot be stored.
 pub async fn document(
     response: &mut Response<impl ResponseBody>,
     context: DocumentContext<'_>,
     scratch: &Scratch,
     watch: &Stopwatch,
     cpu: &CpuMeter,
-) -> Body {
+) -> Result<Body, SegmentError> {
     let limits = Limits::default();
     let meters = Meters { watch, cpu };
     let mut inflater = Inflater::new(&limits);
@@ -86,7 +86,7 @@ pub async fn document(
     };
     let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
     if let Some(coding) = coding.filter(|_| is_unreadable) {
-        return undecodable(&coding, inflater.bytes_decoded());
+        return Ok(undecodable(&coding, inflater.bytes_decoded()));
     }
     let bytes = usize::try_from(inflater.bytes_decoded()).unwrap_or(usize::MAX);
     meters.measure(Stage::Parse, CpuWork::Parse, bytes, || {
@@ -271,7 +271,12 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn body(self, document: &Document, bytes_decoded: u64, ended_early: Option<FetchError>) -> Body {
+    fn body(
+        self,
+        document: &Document,
+        bytes_decoded: u64,
+        ended_early: Option<FetchError>,
+    ) -> Result<Body, SegmentError> {
         let mut body = Body { bytes_decoded, ..Body::default() };
         body.detail = detail(document, self.problem.as_ref(), ended_early.as_ref());
         let is_index = document.kind == Some(DocumentKind::Index);
@@ -282,7 +287,7 @@ impl<'a> Collector<'a> {
             let is_too_large = document.ended == DocumentEnd::TooLarge;
             let error = if is_too_large { ErrorKind::TooLarge } else { ErrorKind::NotASitemap };
             body.answer.error.get_or_insert(error);
-            return body;
+            return Ok(body);
         };
         let dropped = document.dropped().map(|(reason, count)| (reason.as_str().into(), count));
         body.answer.document = Some(DocumentSummary {
@@ -295,11 +300,8 @@ impl<'a> Collector<'a> {
         body.answer.children = self.children.len();
         body.answer.children_over = self.children_over;
         body.answer.children_bad = if is_index { bad } else { 0 };
-        match self.failure.map_or_else(|| contents(self.rows, self.children), Err) {
-            Ok(contents) => body.contents = contents,
-            Err(error) => body.failure = Some(error),
-        }
-        body
+        body.contents = self.failure.map_or_else(|| contents(self.rows, self.children), Err)?;
+        Ok(body)
     }
 }
 

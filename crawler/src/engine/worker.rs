@@ -13,10 +13,11 @@ use frontier::{
 };
 use http::HeaderMap;
 use storage::{DocumentHead, Scratch, SegmentError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use url::Url;
 
-use super::body::{Body, Contents, DocumentContext};
+use super::attempt::Attempt;
+use super::body::{Body, DocumentContext};
 use super::environment::Environment;
 use super::lease_deadline::LeaseDeadline;
 use super::read;
@@ -52,10 +53,8 @@ pub struct Worker<E: Environment> {
     pub large_robots: Arc<Semaphore>,
 }
 
-/// One request to send.
-pub struct Job<C> {
-    /// The task, from the schedule.
-    pub request: Request,
+/// What a worker needs to send a request, besides the request.
+pub struct Sending<C> {
     /// The host that receives it.
     pub target: HostId,
     /// The client of that host.
@@ -66,75 +65,57 @@ pub struct Job<C> {
     pub validator: Option<Validator>,
 }
 
-/// A request that a worker has finished.
-pub struct Finished {
-    /// The request.
-    pub request: Request,
-    /// The result.
-    pub result: Fetched,
-    /// The slot stays taken until the effect of the answer on the host is known.
-    pub slot: HostSlot,
-}
-
-/// The result of a request that was sent, or that was withheld because the target host is in a cooldown.
-pub struct Fetched {
-    /// The answer. For a withheld request, what the host would answer.
-    pub answer: Answer,
-    /// Where the time went, except for the stage `record`. `None` if the request was withheld.
-    pub record: Option<FetchRecord>,
-    /// The entries or children of the document.
-    pub contents: Contents,
-    /// The permit of a large robots.txt.
-    pub permit: Option<OwnedSemaphorePermit>,
-    /// When the request was sent, if that was later than scheduled. It may have waited for the rate limit or for a connection.
-    pub left_at: Option<Timestamp>,
-    /// When the response had been read.
-    pub read_at: Timestamp,
-    /// Why entries could not be stored. Then nothing of this request is recorded.
-    pub failure: Option<SegmentError>,
-}
+/// An attempt with its answer. The connection slot stays taken until the effect of the answer on the host is known.
+/// Fails if entries could not be stored: then nothing of the attempt is recorded.
+pub type Finished = Result<(Attempt, HostSlot), SegmentError>;
 
 impl<E: Environment> Worker<E> {
     /// Waits until the request may be sent, sends it, and reads the response.
-    pub async fn run(self: Arc<Self>, job: Job<impl Client>) -> Finished {
-        let target = job.target;
+    pub async fn run(self: Arc<Self>, mut attempt: Attempt, sending: Sending<impl Client>) -> Finished {
+        let target = sending.target;
         let arrived_at = self.clock.now();
         let slot = self.slots.enter(target).await;
-        let result = loop {
-            let started_at = match self.wait_until_allowed(target).await {
-                Ok(started_at) => started_at,
-                Err(rests_until) => break self.withheld(rests_until),
+        let mut is_over = false;
+        while !is_over {
+            is_over = match self.wait_until_allowed(target).await {
+                Ok(started_at) => {
+                    self.fetch(&mut attempt, &sending, started_at, started_at.since(arrived_at)).await?
+                }
+                Err(cooldown_until) => {
+                    attempt.result.body.answer = Answer::in_cooldown(cooldown_until);
+                    true
+                }
             };
-            if let Some(fetched) = self.fetch(&job, started_at, started_at.since(arrived_at)).await {
-                break fetched;
-            }
-        };
-        Finished { request: job.request, result, slot }
+        }
+        attempt.timing.read_at = self.clock.now();
+        Ok((attempt, slot))
     }
 
-    /// Sends a request that may be sent at `started_at`, and reads the response. `None` if the session's lease deadline passed
-    /// before the request was sent.
+    /// Sends a request that may be sent at `started_at`, and reads the response. Returns false if the session's lease deadline
+    /// passed before the request was sent.
     async fn fetch(
         &self,
-        job: &Job<impl Client>,
+        attempt: &mut Attempt,
+        sending: &Sending<impl Client>,
         started_at: Timestamp,
         rate_limiter_wait: Duration,
-    ) -> Option<Fetched> {
-        let mut record = self.record(&job.request, started_at, rate_limiter_wait);
+    ) -> Result<bool, SegmentError> {
+        let mut record = self.record(&attempt.request, started_at, rate_limiter_wait);
         let watch = Stopwatch::start(self.clock.clone());
-        let body = self.send(job, &watch, &mut record).await?;
-        let (measured, read_at) = (watch.stop(), self.clock.now());
-        // The server measures the rate between requests. The handshake comes before the request.
+        let Some(body) = self.send(&attempt.request, sending, &watch, &mut record).await? else {
+            return Ok(false);
+        };
+        let measured = watch.stop();
         let connecting_us = measured[Stage::Dns] + measured[Stage::Connect] + measured[Stage::Tls];
-        let is_late = !rate_limiter_wait.is_zero() || connecting_us > 0;
-        let left_at = is_late.then(|| started_at + Duration::from_micros(connecting_us));
+        let has_waited = !rate_limiter_wait.is_zero();
+        attempt.timing.left(started_at, has_waited, Duration::from_micros(connecting_us));
         for (stage, us) in measured.iter() {
             record.stages.add(stage, Duration::from_micros(us));
         }
         record.bytes_decoded = body.bytes_decoded;
-        record.detail = body.detail;
-        let Body { answer, contents, permit, failure, .. } = body;
-        Some(Fetched { answer, record: Some(record), contents, permit, left_at, read_at, failure })
+        record.detail.clone_from(&body.detail);
+        (attempt.result.record, attempt.result.body) = (Some(record), body);
+        Ok(true)
     }
 
     /// Waits until the lease deadline and the rate limit of `target` allow a request, and returns that time. It nearly always
@@ -154,40 +135,30 @@ impl<E: Environment> Worker<E> {
         }
     }
 
-    fn withheld(&self, rests_until: Timestamp) -> Fetched {
-        let (answer, read_at) = (Answer::in_cooldown(rests_until), self.clock.now());
-        Fetched {
-            answer,
-            record: None,
-            contents: Contents::default(),
-            permit: None,
-            left_at: None,
-            read_at,
-            failure: None,
-        }
-    }
-
     /// Sends the request and reads the response. `None` if the session's lease deadline passed before the request was sent.
     async fn send(
         &self,
-        job: &Job<impl Client>,
+        request: &Request,
+        sending: &Sending<impl Client>,
         watch: &Arc<Stopwatch>,
         record: &mut FetchRecord,
-    ) -> Option<Body> {
-        let Job { request, client, headers, validator, .. } = job;
+    ) -> Result<Option<Body>, SegmentError> {
+        let Sending { client, headers, validator, .. } = sending;
         let url = match Url::parse(request.url()) {
             Ok(url) => url,
             Err(error) => {
-                return Some(failed(&FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() }));
+                let error = FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() };
+                return Ok(Some(failed(&error)));
             }
         };
         let get = GetRequest { url: &url, headers, validator: validator.as_ref() };
         let sending = client.get(&get, watch);
         let is_unsent = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
-        Some(match self.lease_deadline.within(&*self.clock, is_unsent, sending).await? {
-            Ok(response) => self.read(request, &url, response, watch, record).await,
-            Err(error) => failed(&error),
-        })
+        match self.lease_deadline.within(&*self.clock, is_unsent, sending).await {
+            None => Ok(None),
+            Some(Ok(response)) => self.read(request, &url, response, watch, record).await.map(Some),
+            Some(Err(error)) => Ok(Some(failed(&error))),
+        }
     }
 
     fn record(&self, request: &Request, started_at: Timestamp, rate_limiter_wait: Duration) -> FetchRecord {
@@ -227,7 +198,7 @@ impl<E: Environment> Worker<E> {
         mut response: Response<impl ResponseBody>,
         watch: &Stopwatch,
         record: &mut FetchRecord,
-    ) -> Body {
+    ) -> Result<Body, SegmentError> {
         record.status = Some(response.status);
         record.connection = response.connection;
         let mut body = match (response.status, request.task.kind) {
@@ -249,7 +220,7 @@ impl<E: Environment> Worker<E> {
                     named_by: &request.task.named_by,
                     children_max: self.scope.max_children,
                 };
-                read::document(&mut response, context, &self.scratch, watch, &self.meter).await
+                read::document(&mut response, context, &self.scratch, watch, &self.meter).await?
             }
             // The body is not needed. Dropping it would close the connection, unless it has been read to its end.
             _ => {
@@ -273,7 +244,7 @@ impl<E: Environment> Worker<E> {
         } else if body.answer.robots.is_some() {
             record.document = Some(DocumentKind::Robots);
         }
-        body
+        Ok(body)
     }
 
     fn head(&self, request: &Request, url: &Url) -> DocumentHead {

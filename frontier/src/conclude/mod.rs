@@ -52,7 +52,7 @@ pub struct Context<'a> {
 }
 
 /// What happens to the rows that were read, or to the children of an index.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Rows {
     /// They are committed with the outcome. Rows held before are dropped.
     Commit,
@@ -61,11 +61,12 @@ pub enum Rows {
     /// They are dropped, and the rows held before are committed with the outcome.
     CommitHeld,
     /// They are dropped. Rows held before stay held while the task continues, and are dropped when it ends.
+    #[default]
     Drop,
 }
 
-/// What an answer means for its task and its host.
-#[derive(Clone, PartialEq, Debug)]
+/// What an answer means for its task and its host. By default nothing, except that the task has ended.
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Conclusion {
     /// How the task ended, or that another attempt follows. `None` while a redirect is followed within the attempt.
     pub outcome: Option<TaskOutcome>,
@@ -140,25 +141,18 @@ impl Conclusion {
         Self::of_next(NextStep::Follow(url, context.hop.saturating_add(1)))
     }
 
-    /// Adds the tasks that the document leads to, and the numbers of those refused.
-    fn add_links(&mut self, links: FoundLinks) {
+    /// Adds tasks that the document leads to, and the numbers of those refused.
+    pub fn add_links(&mut self, links: FoundLinks) {
         self.found.extend(links.found);
         if let Some(ended) = &mut self.outcome {
-            ended.refused = links.refused;
+            for (reason, count) in links.refused {
+                *ended.refused.entry(reason).or_default() += count;
+            }
         }
     }
 
     fn of_next(next: NextStep) -> Self {
-        Self {
-            outcome: None,
-            found: Vec::new(),
-            robots: None,
-            next,
-            cooldown_until: None,
-            park_until: None,
-            error: None,
-            rows: Rows::Drop,
-        }
+        Self { next, ..Self::default() }
     }
 }
 
