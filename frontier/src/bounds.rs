@@ -14,6 +14,9 @@ pub const ROBOTS_REDIRECTS_MAX: u8 = 5;
 /// How long a host's last robots rules are used while its robots.txt is unreachable (RFC 9309 section 2.3.1.4).
 pub const ROBOTS_STALE_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Hosts that a task remembers as those whose robots.txt names it. Every child of an index has them too.
+pub const NAMED_BY_MAX: usize = 4;
+
 /// The longest URL that is requested, in bytes. The sitemap protocol allows 2,048 characters, but publishers exceed
 /// that.
 pub const URL_BYTES_MAX: usize = 8 * 1024;

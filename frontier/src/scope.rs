@@ -164,8 +164,9 @@ impl fmt::Display for Difference {
     }
 }
 
-/// A [`Scope`] as it is stored.
+/// A [`Scope`] as it is stored. Unknown and missing fields are refused.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScopeText {
     /// See [`Scope::max_depth`].
     pub max_depth: u16,

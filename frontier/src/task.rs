@@ -82,7 +82,8 @@ pub struct Task {
     pub attempts: u8,
     /// Earliest time of the next attempt.
     pub not_before: Option<Timestamp>,
-    /// Hosts whose robots.txt names this sitemap or an index above it. It may list the URLs of these hosts.
+    /// Hosts whose robots.txt names this sitemap or an index above it: the first ones, at most `bounds::NAMED_BY_MAX`. It
+    /// may list the URLs of these hosts.
     pub named_by: Vec<HostId>,
 }
 

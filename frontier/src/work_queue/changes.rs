@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Commit, GivenUp, HostRecord, QueueBounds, RobotsRecord};
+use crate::bounds::NAMED_BY_MAX;
 use crate::host::HostId;
 use crate::outcome::{Outcome, SkipReason, TaskOutcome};
 use crate::task::{NewTask, Task, TaskId, TaskKind};
@@ -309,7 +310,7 @@ impl Decision {
 
 fn merge(named_by: &mut Vec<HostId>, more: &[HostId]) {
     for host in more {
-        if !named_by.contains(host) {
+        if named_by.len() < NAMED_BY_MAX && !named_by.contains(host) {
             named_by.push(*host);
         }
     }

@@ -1,6 +1,7 @@
 //! Found tasks: accepted, already known, or refused.
 
 use super::*;
+use frontier::bounds::NAMED_BY_MAX;
 use frontier::{ErrorKind, SkipReason};
 
 /// A document that names the URL again counts as a repeat under its host. A seed or a guessed path is not counted.
@@ -68,5 +69,20 @@ pub fn hosts_that_name_a_pending_task_are_merged(factory: Factory) {
     worker.commit_found(vec![second]);
     worker.lease(1);
     let expected = ["x", "y", "z"].map(|name| site(name).id());
+    assert_eq!(worker.load(&a, 1).tasks[0].named_by, expected);
+}
+
+/// However many hosts name a sitemap, the first ones are kept.
+pub fn of_many_hosts_that_name_a_task_the_first_are_kept(factory: Factory) {
+    let mut worker = Worker::start(factory);
+    let a = site("a");
+    let names: Vec<String> = (0..3 * NAMED_BY_MAX).map(|n| format!("host{n}")).collect();
+    for name in &names {
+        let mut new = named_on(&a, sitemap(&a, "/1"));
+        new.task.named_by = vec![site(name).id()];
+        worker.commit_found(vec![new]);
+    }
+    worker.lease(1);
+    let expected: Vec<HostId> = names[..NAMED_BY_MAX].iter().map(|name| site(name).id()).collect();
     assert_eq!(worker.load(&a, 1).tasks[0].named_by, expected);
 }

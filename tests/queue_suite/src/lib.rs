@@ -144,6 +144,7 @@ macro_rules! work_queue_suite {
             sitemaps_beyond_the_bound_are_refused_in_commit_order,
             robots_and_guesses_do_not_count_against_the_bound,
             hosts_that_name_a_pending_task_are_merged,
+            of_many_hosts_that_name_a_task_the_first_are_kept,
             a_host_with_new_tasks_stays_leased,
             a_retry_stays_pending_with_its_time,
             a_parked_host_is_not_leased_before_its_date,

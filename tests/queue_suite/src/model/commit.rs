@@ -1,5 +1,6 @@
 //! How a commit changes the facts of the model.
 
+use frontier::bounds::NAMED_BY_MAX;
 use frontier::work_queue::{Commit, GivenUp, HostRecord, QueueBounds, SessionRecord, Touched};
 use frontier::{HostId, NewTask, Outcome, SkipReason, Stage, Task, TaskId, TaskKind, TaskOutcome};
 
@@ -116,7 +117,7 @@ fn sitemaps<'a>(urls: impl Iterator<Item = &'a FoundUrl>) -> u64 {
 
 fn merge(named_by: &mut Vec<HostId>, more: Vec<HostId>) {
     for host in more {
-        if !named_by.contains(&host) {
+        if named_by.len() < NAMED_BY_MAX && !named_by.contains(&host) {
             named_by.push(host);
         }
     }
