@@ -54,6 +54,19 @@ pub enum Error {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// Another release wrote the options that the crawl remembers.
+    #[error(
+        "the settings of {place} have version {found}, but this release reads version {known}: use the release that \
+         started the crawl"
+    )]
+    OtherSettings {
+        /// The crawl.
+        place: String,
+        /// The version found; 0 if there is none.
+        found: u32,
+        /// The version that this release reads and writes.
+        known: u32,
+    },
     /// The operating system refused something that every crawl needs.
     #[error("failed to start")]
     Start(#[source] io::Error),
@@ -104,7 +117,7 @@ impl Error {
             Self::Read(ReadError::Io { .. }) | Self::Start(_) | Self::Seal(SealError::Write { .. }) => {
                 Kind::System
             }
-            Self::Schema(_) => Kind::OtherRelease,
+            Self::Schema(_) | Self::OtherSettings { .. } => Kind::OtherRelease,
             #[cfg(feature = "shared")]
             Self::Store(error) => kind_of_store(error),
             #[cfg(feature = "shared")]

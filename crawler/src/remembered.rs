@@ -1,29 +1,115 @@
 //! The options that a crawl remembers.
 
 use frontier::Scope;
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::settings::{Identity, Settings};
 
-/// The options that a crawl remembers.
+/// The version of [`Remembered`]. It rises with every change, because other machines and later releases read it.
+const VERSION: u32 = 1;
+
+/// The options that a crawl remembers. Unknown and missing fields are refused.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Remembered {
+    /// [`VERSION`] of the release that wrote it.
+    version: u32,
     /// The scope, which is fixed for the whole crawl.
     pub scope: Scope,
-    /// Pace and identity, see [`crate::settings::Settings::for_report`]. In a data directory they are those of the last
-    /// session, for the report. In a store they are those of the worker that started the crawl, and every worker uses
-    /// them.
-    pub last_session: serde_json::Value,
+    /// In a data directory, the options of the last session, for the report. In a store, those of the worker that started
+    /// the crawl, which every worker takes over.
+    pub last_session: SessionOptions,
+}
+
+/// Pace and identity of a session. Contains nothing secret.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SessionOptions {
+    /// Requests per second and host. 0 means no limit.
+    pub rate: f64,
+    /// Requests in flight over all hosts.
+    pub concurrency: usize,
+    /// Requests in flight per host.
+    pub host_concurrency: usize,
+    /// Time limit of each stage of a request, in seconds.
+    pub timeout_s: f64,
+    /// The User-Agent.
+    pub user_agent: String,
+}
+
+/// Reads the version, whatever else there is.
+#[derive(Deserialize)]
+struct AnyVersion {
+    #[serde(default)]
+    version: u32,
 }
 
 impl Remembered {
+    /// What a crawl with this scope remembers of a session with these settings.
+    pub fn of(scope: Scope, settings: &Settings) -> Self {
+        Self { version: VERSION, scope, last_session: settings.options() }
+    }
+
     /// Parses what the crawl in `place` remembers.
     pub fn parse(text: &str, place: &str) -> Result<Self, Error> {
-        serde_json::from_str(text).map_err(|source| Error::Remembered { place: place.to_owned(), source })
+        let unreadable = |source| Error::Remembered { place: place.to_owned(), source };
+        let AnyVersion { version: found } = serde_json::from_str(text).map_err(unreadable)?;
+        if found != VERSION {
+            return Err(Error::OtherSettings { place: place.to_owned(), found, known: VERSION });
+        }
+        let remembered: Self = serde_json::from_str(text).map_err(unreadable)?;
+        if Identity::of(&remembered.last_session.user_agent).is_none() {
+            return Err(unreadable(serde_json::Error::custom("user_agent has no product token")));
+        }
+        Ok(remembered)
     }
 
     /// The text that [`Self::parse`] reads.
     pub fn to_text(&self) -> Result<String, Error> {
         serde_json::to_string(self).map_err(|source| Error::Remembered { place: "memory".to_owned(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        Remembered::of(Scope::default(), &Settings::default()).to_text().unwrap()
+    }
+
+    #[test]
+    fn what_is_remembered_is_read_back() {
+        let remembered = Remembered::parse(&text(), "here").unwrap();
+        assert_eq!(remembered.last_session, Settings::default().options());
+        assert_eq!(remembered.to_text().unwrap(), text());
+    }
+
+    #[test]
+    fn unknown_and_missing_fields_are_refused_at_every_level() {
+        let value: serde_json::Value = serde_json::from_str(&text()).unwrap();
+        for level in ["", "/scope", "/last_session"] {
+            let fields = value.pointer(level).unwrap().as_object().unwrap();
+            let mut more = value.clone();
+            more.pointer_mut(level).unwrap()["new_flag"] = true.into();
+            assert!(Remembered::parse(&more.to_string(), "here").is_err(), "{level} with an unknown field");
+            for field in fields.keys() {
+                let mut fewer = value.clone();
+                fewer.pointer_mut(level).unwrap().as_object_mut().unwrap().remove(field);
+                assert!(Remembered::parse(&fewer.to_string(), "here").is_err(), "{level} without {field}");
+            }
+        }
+        assert!(Remembered::parse(&text().replace("crawl/", "/"), "here").is_err(), "no product token");
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let newer = text().replace("\"version\":1", "\"version\":2");
+        let Err(error) = Remembered::parse(&newer, "the crawl") else { panic!("a later version is read") };
+        let expected = "the settings of the crawl have version 2, but this release reads version 1: \
+                        use the release that started the crawl";
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use frontier::robots;
 use http::{HeaderMap, HeaderValue};
-use serde_json::json;
 
 use crate::fetch::ConnectTo;
 use crate::options::defaults;
+use crate::remembered::SessionOptions;
 
 /// How a session crawls.
 pub struct Settings {
@@ -80,18 +80,12 @@ pub struct Identity {
 }
 
 impl Settings {
-    /// Takes the settings that all workers of a shared crawl have in common from `common`, the [`Self::for_report`] of the
-    /// worker that started the crawl.
+    /// Takes over what all workers of a shared crawl have in common from the worker that started it.
     #[cfg(feature = "shared")]
-    pub fn take_over(&mut self, common: &serde_json::Value, takes_identity: bool) {
-        if let Some(rate) = common["rate"].as_f64() {
-            self.rate = rate;
-        }
-        if let Some(host_concurrency) = common["host_concurrency"].as_u64() {
-            self.host_concurrency = usize::try_from(host_concurrency).unwrap_or(usize::MAX);
-        }
-        let user_agent = common["user_agent"].as_str().and_then(Identity::of);
-        if let Some(identity) = user_agent.filter(|_| takes_identity) {
+    pub fn take_over(&mut self, common: &SessionOptions, takes_identity: bool) {
+        self.rate = common.rate;
+        self.host_concurrency = common.host_concurrency;
+        if let Some(identity) = Identity::of(&common.user_agent).filter(|_| takes_identity) {
             self.identity = identity;
         }
     }
@@ -101,15 +95,15 @@ impl Settings {
         if self.rate > 0.0 { Duration::from_secs_f64(1.0 / self.rate.max(1e-6)) } else { Duration::ZERO }
     }
 
-    /// The settings that a report shows. Contains nothing secret.
-    pub fn for_report(&self) -> serde_json::Value {
-        json!({
-            "rate": self.rate,
-            "concurrency": self.concurrency,
-            "host_concurrency": self.host_concurrency,
-            "timeout_s": self.timeout.as_secs_f64(),
-            "user_agent": self.identity.user_agent.to_str().unwrap_or_default(),
-        })
+    /// The options that the crawl remembers, and that a report shows.
+    pub(crate) fn options(&self) -> SessionOptions {
+        SessionOptions {
+            rate: self.rate,
+            concurrency: self.concurrency,
+            host_concurrency: self.host_concurrency,
+            timeout_s: self.timeout.as_secs_f64(),
+            user_agent: self.identity.user_agent.to_str().unwrap_or_default().to_owned(),
+        }
     }
 }
 

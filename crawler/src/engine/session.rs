@@ -64,13 +64,15 @@ pub struct OpenSession<E: Environment> {
 }
 
 impl<E: Environment> OpenSession<E> {
-    /// Crawls until nothing is left to do or `shutdown` is cancelled. All results are durable when this returns.
+    /// Crawls until nothing is left to do, `shutdown` is cancelled, or the session is lost. All results are durable when this
+    /// returns, and nothing of the session runs any more, whatever the result.
     pub async fn crawl(
         self,
         settings: Arc<Settings>,
         scope: Scope,
         shutdown: CancellationToken,
         observers: Observers,
+        lost: impl Future<Output = QueueError>,
     ) -> Result<Ended, EngineError> {
         let Self { queue, session, seq, writer, scratch, fetch, clock, meter, lease_deadline, jitter } = self;
         let destinations =
@@ -91,7 +93,15 @@ impl<E: Environment> OpenSession<E> {
             large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_PERMITS)),
             settings,
         };
-        let ended = Engine::new(queue, fetch, worker, recording, observers, jitter).run(shutdown).await;
+        let engine = Engine::new(queue, fetch, worker, recording, observers, jitter);
+        let ended = tokio::select! {
+            ended = engine.run(shutdown) => ended,
+            lost = lost => {
+                // The recorder still finishes the segment that it writes. Its commit is refused.
+                let _ = recorder.await;
+                return Err(lost.into());
+            }
+        };
         // The recorder ends when the engine has dropped its end. If the recorder failed, its error is more precise than that of
         // the engine.
         recorder.await.map_err(|_| EngineError::Part("the recorder"))??;

@@ -76,7 +76,8 @@ async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> 
         lease_deadline,
         jitter: Jitter::default(),
     };
-    let ended = open_session.crawl(Arc::new(settings), scope, shutdown, observers).await;
+    let ended =
+        open_session.crawl(Arc::new(settings), scope, shutdown, observers, std::future::pending()).await;
     let is_complete = matches!(ended, Ok(Ended::Complete));
     let seal = move || if is_complete { sealer.finish() } else { sealer.stop() };
     let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| EngineError::Part("the sealer"))?;

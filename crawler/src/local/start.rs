@@ -83,7 +83,7 @@ fn open(
         None => DataDir::open_existing(&folder.path, clock.clone(), bounds)?,
     };
     descriptors::fit(&mut settings);
-    let remembered = Remembered { scope: scope.clone(), last_session: settings.for_report() };
+    let remembered = Remembered::of(scope.clone(), &settings);
     data_dir.set_settings(&remembered.to_text()?)?;
     data_dir.add_seeds(&new_seeds)?;
     drop(new_seeds);

@@ -86,7 +86,9 @@ async fn run_session(
     let bounds = QueueBounds { sitemaps_max: parts.scope.max_sitemaps };
     let queue = parts.crawl.queue(bounds);
     let (clock, lead) = server_clock(&parts.crawl, &parts.shutdown).await?;
-    let queue = Arc::new(RetryingQueue::new(queue, lead, clock.clone(), parts.shutdown.clone()));
+    // Cancelled when the session is lost, so that none of its calls is repeated any more.
+    let over = parts.shutdown.child_token();
+    let queue = Arc::new(RetryingQueue::new(queue, lead, clock.clone(), over.clone()));
     let meter = Arc::new(CpuMeter::start());
     let fetch = HttpFetch::new(&parts.settings)?;
     let opened_at = clock.now();
@@ -116,17 +118,16 @@ async fn run_session(
         lease_deadline: keeper.lease_deadline.clone(),
         jitter: Jitter::default(),
     };
-    let crawl =
-        open_session.crawl(parts.settings.clone(), parts.scope.clone(), parts.shutdown.clone(), observers);
-    let ended = tokio::select! {
-        ended = crawl => ended.map_err(Error::from),
-        fenced = keeper.keep() => Err(fenced.into()),
+    let lost = async {
+        let lost = keeper.keep().await;
+        over.cancel();
+        lost
     };
-    if ended.is_ok() {
-        // Releases the remaining hosts now instead of when the session expires.
-        queue.close(&session).await?;
-    }
-    ended
+    let (settings, scope) = (parts.settings.clone(), parts.scope.clone());
+    let ended = open_session.crawl(settings, scope, parts.shutdown.clone(), observers, lost).await?;
+    // Releases the remaining hosts now instead of when the session expires.
+    queue.close(&session).await?;
+    Ok(ended)
 }
 
 /// A clock set to the server's time, and an upper bound of how far it is ahead. It is never behind. The server is asked a few

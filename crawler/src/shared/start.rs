@@ -165,7 +165,7 @@ impl Registry for Registered<'_> {
 async fn scope(crawl: &SharedCrawl, options: &ScopeOptions, settings: &Settings) -> Result<Scope, Error> {
     if remembered(crawl).await?.is_none() {
         let scope = options.of_crawl(None)?;
-        let remembered = Remembered { scope, last_session: settings.for_report() };
+        let remembered = Remembered::of(scope, settings);
         crawl.set_settings(&remembered.to_text()?).await?;
     }
     // Another worker may have started the crawl at the same time. Then the scope of that worker is remembered.

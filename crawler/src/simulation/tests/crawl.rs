@@ -164,7 +164,8 @@ impl Crawl {
             // Nobody looks at progress and events.
             let (observers, ..) = Observers::new(1);
             let scope = Scope { max_depth: 1_000, max_sitemaps: BOUNDS.sitemaps_max, ..Scope::default() };
-            open_session.crawl(settings, scope, CancellationToken::new(), observers).await.unwrap()
+            let never = std::future::pending();
+            open_session.crawl(settings, scope, CancellationToken::new(), observers, never).await.unwrap()
         }
     }
 
