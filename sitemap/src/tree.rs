@@ -4,6 +4,8 @@
 //! [`crate::feed`] contain the rules. Text is used only inside fields. Mismatched tags are repaired in the way that
 //! loses least: an end tag closes all elements up to its start tag, or none if it has no start tag.
 
+use std::hash::{BuildHasher, RandomState};
+
 use quick_xml::events::BytesStart;
 use url::Url;
 
@@ -23,6 +25,8 @@ struct Open {
     role: Role,
     /// Offset of the name in `Tree::names`.
     name_start: u32,
+    /// Hash of the name, or 0 if it was not needed yet.
+    name_hash: u64,
 }
 
 /// The open elements of a document, and the entry they build.
@@ -31,6 +35,8 @@ pub(crate) struct Tree {
     open: Vec<Open>,
     /// Names of the open elements, concatenated.
     names: String,
+    /// Hashes names. Seeded, so that no document can be made of names with the same hash.
+    hasher: RandomState,
     /// Number of open elements beyond the maximum depth.
     too_deep: u64,
     namespaces: Namespaces,
@@ -51,6 +57,7 @@ impl Tree {
             kind: None,
             open: Vec::new(),
             names: String::new(),
+            hasher: RandomState::new(),
             too_deep: 0,
             namespaces: Namespaces::new(),
             bases: Vec::new(),
@@ -129,7 +136,7 @@ impl Tree {
         }
         let role = self.begin(role, tag, at, out);
         // `names` holds at most `Limits::depth` names, far less than 4 GiB.
-        self.open.push(Open { role, name_start: self.names.len() as u32 });
+        self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });
         self.names.push_str(name);
         if is_empty {
             self.close(at, out);
@@ -146,7 +153,7 @@ impl Tree {
             self.close(at, out);
             return;
         }
-        match self.open.iter().rposition(|open| self.has_name(open, name)) {
+        match self.innermost(name) {
             Some(index) => {
                 let unclosed = self.open.len() - 1 - index;
                 if unclosed > 0 {
@@ -218,7 +225,7 @@ impl Tree {
             _ => return,
         };
         self.kind = Some(kind);
-        self.open.push(Open { role: Role::Root, name_start: self.names.len() as u32 });
+        self.open.push(Open { role: Role::Root, name_start: self.names.len() as u32, name_hash: 0 });
         self.names.push_str(name);
     }
 
@@ -454,11 +461,20 @@ impl Tree {
         out.problem(ProblemKind::MismatchedTag, at, text);
     }
 
-    /// Whether the name of an open element is `name`.
-    fn has_name(&self, open: &Open, name: &str) -> bool {
-        let next = self.open.partition_point(|other| other.name_start <= open.name_start);
-        let end = self.open.get(next).map_or(self.names.len(), |next| next.name_start as usize);
-        &self.names[open.name_start as usize..end] == name
+    /// Index of the innermost open element of that name. Hashes are compared first: a document may consist of end tags that
+    /// close nothing, each below a hundred open elements.
+    fn innermost(&mut self, name: &str) -> Option<usize> {
+        let mut end = self.names.len();
+        // The hash of an element is known only if those around it are.
+        for open in self.open.iter_mut().rev().take_while(|open| open.name_hash == 0) {
+            let start = open.name_start as usize;
+            open.name_hash = self.hasher.hash_one(&self.names[start..end]).max(1);
+            end = start;
+        }
+        let hash = self.hasher.hash_one(name).max(1);
+        let index = self.open.iter().rposition(|open| open.name_hash == hash)?;
+        let end = self.open.get(index + 1).map_or(self.names.len(), |next| next.name_start as usize);
+        (&self.names[self.open[index].name_start as usize..end] == name).then_some(index)
     }
 }
 
