@@ -133,7 +133,7 @@ impl Rebuilding {
         for dir in [&aside.join(SEGMENTS_DIR), &dir.join(SEGMENTS_DIR), &dir.join(SCRATCH_DIR)] {
             create_dir(dir)?;
         }
-        recovery::remove_files(&dir.join(SCRATCH_DIR))?;
+        recovery::remove_temporary(&dir.join(SCRATCH_DIR))?;
         // An interrupted rebuild leaves this folder.
         let unfinished = dir.join(NEW_QUEUE_DIR);
         if unfinished.exists() {

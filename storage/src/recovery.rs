@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use frontier::SessionId;
 
 use crate::data_dir::error::OpenError;
+use crate::sealing::{MERGING_FILE, SEALING_FILE};
 use crate::segment::name::SegmentName;
 use crate::segment::open::truncate;
 use crate::segment::record::{SegmentPlace, SegmentRecord};
@@ -69,11 +70,15 @@ impl Leftover {
     }
 }
 
-/// Removes all files in `dir`.
-pub(crate) fn remove_files(dir: &Path) -> Result<(), OpenError> {
-    for entry in fs::read_dir(dir).map_err(|error| OpenError::io("read", dir, error))? {
-        let path = entry.map_err(|error| OpenError::io("read", dir, error))?.path();
-        fs::remove_file(&path).map_err(|error| OpenError::io("remove", &path, error))?;
+/// Removes the temporary files in `dir`: those of documents, whose names are numbers, and those of sealing. Files of other
+/// names were not made by a crawl and stay.
+pub(crate) fn remove_temporary(dir: &Path) -> Result<(), OpenError> {
+    for name in names(dir)? {
+        let is_document = name.bytes().all(|byte| byte.is_ascii_digit());
+        if is_document || name == SEALING_FILE || name == MERGING_FILE {
+            let path = dir.join(&name);
+            fs::remove_file(&path).map_err(|error| OpenError::io("remove", &path, error))?;
+        }
     }
     Ok(())
 }

@@ -35,10 +35,10 @@ const SMALL_ROWS: u64 = ROWS_MAX / 8;
 pub(crate) const MERGE_MIN: usize = 8;
 
 /// File under `tmp/` that is being written while open segments are sealed.
-const SEALING_FILE: &str = "sealing";
+pub(crate) const SEALING_FILE: &str = "sealing";
 
 /// File under `tmp/` that is being written while sealed segments are merged.
-const MERGING_FILE: &str = "merging";
+pub(crate) const MERGING_FILE: &str = "merging";
 
 /// Why segments could not be sealed. They remain unchanged, and the next start tries again.
 #[derive(Debug, thiserror::Error)]

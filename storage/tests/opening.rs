@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use frontier::work_queue::QueueBounds;
 use queue_suite::HandClock;
-use storage::{CrawlReader, DataDir, OpenError, RebuildError};
+use storage::{CrawlReader, DataDir, OpenError, RebuildError, rebuild};
 
 use crate::support::{NOW, Place, Work, open};
 
@@ -151,6 +151,71 @@ fn a_dangling_link_is_an_error() {
     let place = Place::new();
     symlink(place.path.with_extension("gone"), &place.path).unwrap();
     assert!(place.open().is_err());
+}
+
+/// The contents of a folder that a link in a data directory leads to.
+const OTHERS: [(&str, &str); 3] = [("0", "a letter"), ("sealing", "a picture"), ("notes.txt", "a diary")];
+
+#[test]
+fn a_link_in_a_data_directory_is_refused_and_costs_nobody_a_file() {
+    for name in
+        ["tmp", "segments", "queue", "damaged", "lock", "format", "settings.json", "seeds", "committed"]
+    {
+        let place = Place::new();
+        Work::begin(&place).crawl(1, 2);
+        let others = place.path.with_extension("others");
+        fs::create_dir(&others).unwrap();
+        OTHERS.iter().for_each(|(name, text)| fs::write(others.join(name), text).unwrap());
+        let link = place.path.join(name);
+        if link.is_dir() {
+            fs::remove_dir_all(&link).unwrap();
+        } else if link.is_file() {
+            fs::remove_file(&link).unwrap();
+        }
+        let is_folder = ["tmp", "segments", "queue", "damaged"].contains(&name);
+        symlink(if is_folder { others.clone() } else { others.join("notes.txt") }, &link).unwrap();
+        let refused = [
+            place.open().err().unwrap(),
+            CrawlReader::open(&place.path).err().unwrap(),
+            match rebuild(&place.path, HandClock::at(NOW)).err().unwrap() {
+                RebuildError::Open(error) => error,
+                other => panic!("{name}: {other}"),
+            },
+        ];
+        for error in refused {
+            assert!(matches!(&error, OpenError::Link { path } if *path == link), "{name}: {error}");
+        }
+        for (name, text) in OTHERS {
+            assert_eq!(fs::read_to_string(others.join(name)).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn a_link_among_the_segments_is_refused_and_the_data_directory_may_be_one() {
+    let mut place = Place::new();
+    Work::begin(&place).crawl(1, 2);
+    let link = place.path.with_extension("link");
+    symlink(&place.path, &link).unwrap();
+    let real = std::mem::replace(&mut place.path, link);
+    assert_eq!(place.locs().len(), 2);
+    let segment = fs::read_dir(place.segments()).unwrap().next().unwrap().unwrap().path();
+    let moved = real.with_extension("arrow");
+    fs::rename(&segment, &moved).unwrap();
+    symlink(&moved, &segment).unwrap();
+    assert!(matches!(place.open(), Err(OpenError::Link { path }) if path == segment));
+}
+
+#[test]
+fn a_file_under_tmp_that_no_crawl_made_stays() {
+    let place = Place::new();
+    drop(place.open().unwrap());
+    for name in ["17", "sealing", "merging", "notes.txt"] {
+        fs::write(place.path.join("tmp").join(name), "text").unwrap();
+    }
+    drop(place.open().unwrap());
+    let left = fs::read_dir(place.path.join("tmp")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["notes.txt"]);
 }
 
 #[test]

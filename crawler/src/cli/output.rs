@@ -52,6 +52,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         ),
         OpenError::NotFound { .. } => Some("start a crawl with `crawl --seeds FILE`, or name its --data-dir"),
         OpenError::Foreign { .. } => Some("name an empty or new --data-dir"),
+        OpenError::Link { .. } => {
+            Some("put what it leads to in its place, or remove it; --data-dir itself may be a link")
+        }
         OpenError::Io { .. } | OpenError::Damaged { .. } | OpenError::Queue(_) => None,
     }
 }

@@ -50,6 +50,12 @@ pub enum OpenError {
         /// Name of a file or folder that does not belong to a data directory.
         name: String,
     },
+    /// There is a symbolic link in the data directory. What it leads to is not changed.
+    #[error("{} is a symbolic link, and what it leads to is not this crawl's", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// The operating system reported an error.
     #[error("cannot {verb} {}: {source}", path.display())]
     Io {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::error::OpenError;
 use super::layout::FORMAT_FILE;
+use super::links;
 use super::replace::replace_durably;
 
 /// The version that this release reads and writes. Every change of the format before release 0.1.0 raises it, and
@@ -16,8 +17,9 @@ const VERSION: u32 = 2;
 /// The text before the version.
 const MAGIC: &str = "sitemap-crawler data directory, format ";
 
-/// Whether `dir` is marked as a data directory. An unknown version is an error.
+/// Whether `dir` is marked as a data directory. An unknown version is an error, and so is a symbolic link in it.
 pub(crate) fn check(dir: &Path) -> Result<bool, OpenError> {
+    links::refuse(dir)?;
     let path = dir.join(FORMAT_FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

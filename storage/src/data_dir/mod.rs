@@ -3,6 +3,7 @@
 pub(crate) mod error;
 pub(crate) mod format;
 pub(crate) mod layout;
+mod links;
 pub(crate) mod lock;
 pub(crate) mod replace;
 pub(crate) mod scratch;
@@ -168,7 +169,7 @@ impl DataDir {
         bounds: QueueBounds,
     ) -> Result<Self, OpenError> {
         let scratch_dir = path.join(SCRATCH_DIR);
-        recovery::remove_files(&scratch_dir)?;
+        recovery::remove_temporary(&scratch_dir)?;
         let committed = CommittedFile::at(path.join(COMMITTED_FILE));
         let (queue, known) =
             LocalQueue::open(&path.join(QUEUE_DIR), &committed, lock.clone(), clock, bounds)?;
