@@ -136,7 +136,7 @@ fn kind_of_open(error: &OpenError) -> Kind {
         OpenError::InUse { .. } => Kind::InUse,
         OpenError::Newer { .. } | OpenError::Older { .. } => Kind::OtherRelease,
         OpenError::NotFound { .. } => Kind::NotFound,
-        OpenError::Foreign { .. } => Kind::Invalid,
+        OpenError::Foreign { .. } | OpenError::Link { .. } => Kind::Invalid,
         OpenError::Io { .. } => Kind::System,
         OpenError::Damaged { .. } => Kind::Damaged,
         OpenError::Queue(error) => kind_of_queue(error),

@@ -80,6 +80,8 @@ kinds! {
         NotASitemap = "not_a_sitemap",
         /// The address is private, and `--allow-private` is off.
         BlockedAddress = "blocked_address",
+        /// The port belongs to another protocol, and neither a seed nor `--connect-to` names it.
+        BlockedPort = "blocked_port",
         /// The URL cannot be fetched.
         BadUrl = "bad_url",
         /// robots.txt forbids the URL.
@@ -96,6 +98,13 @@ kinds! {
         CountLimit = "count_limit",
         /// The origin of the URL has the same [`crate::HostId`] as another origin of this crawl.
         HostCollision = "host_collision",
+    }
+}
+
+impl ErrorKind {
+    /// Whether a whole host is out of reach because we refuse to connect to it.
+    pub fn is_blocked(self) -> bool {
+        matches!(self, Self::BlockedAddress | Self::BlockedPort)
     }
 }
 

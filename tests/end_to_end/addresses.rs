@@ -1,8 +1,10 @@
 //! Private addresses are refused before any connection, in every spelling and from every source.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener};
 
 use fakesite::{Misbehaviour, NameServer, Page, ServeOptions, Server, Site, Web};
+
+use serde_json::json;
 
 use super::run::{Run, expect, index, urlset};
 
@@ -202,4 +204,40 @@ fn what_was_blocked_is_asked_when_private_addresses_are_allowed_later() {
     let flags = ["resume", "--retry-failed", "--allow-private", "--rate", "0", "--resolver", &resolver];
     expect(run.command(&flags), 0);
     assert_eq!(run.locs(), ["http://a.example/1"]);
+}
+
+/// Ports of other protocols that need no privilege.
+const BAD_PORTS: [u16; 10] = [6669, 6668, 6667, 6666, 6665, 6566, 10080, 9300, 11211, 27017];
+
+/// A listener on a port of another protocol. It answers nothing.
+fn listen_on_a_bad_port() -> (TcpListener, u16) {
+    let free = BAD_PORTS.iter().find_map(|port| Some((TcpListener::bind(("127.0.0.1", *port)).ok()?, *port)));
+    let (listener, port) = free.unwrap();
+    listener.set_nonblocking(true).unwrap();
+    (listener, port)
+}
+
+#[test]
+fn a_port_of_another_protocol_gets_a_connection_only_if_a_seed_names_it() {
+    let (listener, port) = listen_on_a_bad_port();
+    let bad = format!("http://127.0.0.1:{port}");
+    let children = [format!("{bad}/s.xml"), "/moved.xml".to_owned()];
+    let site = Site::new()
+        .page("/sitemap.xml", Page::xml(index(&[&children[0], &children[1]])))
+        .page("/moved.xml", Page::status(302).header("location", format!("{bad}/moved.xml")))
+        .page("/robots.txt", Page::status(404));
+    let run = Run::of(Web::new().host("127.0.0.1", site), &[]);
+    let crawl = |seed: &str, flags: &[&str]| {
+        let mut command = run.command(flags);
+        command.args(["--seed", seed, "--allow-private", "--rate", "0", "--timeout", "1"]);
+        command.output().unwrap()
+    };
+    let said = crawl(&format!("http://{}", run.server.address()), &[]);
+    let report = run.report();
+    assert_eq!(report["hosts"][&bad]["errors"], json!({"blocked_port": 2}), "{report} {said:?}");
+    assert_eq!(report["hosts"][&bad]["requests"], 1, "only robots.txt, and it is not tried again: {report}");
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+
+    let said = crawl(&bad, &[]);
+    assert!(listener.accept().is_ok(), "a seed names the port: {said:?}");
 }

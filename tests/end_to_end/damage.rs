@@ -211,7 +211,7 @@ fn list_files(root: &Path, dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
             list_files(root, &entry.path(), files);
-        } else {
+        } else if entry.file_type().unwrap().is_file() {
             files.push(entry.path().strip_prefix(root).unwrap().to_owned());
         }
     }
@@ -222,7 +222,7 @@ fn copy_dir(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
             copy_dir(&entry.path(), &to.join(entry.file_name()));
-        } else {
+        } else if entry.file_type().unwrap().is_file() {
             std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
     }

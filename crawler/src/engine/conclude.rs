@@ -3,7 +3,7 @@
 use std::mem;
 
 use frontier::schedule::Request;
-use frontier::{Context, ErrorKind, Purpose, Rows, TaskKind, Timestamp, conclude};
+use frontier::{Context, Purpose, Rows, TaskKind, Timestamp, conclude};
 
 use super::Engine;
 use super::attempt::{Attempt, AttemptResult};
@@ -32,9 +32,9 @@ impl<E: Environment> Engine<E> {
         self.set_error(&mut attempt);
         let request = &attempt.request;
         if request.task.kind == TaskKind::Robots
-            && attempt.result.conclusion.error == Some(ErrorKind::BlockedAddress)
+            && let Some(error) = attempt.result.conclusion.error.filter(|error| error.is_blocked())
         {
-            self.blocked.insert(request.task.id.host);
+            self.blocked.insert(request.task.id.host, error);
         }
         self.cool_down(&attempt);
         drop(slot);

@@ -13,10 +13,11 @@ pub mod progress;
 pub mod read;
 pub mod record;
 mod refill;
+mod segment_in_progress;
 pub mod session;
 pub mod worker;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,8 +69,8 @@ pub struct Engine<E: Environment> {
     recording: Recording,
     /// Number of attempts whose slot was freed and that are not durable yet.
     ahead: usize,
-    /// Leased hosts whose robots.txt is at a private address.
-    blocked: HashSet<HostId>,
+    /// Leased hosts that we refuse to connect to, and why.
+    blocked: HashMap<HostId, ErrorKind>,
     /// The best partial readings of documents that will be tried again.
     held: HashMap<TaskId, Body>,
     workers: JoinSet<Finished>,
@@ -98,7 +99,7 @@ impl<E: Environment> Engine<E> {
             worker: Arc::new(worker),
             recording,
             ahead: 0,
-            blocked: HashSet::new(),
+            blocked: HashMap::new(),
             held: HashMap::new(),
             workers: JoinSet::new(),
             refill: Refill::new(),
@@ -189,6 +190,7 @@ impl<E: Environment> Engine<E> {
             client: self.fetch.client(target)?,
             headers: if is_own { self.worker.settings.headers.clone() } else { HeaderMap::new() },
             validator,
+            is_any_port_allowed: is_own,
         };
         self.workers.spawn(self.worker.clone().run(attempt, sending));
         Ok(())
@@ -197,17 +199,12 @@ impl<E: Environment> Engine<E> {
     /// Ends a task without a request, because a rule forbids it.
     fn skip(&mut self, request: Request, reason: SkipReason) -> Result<(), EngineError> {
         self.errors += u64::from(reason.error().is_some());
-        // If robots.txt is at a private address, so is the whole host. That reason is more precise than an unreachable
-        // robots.txt.
-        let is_blocked =
-            reason == SkipReason::RobotsUnreachable && self.blocked.contains(&request.task.id.host);
+        // If robots.txt is blocked, so is the whole host. That reason is more precise than an unreachable robots.txt.
+        let blocked = self.blocked.get(&request.task.id.host);
+        let blocked = blocked.filter(|_| reason == SkipReason::RobotsUnreachable);
         let outcome = TaskOutcome {
             task: request.task.id,
-            outcome: if is_blocked {
-                Outcome::Failed(ErrorKind::BlockedAddress)
-            } else {
-                Outcome::Skipped(reason)
-            },
+            outcome: blocked.map_or(Outcome::Skipped(reason), |error| Outcome::Failed(*error)),
             attempts: request.task.attempts,
             read_as: None,
             refused: Default::default(),

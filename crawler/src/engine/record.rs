@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use super::attempt::{Attempt, Durable};
 use super::environment::Environment;
 use super::error::RecordError;
-use crate::clock::sleep_until;
-use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
+use super::segment_in_progress::{SegmentInProgress, Written};
+use crate::cpu_meter::CpuMeter;
 use crate::event::Event;
 
 /// Maximum number of outcomes per commit. Bounds the size of a transaction.
@@ -54,32 +54,21 @@ pub struct Recorder<E: Environment> {
     clock: Arc<E::Clock>,
     meter: Arc<CpuMeter>,
     scope: Scope,
-    writer: Option<E::Writer>,
-    /// The segment being written, with the attempts that wait for it.
-    appending: Option<Appending<E::Writer>>,
-    /// Attempts whose entries the writer has gathered.
-    gathered: Vec<Attempt>,
-    /// When the writer must complete the segment.
-    roll_at: Option<Timestamp>,
-    roll_now: Arc<Notify>,
+    segment: SegmentInProgress<E::Writer>,
+    commits: Commits,
     durable: mpsc::UnboundedSender<Vec<Durable>>,
     /// To the caller of the crawl, as long as it reads.
     events: mpsc::Sender<Event>,
+}
+
+/// What the next commit of a session needs to know of the last one.
+struct Commits {
+    /// Its number.
     seq: u64,
-    previous_commit: Duration,
+    /// How long it took.
+    took: Duration,
+    /// The last usage that was measured, and when.
     usage: (Timestamp, Usage),
-}
-
-/// A segment that is being written, or has been.
-enum Appending<W> {
-    InThread(JoinHandle<Appended<W>>),
-    Done(Appended<W>),
-}
-
-struct Appended<W> {
-    writer: W,
-    attempts: Vec<Attempt>,
-    segment: Result<Option<SegmentRef>, SegmentError>,
 }
 
 /// Where a recorder writes to.
@@ -107,41 +96,34 @@ impl<E: Environment> Recorder<E> {
         let (attempts, to_record) = mpsc::unbounded_channel();
         let (durable, made_durable) = mpsc::unbounded_channel();
         let roll_now = Arc::<Notify>::default();
-        let recorder = Self {
-            usage: (clock.now(), meter.read()),
-            queue,
-            session,
-            clock,
-            meter,
-            scope,
-            writer: Some(writer),
-            appending: None,
-            gathered: Vec::new(),
-            roll_at: None,
-            roll_now: roll_now.clone(),
-            durable,
-            events,
-            seq,
-            previous_commit: Duration::ZERO,
-        };
+        let segment = SegmentInProgress::new(writer, roll_now.clone(), meter.clone());
+        let commits = Commits { seq, took: Duration::ZERO, usage: (clock.now(), meter.read()) };
+        let recorder = Self { queue, session, clock, meter, scope, segment, commits, durable, events };
         let gathers = !E::Writer::GATHERS_FOR.is_zero();
         let recording = Recording { attempts, durable: made_durable, roll_now, gathers };
         (recording, tokio::spawn(recorder.run(to_record)))
     }
 
-    /// Runs until `attempts` is closed and all of them are durable.
-    async fn run(mut self, mut attempts: mpsc::UnboundedReceiver<Attempt>) -> Result<(), RecordError> {
+    /// Runs until `attempts` is closed and all of them are durable, or until something fails. No write is running after that.
+    async fn run(mut self, attempts: mpsc::UnboundedReceiver<Attempt>) -> Result<(), RecordError> {
+        let recorded = self.record_all(attempts).await;
+        self.segment.abandon().await;
+        recorded
+    }
+
+    async fn record_all(
+        &mut self,
+        mut attempts: mpsc::UnboundedReceiver<Attempt>,
+    ) -> Result<(), RecordError> {
         let (mut plain, mut with_rows) = (VecDeque::new(), Vec::new());
         let mut is_open = true;
-        while is_open || self.is_writing() || !plain.is_empty() || !with_rows.is_empty() {
-            let mut appended = None;
+        while is_open || !self.segment.is_done() || !plain.is_empty() || !with_rows.is_empty() {
+            let mut written = None;
             tokio::select! {
                 // In this order, so that a simulation can be repeated. New attempts come last but one, because there may always be
                 // more of them.
                 biased;
-                done = written(&mut self.appending), if self.appending.is_some() => appended = Some(done?),
-                () = self.roll_now.notified(), if self.roll_at.is_some() => self.roll_at = Some(self.clock.now()),
-                () = sleep_until(self.clock.as_ref(), self.roll_at), if self.appending.is_none() => {}
+                next = self.segment.next(self.clock.as_ref()) => written = next?,
                 attempt = attempts.recv(), if is_open && plain.is_empty() => match attempt {
                     Some(attempt) => enqueue(attempt, &mut plain, &mut with_rows),
                     None => is_open = false,
@@ -152,22 +134,13 @@ impl<E: Environment> Recorder<E> {
             while let Ok(attempt) = attempts.try_recv() {
                 enqueue(attempt, &mut plain, &mut with_rows);
             }
-            if let Some(appended) = appended {
-                self.appending = None;
-                self.writer = Some(appended.writer);
-                self.gathered.extend(appended.attempts);
-                if let Some(segment) = appended.segment? {
-                    self.roll_at = None;
-                    let attempts = std::mem::take(&mut self.gathered);
-                    self.commit(attempts, Some(segment)).await?;
-                }
+            if let Some(Written { segment, attempts }) = written {
+                self.commit(attempts, Some(segment)).await?;
             }
-            if self.appending.is_none() && !with_rows.is_empty() {
+            if self.segment.is_free() && !with_rows.is_empty() {
                 self.append(std::mem::take(&mut with_rows), &mut plain).await?;
             }
-            if self.appending.is_none() && (!is_open || self.is_time_to_roll()) {
-                self.roll();
-            }
+            self.segment.roll_if_due(!is_open, self.clock.now());
             let batch: Vec<Attempt> = plain.drain(..commit_size(&plain)).collect();
             if !batch.is_empty() {
                 self.commit(batch, None).await?;
@@ -196,48 +169,7 @@ impl<E: Environment> Recorder<E> {
             plain.extend(attempts);
             return Ok(());
         }
-        if self.writer.is_none() {
-            return Err(RecordError::Writer);
-        }
-        self.roll_at = self.roll_at.or_else(|| Some(self.clock.now() + E::Writer::GATHERS_FOR));
-        self.write(attempts, |writer| writer.append(rows));
-        Ok(())
-    }
-
-    fn is_time_to_roll(&self) -> bool {
-        self.roll_at.is_some_and(|at| at <= self.clock.now())
-    }
-
-    /// Begins to complete the segment of the gathered entries.
-    fn roll(&mut self) {
-        self.roll_at = None;
-        if !self.gathered.is_empty() {
-            self.write(Vec::new(), E::Writer::roll);
-        }
-    }
-
-    fn write(
-        &mut self,
-        attempts: Vec<Attempt>,
-        write: impl FnOnce(&mut E::Writer) -> Result<Option<SegmentRef>, SegmentError> + Send + 'static,
-    ) {
-        let Some(mut writer) = self.writer.take() else { return };
-        let meter = self.meter.clone();
-        let write = move || {
-            let before = thread_cpu();
-            let segment = write(&mut writer);
-            meter.add(CpuWork::Record, thread_cpu().saturating_sub(before));
-            Appended { writer, attempts, segment }
-        };
-        self.appending = Some(if E::Writer::BLOCKS {
-            Appending::InThread(tokio::task::spawn_blocking(write))
-        } else {
-            Appending::Done(write())
-        });
-    }
-
-    fn is_writing(&self) -> bool {
-        self.appending.is_some() || !self.gathered.is_empty()
+        self.segment.append(attempts, rows, self.clock.now())
     }
 
     /// Drops the entries of duplicates: documents whose URL, or the URL they were redirected to, was read before. The result
@@ -245,7 +177,8 @@ impl<E: Environment> Recorder<E> {
     async fn without_repeats(&self, mut attempts: Vec<Attempt>) -> Result<Vec<Attempt>, RecordError> {
         let ids: Vec<TaskId> = attempts.iter().flat_map(Attempt::document_ids).collect();
         let mut done = self.queue.are_done(&self.session, &ids).await?.into_iter();
-        let mut claimed: HashSet<TaskId> = self.gathered.iter().flat_map(Attempt::document_ids).collect();
+        let mut claimed: HashSet<TaskId> =
+            self.segment.gathered().iter().flat_map(Attempt::document_ids).collect();
         for attempt in &mut attempts {
             let mut is_repeat = false;
             for id in attempt.document_ids() {
@@ -264,14 +197,14 @@ impl<E: Environment> Recorder<E> {
         segment: Option<SegmentRef>,
     ) -> Result<(), RecordError> {
         let attempts = if segment.is_none() { self.check_redirected(attempts).await? } else { attempts };
-        self.seq += 1;
         let is_last = attempts.is_empty();
         let usage = self.usage(is_last);
+        self.commits.seq += 1;
         let mut commit = Commit {
-            seq: self.seq,
+            seq: self.commits.seq,
             segment,
             usage,
-            previous_commit_us: u64::try_from(self.previous_commit.as_micros()).unwrap_or(u64::MAX),
+            previous_commit_us: u64::try_from(self.commits.took.as_micros()).unwrap_or(u64::MAX),
             ..Commit::default()
         };
         let now = self.clock.now();
@@ -287,7 +220,7 @@ impl<E: Environment> Recorder<E> {
         }
         self.queue.commit(&self.session, commit).await?;
         drop(permits);
-        self.previous_commit = self.clock.now().since(now);
+        self.commits.took = self.clock.now().since(now);
         for event in events {
             // Waits while the caller is slow. It fails when the caller reads no further events.
             let _ = self.events.send(event).await;
@@ -299,10 +232,10 @@ impl<E: Environment> Recorder<E> {
 
     fn usage(&mut self, must_be_fresh: bool) -> Usage {
         let now = self.clock.now();
-        if must_be_fresh || now.since(self.usage.0) >= USAGE_EVERY {
-            self.usage = (now, self.meter.read());
+        if must_be_fresh || now.since(self.commits.usage.0) >= USAGE_EVERY {
+            self.commits.usage = (now, self.meter.read());
         }
-        self.usage.1
+        self.commits.usage.1
     }
 
     async fn check_redirected(&self, attempts: Vec<Attempt>) -> Result<Vec<Attempt>, RecordError> {
@@ -335,15 +268,4 @@ fn commit_size(attempts: &VecDeque<Attempt>) -> usize {
     };
     let number = attempts.iter().take(COMMIT_ATTEMPTS_MAX).take_while(fits).count();
     number.max(1).min(attempts.len())
-}
-
-/// Waits until the segment is written. Can be dropped and called again before that.
-async fn written<W>(appending: &mut Option<Appending<W>>) -> Result<Appended<W>, RecordError> {
-    if let Some(Appending::InThread(handle)) = appending {
-        return handle.await.map_err(|_| RecordError::Writer);
-    }
-    match appending.take() {
-        Some(Appending::Done(appended)) => Ok(appended),
-        _ => std::future::pending().await,
-    }
 }

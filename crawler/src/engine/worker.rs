@@ -63,6 +63,8 @@ pub struct Sending<C> {
     pub headers: HeaderMap,
     /// Makes the request conditional.
     pub validator: Option<Validator>,
+    /// Whether a port of another protocol is allowed, because a seed names it.
+    pub is_any_port_allowed: bool,
 }
 
 /// An attempt with its answer. The connection slot stays taken until the effect of the answer on the host is known.
@@ -143,7 +145,7 @@ impl<E: Environment> Worker<E> {
         watch: &Arc<Stopwatch>,
         record: &mut FetchRecord,
     ) -> Result<Option<Body>, SegmentError> {
-        let Sending { client, headers, validator, .. } = sending;
+        let Sending { client, headers, validator, is_any_port_allowed, .. } = sending;
         let url = match Url::parse(request.url()) {
             Ok(url) => url,
             Err(error) => {
@@ -151,7 +153,8 @@ impl<E: Environment> Worker<E> {
                 return Ok(Some(failed(&error)));
             }
         };
-        let get = GetRequest { url: &url, headers, validator: validator.as_ref() };
+        let is_any_port_allowed = *is_any_port_allowed;
+        let get = GetRequest { url: &url, headers, validator: validator.as_ref(), is_any_port_allowed };
         let sending = client.get(&get, watch);
         let is_unsent = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
         match self.lease_deadline.within(&*self.clock, is_unsent, sending).await {

@@ -79,6 +79,8 @@ pub struct HostClient {
     pub(super) rewrite: Option<UrlRewrite>,
     /// Whether a literal address in the URL may be private.
     pub(super) allow_private: bool,
+    /// Whether a rule of `--connect-to` says where connections go.
+    pub(super) has_target: bool,
     pub(super) timeouts: Timeouts,
     /// Counts the clones.
     uses: Arc<()>,
@@ -149,6 +151,7 @@ impl ClientSettings {
     fn build(&self, host: &Host) -> Result<HostClient, reqwest::Error> {
         let target = self.connect_to.iter().find_map(|rule| rule.target(host));
         let rewrite = target.as_ref().and_then(|target| url_rewrite(host, target));
+        let has_target = target.is_some();
         let resolver = HostResolver {
             resolver: self.resolver.clone(),
             host: host.clone(),
@@ -178,7 +181,7 @@ impl ClientSettings {
             Proxy::Url(proxy) => builder.proxy((**proxy).clone()),
         };
         let (allow_private, timeouts, uses) = (self.allow_private, self.timeouts, Arc::default());
-        Ok(HostClient { http: builder.build()?, rewrite, allow_private, timeouts, uses })
+        Ok(HostClient { http: builder.build()?, rewrite, allow_private, has_target, timeouts, uses })
     }
 }
 

@@ -14,6 +14,7 @@ use url::{Host as UrlHost, Url};
 use super::address;
 use super::client::HostClient;
 use super::interface::{Client, FetchError, GetRequest, Response, ResponseBody};
+use super::ports;
 use super::resolver::ResolveError;
 use super::stopwatch::{STOPWATCH, Stopwatch};
 use super::timeouts::Timeouts;
@@ -50,6 +51,9 @@ impl Client for HostClient {
         let timeouts = self.timeouts;
         if !self.allow_private {
             check_literal(request.url)?;
+        }
+        if !self.has_target && !request.is_any_port_allowed {
+            check_port(request.url)?;
         }
         let deadline = Instant::now() + timeouts.whole;
         let sending = builder(self, request).send();
@@ -104,6 +108,13 @@ fn check_literal(url: &Url) -> Result<(), FetchError> {
         return Ok(());
     }
     Err(FetchError { kind: ErrorKind::BlockedAddress, detail: format!("{literal} is a private address") })
+}
+
+/// Checks that the port of a URL does not belong to another protocol.
+fn check_port(url: &Url) -> Result<(), FetchError> {
+    let Some(port) = url.port().filter(|port| ports::is_of_another_protocol(*port)) else { return Ok(()) };
+    let detail = format!("port {port} belongs to another protocol");
+    Err(FetchError { kind: ErrorKind::BlockedPort, detail })
 }
 
 fn check_time(

@@ -41,6 +41,8 @@ pub struct GetRequest<'a> {
     pub headers: &'a HeaderMap,
     /// Makes the request conditional.
     pub validator: Option<&'a Validator>,
+    /// Whether a port of another protocol is allowed.
+    pub is_any_port_allowed: bool,
 }
 
 /// The body of a response. It is read as its bytes arrive.

@@ -7,6 +7,7 @@ pub mod cooldowns;
 pub mod get;
 pub mod host_slots;
 pub mod interface;
+mod ports;
 pub mod resolver;
 pub mod stopwatch;
 mod timeouts;

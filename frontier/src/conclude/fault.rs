@@ -154,6 +154,7 @@ mod tests {
             ErrorKind::Tls,
             ErrorKind::Protocol,
             ErrorKind::BlockedAddress,
+            ErrorKind::BlockedPort,
             ErrorKind::BadUrl,
             ErrorKind::TooLarge,
             ErrorKind::Decode,

@@ -234,6 +234,7 @@ mod tests {
             (1, no_answer(ErrorKind::Timeout), ErrorKind::Timeout),
             (1, no_answer(ErrorKind::Tls), ErrorKind::Tls),
             (1, no_answer(ErrorKind::BlockedAddress), ErrorKind::BlockedAddress),
+            (1, no_answer(ErrorKind::BlockedPort), ErrorKind::BlockedPort),
             (1, status(304), ErrorKind::HttpStatus),
         ] {
             let conclusion = TestRequest { attempt, ..TestRequest::robots() }.conclude(&answer);

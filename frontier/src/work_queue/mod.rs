@@ -14,7 +14,7 @@ pub use wall_time::{busy_us, set_back_by, shared_busy_us};
 use crate::account::Account;
 use crate::fetch_record::{FetchRecord, SessionId};
 use crate::host::{Host, HostId};
-use crate::outcome::{ErrorKind, Outcome, SkipReason, TaskOutcome};
+use crate::outcome::{Outcome, SkipReason, TaskOutcome};
 use crate::robots::RobotsRules;
 use crate::task::{NewTask, Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
@@ -105,8 +105,8 @@ impl GivenUp {
     pub fn of(task: TaskId, kind: TaskKind, outcome: &Outcome) -> Option<Self> {
         match outcome {
             Outcome::Failed(error) => {
-                // A blocked address is detected by the request for robots.txt.
-                let robots_unavailable = kind == TaskKind::Robots || *error == ErrorKind::BlockedAddress;
+                // What is blocked is detected by the request for robots.txt.
+                let robots_unavailable = kind == TaskKind::Robots || error.is_blocked();
                 Some(Self { task, robots_unavailable })
             }
             Outcome::Skipped(SkipReason::RobotsUnreachable) => Some(Self { task, robots_unavailable: true }),

@@ -51,6 +51,9 @@ fn advice(kind: &str, resume: &str) -> Option<String> {
         "blocked_address" => {
             "allow private addresses if they are yours: --allow-private".to_owned()
         }
+        "blocked_port" => {
+            "give such a site as a seed if its port is right: crawl --seed http://HOST:PORT/".to_owned()
+        }
         // The workers of a shared crawl keep the rate with which it was started.
         "rate_limited" => {
             let slower = if resume == RESUME { ", at a lower --rate" } else { "" };
