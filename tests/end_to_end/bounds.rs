@@ -166,7 +166,8 @@ const CHILDREN: u64 = 10_000;
 fn crawl_index_named_by(hosts: usize) -> (Peaks, u64) {
     let index = Page::written("application/xml", |out| {
         out.write_all(b"<sitemapindex>")?;
-        (0..CHILDREN).try_for_each(|n| write!(out, "<sitemap><loc>http://children.example/{n}</loc></sitemap>"))?;
+        (0..CHILDREN)
+            .try_for_each(|n| write!(out, "<sitemap><loc>http://children.example/{n}</loc></sitemap>"))?;
         out.write_all(b"</sitemapindex>")
     });
     let slow = Site::new().robots("User-agent: *\nCrawl-delay: 10\n").page("/index.xml", index);

@@ -86,6 +86,11 @@ impl Attempt {
         self.result.body.contents.rows.is_some()
     }
 
+    /// Whether it has children of an index that are no tasks yet.
+    pub fn has_children(&self) -> bool {
+        self.result.body.contents.children.is_some()
+    }
+
     /// Whether its task has ended with it.
     pub fn is_last(&self) -> bool {
         self.result.conclusion.next == NextStep::Done

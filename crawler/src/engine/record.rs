@@ -196,7 +196,8 @@ impl<E: Environment> Recorder<E> {
         attempts: Vec<Attempt>,
         segment: Option<SegmentRef>,
     ) -> Result<(), RecordError> {
-        let attempts = if segment.is_none() { self.check_redirected(attempts).await? } else { attempts };
+        let attempts =
+            if segment.is_none() { self.without_repeated_indexes(attempts).await? } else { attempts };
         let is_last = attempts.is_empty();
         let usage = self.usage(is_last);
         self.commits.seq += 1;
@@ -238,9 +239,11 @@ impl<E: Environment> Recorder<E> {
         self.commits.usage.1
     }
 
-    async fn check_redirected(&self, attempts: Vec<Attempt>) -> Result<Vec<Attempt>, RecordError> {
-        let is_any_redirected = attempts.iter().any(Attempt::is_redirected);
-        if is_any_redirected { self.without_repeats(attempts).await } else { Ok(attempts) }
+    /// Drops the children of duplicates, which are indexes. While the request for one was in flight, a redirect may have led to
+    /// the same URL.
+    async fn without_repeated_indexes(&self, attempts: Vec<Attempt>) -> Result<Vec<Attempt>, RecordError> {
+        let may_repeat = |attempt: &Attempt| attempt.has_children() || attempt.is_redirected();
+        if attempts.iter().any(may_repeat) { self.without_repeats(attempts).await } else { Ok(attempts) }
     }
 
     /// Turns the children of an index into new tasks.
