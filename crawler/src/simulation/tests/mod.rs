@@ -2,8 +2,11 @@
 
 mod check;
 mod crawl;
+mod expected;
 mod plan;
 mod random;
+mod repeats;
+mod sent;
 mod slow_queue;
 
 use std::sync::Arc;
@@ -72,6 +75,25 @@ fn one_slow_host_holds_nobody_up() {
         let seconds = ended_at.since(begin).as_secs();
         assert!(host == 7 || seconds <= 12, "host {host} took {seconds} s");
     }
+}
+
+/// On some of the hosts the redirect is the faster way, and the index is read as another page while it is on its way.
+#[test]
+fn an_index_that_is_read_in_two_ways_at_once_names_its_children_once() {
+    let hosts = 200;
+    let page = |n: usize| {
+        let (host, first) = (n / 3, n - n % 3);
+        let parent = (n % 3 == 1).then_some(first);
+        let answer = if n % 3 == 2 { Answer::SameAs(first) } else { Answer::Document };
+        Page { host, parent, also_named_by: None, answer }
+    };
+    let plan = Plan::new(
+        vec![HostPlan { latency_ms: 1_000, ..HostPlan::default() }; hosts],
+        (0..3 * hosts).map(page).collect(),
+    );
+    let pace =
+        TestPace { spacing_ms: 0, host_concurrency: 2, concurrency: 400, timeout_s: 30, queue_ms_max: 0 };
+    check::everything(&Crawled::run(&Arc::new(plan), pace, &[]));
 }
 
 /// `SIMULATED_HOSTS=10000` makes it 200,000 requests over a virtual week, as `make soak` does.

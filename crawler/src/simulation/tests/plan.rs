@@ -78,6 +78,8 @@ pub enum Answer {
     Moved,
     /// Redirects to this other host.
     MovedAway(usize),
+    /// Redirects to a path of the host that its robots.txt forbids, if the host has one.
+    MovedToDisallowed,
     /// Redirects to this page of the host.
     SameAs(usize),
     /// Its robots.txt forbids it, if the host has one.
@@ -117,8 +119,12 @@ impl Failure {
     /// Any failure so many times. One that is not tried again happens always: otherwise it would count how often.
     fn any<T>(random: &mut Random, times: &[u32], fails: impl Fn(u32, Self) -> T) -> T {
         let failure = random.of(&Self::ALL);
-        let is_final = matches!(failure, Self::NoTls | Self::Silent | Self::Stalls);
-        fails(if is_final { ALWAYS } else { random.of(times) }, failure)
+        fails(if failure.is_final() { ALWAYS } else { random.of(times) }, failure)
+    }
+
+    /// Whether it is not tried again, because it would only repeat or cost as much time again.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::NoTls | Self::Silent | Self::Stalls)
     }
 }
 
@@ -213,6 +219,12 @@ impl Plan {
         format!("{}{private}/{page}", origin(self.pages[page].host))
     }
 
+    /// Where a page has moved to on `host`.
+    pub fn moved_url(&self, page: usize, host: usize) -> String {
+        let private = if self.pages[page].answer == Answer::MovedToDisallowed { "/private" } else { "" };
+        format!("{}{private}/{page}-moved", origin(host))
+    }
+
     /// The number of the host of `url`.
     pub fn host_of(url: &str) -> usize {
         let name = url.strip_prefix("https://h").unwrap();
@@ -227,9 +239,10 @@ impl Plan {
             "moved-robots.txt" => Place::MovedRobots,
             "sitemap.xml" => Place::Sitemap,
             path => {
+                let path = path.trim_start_matches("private/");
                 let (number, is_moved) = match path.strip_suffix("-moved") {
                     Some(number) => (number, true),
-                    None => (path.trim_start_matches("private/"), false),
+                    None => (path, false),
                 };
                 match number.parse() {
                     Ok(page) if is_moved => Place::MovedPage(page),
@@ -290,7 +303,14 @@ impl Plan {
             },
             Place::MovedRobots => text(self.robots_txt(host)),
             Place::Sitemap if self.has_sitemap(host) => text(self.index(&self.roots[host])),
-            Place::MovedPage(page) => text(self.document(page)),
+            Place::MovedPage(page) => {
+                let is_private = self.pages[page].answer == Answer::MovedToDisallowed;
+                assert!(
+                    !is_private || !self.has_rules(host),
+                    "page {page} is disallowed where it has moved to"
+                );
+                text(self.document(page))
+            }
             Place::Page(page) => self.page(page, number),
             Place::Sitemap | Place::Nothing => status(404),
         }
@@ -320,8 +340,8 @@ impl Plan {
                 with_header(status(code), RETRY_AFTER, &seconds.to_string())
             }
             Answer::CoolsDownFirst(..) => document(),
-            Answer::Moved => moved(&format!("/{page}-moved")),
-            Answer::MovedAway(host) => moved(&format!("{}/{page}-moved", origin(host))),
+            Answer::Moved | Answer::MovedToDisallowed => moved(&self.moved_url(page, self.pages[page].host)),
+            Answer::MovedAway(host) => moved(&self.moved_url(page, host)),
             Answer::SameAs(other) => moved(&self.url(other)),
             Answer::Disallowed if self.has_rules(self.pages[page].host) => {
                 panic!("page {page} is disallowed")
@@ -374,6 +394,7 @@ fn unusual(random: &mut Random, hosts: usize, host: usize, parent: Option<usize>
         2 => Answer::Missing,
         3 | 4 => Answer::CoolsDownFirst(random.of(&[429, 503]), 1 + random.below(COOLDOWN_S_MAX - 1)),
         5 if random.percent(20) => Answer::CoolsDownFirst(503, random.of(&[3_600, 100_000])),
+        6 if random.percent(30) => Answer::MovedToDisallowed,
         6 => Answer::Moved,
         7 => Answer::MovedAway(random.index(hosts)),
         8 => Answer::Disallowed,
