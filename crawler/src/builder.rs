@@ -270,7 +270,7 @@ impl CrawlBuilder {
     pub fn proxy(mut self, url: &str) -> Self {
         match reqwest::Proxy::all(url) {
             Ok(proxy) => {
-                self.settings.proxy = Proxy::Url(Box::new(proxy));
+                self.settings.network.proxy = Proxy::Url(Box::new(proxy));
                 self
             }
             Err(_) => self.check(Err(OptionError::Proxy)),
@@ -280,31 +280,31 @@ impl CrawlBuilder {
     /// Uses the proxies that the environment names: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`. Without this, the
     /// environment is not read.
     pub fn system_proxy(mut self) -> Self {
-        self.settings.proxy = Proxy::System;
+        self.settings.network.proxy = Proxy::System;
         self
     }
 
     /// Also trusts the certificates in this PEM file.
     pub fn ca_cert(mut self, path: impl Into<PathBuf>) -> Self {
-        self.settings.ca_cert = Some(path.into());
+        self.settings.network.ca_cert = Some(path.into());
         self
     }
 
     /// Connects elsewhere for chosen hosts. The first rule that matches applies.
     pub fn connect_to(mut self, rule: ConnectTo) -> Self {
-        self.settings.connect_to.push(rule);
+        self.settings.network.connect_to.push(rule);
         self
     }
 
     /// Uses this DNS server.
     pub fn resolver(mut self, server: SocketAddr) -> Self {
-        self.settings.resolver = Some(server);
+        self.settings.network.resolver = Some(server);
         self
     }
 
     /// Whether requests to private, loopback and link-local addresses are allowed.
     pub fn allow_private(mut self, is_allowed: bool) -> Self {
-        self.settings.allow_private = is_allowed;
+        self.settings.network.allow_private = is_allowed;
         self
     }
 

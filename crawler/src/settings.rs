@@ -27,6 +27,13 @@ pub struct Settings {
     pub identity: Identity,
     /// Extra headers, sent only to the hosts of the seeds.
     pub headers: HeaderMap,
+    /// How to reach hosts.
+    pub network: Network,
+}
+
+/// How hosts are reached.
+#[derive(Default)]
+pub struct Network {
     /// The proxy for all requests.
     pub proxy: Proxy,
     /// `--ca-cert`.
@@ -61,11 +68,7 @@ impl Default for Settings {
             timeout: defaults::TIMEOUT,
             identity: Identity::default(),
             headers: HeaderMap::new(),
-            proxy: Proxy::None,
-            ca_cert: None,
-            connect_to: Vec::new(),
-            resolver: None,
-            allow_private: false,
+            network: Network::default(),
         }
     }
 }

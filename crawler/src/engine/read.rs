@@ -22,7 +22,7 @@ use crate::fetch::{FetchError, Response, ResponseBody, Stopwatch};
 const LARGE_ROBOTS_BYTES: usize = 32 << 10;
 
 /// Permits for large robots.txt files: so many are parsed and not yet durable at any time.
-pub const LARGE_ROBOTS_PERMITS: usize = 4;
+const LARGE_ROBOTS_PERMITS: usize = 4;
 
 /// An unneeded body is read up to this many bytes, so that its connection can be reused.
 const DISCARD_BYTES_MAX: u64 = 64 << 10;
@@ -57,49 +57,122 @@ impl Meters<'_> {
     }
 }
 
-/// Reads the body of `response` as a sitemap. Fails if its entries cannot be stored.
-pub async fn document(
-    response: &mut Response<impl ResponseBody>,
-    context: DocumentContext<'_>,
-    scratch: &Scratch,
-    watch: &Stopwatch,
-    cpu: &CpuMeter,
-) -> Result<Body, SegmentError> {
-    let limits = Limits::default();
-    let meters = Meters { watch, cpu };
-    let mut inflater = Inflater::new(&limits);
-    let mut reader = DocumentReader::new(context.base, limits);
-    let mut collector = Collector::new(&context, scratch);
-    let coding = unknown_coding(response);
-    let (mut is_begun, mut is_unreadable) = (false, false);
-    let mut take = |slice: &[u8], step| {
-        is_unreadable |= coding.is_some() && !is_begun && slice.first().is_some_and(|&byte| byte != b'<');
-        is_begun |= !slice.is_empty();
-        if is_unreadable {
-            return false;
-        }
-        let stopped = reader.push(slice, &mut collector).is_err();
-        if matches!(step, Err(InflateError::TooLarge { .. })) {
-            reader.stop_too_large();
-        }
-        !stopped && collector.failure.is_none()
-    };
-    let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
-    if let Some(coding) = coding.filter(|_| is_unreadable) {
-        return Ok(undecodable(&coding, inflater.bytes_decoded()));
+/// Reads the bodies of responses.
+pub struct BodyReader {
+    /// Holds the rows and children of documents that are being read.
+    scratch: Scratch,
+    /// [`LARGE_ROBOTS_PERMITS`].
+    large_robots: Arc<Semaphore>,
+    meter: Arc<CpuMeter>,
+}
+
+impl BodyReader {
+    /// Keeps what it reads in `scratch`, and counts CPU time in `meter`.
+    pub fn new(scratch: Scratch, meter: Arc<CpuMeter>) -> Self {
+        Self { scratch, large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_PERMITS)), meter }
     }
-    let bytes = usize::try_from(inflater.bytes_decoded()).unwrap_or(usize::MAX);
-    meters.measure(Stage::Parse, CpuWork::Parse, bytes, || {
-        let mut rest = Buffer::new();
-        let problem = inflater.finish(&mut rest);
-        // `reader.finish` says if the reader stopped early.
-        let _ = reader.push(&rest, &mut collector);
-        if let Some(problem) = problem {
-            reader.report(problem);
+
+    /// Reads the body of `response` as a sitemap. Fails if its entries cannot be stored.
+    pub async fn document(
+        &self,
+        response: &mut Response<impl ResponseBody>,
+        context: DocumentContext<'_>,
+        watch: &Stopwatch,
+    ) -> Result<Body, SegmentError> {
+        let limits = Limits::default();
+        let meters = Meters { watch, cpu: &self.meter };
+        let mut inflater = Inflater::new(&limits);
+        let mut reader = DocumentReader::new(context.base, limits);
+        let mut collector = Collector::new(&context, &self.scratch);
+        let coding = unknown_coding(response);
+        let (mut is_begun, mut is_unreadable) = (false, false);
+        let mut take = |slice: &[u8], step| {
+            is_unreadable |= coding.is_some() && !is_begun && slice.first().is_some_and(|&byte| byte != b'<');
+            is_begun |= !slice.is_empty();
+            if is_unreadable {
+                return false;
+            }
+            let stopped = reader.push(slice, &mut collector).is_err();
+            if matches!(step, Err(InflateError::TooLarge { .. })) {
+                reader.stop_too_large();
+            }
+            !stopped && collector.failure.is_none()
+        };
+        let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
+        if let Some(coding) = coding.filter(|_| is_unreadable) {
+            return Ok(undecodable(&coding, inflater.bytes_decoded()));
         }
-        let document = reader.finish(&mut collector);
-        collector.body(&document, inflater.bytes_decoded(), ended_early)
-    })
+        let bytes = usize::try_from(inflater.bytes_decoded()).unwrap_or(usize::MAX);
+        meters.measure(Stage::Parse, CpuWork::Parse, bytes, || {
+            let mut rest = Buffer::new();
+            let problem = inflater.finish(&mut rest);
+            // `reader.finish` says if the reader stopped early.
+            let _ = reader.push(&rest, &mut collector);
+            if let Some(problem) = problem {
+                reader.report(problem);
+            }
+            let document = reader.finish(&mut collector);
+            collector.body(&document, inflater.bytes_decoded(), ended_early)
+        })
+    }
+
+    /// Reads the body of `response` as a robots.txt, up to [`RobotsRules::BYTES_MAX`] bytes (RFC 9309 section 2.5). A large one
+    /// waits for a permit before it is parsed.
+    pub async fn robots(
+        &self,
+        response: &mut Response<impl ResponseBody>,
+        product_token: &str,
+        watch: &Stopwatch,
+    ) -> Body {
+        let meters = Meters { watch, cpu: &self.meter };
+        let mut inflater = Inflater::new(&Limits::default());
+        let coding = unknown_coding(response);
+        let (mut text, mut is_endless) = (Vec::new(), false);
+        let mut take = |slice: &[u8], step: Result<(), InflateError>| {
+            text.extend_from_slice(slice);
+            is_endless |= step.is_err();
+            // One byte more shows that the last line was cut.
+            text.len() <= RobotsRules::BYTES_MAX
+        };
+        let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
+        let permit = match text.len() > LARGE_ROBOTS_BYTES {
+            true => {
+                // The whole body has arrived, so waiting for a permit does not count as waiting for the body.
+                watch.enter(Stage::Parse);
+                self.large_robots.clone().acquire_owned().await.ok()
+            }
+            false => None,
+        };
+        meters.measure(Stage::Parse, CpuWork::Parse, text.len(), || {
+            let mut body = Body { bytes_decoded: inflater.bytes_decoded(), permit, ..Body::default() };
+            match ended_early {
+                Some(error) => {
+                    body.answer.error = Some(error.kind);
+                    body.detail = error.detail;
+                }
+                None => {
+                    let mut rest = Buffer::new();
+                    let problem = inflater.finish(&mut rest);
+                    text.extend_from_slice(&rest);
+                    // Bytes beyond the limit are not needed, so none are missing.
+                    let is_cut = text.len() <= RobotsRules::BYTES_MAX
+                        && (is_endless || problem.as_ref().is_some_and(|problem| is_damage(problem.kind)));
+                    match coding.filter(|_| !is_text(&text)) {
+                        Some(coding) => return undecodable(&coding, body.bytes_decoded),
+                        None if is_cut => {
+                            body.answer.error = Some(ErrorKind::Decode);
+                            body.detail = problem.map_or_else(
+                                || "the gzip stream does not end".to_owned(),
+                                |problem| problem.to_string(),
+                            );
+                        }
+                        None => body.answer.robots = Some(RobotsRules::parse(&text, product_token)),
+                    }
+                }
+            }
+            body
+        })
+    }
 }
 
 /// A content coding (RFC 9110 section 8.4.1) of `response` that was not requested and cannot be decoded. A body that begins
@@ -115,65 +188,6 @@ fn undecodable(coding: &str, bytes_decoded: u64) -> Body {
     body.answer.error = Some(ErrorKind::Decode);
     body.detail = format!("the content encoding {coding:?} was not requested and cannot be decoded");
     body
-}
-
-/// Reads the body of `response` as a robots.txt, up to [`RobotsRules::BYTES_MAX`] bytes (RFC 9309 section 2.5). A large one
-/// waits for one of `permits` before it is parsed.
-pub async fn robots(
-    response: &mut Response<impl ResponseBody>,
-    product_token: &str,
-    permits: &Arc<Semaphore>,
-    watch: &Stopwatch,
-    cpu: &CpuMeter,
-) -> Body {
-    let meters = Meters { watch, cpu };
-    let mut inflater = Inflater::new(&Limits::default());
-    let coding = unknown_coding(response);
-    let (mut text, mut is_endless) = (Vec::new(), false);
-    let mut take = |slice: &[u8], step: Result<(), InflateError>| {
-        text.extend_from_slice(slice);
-        is_endless |= step.is_err();
-        // One byte more shows that the last line was cut.
-        text.len() <= RobotsRules::BYTES_MAX
-    };
-    let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
-    let permit = match text.len() > LARGE_ROBOTS_BYTES {
-        true => {
-            // The whole body has arrived, so waiting for a permit does not count as waiting for the body.
-            watch.enter(Stage::Parse);
-            permits.clone().acquire_owned().await.ok()
-        }
-        false => None,
-    };
-    meters.measure(Stage::Parse, CpuWork::Parse, text.len(), || {
-        let mut body = Body { bytes_decoded: inflater.bytes_decoded(), permit, ..Body::default() };
-        match ended_early {
-            Some(error) => {
-                body.answer.error = Some(error.kind);
-                body.detail = error.detail;
-            }
-            None => {
-                let mut rest = Buffer::new();
-                let problem = inflater.finish(&mut rest);
-                text.extend_from_slice(&rest);
-                // Bytes beyond the limit are not needed, so none are missing.
-                let is_cut = text.len() <= RobotsRules::BYTES_MAX
-                    && (is_endless || problem.as_ref().is_some_and(|problem| is_damage(problem.kind)));
-                match coding.filter(|_| !is_text(&text)) {
-                    Some(coding) => return undecodable(&coding, body.bytes_decoded),
-                    None if is_cut => {
-                        body.answer.error = Some(ErrorKind::Decode);
-                        body.detail = problem.map_or_else(
-                            || "the gzip stream does not end".to_owned(),
-                            |problem| problem.to_string(),
-                        );
-                    }
-                    None => body.answer.robots = Some(RobotsRules::parse(&text, product_token)),
-                }
-            }
-        }
-        body
-    })
 }
 
 /// Whether a gzip stream with this problem is missing some of its data.

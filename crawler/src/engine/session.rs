@@ -8,7 +8,6 @@ use frontier::scope::Scope;
 use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
 use frontier::{HostId, NewTask, Timestamp, Validator, WorkQueue};
 use storage::Scratch;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -16,7 +15,7 @@ use super::environment::Environment;
 use super::jitter::Jitter;
 use super::lease_deadline::LeaseDeadline;
 use super::observers::Observers;
-use super::read::LARGE_ROBOTS_PERMITS;
+use super::read::BodyReader;
 use super::record::{Destinations, Recorder};
 use super::worker::Worker;
 use super::{Ended, Engine, EngineError};
@@ -88,9 +87,7 @@ impl<E: Environment> OpenSession<E> {
             cooldowns: Cooldowns::default(),
             rate_limiter: RateLimiter::new(settings.rate),
             slots: Arc::new(HostSlots::new(settings.host_concurrency)),
-            meter,
-            scratch,
-            large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_PERMITS)),
+            reader: BodyReader::new(scratch, meter),
             settings,
         };
         let engine = Engine::new(queue, fetch, worker, recording, observers, jitter);

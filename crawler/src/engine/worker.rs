@@ -12,16 +12,14 @@ use frontier::{
     Timestamp, Validator,
 };
 use http::HeaderMap;
-use storage::{DocumentHead, Scratch, SegmentError};
-use tokio::sync::Semaphore;
+use storage::{DocumentHead, SegmentError};
 use url::Url;
 
 use super::attempt::Attempt;
 use super::body::{Body, DocumentContext};
 use super::environment::Environment;
 use super::lease_deadline::LeaseDeadline;
-use super::read;
-use crate::cpu_meter::CpuMeter;
+use super::read::{self, BodyReader};
 use crate::fetch::cooldowns::Cooldowns;
 use crate::fetch::host_slots::{HostSlot, HostSlots};
 use crate::fetch::{Client, FetchError, GetRequest, Response, ResponseBody, Stopwatch};
@@ -45,12 +43,8 @@ pub struct Worker<E: Environment> {
     pub rate_limiter: RateLimiter,
     /// Limits the requests in flight per host.
     pub slots: Arc<HostSlots>,
-    /// Counts CPU time.
-    pub meter: Arc<CpuMeter>,
-    /// Holds the rows of documents that are being read.
-    pub scratch: Scratch,
-    /// Permits for large robots.txt files, see [`read::LARGE_ROBOTS_PERMITS`].
-    pub large_robots: Arc<Semaphore>,
+    /// Reads bodies.
+    pub reader: BodyReader,
 }
 
 /// What a worker needs to send a request, besides the request.
@@ -206,15 +200,8 @@ impl<E: Environment> Worker<E> {
         record.connection = response.connection;
         let mut body = match (response.status, request.task.kind) {
             (200..=299, TaskKind::Robots) => {
-                let permits = &self.large_robots;
-                read::robots(
-                    &mut response,
-                    &self.settings.identity.product_token,
-                    permits,
-                    watch,
-                    &self.meter,
-                )
-                .await
+                let product_token = &self.settings.identity.product_token;
+                self.reader.robots(&mut response, product_token, watch).await
             }
             (200..=203 | 207..=299, _) => {
                 let context = DocumentContext {
@@ -223,7 +210,7 @@ impl<E: Environment> Worker<E> {
                     named_by: &request.task.named_by,
                     children_max: self.scope.max_children,
                 };
-                read::document(&mut response, context, &self.scratch, watch, &self.meter).await?
+                self.reader.document(&mut response, context, watch).await?
             }
             // The body is not needed. Dropping it would close the connection, unless it has been read to its end.
             _ => {

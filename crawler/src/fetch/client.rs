@@ -104,13 +104,14 @@ impl Fetch for HttpFetch {
 impl HttpFetch {
     /// Creates an empty pool for `settings`. Fails if TLS cannot be set up.
     pub fn new(settings: &Settings) -> Result<Self, TlsError> {
+        let network = &settings.network;
         let settings = ClientSettings {
             user_agent: settings.identity.user_agent.clone(),
-            tls: tls::config(settings.ca_cert.as_deref())?,
-            resolver: Resolver::new(settings.resolver),
-            connect_to: settings.connect_to.clone(),
-            proxy: settings.proxy.clone(),
-            allow_private: settings.allow_private,
+            tls: tls::config(network.ca_cert.as_deref())?,
+            resolver: Resolver::new(network.resolver),
+            connect_to: network.connect_to.clone(),
+            proxy: network.proxy.clone(),
+            allow_private: network.allow_private,
             timeouts: Timeouts::new(settings.timeout),
             host_concurrency: settings.host_concurrency,
             connections_max: settings.connections_max,
