@@ -118,7 +118,7 @@ impl Results {
         loop {
             let in_use = match CrawlReader::open(path) {
                 Ok(reader) => return Ok(Self { source: Source::Stopped(Box::new(reader)) }),
-                Err(in_use @ OpenError::InUse { .. }) => in_use,
+                Err(in_use @ OpenError::InUse { pid: Some(_), .. }) => in_use,
                 Err(other) => return Err(other.into()),
             };
             match LiveReader::open(path) {
