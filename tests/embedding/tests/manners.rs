@@ -30,7 +30,9 @@ fn it_prints_nothing_and_reads_no_environment_and_sets_no_logger() {
 #[test]
 fn it_handles_no_signal() {
     let server = site::serve(1, 1);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_embedding"))
+    // A program that a shell runs in the background ignores SIGINT, and so would its children.
+    let mut child = Command::new("env")
+        .args(["--default-signal=INT", env!("CARGO_BIN_EXE_embedding")])
         .args([&site::seed(&server), "wait"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
