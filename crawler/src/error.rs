@@ -62,7 +62,7 @@ pub enum Error {
     OtherSettings {
         /// The crawl.
         place: String,
-        /// The version found; 0 if there is none.
+        /// The version found. It is 0 if the settings have none.
         found: u32,
         /// The version that this release reads and writes.
         known: u32,

@@ -138,7 +138,7 @@ pub fn status(reader: &impl RecordSource, now: Timestamp) -> Result<Status, Queu
 }
 
 /// Parses the saved flags of a crawl. Invalid JSON is returned as a string, so that it still shows in the report.
-pub fn settings(text: Option<&str>) -> serde_json::Value {
+fn settings(text: Option<&str>) -> serde_json::Value {
     text.map_or(serde_json::Value::Null, |text| {
         serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
     })

@@ -103,17 +103,20 @@ fn variables(server: &Server, endpoint: &str) -> Vec<(String, String)> {
     server.variables(endpoint).map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-fn append(writer: &mut SharedWriter, n: u32, locs: &[&str]) {
-    let folder = tempfile::tempdir().unwrap();
+fn head(n: u32) -> DocumentHead {
     let task = found(n).task;
-    let head = DocumentHead {
+    DocumentHead {
         task: task.id,
         attempt: 1,
         host: "https://a.example".to_owned(),
         sitemap: task.url,
         fetched_at: NOW,
-    };
-    let mut rows = Scratch::new(folder.path()).rows(head);
+    }
+}
+
+fn append(writer: &mut SharedWriter, n: u32, locs: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = Scratch::new(folder.path()).rows(head(n));
     for loc in locs {
         rows.push(&Entry { loc, ..Entry::default() }, EntryScope::SameHost).unwrap();
     }
@@ -147,15 +150,7 @@ fn buffered_entries_become_one_segment_and_are_read_back_in_order() {
 /// A document of 2 MB, which is more than it may hold in memory.
 fn large_document(scratch: &Scratch, n: u32) -> FinishedRows {
     let long = format!("https://a.example/{}", "x".repeat(2_000));
-    let task = found(n).task;
-    let head = DocumentHead {
-        task: task.id,
-        attempt: 1,
-        host: "https://a.example".to_owned(),
-        sitemap: task.url,
-        fetched_at: NOW,
-    };
-    let mut rows = scratch.rows(head);
+    let mut rows = scratch.rows(head(n));
     for _ in 0..1_000 {
         rows.push(&Entry { loc: &long, ..Entry::default() }, EntryScope::SameHost).unwrap();
     }

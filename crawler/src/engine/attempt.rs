@@ -72,11 +72,14 @@ impl Attempt {
 
     /// The cooldowns that it brings to its host, and to the host that received the request if a robots.txt redirected there.
     pub fn cooldowns(&self) -> Vec<HostCooldown> {
+        let Conclusion { cooldown_until, park_until, .. } = &self.result.conclusion;
+        let ends = [*cooldown_until, *park_until];
+        if ends == [None; 2] {
+            return Vec::new();
+        }
         let host = self.request.task.id.host;
         let target = self.request.target_host().map_or(host, |target| target.id());
         let hosts = if target == host { vec![host] } else { vec![host, target] };
-        let Conclusion { cooldown_until, park_until, .. } = &self.result.conclusion;
-        let ends = [*cooldown_until, *park_until];
         let of_host = |host| ends.into_iter().flatten().map(move |until| HostCooldown { host, until });
         hosts.into_iter().flat_map(of_host).collect()
     }

@@ -98,7 +98,7 @@ impl<E: Environment> Worker<E> {
     ) -> Result<bool, SegmentError> {
         let mut record = self.record(&attempt.request, started_at, rate_limiter_wait);
         let watch = Stopwatch::start(self.clock.clone());
-        let Some(body) = self.send(&attempt.request, sending, &watch, &mut record).await? else {
+        let Some(mut body) = self.send(&attempt.request, sending, &watch, &mut record).await? else {
             return Ok(false);
         };
         let measured = watch.stop();
@@ -109,7 +109,7 @@ impl<E: Environment> Worker<E> {
             record.stages.add(stage, Duration::from_micros(us));
         }
         record.bytes_decoded = body.bytes_decoded;
-        record.detail.clone_from(&body.detail);
+        record.detail = std::mem::take(&mut body.detail);
         (attempt.result.record, attempt.result.body) = (Some(record), body);
         Ok(true)
     }

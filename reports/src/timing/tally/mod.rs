@@ -108,11 +108,6 @@ impl Tally {
         }
     }
 
-    /// Replaces the sessions with their current state.
-    pub fn set_sessions(&mut self, sessions: Sessions) {
-        self.sessions = sessions;
-    }
-
     /// Adds one request. Requests must come in the order of their sessions' runs. A request of an unknown host is
     /// ignored, so that the hosts add up to the totals.
     pub fn add_fetch(&mut self, fetch: &FetchRecord) {
