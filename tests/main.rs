@@ -24,12 +24,15 @@ mod end_to_end {
     mod page;
     mod politeness;
     mod readers;
+    mod redirected_robots;
     mod reports;
     mod resume;
     mod robots_txt;
     pub mod run;
     #[cfg(feature = "shared")]
     mod shared;
+    #[cfg(feature = "shared")]
+    mod shared_crawl;
     mod slow;
     mod timing;
     mod trees;

@@ -159,7 +159,7 @@ impl Crawl {
         let mut loads = Vec::new();
         for (host, _) in wanting_tasks {
             let tasks = (0..TASKS_PER_LOAD).map(|_| self.task(host)).collect();
-            loads.push(Loaded { host, inbox: 0, busy_since: None, tasks });
+            loads.push(Loaded { host, inbox: 0, busy_since: None, tasks, hops: Vec::new(), redirect: None });
         }
         let begun_at = Instant::now();
         for loaded in loads {

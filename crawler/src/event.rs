@@ -91,6 +91,10 @@ impl Event {
         rows: Option<FinishedRows>,
         read_at: Timestamp,
     ) -> Option<Self> {
+        if request.task.kind == TaskKind::RobotsHop {
+            // The host that waits for it fails, if this failed.
+            return None;
+        }
         let error = match &outcome.outcome {
             Outcome::Fetched(document) if document.document != DocumentKind::Robots => {
                 return Some(Self::Document(Document::of(request, document, rows, read_at)));

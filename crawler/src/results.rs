@@ -165,7 +165,7 @@ impl Results {
         batches.map(|batch| Ok(batch?))
     }
 
-    /// All hosts, in the order of their ids.
+    /// All hosts, in the order of their ids. A host that only served the robots.txt of another is left out.
     pub fn hosts(&self) -> Result<impl Iterator<Item = Result<HostAccount, Error>> + '_, Error> {
         let hosts: Box<dyn Iterator<Item = Result<(HostId, HostRecord), QueueError>>> = match &self.source {
             Source::Stopped(reader) => Box::new(reader.hosts()),
@@ -173,7 +173,12 @@ impl Results {
             #[cfg(feature = "shared")]
             Source::Shared(source) => Box::new(RecordSource::hosts(&**source)),
         };
-        Ok(hosts.map(|host| Ok(HostAccount::from(host?.1))))
+        let account = |host: Result<(HostId, HostRecord), QueueError>| match host {
+            Ok((_, host)) if !host.is_site => None,
+            Ok((_, host)) => Some(Ok(HostAccount::from(host))),
+            Err(error) => Some(Err(Error::from(error))),
+        };
+        Ok(hosts.filter_map(account))
     }
 
     /// All requests, in the order in which they were recorded.
@@ -293,7 +298,7 @@ impl SitemapRecord {
             TaskState::ReadAs => return None,
         };
         let is_sitemap = match task.kind {
-            frontier::TaskKind::Robots => false,
+            frontier::TaskKind::Robots | frontier::TaskKind::RobotsHop => false,
             frontier::TaskKind::Sitemap => true,
             frontier::TaskKind::Probe(_) | frontier::TaskKind::LastProbe => {
                 !matches!(outcome, None | Some(Outcome::Absent))

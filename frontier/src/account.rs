@@ -11,7 +11,7 @@ use crate::task::TaskKind;
 /// The sitemaps of a host, counted by outcome, and their entries.
 ///
 /// The sum always holds: found = fetched + not_modified + failed + skipped + duplicate + redirected + pending. A
-/// robots.txt is not a sitemap and counts only in `errors`. A guessed path counts once its outcome is something
+/// robots.txt is not a sitemap and counts only in `errors`. A request for another host's robots.txt does not count. A guessed path counts once its outcome is something
 /// other than "nothing there". A refused or repeated URL counts under the host whose document named it. An accepted
 /// URL counts under the host that receives the request.
 ///
@@ -83,6 +83,7 @@ impl Account {
     /// Counts a new task of `kind` on this host.
     pub fn take_on(&mut self, kind: TaskKind) {
         match kind {
+            TaskKind::RobotsHop => {}
             TaskKind::Robots => self.robots_pending = true,
             TaskKind::Probe(_) | TaskKind::LastProbe => self.probing += 1,
             TaskKind::Sitemap => {
@@ -114,13 +115,14 @@ impl Account {
             return;
         }
         match kind {
+            TaskKind::RobotsHop => return,
             TaskKind::Robots => {
                 self.robots_pending = false;
                 let error = final_error(&outcome.outcome);
                 self.error(error, 1);
                 // Both the cause and the consequence count: without robots rules no other request to the site is
                 // allowed.
-                return self.error(error.map(|_| ErrorKind::RobotsUnreachable), 1);
+                return self.error(consequence(error), 1);
             }
             TaskKind::Probe(_) | TaskKind::LastProbe => {
                 self.probing = self.probing.saturating_sub(1);
@@ -139,9 +141,10 @@ impl Account {
         let error = final_error(outcome);
         self.uncount_error(error);
         match kind {
+            TaskKind::RobotsHop => return,
             TaskKind::Robots => {
                 self.robots_pending = true;
-                return self.uncount_error(error.map(|_| ErrorKind::RobotsUnreachable));
+                return self.uncount_error(consequence(error));
             }
             TaskKind::Probe(_) | TaskKind::LastProbe => {
                 self.found = self.found.saturating_sub(1);
@@ -195,6 +198,11 @@ fn decrement<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K) {
         *count = count.saturating_sub(1);
     }
     counts.retain(|_, count| *count > 0);
+}
+
+/// What follows from the error of a robots.txt, if that is another error.
+fn consequence(error: Option<ErrorKind>) -> Option<ErrorKind> {
+    error.map(|_| ErrorKind::RobotsUnreachable).filter(|consequence| error != Some(*consequence))
 }
 
 fn final_error(outcome: &Outcome) -> Option<ErrorKind> {

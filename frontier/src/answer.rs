@@ -36,13 +36,6 @@ pub struct Answer {
     pub validator: Validator,
 }
 
-impl Answer {
-    /// The result of a request that was not made, because its host is in cooldown until `until`.
-    pub fn in_cooldown(until: Timestamp) -> Self {
-        Self { error: Some(ErrorKind::RateLimited), retry_after: Some(until), ..Self::default() }
-    }
-}
-
 /// Summary of a sitemap, without its entries.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DocumentSummary {

@@ -114,7 +114,7 @@ pub fn named_sitemaps(robots: &RobotsRules, robots_url: &str) -> (Vec<Url>, u64)
 pub fn next_guess(host: &Host, task: &Task, named: &[Url]) -> Option<NewTask> {
     match task.kind {
         TaskKind::Probe(nth) => guess(host, task, nth.checked_add(1)?, named),
-        TaskKind::Robots | TaskKind::Sitemap | TaskKind::LastProbe => None,
+        TaskKind::Robots | TaskKind::RobotsHop | TaskKind::Sitemap | TaskKind::LastProbe => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::host::Host;
+use crate::host::{Host, HostId};
 use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 
@@ -29,7 +29,7 @@ pub enum Purpose {
 /// One request to make, or one task to skip. It holds a slot of its host until it is settled.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The host whose slot and pace it uses.
+    /// The host that receives it. It uses a slot of this host and counts against its pace.
     pub host: Arc<Host>,
     /// Whether a seed names the host.
     pub is_seed: bool,
@@ -47,6 +47,9 @@ pub struct Request {
     pub hop: u8,
     /// Attempt number, from 1.
     pub attempt: u8,
+    /// Whether its answer is known ([`crate::conclude::conclude_known`]), so that no request is made and the pace does
+    /// not apply.
+    pub is_known: bool,
     /// Index of the host's slot that it uses.
     pub slot: usize,
     /// Start of its path: when its slot was free and the host had something to do.
@@ -59,18 +62,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// The id of its host.
+    pub fn host_id(&self) -> HostId {
+        self.id.host
+    }
+
     /// The URL of this hop: the task's, or the one that a redirect led to.
     pub fn url(&self) -> &str {
         self.moved_to.as_deref().unwrap_or(&self.task.url)
-    }
-
-    /// The host that receives the request. It differs from [`Request::host`] only where a robots.txt redirects to
-    /// another host. `None` if the redirect's URL has no host.
-    pub fn target_host(&self) -> Option<Host> {
-        self.moved_to.as_ref().map_or_else(
-            || Some(Host::clone(&self.host)),
-            |moved_to| Host::of(&url::Url::parse(moved_to).ok()?),
-        )
     }
 }
 
@@ -82,6 +81,8 @@ pub enum NextStep {
     Done,
     /// Follow a redirect within the same attempt: the next URL, and the number of redirects followed before it.
     Follow(String, u8),
+    /// Wait until another host has made the request that a robots.txt was redirected to.
+    Wait,
     /// Make another attempt, not before this moment.
     Retry(Timestamp),
 }

@@ -4,8 +4,14 @@
 //! request and [settles](Schedule::settle) it once its outcome is durable. Tests and simulations do the same with a
 //! clock of their own. Hosts are served in the order in which their next request became permitted. The host that has
 //! waited longest comes first, so every host makes progress.
+//!
+//! Here is the state of all hosts and the policy of who is next. `rules` bounds the memory of the robots rules, `releasing`
+//! gives hosts back to the queue, `accounting` counts.
 
-use std::cmp::Reverse;
+mod accounting;
+mod releasing;
+mod rules;
+
 use std::collections::{HashMap, VecDeque};
 
 use slab::Slab;
@@ -15,46 +21,25 @@ use crate::host::HostId;
 use crate::host_queue::{Choice, HostQueue};
 use crate::outcome::SkipReason;
 pub use crate::request::{NextStep, Pace, Request};
-use crate::robots::loaded_rules::{self, LoadedRules};
+use crate::robots::loaded_rules::LoadedRules;
 use crate::task::TaskId;
 use crate::timestamp::Timestamp;
-use crate::work_queue::{LeasedHost, Loaded, Release, RobotsRecord};
+use crate::work_queue::{LeasedHost, Loaded, RobotsRedirect};
 
-/// Limit on the robots rules texts of all leased hosts together, in bytes. The texts of hosts with a request in
-/// flight may exceed it. The text of one host has at most about three times
-/// [`crate::robots::RobotsRules::BYTES_MAX`].
-pub const TEXT_BYTES_MAX: usize = 64 << 20;
-
-/// Above this many bytes of texts, waiting hosts are released and few others are leased.
-pub const TEXT_BYTES_WANTED: usize = TEXT_BYTES_MAX / 2;
+pub use accounting::WaitingFor;
+pub use rules::{TEXT_BYTES_MAX, TEXT_BYTES_WANTED};
 
 /// What the engine does next.
 #[derive(Debug)]
 pub enum Next {
     /// Make this request.
+    /// If its answer is known ([`Request::is_known`]), draw the conclusion instead.
     Start(Request),
     /// Record that this task is skipped. No request is made. Settle it like any other.
     Skip(Request, SkipReason),
     /// Nothing may start before this moment. `None` means that nothing may start until something is settled, loaded or
     /// admitted.
     Wait(Option<Timestamp>),
-}
-
-/// Number of leased hosts by what they wait for. Each host counts once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct WaitingFor {
-    /// The answer to a request in flight.
-    pub answer: usize,
-    /// A free worker.
-    pub slot: usize,
-    /// The politeness delay between two requests.
-    pub pace: usize,
-    /// The end of a cooldown that the server asked for.
-    pub cooldown: usize,
-    /// The backoff before a retry.
-    pub retry: usize,
-    /// Tasks from the work queue.
-    pub tasks: usize,
 }
 
 /// The hosts leased to this session, ordered by when their next request may start.
@@ -78,8 +63,8 @@ pub struct WaitingFor {
 ///     LeasedHost { host: seed.host, is_seed: true, robots, not_before, busy_since: now, asked_before: false, inbox: 1 };
 /// schedule.admit(leased, now);
 /// for (host, _) in schedule.wanting_tasks(100) {
-///     let tasks = vec![seed.task.clone()];
-///     schedule.load(Loaded { host, inbox: 1, busy_since: Some(now), tasks }, now);
+///     let (tasks, hops, redirect) = (vec![seed.task.clone()], Vec::new(), None);
+///     schedule.load(Loaded { host, inbox: 1, busy_since: Some(now), tasks, hops, redirect }, now);
 /// }
 ///
 /// let Next::Start(request) = schedule.next(now) else { return Err("nothing to do".into()) };
@@ -174,7 +159,13 @@ impl Schedule {
     /// Adds the tasks that [`wanting_tasks`](Self::wanting_tasks) requested for a host, in the queue's order.
     pub fn load(&mut self, loaded: Loaded, now: Timestamp) {
         let host = loaded.host;
-        self.update(host, now, |queue| queue.load(loaded, now));
+        let mut dropped = 0;
+        self.update(host, now, |queue| {
+            let before = queue.text_bytes();
+            queue.load(loaded, now);
+            dropped = before - queue.text_bytes();
+        });
+        self.text_bytes -= dropped;
         self.rules_used(host);
     }
 
@@ -258,73 +249,24 @@ impl Schedule {
         }
     }
 
-    /// Sets the robots rules of a host after they were fetched or turned out to be unreachable.
-    pub fn set_robots(&mut self, host: HostId, robots: RobotsRecord, now: Timestamp) {
-        let (mut before, mut after) = (0, 0);
-        self.update(host, now, |queue| {
-            before = queue.text_bytes();
-            queue.set_robots(robots);
-            after = queue.text_bytes();
-        });
-        self.text_bytes = self.text_bytes + after - before;
-        self.rules_used(host);
+    /// Notes that a host's robots.txt was redirected to another host, for which it waits.
+    pub fn set_redirect(&mut self, host: HostId, redirect: RobotsRedirect, now: Timestamp) {
+        self.update(host, now, |queue| queue.set_redirect(Some(redirect)));
     }
 
-    /// The robots rules of a host, as the queue keeps them. `None` if they were never fetched.
-    pub fn robots(&self, host: HostId) -> Option<&RobotsRecord> {
-        self.hosts.get(*self.places.get(&host)?)?.queue.robots()
+    /// Where a host's robots.txt was redirected to, if it waits for another host or has the answer.
+    pub fn redirect(&self, host: HostId) -> Option<&RobotsRedirect> {
+        self.hosts.get(*self.places.get(&host)?)?.queue.redirect()
+    }
+
+    /// Until when a host is parked.
+    pub fn parked_until(&self, host: HostId) -> Option<Timestamp> {
+        self.hosts.get(*self.places.get(&host)?)?.queue.parked_until()
     }
 
     /// Whether `host` is in the schedule.
     pub fn contains(&self, host: HostId) -> bool {
         self.places.contains_key(&host)
-    }
-
-    /// Whether the robots rules texts leave room for those of many more hosts.
-    pub fn has_room_for_rules(&self) -> bool {
-        self.text_bytes < TEXT_BYTES_WANTED
-    }
-
-    /// Chooses hosts to release together with their tasks while the robots rules texts take too much memory. Returns
-    /// their number.
-    ///
-    /// Above [`TEXT_BYTES_WANTED`] it chooses among hosts whose next request is not due yet, above
-    /// [`TEXT_BYTES_MAX`] among all hosts with nothing in flight, the longest texts first. Their texts are dropped
-    /// at once, as the queue keeps them.
-    pub fn evict_rules(&mut self, now: Timestamp) -> usize {
-        if self.has_room_for_rules() {
-            return 0;
-        }
-        let free = self.hosts.iter().filter(|(_, entry)| entry.queue.can_be_released_without_rules());
-        let mut candidates: Vec<(bool, usize, usize)> =
-            free.map(|(place, entry)| (entry.waits(now), entry.queue.text_bytes(), place)).collect();
-        candidates.sort_unstable_by_key(|&candidate| Reverse(candidate));
-        let mut chosen = 0;
-        for (waits, _, place) in candidates {
-            if self.text_bytes >= if waits { TEXT_BYTES_WANTED } else { TEXT_BYTES_MAX } {
-                chosen += 1;
-                self.release_without_rules(place, now);
-            }
-        }
-        chosen
-    }
-
-    fn release_without_rules(&mut self, place: usize, now: Timestamp) {
-        if let Some(entry) = self.hosts.get_mut(place) {
-            self.text_bytes -= entry.queue.text_bytes();
-            if let Some(rules_use) = entry.rules_use.take() {
-                self.rules.forget(rules_use);
-            }
-            entry.queue.release_without_rules(entry.due_at().unwrap_or(now));
-            self.reschedule(place, now);
-        }
-    }
-
-    fn mark_surplus(&mut self, place: usize, now: Timestamp) {
-        if let Some(entry) = self.hosts.get_mut(place) {
-            entry.queue.release_surplus(entry.due_at().unwrap_or(now));
-            self.reschedule(place, now);
-        }
     }
 
     /// Starts a cooldown that a host asked for: no request to it starts before `until`.
@@ -333,114 +275,14 @@ impl Schedule {
     }
 
     /// Parks a host until `until`, which lies beyond this run. None of its requests starts any more. Once none is in
-    /// flight, the host is [idle](Self::idle).
+    /// flight, and all hosts that wait for it have been told, the host is [idle](Self::idle).
     pub fn park(&mut self, host: HostId, until: Timestamp, now: Timestamp) {
         self.update(host, now, |queue| queue.park(until));
-    }
-
-    /// Hosts with nothing left to do, ready for release. Each is named once; call [`released`](Self::released) with the
-    /// queue's answer.
-    pub fn idle(&mut self) -> Vec<Release> {
-        let mut idle = Vec::new();
-        for place in std::mem::take(&mut self.idle) {
-            let Some(entry) = self.hosts.get_mut(place) else { continue };
-            entry.is_queued_as_idle = false;
-            if entry.queue.is_idle() {
-                idle.push(entry.queue.begin_release());
-            }
-        }
-        idle
-    }
-
-    /// Chooses hosts to release together with their tasks because other sessions want them, up to `n` with those chosen
-    /// before. Returns the number chosen now.
-    ///
-    /// Candidates are hosts whose next request is not due yet and, if no worker is free (`is_full`), hosts that wait
-    /// for a worker. A chosen host is [idle](Self::idle) as soon as all its requests settled ahead are settled.
-    pub fn release_surplus(&mut self, n: usize, is_full: bool, now: Timestamp) -> usize {
-        let chosen = self.hosts.iter().filter(|(_, entry)| entry.queue.is_surplus()).count();
-        let waits = |entry: &HostEntry| (is_full || entry.waits(now)) && entry.queue.can_be_released();
-        let waiting = self.hosts.iter().filter(|(_, entry)| waits(entry));
-        let missing = n.saturating_sub(chosen);
-        let places: Vec<usize> = waiting.map(|(place, _)| place).take(missing).collect();
-        for &place in &places {
-            self.mark_surplus(place, now);
-        }
-        places.len()
-    }
-
-    /// Removes the hosts in `offered` that the queue took back. Those in `stay` were not taken back, because they
-    /// have new tasks, and remain.
-    pub fn released(&mut self, offered: &[Release], stay: &[HostId], now: Timestamp) {
-        for &host in stay {
-            self.update(host, now, |queue| queue.keep_leased(now));
-        }
-        for release in offered {
-            let Some(&place) = self.places.get(&release.host) else { continue };
-            if self.hosts.get(place).is_some_and(|entry| entry.queue.is_being_released()) {
-                self.places.remove(&release.host);
-                let entry = self.hosts.remove(place);
-                self.text_bytes -= entry.queue.text_bytes();
-                if let Some(rules_use) = entry.rules_use {
-                    self.rules.forget(rules_use);
-                }
-            }
-        }
-    }
-
-    /// Number of hosts.
-    pub fn hosts(&self) -> usize {
-        self.hosts.len()
-    }
-
-    /// Number of requests and skips not settled yet.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
-    /// Whether the schedule has no host.
-    pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty()
-    }
-
-    /// Counts the hosts by what they wait for, for the progress line. Visits every host.
-    pub fn waiting_for(&self, now: Timestamp) -> WaitingFor {
-        let mut waiting = WaitingFor::default();
-        for (_, HostEntry { queue, choice, .. }) in &self.hosts {
-            let reason = match choice {
-                _ if queue.in_flight() > 0 => &mut waiting.answer,
-                None => &mut waiting.tasks,
-                Some(choice) if choice.permitted_at <= now => &mut waiting.slot,
-                Some(choice) if queue.waits_for_retry(*choice) => &mut waiting.retry,
-                Some(_) if queue.is_cooling_down(now) => &mut waiting.cooldown,
-                Some(_) => &mut waiting.pace,
-            };
-            *reason += 1;
-        }
-        waiting
     }
 
     fn entry(&mut self, request: &Request) -> Option<&mut HostEntry> {
         // A place is reused only when its host has nothing in flight.
         self.hosts.get_mut(request.place).filter(|entry| entry.queue.id() == request.id.host)
-    }
-
-    /// Notes that the rules of `host` may have been parsed, and evicts the least recently used rules beyond the limit.
-    fn rules_used(&mut self, host: HostId) {
-        let Some(&place) = self.places.get(&host) else { return };
-        if let Some(entry) = self.hosts.get_mut(place) {
-            if let Some(rules_use) = entry.rules_use.take() {
-                self.rules.forget(rules_use);
-            }
-            let bytes = entry.queue.rules_bytes();
-            entry.rules_use = (bytes > 0).then(|| self.rules.used(place, bytes));
-        }
-        while let Some(oldest) = self.rules.take_oldest_beyond(loaded_rules::BYTES_MAX) {
-            if let Some(entry) = self.hosts.get_mut(oldest) {
-                entry.queue.evict_rules();
-                entry.rules_use = None;
-            }
-        }
     }
 
     fn update(&mut self, host: HostId, now: Timestamp, change: impl FnOnce(&mut HostQueue)) {
@@ -494,5 +336,9 @@ fn to_u32(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
+#[cfg(test)]
+mod redirect_tests;
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 use crate::host::{Host, HostId};
 use crate::timestamp::Timestamp;
 
+/// The [`Task::priority`] of a [`TaskKind::RobotsHop`], and of nothing else.
+pub const HOP_PRIORITY: u16 = u16::MAX;
+
 /// Identifies a task by its host and the hash of its normalised URL, so that a URL is fetched once per crawl.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct TaskId {
@@ -22,6 +25,12 @@ impl TaskId {
     pub fn of(host: HostId, url: &str) -> Self {
         let digest = Sha256::digest(url);
         Self { host, url: u128::from_be_bytes(std::array::from_fn(|i| digest[i])) }
+    }
+
+    /// The id of the request of `host` for `url`, which the robots.txt of `waiting` redirects to. It is never the id of a
+    /// sitemap: no URL has a space.
+    pub fn of_hop(host: HostId, url: &str, waiting: HostId) -> Self {
+        Self::of(host, &format!("{url} {waiting}"))
     }
 }
 
@@ -43,6 +52,8 @@ pub enum TaskKind {
     /// The last guess: a well-known path redirected to this URL, which is on another host and has another path. Its
     /// absence is not an error, and no further guess follows.
     LastProbe,
+    /// A request for another host: the robots.txt of that host redirects here. [`Task::parent`] is that robots.txt.
+    RobotsHop,
 }
 
 impl TaskKind {
@@ -104,11 +115,28 @@ impl Task {
         }
     }
 
-    /// Position in the host's queue, lowest first: robots.txt, then sitemaps by depth.
+    /// The request that `host` makes for `waiting`, whose robots.txt redirects to `url`. `url` must be normalised and on
+    /// `host`; `hops` is the number of redirects up to it.
+    pub fn robots_hop(host: &Host, url: &str, hops: u8, waiting: &Host) -> Self {
+        let parent = TaskId::of(waiting.id(), &waiting.url("/robots.txt"));
+        let id = TaskId::of_hop(host.id(), url, waiting.id());
+        Self { id, hops, parent: Some(parent), ..Self::new(host, url, TaskKind::RobotsHop) }
+    }
+
+    /// For a [`TaskKind::RobotsHop`], the host that waits for it. `None` for any other kind.
+    pub fn waiting(&self) -> Option<HostId> {
+        self.parent.filter(|_| self.kind == TaskKind::RobotsHop).map(|parent| parent.host)
+    }
+
+    /// Position in the host's queue, lowest first: robots.txt, then sitemaps by depth, then requests for other hosts
+    /// ([`HOP_PRIORITY`]).
     pub fn priority(&self) -> u16 {
         match self.kind {
             TaskKind::Robots => 0,
-            TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => self.depth.saturating_add(1),
+            TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => {
+                self.depth.saturating_add(1).min(HOP_PRIORITY - 1)
+            }
+            TaskKind::RobotsHop => HOP_PRIORITY,
         }
     }
 }

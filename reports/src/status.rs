@@ -101,8 +101,11 @@ pub(crate) struct StatusTally {
 }
 
 impl StatusTally {
-    /// Adds a host.
+    /// Adds a host. One that is no site ([`HostRecord::is_site`]) is left out.
     pub fn add(&mut self, host: &HostRecord) {
+        if !host.is_site {
+            return;
+        }
         self.hosts.known += 1;
         if host.parked {
             self.hosts.parked += 1;

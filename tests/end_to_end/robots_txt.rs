@@ -110,7 +110,7 @@ fn rules_that_redirects_led_to_hold_for_the_first_host_and_the_last_is_asked_by_
     }
     let log = run.server.log();
     let hub: Vec<_> = log.iter().filter(|request| request.host == "hub.example").collect();
-    assert_eq!(hub.len(), 8, "robots.txt for each of seven, and a sitemap");
+    assert_eq!(hub.len(), 2, "one robots.txt for all seven, and a sitemap");
     assert_eq!(hub.iter().map(|request| request.in_flight).max(), Some(1));
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use frontier::schedule::Request;
-use frontier::work_queue::{Commit, HostCooldown, HostUpdate};
+use frontier::work_queue::{Commit, HostCooldown, HostUpdate, RedirectChange, RedirectUpdate};
 use frontier::{Conclusion, FetchRecord, HostId, NextStep, Outcome, Stage, TaskId, Timestamp};
 use storage::{FinishedChildren, FinishedRows};
 
@@ -70,18 +70,11 @@ impl Attempt {
         }
     }
 
-    /// The cooldowns that it brings to its host, and to the host that received the request if a robots.txt redirected there.
-    pub fn cooldowns(&self) -> Vec<HostCooldown> {
-        let Conclusion { cooldown_until, park_until, .. } = &self.result.conclusion;
-        let ends = [*cooldown_until, *park_until];
-        if ends == [None; 2] {
-            return Vec::new();
-        }
-        let host = self.request.task.id.host;
-        let target = self.request.target_host().map_or(host, |target| target.id());
-        let hosts = if target == host { vec![host] } else { vec![host, target] };
-        let of_host = |host| ends.into_iter().flatten().map(move |until| HostCooldown { host, until });
-        hosts.into_iter().flat_map(of_host).collect()
+    /// The cooldowns that it brings to its host.
+    pub fn cooldowns(&self) -> impl Iterator<Item = HostCooldown> + use<> {
+        let Conclusion { cooldown_until, park_until, .. } = self.result.conclusion;
+        let host = self.request.host_id();
+        [cooldown_until, park_until].into_iter().flatten().map(move |until| HostCooldown { host, until })
     }
 
     /// Whether it has entries that are not stored yet.
@@ -150,15 +143,24 @@ impl Attempt {
             let recorded_at = timing.settled_at.unwrap_or(now);
             record.stages.add(Stage::Record, recorded_at.since(timing.read_at));
             commit.fetches.push(record);
+            // The wait for another host begins where the time of the request ends.
+            if let Some(RedirectUpdate { change: RedirectChange::Wait(redirect), .. }) =
+                &mut result.conclusion.redirect
+            {
+                redirect.since = recorded_at;
+            }
         }
         let conclusion = &mut result.conclusion;
-        let host = request.task.id.host;
+        let host = request.task.waiting().unwrap_or(request.host_id());
         commit.hosts.extend(conclusion.robots.clone().map(|robots| HostUpdate { host, robots }));
         let found = std::mem::take(&mut conclusion.found);
-        let mut woken: Vec<HostId> = found.iter().map(|found| found.task.id.host).collect();
+        let redirected =
+            conclusion.redirect.as_ref().map(|update| update.host).filter(|host| *host != request.host_id());
+        let mut woken: Vec<HostId> = found.iter().map(|found| found.task.id.host).chain(redirected).collect();
         woken.sort_unstable();
         woken.dedup();
         commit.found.extend(found);
+        commit.redirects.extend(conclusion.redirect.clone());
         let outcome = conclusion.outcome.take();
         let read_as = outcome.as_ref().and_then(|outcome| outcome.read_as);
         commit.outcomes.extend(outcome);

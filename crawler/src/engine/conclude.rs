@@ -18,7 +18,7 @@ impl<E: Environment> Engine<E> {
         &mut self,
         finished: Result<Finished, tokio::task::JoinError>,
     ) -> Result<(), EngineError> {
-        let (mut attempt, slot) = finished.map_err(|_| EngineError::Part("a worker"))??;
+        let mut attempt = finished.map_err(|_| EngineError::Part("a worker"))??;
         if let Some(left_at) = attempt.timing.left_at {
             self.schedule.started(&attempt.request, left_at);
         }
@@ -37,7 +37,6 @@ impl<E: Environment> Engine<E> {
             self.blocked.insert(request.task.id.host, error);
         }
         self.cool_down(&attempt);
-        drop(slot);
         self.keep_contents(&mut attempt);
         self.record(attempt)
     }
@@ -45,10 +44,7 @@ impl<E: Environment> Engine<E> {
     /// Sets or clears the error in the record of a request, and logs it.
     fn set_error(&mut self, attempt: &mut Attempt) {
         let Attempt { request, result: AttemptResult { record, body, conclusion, .. }, .. } = attempt;
-        let Some(record) = record else {
-            tracing::debug!(url = request.url(), "not requested: its host is in a cooldown");
-            return;
-        };
+        let Some(record) = record else { return };
         record.error = conclusion.error;
         let Some(error) = conclusion.error else {
             record.detail.clear();
@@ -65,8 +61,8 @@ impl<E: Environment> Engine<E> {
         tracing::debug!(url, error = error.as_str(), detail, "request failed");
     }
 
-    /// Applies the cooldowns of an attempt, and parks its hosts if they asked for a long one.
-    fn cool_down(&mut self, attempt: &Attempt) {
+    /// Applies the cooldowns of an attempt, and parks its host if it asked for a long one.
+    pub(super) fn cool_down(&mut self, attempt: &Attempt) {
         let (now, park_until) = (attempt.timing.read_at, attempt.result.conclusion.park_until);
         for cooldown in attempt.cooldowns() {
             if Some(cooldown.until) == park_until {
@@ -74,7 +70,6 @@ impl<E: Environment> Engine<E> {
             } else {
                 self.schedule.cool_down(cooldown.host, cooldown.until, now);
             }
-            self.worker.cooldowns.add(cooldown.host, cooldown.until, now);
         }
         if let Some(until) = park_until {
             let host = &attempt.request.host;
@@ -93,6 +88,8 @@ impl<E: Environment> Engine<E> {
             attempt: request.attempt,
             scope: &self.worker.scope,
             cached_rules: self.schedule.robots(id.host),
+            redirect: self.schedule.redirect(id.host),
+            parked_until: self.schedule.parked_until(id.host),
             best: self.held.get(&id).map(|held| &held.answer),
             now,
             jitter,

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use frontier::conclude::conclude_known;
 use frontier::schedule::{Next, Pace, Request, Schedule};
+use frontier::work_queue::{RedirectChange, RedirectUpdate};
 use frontier::{Clock, ErrorKind, HostId, Outcome, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp};
 use http::HeaderMap;
 use tokio::task::JoinSet;
@@ -173,24 +174,24 @@ impl<E: Environment> Engine<E> {
     fn fetch(&mut self, request: Request) -> Result<(), EngineError> {
         let mut attempt = Attempt::new(request, self.now());
         let request = &attempt.request;
-        if let Some(conclusion) = conclude_known(&self.context(request, self.now(), 0.0)) {
+        if request.is_known
+            && let Some(conclusion) = conclude_known(&self.context(request, self.now(), 0.0))
+        {
             attempt.result.conclusion = conclusion;
+            self.cool_down(&attempt);
             return self.record(attempt);
         }
-        // A robots.txt may redirect to another host. That host has its own client, and does not get the user's headers.
-        let target = request.target_host();
-        let target = target.as_ref().unwrap_or(&request.host);
-        let is_own = request.is_seed && *target == *request.host;
-        let is_robots = request.task.kind == TaskKind::Robots;
-        let rules = self.schedule.robots(request.task.id.host);
-        let rules = rules.filter(|rules| is_robots && rules.rules.is_some());
+        // A stranger's robots.txt may redirect to a seed. The user's headers are not for that.
+        let kind = request.task.kind;
+        let is_own = request.is_seed && kind != TaskKind::RobotsHop;
+        let rules = self.schedule.robots(request.host_id());
+        let rules = rules.filter(|rules| kind == TaskKind::Robots && rules.rules.is_some());
         let validator = rules.map(|rules| rules.validator.clone()).filter(|validator| !validator.is_empty());
         let sending = Sending {
-            target: target.id(),
-            client: self.fetch.client(target)?,
+            client: self.fetch.client(&request.host)?,
             headers: if is_own { self.worker.settings.headers.clone() } else { HeaderMap::new() },
             validator,
-            is_any_port_allowed: is_own,
+            is_any_port_allowed: request.is_seed,
         };
         self.workers.spawn(self.worker.clone().run(attempt, sending));
         Ok(())
@@ -200,7 +201,7 @@ impl<E: Environment> Engine<E> {
     fn skip(&mut self, request: Request, reason: SkipReason) -> Result<(), EngineError> {
         self.errors += u64::from(reason.error().is_some());
         // If robots.txt is blocked, so is the whole host. That reason is more precise than an unreachable robots.txt.
-        let blocked = self.blocked.get(&request.task.id.host);
+        let blocked = self.blocked.get(&request.host_id());
         let blocked = blocked.filter(|_| reason == SkipReason::RobotsUnreachable);
         let outcome = TaskOutcome {
             task: request.task.id,
@@ -229,10 +230,13 @@ impl<E: Environment> Engine<E> {
         let now = self.now();
         for Durable { attempt, read_as, woken } in durable {
             let Attempt { request, timing, result } = attempt;
-            let (id, conclusion) = (request.task.id.host, result.conclusion);
+            let (id, conclusion) = (request.host_id(), result.conclusion);
             self.ahead -= usize::from(timing.settled_at.is_some());
-            if let Some(robots) = conclusion.robots {
+            if let Some(robots) = conclusion.robots.filter(|_| request.task.waiting().is_none()) {
                 self.schedule.set_robots(id, robots, now);
+            }
+            if let Some(RedirectUpdate { change: RedirectChange::Wait(redirect), .. }) = conclusion.redirect {
+                self.schedule.set_redirect(id, redirect, now);
             }
             if let Some(read_as) = read_as {
                 self.schedule.forget(read_as, now);

@@ -168,7 +168,7 @@ async fn refill<Q: WorkQueue>(
 /// Tells the caller of those of the released hosts that have nothing left to do. Waits while the caller is slow.
 async fn report_done(released: Vec<HostRecord>, events: &mpsc::Sender<Event>) {
     for host in released {
-        if host.account.unfinished() == 0 || host.parked {
+        if host.is_site && (host.account.unfinished() == 0 || host.parked) {
             // Fails when the caller reads no further events.
             let _ = events.send(Event::Host(host.into())).await;
         }

@@ -20,8 +20,6 @@ use super::record::{Destinations, Recorder};
 use super::worker::Worker;
 use super::{Ended, Engine, EngineError};
 use crate::cpu_meter::CpuMeter;
-use crate::fetch::cooldowns::Cooldowns;
-use crate::fetch::host_slots::HostSlots;
 use crate::settings::Settings;
 
 /// Seeds per commit. Until the commit is durable, each takes some 18 KB of memory.
@@ -84,9 +82,7 @@ impl<E: Environment> OpenSession<E> {
             clock,
             scope,
             lease_deadline,
-            cooldowns: Cooldowns::default(),
             rate_limiter: RateLimiter::new(settings.rate),
-            slots: Arc::new(HostSlots::new(settings.host_concurrency)),
             reader: BodyReader::new(scratch, meter),
             settings,
         };

@@ -20,8 +20,6 @@ use super::body::{Body, DocumentContext};
 use super::environment::Environment;
 use super::lease_deadline::LeaseDeadline;
 use super::read::{self, BodyReader};
-use crate::fetch::cooldowns::Cooldowns;
-use crate::fetch::host_slots::{HostSlot, HostSlots};
 use crate::fetch::{Client, FetchError, GetRequest, Response, ResponseBody, Stopwatch};
 use crate::settings::Settings;
 
@@ -37,21 +35,15 @@ pub struct Worker<E: Environment> {
     pub scope: Scope,
     /// Until when requests may be sent. After that, the hosts may be leased to another session.
     pub lease_deadline: LeaseDeadline,
-    /// Hosts that must not be requested for some time.
-    pub cooldowns: Cooldowns,
     /// Limits the rate per host, directly before a request is sent.
     pub rate_limiter: RateLimiter,
-    /// Limits the requests in flight per host.
-    pub slots: Arc<HostSlots>,
     /// Reads bodies.
     pub reader: BodyReader,
 }
 
 /// What a worker needs to send a request, besides the request.
 pub struct Sending<C> {
-    /// The host that receives it.
-    pub target: HostId,
-    /// The client of that host.
+    /// The client of its host.
     pub client: C,
     /// Extra header fields.
     pub headers: HeaderMap,
@@ -61,30 +53,22 @@ pub struct Sending<C> {
     pub is_any_port_allowed: bool,
 }
 
-/// An attempt with its answer. The connection slot stays taken until the effect of the answer on the host is known.
-/// Fails if entries could not be stored: then nothing of the attempt is recorded.
-pub type Finished = Result<(Attempt, HostSlot), SegmentError>;
+/// An attempt with its answer. Fails if entries could not be stored: then nothing of the attempt is recorded.
+pub type Finished = Result<Attempt, SegmentError>;
 
 impl<E: Environment> Worker<E> {
     /// Waits until the request may be sent, sends it, and reads the response.
     pub async fn run(self: Arc<Self>, mut attempt: Attempt, sending: Sending<impl Client>) -> Finished {
-        let target = sending.target;
-        let arrived_at = self.clock.now();
-        let slot = self.slots.enter(target).await;
-        let mut is_over = false;
-        while !is_over {
-            is_over = match self.wait_until_allowed(target).await {
-                Ok(started_at) => {
-                    self.fetch(&mut attempt, &sending, started_at, started_at.since(arrived_at)).await?
-                }
-                Err(cooldown_until) => {
-                    attempt.result.body.answer = Answer::in_cooldown(cooldown_until);
-                    true
-                }
-            };
+        let (host, arrived_at) = (attempt.request.host_id(), self.clock.now());
+        loop {
+            let started_at = self.wait_until_allowed(host).await;
+            let waited = started_at.since(arrived_at);
+            if self.fetch(&mut attempt, &sending, started_at, waited).await? {
+                break;
+            }
         }
         attempt.timing.read_at = self.clock.now();
-        Ok((attempt, slot))
+        Ok(attempt)
     }
 
     /// Sends a request that may be sent at `started_at`, and reads the response. Returns false if the session's lease deadline
@@ -114,18 +98,14 @@ impl<E: Environment> Worker<E> {
         Ok(true)
     }
 
-    /// Waits until the lease deadline and the rate limit of `target` allow a request, and returns that time. It nearly always
-    /// returns at once, because the schedule keeps the rate too; a redirect of a robots.txt to another host is the exception.
-    /// Fails with the end of the cooldown if `target` is in one.
-    async fn wait_until_allowed(&self, target: HostId) -> Result<Timestamp, Timestamp> {
+    /// Waits until the lease deadline and the rate limit of `host` allow a request, and returns that time. It nearly always
+    /// returns at once, because the schedule keeps the rate too.
+    async fn wait_until_allowed(&self, host: HostId) -> Timestamp {
         loop {
             self.lease_deadline.held(&*self.clock).await;
             let now = self.clock.now();
-            if let Some(until) = self.cooldowns.of(target, now) {
-                return Err(until);
-            }
-            match self.rate_limiter.wait(target, now) {
-                None => return Ok(now),
+            match self.rate_limiter.wait(host, now) {
+                None => return now,
                 Some(wait) => self.clock.sleep_until(now + wait).await,
             }
         }
@@ -164,7 +144,7 @@ impl<E: Environment> Worker<E> {
             task: request.task.id,
             parent: request.task.parent,
             kind: match request.task.kind {
-                TaskKind::Robots => RequestKind::Robots,
+                TaskKind::Robots | TaskKind::RobotsHop => RequestKind::Robots,
                 TaskKind::Sitemap => RequestKind::Sitemap,
                 TaskKind::Probe(_) | TaskKind::LastProbe => RequestKind::Probe,
             },
@@ -199,7 +179,7 @@ impl<E: Environment> Worker<E> {
         record.status = Some(response.status);
         record.connection = response.connection;
         let mut body = match (response.status, request.task.kind) {
-            (200..=299, TaskKind::Robots) => {
+            (200..=299, TaskKind::Robots | TaskKind::RobotsHop) => {
                 let product_token = &self.settings.identity.product_token;
                 self.reader.robots(&mut response, product_token, watch).await
             }

@@ -3,9 +3,7 @@
 pub mod address;
 pub mod client;
 pub mod connect_to;
-pub mod cooldowns;
 pub mod get;
-pub mod host_slots;
 pub mod interface;
 mod ports;
 pub mod resolver;

@@ -53,6 +53,12 @@ impl Fault {
         Self { error: cause, cooldown_until, recovery }
     }
 
+    /// The host is parked until `until`, and its task continues then. The attempt does not count.
+    pub(super) fn parked(context: &Context<'_>, until: Timestamp) -> Conclusion {
+        let uncounted = Context { attempt: context.attempt.saturating_sub(1), ..*context };
+        Conclusion { park_until: Some(until), ..Conclusion::of(&uncounted, Outcome::Retry(until)) }
+    }
+
     /// The conclusion of the fault. If the task is given up, it is the one that `given_up` returns.
     pub(super) fn conclude(
         &self,
@@ -62,20 +68,17 @@ impl Fault {
         let mut conclusion = match self.recovery {
             Recovery::GiveUp => given_up(),
             Recovery::Retry(at) => Conclusion::of(context, Outcome::Retry(at)),
-            Recovery::Park(at) => {
-                let uncounted = Context { attempt: context.attempt.saturating_sub(1), ..*context };
-                Conclusion { park_until: Some(at), ..Conclusion::of(&uncounted, Outcome::Retry(at)) }
-            }
+            Recovery::Park(at) => Self::parked(context, at),
         };
         conclusion.cooldown_until = self.cooldown_until;
         conclusion
     }
 }
 
-/// Whether `answer` concerns the whole host: Too Many Requests, Service Unavailable, or a cooldown that kept us from
-/// making the request.
+/// Whether `answer` concerns the whole host: Too Many Requests or Service Unavailable (RFC 9110 section 15.6.4, RFC 6585
+/// section 4).
 fn asks_for_cooldown(answer: &Answer) -> bool {
-    matches!(answer.status, Some(429 | 503)) || answer.error == Some(ErrorKind::RateLimited)
+    matches!(answer.status, Some(429 | 503))
 }
 
 /// Whether the same request may succeed a little later.
@@ -84,7 +87,7 @@ fn asks_for_cooldown(answer: &Answer) -> bool {
 /// invalid certificate or a 404, are not retried either.
 fn is_transient(status: Option<u16>, cause: ErrorKind) -> bool {
     match cause {
-        ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Incomplete | ErrorKind::RateLimited => true,
+        ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Incomplete => true,
         ErrorKind::HttpStatus => matches!(status, Some(408 | 429 | 500..=599)),
         _ => false,
     }

@@ -14,7 +14,7 @@ use crate::scope::Scope;
 use crate::task::{Task, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::validator::Validator;
-use crate::work_queue::RobotsRecord;
+use crate::work_queue::{RobotsRecord, RobotsRedirect};
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
@@ -37,6 +37,8 @@ pub(super) struct TestRequest {
     pub(super) attempt: u8,
     pub(super) scope: Scope,
     pub(super) cached: Option<RobotsRecord>,
+    pub(super) redirect: Option<RobotsRedirect>,
+    pub(super) parked_until: Option<Timestamp>,
     pub(super) best: Option<Answer>,
 }
 
@@ -53,6 +55,8 @@ impl TestRequest {
             attempt: 1,
             scope: Scope::default(),
             cached: None,
+            redirect: None,
+            parked_until: None,
             best: None,
         }
     }
@@ -88,6 +92,8 @@ impl TestRequest {
             attempt: self.attempt,
             scope: &self.scope,
             cached_rules: self.cached.as_ref(),
+            redirect: self.redirect.as_ref(),
+            parked_until: self.parked_until,
             best: self.best.as_ref(),
             now: NOW,
             jitter: 0.0,

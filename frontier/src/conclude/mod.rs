@@ -7,12 +7,11 @@
 
 mod fault;
 mod redirect;
+mod robots_hop;
 mod robots_txt;
 mod sitemap;
 
 use std::collections::BTreeMap;
-
-pub use robots_txt::conclude_known;
 
 use crate::answer::Answer;
 use crate::discovery::FoundLinks;
@@ -22,12 +21,12 @@ use crate::request::{NextStep, Purpose};
 use crate::scope::Scope;
 use crate::task::{NewTask, Task, TaskKind};
 use crate::timestamp::Timestamp;
-use crate::work_queue::RobotsRecord;
+use crate::work_queue::{RedirectChange, RedirectUpdate, RobotsRecord, RobotsRedirect};
 
 /// The request that was answered, and what is known about its task and host.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The task's host. Only a redirected robots.txt request may have gone to another host.
+    /// The task's host, which received the request.
     pub host: &'a Host,
     /// The task.
     pub task: &'a Task,
@@ -43,6 +42,10 @@ pub struct Context<'a> {
     pub scope: &'a Scope,
     /// The last robots rules of the host, of any age.
     pub cached_rules: Option<&'a RobotsRecord>,
+    /// Where the host's robots.txt was redirected to, if it waits for another host or has the answer.
+    pub redirect: Option<&'a RobotsRedirect>,
+    /// Until when the host is parked.
+    pub parked_until: Option<Timestamp>,
     /// The partial reading of an earlier attempt whose rows or children are held, see [`Rows::HoldAsBest`].
     pub best: Option<&'a Answer>,
     /// When the answer ended.
@@ -72,8 +75,11 @@ pub struct Conclusion {
     pub outcome: Option<TaskOutcome>,
     /// The tasks that it leads to.
     pub found: Vec<NewTask>,
-    /// The robots rules of the host from now on, if they changed.
+    /// The robots rules from now on, if they changed: those of the host, or for a [`TaskKind::RobotsHop`] those of the
+    /// host that waits for it.
     pub robots: Option<RobotsRecord>,
+    /// What changes for a host whose robots.txt was redirected to another host.
+    pub redirect: Option<RedirectUpdate>,
     /// How the schedule continues the task.
     pub next: NextStep,
     /// End of a cooldown for the whole host.
@@ -102,6 +108,8 @@ pub struct Conclusion {
 ///     attempt: 1,
 ///     scope: &Scope::default(),
 ///     cached_rules: None,
+///     redirect: None,
+///     parked_until: None,
 ///     best: None,
 ///     now,
 ///     jitter: 0.5,
@@ -114,12 +122,40 @@ pub struct Conclusion {
 /// ```
 pub fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
     match context.task.kind {
-        TaskKind::Robots => robots_txt::conclude(context, answer),
+        TaskKind::Robots => robots_txt::conclude(context, answer).ending_redirect(context),
+        TaskKind::RobotsHop => robots_hop::conclude(context, answer),
         TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => sitemap::conclude(context, answer),
     }
 }
 
+/// The conclusion of a robots.txt request that need not be made, because its answer is known. `None` if it must be made.
+///
+/// The answer is known if another host was asked for it. For a seed's robots.txt it is also known if the rules were
+/// fetched less than a day ago (RFC 9309 section 2.4), because another host's document had led to the host. For a
+/// request for another host, see [`TaskKind::RobotsHop`], it is known if the URL is the host's own robots.txt and that
+/// was read, or if the host is parked.
+pub fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
+    let mut conclusion = match context.task.kind {
+        TaskKind::Robots => robots_txt::conclude_known(context)?.ending_redirect(context),
+        TaskKind::RobotsHop => robots_hop::conclude_known(context)?,
+        TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => return None,
+    };
+    if context.purpose == Purpose::RobotsRefresh {
+        // It is not a task of the queue.
+        conclusion.outcome = None;
+    }
+    Some(conclusion)
+}
+
 impl Conclusion {
+    /// Ends the redirect of the host's robots.txt, unless the task continues.
+    fn ending_redirect(mut self, context: &Context<'_>) -> Self {
+        if self.next == NextStep::Done && context.redirect.is_some() {
+            self.redirect = Some(RedirectUpdate { host: context.task.id.host, change: RedirectChange::End });
+        }
+        self
+    }
+
     /// The task gets `outcome`, and nothing else changes.
     fn of(context: &Context<'_>, outcome: Outcome) -> Self {
         let next = match outcome {
@@ -168,7 +204,7 @@ mod tests {
     use super::fixture::{NOW, TestRequest, after, cached, days_ago, index, part, rules, status, urlset};
     use super::*;
     use crate::account::Account;
-    use crate::bounds::{ATTEMPTS_MAX, REDIRECTS_MAX};
+    use crate::bounds::{ATTEMPTS_MAX, REDIRECTS_MAX, ROBOTS_REDIRECTS_MAX};
     use crate::normal_url::normal_url;
 
     fn any_answer() -> impl Strategy<Value = Answer> {
@@ -233,10 +269,16 @@ mod tests {
                     prop_assert!(*at > NOW);
                     prop_assert!(request.attempt < ATTEMPTS_MAX || conclusion.park_until.is_some());
                 }
+                (NextStep::Wait, None) => {
+                    let [hop] = conclusion.found.as_slice() else { panic!("one request of another host") };
+                    prop_assert!(hop.host != request.host && hop.task.hops <= ROBOTS_REDIRECTS_MAX);
+                    prop_assert_eq!(hop.task.waiting(), Some(request.host.id()));
+                    prop_assert!(conclusion.redirect.is_some());
+                }
                 (NextStep::Done, Some(ended)) => prop_assert!(!matches!(ended, Outcome::Retry(_))),
                 other => prop_assert!(false, "{other:?}"),
             }
-            if conclusion.next != NextStep::Done {
+            if !matches!(conclusion.next, NextStep::Done | NextStep::Wait) {
                 prop_assert!(conclusion.found.is_empty() && conclusion.robots.is_none());
             }
         }
@@ -262,7 +304,8 @@ mod tests {
         ) {
             let conclusion = request.conclude(&answer);
             for NewTask { host, task, found_on } in &conclusion.found {
-                prop_assert_eq!(task.id, crate::task::TaskId::of(host.id(), &task.url));
+                let is_hop = task.kind == TaskKind::RobotsHop;
+                prop_assert!(is_hop || task.id == crate::task::TaskId::of(host.id(), &task.url));
                 prop_assert_eq!(normal_url(&task.url).map(String::from), Some(task.url.clone()));
                 prop_assert_eq!((*found_on, task.attempts), (Some(request.host.id()), 0));
                 prop_assert!(task.hops <= REDIRECTS_MAX && task.depth <= 1);

@@ -1,51 +1,58 @@
 //! Decides what the answer to a robots.txt request means (RFC 9309 section 2.3.1).
 
+use url::Url;
+
 use crate::answer::Answer;
 use crate::bounds::{ROBOTS_REDIRECTS_MAX, ROBOTS_STALE_MAX};
 use crate::discovery::{FoundLinks, from_robots};
+use crate::host::Host;
 use crate::outcome::{DocumentKind, ErrorKind, FetchedDocument, Outcome, SkipReason};
 use crate::politeness::is_too_slow;
-use crate::request::Purpose;
+use crate::request::{NextStep, Purpose};
 use crate::robots::ROBOTS_AGE_MAX;
 use crate::robots::RobotsRules;
-use crate::task::TaskKind;
-use crate::work_queue::RobotsRecord;
+use crate::task::{NewTask, Task, TaskKind};
+use crate::validator::Validator;
+use crate::work_queue::{RedirectAnswer, RedirectChange, RedirectUpdate, RobotsRecord, RobotsRedirect};
 
 use super::fault::Fault;
 use super::redirect::{is_redirect, target};
 use super::{Conclusion, Context};
 
-pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
-    let Some(status) = answer.status else {
-        return unreachable(context, answer, answer.error.unwrap_or(ErrorKind::Protocol));
-    };
-    match status {
-        200..=299 => match answer.error.filter(is_unread) {
-            Some(error) => unreachable(context, answer, error),
-            None => read(context, answer),
-        },
-        304 => match context.cached_rules.filter(|cached| is_conditional_on(cached)) {
-            Some(cached) => unchanged(context, answer, cached),
-            None => unreachable(context, answer, ErrorKind::HttpStatus),
-        },
-        status if is_redirect(status) => redirected(context, answer),
-        429 => unreachable(context, answer, ErrorKind::HttpStatus),
-        400..=499 => absent(context, None),
-        _ => unreachable(context, answer, ErrorKind::HttpStatus),
-    }
+/// What an answer says of the robots.txt at its URL.
+pub(super) enum Meaning {
+    /// These are its rules.
+    Rules(RobotsRules),
+    /// It has not changed since the rules in [`Context::cached_rules`] were fetched.
+    Unchanged,
+    /// There is none, so everything is allowed (RFC 9309 section 2.3.1.3). The error, if there was one.
+    Absent(Option<ErrorKind>),
+    /// It is at this URL.
+    Moved(Url),
+    /// Nobody knows what it says (RFC 9309 section 2.3.1.4).
+    Unreachable(ErrorKind),
 }
 
-/// The conclusion of a robots.txt task without a request, if the host's rules were fetched less than a day ago (RFC
-/// 9309 section 2.4). `None` if robots.txt must be requested.
-///
-/// This happens when a new seed names a host that another host's document had already led to.
-pub fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
-    let known = context.cached_rules?;
-    let rules = known.rules.as_deref()?;
-    let is_young = context.now.distance(known.fetched_at) < ROBOTS_AGE_MAX;
-    let is_seed_task = context.task.kind == TaskKind::Robots && context.purpose == Purpose::Task;
-    let robots = (is_young && is_seed_task).then(|| RobotsRules::from_text(rules))?;
-    Some(with_rules(context, &robots, known.clone(), Outcome::NotModified))
+impl Meaning {
+    pub(super) fn of(context: &Context<'_>, answer: &Answer) -> Self {
+        let Some(status) = answer.status else {
+            return Self::Unreachable(answer.error.unwrap_or(ErrorKind::Protocol));
+        };
+        match status {
+            200..=299 => match answer.error.filter(is_unread) {
+                Some(error) => Self::Unreachable(error),
+                None => Self::Rules(rules_at(context.url, answer)),
+            },
+            304 if context.task.kind == TaskKind::Robots && is_conditional(context) => Self::Unchanged,
+            // Without a valid target it counts as absent (RFC 9309 section 2.3.1.2).
+            status if is_redirect(status) => match target(context, answer) {
+                Ok(url) => Self::Moved(url),
+                Err(error) => Self::Absent(Some(error)),
+            },
+            400..=499 if status != 429 => Self::Absent(None),
+            _ => Self::Unreachable(ErrorKind::HttpStatus),
+        }
+    }
 }
 
 /// Whether `error` means that a rule may be missing: the file is incomplete, or its content coding cannot be
@@ -55,71 +62,154 @@ fn is_unread(error: &ErrorKind) -> bool {
     !matches!(error, ErrorKind::TooLarge | ErrorKind::Parse | ErrorKind::NotASitemap)
 }
 
-/// Whether the request was conditional on `cached`.
-fn is_conditional_on(cached: &RobotsRecord) -> bool {
-    cached.rules.is_some() && !cached.validator.is_empty()
+/// Whether the request was conditional on the cached rules.
+fn is_conditional(context: &Context<'_>) -> bool {
+    context.cached_rules.is_some_and(|cached| cached.rules.is_some() && !cached.validator.is_empty())
 }
 
-fn read(context: &Context<'_>, answer: &Answer) -> Conclusion {
-    let robots = answer.robots.clone().unwrap_or_else(RobotsRules::allow_all);
-    let document = FetchedDocument {
-        document: DocumentKind::Robots,
-        validator: answer.validator.clone(),
-        ..FetchedDocument::default()
-    };
-    let record = RobotsRecord {
-        fetched_at: context.now,
-        rules: Some(robots.to_text()),
-        validator: answer.validator.clone(),
-    };
-    Conclusion { error: answer.error, ..with_rules(context, &robots, record, Outcome::Fetched(document)) }
+/// The rules in an answer from `url`, whose sitemaps may be relative to it.
+fn rules_at(url: &str, answer: &Answer) -> RobotsRules {
+    answer.robots.clone().map_or_else(RobotsRules::allow_all, |rules| rules.resolved_against(url))
 }
 
-fn unchanged(context: &Context<'_>, answer: &Answer, cached: &RobotsRecord) -> Conclusion {
-    let robots = RobotsRules::from_text(cached.rules.as_deref().unwrap_or_default());
+pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
+    match Meaning::of(context, answer) {
+        Meaning::Rules(rules) => read(context, answer, &rules),
+        Meaning::Unchanged => unchanged(context, answer),
+        Meaning::Absent(error) => absent(context, error),
+        Meaning::Moved(url) => moved(context, url, context.hop),
+        Meaning::Unreachable(cause) => unreachable(context, answer, cause),
+    }
+}
+
+/// See [`super::conclude_known`].
+pub(super) fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
+    let answer = context.redirect.filter(|_| context.hop == 0).and_then(|redirect| redirect.answer.as_ref());
+    if let Some((_, answer)) = answer {
+        return answered(context, answer);
+    }
+    let (robots, known) = cached_rules(context)?;
+    let is_young = context.now.distance(known.fetched_at) < ROBOTS_AGE_MAX;
+    let is_seed_task = context.purpose == Purpose::Task;
+    (is_young && is_seed_task).then(|| with_rules(context, &robots, known.clone(), Outcome::NotModified))
+}
+
+/// The conclusion from what another host was answered. `None` if the rules are not known any more.
+fn answered(context: &Context<'_>, answer: &RedirectAnswer) -> Option<Conclusion> {
+    Some(match answer {
+        RedirectAnswer::Read => {
+            let (robots, known) = cached_rules(context)?;
+            with_rules(context, &robots, known.clone(), fetched(known.validator.clone()))
+        }
+        RedirectAnswer::Absent(_) => {
+            let (robots, known) = cached_rules(context)?;
+            with_rules(context, &robots, known.clone(), Outcome::Absent)
+        }
+        RedirectAnswer::Moved(url, hops) => match Url::parse(url) {
+            Ok(url) => moved(context, url, *hops),
+            Err(_) => absent(context, Some(ErrorKind::BadUrl)),
+        },
+        RedirectAnswer::Unreachable(cause) => given_up(context, *cause),
+        RedirectAnswer::Parked(until) if *until > context.now => Fault::parked(context, *until),
+        // The date has passed, so the same URL is asked for again.
+        RedirectAnswer::Parked(_) => {
+            let redirect = context.redirect?;
+            match Url::parse(redirect.url()) {
+                Ok(url) => wait(context, url, redirect.hops, redirect.urls.clone()),
+                Err(_) => absent(context, Some(ErrorKind::BadUrl)),
+            }
+        }
+    })
+}
+
+fn cached_rules<'a>(context: &Context<'a>) -> Option<(RobotsRules, &'a RobotsRecord)> {
+    let known = context.cached_rules?;
+    Some((RobotsRules::from_text(known.rules.as_deref()?), known))
+}
+
+fn fetched(validator: Validator) -> Outcome {
+    let document = DocumentKind::Robots;
+    Outcome::Fetched(FetchedDocument { document, validator, ..FetchedDocument::default() })
+}
+
+/// The record of rules that were read or found to be absent.
+pub(super) fn record(context: &Context<'_>, robots: &RobotsRules, validator: Validator) -> RobotsRecord {
+    RobotsRecord { fetched_at: context.now, rules: Some(robots.to_text()), validator }
+}
+
+fn read(context: &Context<'_>, answer: &Answer, robots: &RobotsRules) -> Conclusion {
+    let record = record(context, robots, answer.validator.clone());
+    let outcome = fetched(answer.validator.clone());
+    Conclusion { error: answer.error, ..with_rules(context, robots, record, outcome) }
+}
+
+fn unchanged(context: &Context<'_>, answer: &Answer) -> Conclusion {
+    let Some((robots, cached)) = cached_rules(context) else {
+        return unreachable(context, answer, ErrorKind::HttpStatus);
+    };
     let validator = if answer.validator.is_empty() { &cached.validator } else { &answer.validator };
     let record =
         RobotsRecord { fetched_at: context.now, rules: cached.rules.clone(), validator: validator.clone() };
     with_rules(context, &robots, record, Outcome::NotModified)
 }
 
-/// There is no robots.txt, so everything is allowed (RFC 9309 section 2.3.1.3).
 fn absent(context: &Context<'_>, error: Option<ErrorKind>) -> Conclusion {
     let robots = RobotsRules::allow_all();
-    let record = RobotsRecord {
-        fetched_at: context.now,
-        rules: Some(robots.to_text()),
-        validator: Default::default(),
-    };
+    let record = record(context, &robots, Validator::default());
     Conclusion { error, ..with_rules(context, &robots, record, Outcome::Absent) }
 }
 
-/// Follows a redirect within the attempt, also to another host. The rules apply to the host of the first request.
-/// Too many redirects, or a redirect without a valid target, count as no robots.txt (RFC 9309 section 2.3.1.2).
-fn redirected(context: &Context<'_>, answer: &Answer) -> Conclusion {
-    match target(context, answer) {
-        Ok(url) if context.hop < ROBOTS_REDIRECTS_MAX => Conclusion::follow(context, url.into()),
-        Ok(_) => absent(context, Some(ErrorKind::Redirect)),
-        Err(error) => absent(context, Some(error)),
+/// Follows a redirect, which is not the first if there were `hops`. The rules apply to the host of the first request.
+///
+/// Within the host it is followed within the attempt. Another host makes the request itself, and this one waits. Too
+/// many redirects count as no robots.txt (RFC 9309 section 2.3.1.2), and so does one back to a URL on the way.
+fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
+    let own = || vec![context.host.url("/robots.txt")];
+    let mut urls = context.redirect.map_or_else(own, |redirect| redirect.urls.clone());
+    let target = Host::of(&url).filter(|_| hops < ROBOTS_REDIRECTS_MAX);
+    let Some(target) = target else { return absent(context, Some(ErrorKind::Redirect)) };
+    let hops = hops.saturating_add(1);
+    if urls.iter().any(|before| before == url.as_str()) {
+        return absent(context, Some(ErrorKind::Redirect));
+    }
+    if target == *context.host {
+        return Conclusion::of_next(NextStep::Follow(url.into(), hops));
+    }
+    urls.push(url.clone().into());
+    wait(context, url, hops, urls)
+}
+
+/// Waits for the answer of another host to `url`, the last of `urls`, which `hops` redirects led to.
+fn wait(context: &Context<'_>, url: Url, hops: u8, urls: Vec<String>) -> Conclusion {
+    let Some(target) = Host::of(&url) else { return absent(context, Some(ErrorKind::BadUrl)) };
+    let host = context.task.id.host;
+    let task = Task::robots_hop(&target, url.as_str(), hops, context.host);
+    let since = context.redirect.map_or(context.now, |redirect| redirect.since);
+    let change = RedirectChange::Wait(RobotsRedirect { urls, hops, since, answer: None });
+    Conclusion {
+        found: vec![NewTask { host: target, task, found_on: Some(host) }],
+        redirect: Some(RedirectUpdate { host, change }),
+        ..Conclusion::of_next(NextStep::Wait)
     }
 }
 
-/// robots.txt is unreachable. After the last attempt nothing else may be requested (RFC 9309 section 2.3.1.4),
-/// unless there are earlier rules to use. These keep their date, so that robots.txt is requested again.
+/// robots.txt is unreachable.
 fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conclusion {
     let fault = Fault::of(context, answer, cause);
-    let conclusion = fault.conclude(context, || {
-        let stale = context.cached_rules.filter(|cached| {
-            cached.rules.is_some() && context.now.distance(cached.fetched_at) < ROBOTS_STALE_MAX
-        });
-        if let Some(cached) = stale {
-            let robots = RobotsRules::from_text(cached.rules.as_deref().unwrap_or_default());
-            return with_rules(context, &robots, cached.clone(), Outcome::Failed(cause));
-        }
-        let record = RobotsRecord { fetched_at: context.now, rules: None, validator: Default::default() };
-        Conclusion { robots: Some(record), ..Conclusion::of(context, Outcome::Failed(cause)) }
-    });
+    let conclusion = fault.conclude(context, || given_up(context, cause));
     Conclusion { error: Some(fault.error), ..conclusion }
+}
+
+/// robots.txt was unreachable at the last attempt. Nothing else may be requested (RFC 9309 section 2.3.1.4), unless
+/// there are earlier rules to use. These keep their date, so that robots.txt is requested again.
+fn given_up(context: &Context<'_>, cause: ErrorKind) -> Conclusion {
+    let stale = cached_rules(context)
+        .filter(|(_, cached)| context.now.distance(cached.fetched_at) < ROBOTS_STALE_MAX);
+    if let Some((robots, cached)) = stale {
+        return with_rules(context, &robots, cached.clone(), Outcome::Failed(cause));
+    }
+    let record = RobotsRecord { fetched_at: context.now, rules: None, validator: Validator::default() };
+    Conclusion { robots: Some(record), ..Conclusion::of(context, Outcome::Failed(cause)) }
 }
 
 /// Sets the rules to `robots`. For the robots.txt of a seed, adds the sitemaps that it leads to.
@@ -149,9 +239,7 @@ mod tests {
     use crate::conclude::fixture::{
         NOW, TestRequest, after, cached, days_ago, no_answer, redirect, rules, status,
     };
-    use crate::request::NextStep;
     use crate::scope::{Probe, Scope};
-    use crate::validator::Validator;
 
     const FIRST_GUESS: (&str, TaskKind) = ("https://a.example/sitemap.xml", TaskKind::Probe(0));
 
@@ -206,15 +294,6 @@ mod tests {
             TestRequest::robots().conclude(&Answer { error: Some(ErrorKind::Decode), ..status(200) });
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::Decode));
         assert_eq!(conclusion.robots.map(|record| record.rules), Some(None));
-    }
-
-    #[test]
-    fn a_host_in_cooldown_costs_an_attempt_without_a_request() {
-        let conclusion = TestRequest::robots().conclude(&Answer::in_cooldown(after(100)));
-        assert_eq!(conclusion.ended(), &Outcome::Retry(after(100)));
-        assert_eq!(conclusion.cooldown_until, Some(after(100)));
-        let conclusion = TestRequest::robots().conclude(&Answer::in_cooldown(after(1_000)));
-        assert_eq!(conclusion.park_until, Some(after(1_000)));
     }
 
     #[test]
@@ -274,16 +353,17 @@ mod tests {
     }
 
     #[test]
-    fn five_redirects_are_followed_in_place_over_hosts_too_and_the_sixth_counts_as_no_file() {
-        let target = "https://www.a.example/robots.txt";
+    fn five_redirects_are_followed_in_place_and_the_sixth_counts_as_no_file() {
         for hop in 0..5 {
-            let conclusion = TestRequest { hop, ..TestRequest::robots() }.conclude(&redirect(target));
-            assert_eq!(conclusion.next, NextStep::Follow(target.to_owned(), hop + 1));
+            let conclusion = TestRequest { hop, ..TestRequest::robots() }.conclude(&redirect("/r.txt"));
+            assert_eq!(conclusion.next, NextStep::Follow("https://a.example/r.txt".to_owned(), hop + 1));
             assert_eq!((conclusion.outcome, conclusion.robots), (None, None));
         }
-        let conclusion = TestRequest { hop: 5, ..TestRequest::robots() }.conclude(&redirect(target));
-        assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, Some(ErrorKind::Redirect)));
-        assert!(allows(&conclusion, "/any"));
+        for target in ["/r.txt", "https://www.a.example/robots.txt"] {
+            let conclusion = TestRequest { hop: 5, ..TestRequest::robots() }.conclude(&redirect(target));
+            assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, Some(ErrorKind::Redirect)));
+            assert!(allows(&conclusion, "/any"));
+        }
     }
 
     #[test]
@@ -296,13 +376,17 @@ mod tests {
     }
 
     #[test]
-    fn rules_found_on_another_host_apply_to_the_host_of_the_task() {
-        let url = "https://www.a.example/robots.txt".to_owned();
+    fn sitemaps_are_relative_to_the_url_of_the_file_even_when_it_is_known_later() {
+        let url = "https://a.example/deep/robots.txt".to_owned();
         let request = TestRequest { hop: 1, url, ..TestRequest::robots() };
-        let conclusion = request.conclude(&rules("Sitemap: s.xml"));
-        assert_eq!(conclusion.links(), [("https://www.a.example/s.xml", TaskKind::Sitemap)]);
-        assert_eq!(conclusion.found[0].task.named_by, [request.host.id()]);
-        assert_eq!(request.conclude(&rules("")).links(), [FIRST_GUESS]);
+        let conclusion = request.conclude(&rules("Sitemap: s.xml\nSitemap: HTTPS://b.example/t.xml"));
+        let expected = ["https://a.example/deep/s.xml", "https://b.example/t.xml"];
+        let urls = |conclusion: &Conclusion| -> Vec<String> {
+            conclusion.found.iter().map(|new| new.task.url.clone()).collect()
+        };
+        assert_eq!(urls(&conclusion), expected);
+        let known = TestRequest { cached: conclusion.robots, ..TestRequest::robots() };
+        assert_eq!(urls(&known.conclude_known().unwrap()), expected);
     }
 
     #[test]

@@ -50,9 +50,10 @@ impl Job {
         }
     }
 
-    /// A refresh of the robots.txt of `host`.
-    pub(super) fn robots_refresh(host: &Arc<Host>, now: Timestamp) -> Self {
+    /// A refresh of the robots.txt of `host`. If only another host needs it, `on_behalf_of` is the robots.txt of that one.
+    pub(super) fn robots_refresh(host: &Arc<Host>, on_behalf_of: Option<TaskId>, now: Timestamp) -> Self {
         let task = Task::new(host, host.url("/robots.txt"), TaskKind::Robots);
+        let task = Task { parent: on_behalf_of, ..task };
         Self { purpose: Purpose::RobotsRefresh, ..Self::new(host, task, now) }
     }
 

@@ -102,6 +102,22 @@ impl RobotsRules {
         &self.sitemaps
     }
 
+    /// The rules with each relative sitemap URL resolved against `url`, where the file was read. The queue keeps the rules
+    /// without that URL.
+    #[must_use]
+    pub fn resolved_against(mut self, url: &str) -> RobotsRules {
+        let base = Url::parse(url).ok();
+        for sitemap in &mut self.sitemaps {
+            let is_absolute = ["http:", "https:"].iter().any(|scheme| has_prefix(sitemap, scheme));
+            if let Some(resolved) =
+                base.as_ref().filter(|_| !is_absolute).and_then(|base| base.join(sitemap).ok())
+            {
+                *sitemap = resolved.into();
+            }
+        }
+        self
+    }
+
     /// The Crawl-delay for us, the longest if there are several. It is outside RFC 9309.
     ///
     /// It is not limited here: the politeness delay decides whether to obey it.
@@ -140,6 +156,11 @@ impl RobotsRules {
     pub fn from_text(text: &str) -> RobotsRules {
         text::read(text)
     }
+}
+
+/// Whether `text` begins with `prefix`, in any case.
+fn has_prefix(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 #[cfg(test)]

@@ -79,9 +79,9 @@ impl RobotsState {
     }
 
     /// Why a request of `kind` for `url` must not be made; `None` if it may be made. robots.txt itself may always be
-    /// requested.
+    /// requested, also for another host.
     pub fn verdict(&self, kind: TaskKind, url: &str) -> Option<SkipReason> {
-        if kind == TaskKind::Robots {
+        if matches!(kind, TaskKind::Robots | TaskKind::RobotsHop) {
             return None;
         }
         match self {

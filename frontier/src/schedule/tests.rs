@@ -7,10 +7,11 @@ use crate::host::Host;
 use crate::request::Purpose;
 use crate::robots::RobotsRules;
 use crate::task::{Task, TaskKind};
+use crate::work_queue::{Release, RobotsRecord};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     at_ms(seconds * 1_000)
 }
 
@@ -18,11 +19,11 @@ fn at_ms(ms: i64) -> Timestamp {
     Timestamp::from_micros(1_800_000_000_000_000 + ms * 1_000)
 }
 
-fn host(name: &str) -> Host {
+pub(super) fn host(name: &str) -> Host {
     Host::of(&url::Url::parse(&format!("https://{name}.example/")).unwrap()).unwrap()
 }
 
-fn leased(name: &str) -> LeasedHost {
+pub(super) fn leased(name: &str) -> LeasedHost {
     LeasedHost {
         host: host(name),
         is_seed: true,
@@ -34,16 +35,20 @@ fn leased(name: &str) -> LeasedHost {
     }
 }
 
-fn task(name: &str, path: &str) -> Task {
+pub(super) fn task(name: &str, path: &str) -> Task {
     let host = host(name);
     let kind = if path == "/robots.txt" { TaskKind::Robots } else { TaskKind::Sitemap };
     Task::new(&host, host.url(path), kind)
 }
 
-fn load(schedule: &mut Schedule, name: &str, paths: &[&str], now: Timestamp) {
+pub(super) fn loaded(name: &str, inbox: u64, busy_since: Option<Timestamp>, tasks: Vec<Task>) -> Loaded {
+    Loaded { host: host(name).id(), inbox, busy_since, tasks, hops: Vec::new(), redirect: None }
+}
+
+pub(super) fn load(schedule: &mut Schedule, name: &str, paths: &[&str], now: Timestamp) {
     assert!(schedule.wanting_tasks(10).iter().any(|(id, _)| *id == host(name).id()), "{name} wants tasks");
     let tasks = paths.iter().map(|path| task(name, path)).collect();
-    schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, now);
+    schedule.load(loaded(name, 1, None, tasks), now);
 }
 
 /// A schedule with one host, whose rules are `text` and whose tasks are `paths`.
@@ -55,7 +60,7 @@ fn with_host(text: &str, slots: usize, paths: &[&str]) -> Schedule {
     schedule
 }
 
-fn started(next: Next) -> Request {
+pub(super) fn started(next: Next) -> Request {
     match next {
         Next::Start(request) => request,
         other => panic!("not started: {other:?}"),
@@ -237,7 +242,7 @@ fn a_host_that_a_lost_session_may_have_asked_waits_one_delay() {
     assert_waits(&schedule.next(at(0)), Some(at(5)));
 }
 
-fn known(text: &str, fetched_at: Timestamp) -> RobotsRecord {
+pub(super) fn known(text: &str, fetched_at: Timestamp) -> RobotsRecord {
     let rules = Some(RobotsRules::parse(text.as_bytes(), "crawler").to_text());
     RobotsRecord { fetched_at, rules, validator: crate::Validator::default() }
 }
@@ -262,99 +267,6 @@ fn rules_of_an_unknown_age_are_asked_for_again_and_the_host_waits_one_delay() {
     load(&mut schedule, "a", &["/1"], at(0));
     assert_waits(&schedule.next(at(0)), Some(at(5)));
     assert_eq!(path(&started(schedule.next(at(5)))), "/robots.txt");
-}
-
-#[test]
-fn rules_of_ten_thousand_hosts_take_bounded_memory_and_go_on_being_obeyed() {
-    const HOSTS: usize = 10_000;
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-    let mut rules: String = (0..60).map(|n| format!("Disallow: /private/{n}\n")).collect();
-    rules.insert_str(0, "User-agent: *\nDisallow: /x\n");
-    let rules = known(&rules, at(-1));
-    let names: Vec<String> = (0..HOSTS).map(|n| format!("h{n}")).collect();
-    for name in &names {
-        schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(name) }, at(0));
-        assert!(schedule.rules.bytes() <= loaded_rules::BYTES_MAX);
-    }
-    let loaded = schedule.hosts.iter().filter(|(_, placed)| placed.queue.rules_bytes() > 0).count();
-    assert!(loaded > 1_000 && loaded < HOSTS / 2, "{loaded} of {HOSTS}");
-    schedule.wanting_tasks(HOSTS);
-    // The rules of the first host were evicted, those of the last were not.
-    for name in [&names[0], &names[HOSTS - 1]] {
-        let tasks = vec![task(name, "/x/1"), task(name, "/open")];
-        schedule.load(Loaded { host: host(name).id(), inbox: 1, busy_since: None, tasks }, at(0));
-        assert!(matches!(schedule.next(at(0)), Next::Skip(_, SkipReason::RobotsDisallowed)));
-    }
-}
-
-#[test]
-fn rules_of_two_thousand_hosts_of_500_000_bytes_each_send_hosts_back_until_they_fit() {
-    const HOSTS: usize = 2_000;
-    let rules: String = (0..490).map(|n| format!("Disallow: /{n:01000}\n")).collect();
-    let rules = known(&format!("User-agent: *\nDisallow: /x\n{rules}"), at(-1));
-    assert!(rules.rules.as_ref().unwrap().len() > 490_000);
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
-    let (mut count, mut most) = (0, 0);
-    while count < HOSTS {
-        // Like the engine, it leases hosts while there is room, and releases idle hosts.
-        while schedule.has_room_for_rules() {
-            let name = format!("h{count}");
-            schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(&name) }, at(0));
-            load(&mut schedule, &name, &["/x/1", "/open"], at(0));
-            count += 1;
-        }
-        most = most.max(schedule.text_bytes);
-        let Next::Skip(skipped, SkipReason::RobotsDisallowed) = schedule.next(at(0)) else { panic!() };
-        schedule.settle(&skipped, NextStep::Done, at(0));
-        let request = started(schedule.next(at(0)));
-        schedule.cool_down(request.host.id(), at(100), at(0));
-        schedule.settle(&request, NextStep::Retry(at(100)), at(0));
-        schedule.evict_rules(at(0));
-        let idle = schedule.idle();
-        schedule.released(&idle, &[], at(0));
-    }
-    assert!(most <= TEXT_BYTES_WANTED + (1 << 20), "{most} bytes of text");
-    assert!(schedule.rules.bytes() <= loaded_rules::BYTES_MAX);
-    let texts: usize = schedule.hosts.iter().map(|(_, placed)| placed.queue.text_bytes()).sum();
-    assert_eq!(schedule.text_bytes, texts, "the sum is kept up to date");
-}
-
-/// Leased hosts whose rules are only fetched now, as at the beginning of a crawl.
-#[test]
-fn rules_fetched_by_two_thousand_leased_hosts_are_dropped_where_they_do_not_fit() {
-    const HOSTS: usize = 2_000;
-    let line = "Disallow: /".to_owned() + &"x".repeat(989);
-    let rules = known(
-        &format!("User-agent: *\n{}", (0..500).map(|n| format!("{line}{n}\n")).collect::<String>()),
-        at(0),
-    );
-    let mut schedule = Schedule::new(Pace { spacing: Duration::ZERO, host_concurrency: 1 }, at(0));
-    let names: Vec<String> = (0..HOSTS).map(|n| format!("h{n}")).collect();
-    for name in &names {
-        schedule.admit(leased(name), at(0));
-        load(&mut schedule, name, &["/robots.txt"], at(0));
-    }
-    for _ in 0..HOSTS {
-        let request = started(schedule.next(at(0)));
-        let host = request.host.id();
-        schedule.set_robots(host, rules.clone(), at(0));
-        schedule.settle(&request, NextStep::Done, at(0));
-        schedule.woken(host, at(0));
-        schedule.evict_rules(at(0));
-        assert!(schedule.text_bytes <= TEXT_BYTES_MAX, "{} bytes of text", schedule.text_bytes);
-    }
-    assert!(schedule.idle().is_empty(), "their marks of new work are not known yet");
-    schedule.wanting_tasks(HOSTS);
-    for name in &names {
-        let tasks = vec![task(name, "/1")];
-        schedule.load(Loaded { host: host(name).id(), inbox: 7, busy_since: None, tasks }, at(0));
-    }
-    let idle = schedule.idle();
-    assert!(idle.iter().all(|release| release.inbox == 7));
-    schedule.released(&idle, &[], at(0));
-    let started = std::iter::from_fn(|| matches!(schedule.next(at(0)), Next::Start(_)).then_some(())).count();
-    assert_eq!((idle.len() + started, schedule.hosts()), (HOSTS, started));
-    assert!(started > 100, "{started} kept their rules");
 }
 
 #[test]
@@ -383,8 +295,7 @@ fn a_task_that_a_wrong_clock_put_off_waits_no_longer_than_a_cooldown_within_a_ru
     schedule.woken(host("a").id(), at(0));
     let far = Task { not_before: Some(at(31_536_000)), attempts: 1, ..task("a", "/1") };
     assert_eq!(schedule.wanting_tasks(1).len(), 1);
-    schedule
-        .load(Loaded { host: host("a").id(), inbox: 1, busy_since: Some(at(0)), tasks: vec![far] }, at(0));
+    schedule.load(loaded("a", 1, Some(at(0)), vec![far]), at(0));
     assert_waits(&schedule.next(at(0)), Some(at(120)));
 }
 
@@ -396,10 +307,7 @@ fn hosts_permitted_longest_come_first() {
     }
     assert_eq!(schedule.wanting_tasks(10).len(), 3);
     for name in ["a", "b", "c"] {
-        schedule.load(
-            Loaded { host: host(name).id(), inbox: 0, busy_since: None, tasks: vec![task(name, "/1")] },
-            at(0),
-        );
+        schedule.load(loaded(name, 0, None, vec![task(name, "/1")]), at(0));
     }
     let order: Vec<String> = (0..3).map(|_| started(schedule.next(at(10))).host.name().to_owned()).collect();
     assert_eq!(order, ["b.example", "c.example", "a.example"]);
@@ -413,7 +321,7 @@ fn few_tasks_are_held_and_more_are_requested_in_time() {
     assert_eq!(schedule.wanting_tasks(10), [(host("a").id(), 9)]);
     assert!(schedule.wanting_tasks(10).is_empty(), "requested already");
     let tasks: Vec<Task> = (0..9).map(|n| task("a", &format!("/{n}"))).collect();
-    schedule.load(Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks.clone() }, at(0));
+    schedule.load(loaded("a", 0, None, tasks.clone()), at(0));
     schedule.set_robots(host("a").id(), known("", at(0)), at(0));
     for _ in 0..7 {
         assert!(schedule.wanting_tasks(10).is_empty());
@@ -424,8 +332,7 @@ fn few_tasks_are_held_and_more_are_requested_in_time() {
     assert_eq!(schedule.wanting_tasks(10), [(host("a").id(), 2 + 9)], "the tasks in memory are loaded again");
     // Its outcome is committed after the queue was read. The task must not be started again.
     schedule.settle(&request, NextStep::Done, at(0));
-    schedule
-        .load(Loaded { host: host("a").id(), inbox: 0, busy_since: None, tasks: tasks[7..].to_vec() }, at(0));
+    schedule.load(loaded("a", 0, None, tasks[7..].to_vec()), at(0));
     assert_eq!(*started(schedule.next(at(0))).task, tasks[8]);
     assert!(schedule.wanting_tasks(10).is_empty(), "all tasks are loaded");
 }
@@ -453,11 +360,11 @@ fn a_host_that_was_done_while_more_tasks_were_requested_begins_a_new_busy_time()
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.settle(&request, NextStep::Done, at(2));
     schedule.woken(host("a").id(), at(5));
-    let loaded = |busy_since, tasks| Loaded { host: host("a").id(), inbox: 2, busy_since, tasks };
+    let loaded_at = |busy_since, tasks| loaded("a", 2, busy_since, tasks);
     // This answer was read before the new task was committed.
-    schedule.load(loaded(None, Vec::new()), at(6));
+    schedule.load(loaded_at(None, Vec::new()), at(6));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
-    schedule.load(loaded(Some(at(5)), vec![task("a", "/2")]), at(7));
+    schedule.load(loaded_at(Some(at(5)), vec![task("a", "/2")]), at(7));
     assert_eq!(started(schedule.next(at(7))).begun_at, at(5), "it had nothing to do from 2 to 5");
 }
 
@@ -475,7 +382,7 @@ fn a_task_settled_ahead_frees_its_slot_and_keeps_its_host() {
         "a task whose outcome is not committed is loaded again"
     );
     let tasks = vec![task("a", "/1"), task("a", "/2")];
-    schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
+    schedule.load(loaded("a", 2, None, tasks), at(2));
     let second = started(schedule.next(at(2)));
     assert_eq!(path(&second), "/2");
     schedule.settle(&request, NextStep::Done, at(3));
@@ -494,7 +401,7 @@ fn a_task_recorded_while_more_are_loaded_is_not_requested_again() {
     schedule.settle(&request, NextStep::Done, at(2));
     // This answer was read before the outcome was committed.
     let tasks = vec![task("a", "/1")];
-    schedule.load(Loaded { host: host("a").id(), inbox: 2, busy_since: None, tasks }, at(2));
+    schedule.load(loaded("a", 2, None, tasks), at(2));
     assert_waits(&schedule.next(at(9)), None);
     assert_eq!(schedule.idle().len(), 1);
 }

@@ -8,11 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Commit, GivenUp, HostRecord, QueueBounds, RobotsRecord};
+use super::{
+    Commit, GivenUp, HostRecord, QueueBounds, RedirectAnswer, RedirectChange, RedirectUpdate, RobotsRecord,
+};
 use crate::bounds::NAMED_BY_MAX;
 use crate::host::HostId;
-use crate::outcome::{Outcome, SkipReason, TaskOutcome};
+use crate::outcome::{ErrorKind, Outcome, SkipReason, TaskOutcome};
 use crate::task::{NewTask, Task, TaskId, TaskKind};
+use crate::timestamp::Timestamp;
 
 /// The state of a URL in the queue.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -28,6 +31,17 @@ pub enum TaskState {
     },
     /// Never a task: the final URL of another task.
     ReadAs,
+}
+
+impl TaskState {
+    /// Whether it is a task that counts under its host. A final URL is none, and a request for another host is not its
+    /// own.
+    pub fn is_own_task(&self) -> bool {
+        match self {
+            Self::Pending(task) | Self::Done { task, .. } => task.kind != TaskKind::RobotsHop,
+            Self::ReadAs => false,
+        }
+    }
 }
 
 /// All hosts and tasks that a commit can touch. A queue must read them to compute [`Changes`].
@@ -49,7 +63,9 @@ impl Touched {
         let named_on = commit.found.iter().filter_map(|new| new.found_on);
         let updated = commit.hosts.iter().map(|update| update.host);
         let cooling = commit.cooldowns.iter().map(|cooldown| cooldown.host);
-        let hosts = tasks.iter().map(|task| task.host).chain(named_on).chain(updated).chain(cooling);
+        let redirected = commit.redirects.iter().map(|update| update.host);
+        let hosts = tasks.iter().map(|task| task.host);
+        let hosts = hosts.chain(named_on).chain(updated).chain(cooling).chain(redirected);
         let hosts = hosts.collect();
         Self { hosts, tasks }
     }
@@ -87,7 +103,7 @@ pub struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    /// Computes the changes of `commit`, given the `known` records of all that it touches.
+    /// Computes the changes of `commit` at `now`, given the `known` records of all that it touches.
     ///
     /// `keep_time` starts or stops the busy time of a host whose account changed: [`HostRecord::keep_time`] on one
     /// machine, [`HostRecord::keep_shared_time`] on many. A task whose host has another origin than the known host
@@ -96,6 +112,7 @@ impl<'a> Changes<'a> {
         commit: &'a Commit,
         known: Known,
         bounds: QueueBounds,
+        now: Timestamp,
         mut keep_time: impl FnMut(&mut HostRecord),
     ) -> Self {
         let mut decision = Decision {
@@ -103,6 +120,7 @@ impl<'a> Changes<'a> {
             tasks: known.tasks.clone(),
             touched: BTreeSet::new(),
             bounds,
+            now,
         };
         decision.apply(commit);
         let Decision { mut hosts, tasks, touched, .. } = decision;
@@ -158,7 +176,7 @@ impl TotalsChange {
             }
             totals.add(&change.after);
         }
-        let accepted = tasks.values().filter(|task| task.before.is_none() && task.after != TaskState::ReadAs);
+        let accepted = tasks.values().filter(|task| task.before.is_none() && task.after.is_own_task());
         totals.tasks += accepted.map(|_| 1).sum::<i64>();
         totals
     }
@@ -175,8 +193,8 @@ impl TotalsChange {
 
     fn count(&mut self, record: &HostRecord, times: i64) {
         let unfinished = record.account.unfinished();
-        self.hosts += times;
-        self.hosts_done += times * i64::from(unfinished == 0);
+        self.hosts += times * i64::from(record.is_site);
+        self.hosts_done += times * i64::from(record.is_site && unfinished == 0);
         self.hosts_parked += times * i64::from(record.parked);
         self.tasks_pending += times * unfinished.cast_signed();
         self.entries += times * record.account.entries.cast_signed();
@@ -190,6 +208,7 @@ struct Decision {
     /// Hosts whose account changed, for which `keep_time` must be called.
     touched: BTreeSet<HostId>,
     bounds: QueueBounds,
+    now: Timestamp,
 }
 
 impl Decision {
@@ -200,8 +219,11 @@ impl Decision {
         for &task in &commit.again {
             self.reopen(task);
         }
+        for update in &commit.redirects {
+            self.redirect(update);
+        }
         for new in &commit.found {
-            self.add_found(new);
+            if new.task.kind == TaskKind::RobotsHop { self.add_hop(new) } else { self.add_found(new) }
         }
         for cooldown in &commit.cooldowns {
             if let Some(record) = self.hosts.get_mut(&cooldown.host) {
@@ -222,10 +244,13 @@ impl Decision {
         } else {
             *state = TaskState::Done { task: task.clone(), outcome: outcome.outcome.clone() };
         }
+        let is_final = !matches!(outcome.outcome, Outcome::Retry(_));
         if let Some(record) = self.touch(id.host) {
             record.account.settle(kind, outcome);
+            let has_hop_ended = kind == TaskKind::RobotsHop && is_final;
+            record.hops = record.hops.saturating_sub(u64::from(has_hop_ended));
         }
-        if let (Some(read_as), false) = (outcome.read_as, matches!(outcome.outcome, Outcome::Retry(_))) {
+        if let (Some(read_as), true) = (outcome.read_as, is_final) {
             self.settle_alias(read_as);
         }
     }
@@ -264,6 +289,7 @@ impl Decision {
         let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(new.host.clone()));
         let is_collision = record.host != new.host;
         record.is_seed |= new.found_on.is_none() && !is_collision;
+        record.is_site |= !is_collision;
         let is_full = new.task.kind == TaskKind::Sitemap && record.accepted >= bound;
         // A repeat or refusal counts under the host whose document named the URL.
         let named_on = new.found_on.filter(|host| self.hosts.contains_key(host));
@@ -283,6 +309,52 @@ impl Decision {
             }
             None if is_full => self.refuse(named_on.unwrap_or(id.host), SkipReason::CountLimit),
             None => self.add_task(new.task.clone()),
+        }
+    }
+
+    fn redirect(&mut self, update: &RedirectUpdate) {
+        let Some(record) = self.hosts.get_mut(&update.host) else { return };
+        match &update.change {
+            RedirectChange::Wait(redirect) => record.redirect = Some(redirect.clone()),
+            RedirectChange::End => record.redirect = None,
+            RedirectChange::Answer { url, at, answer } => {
+                let waits_for = |url: &str| {
+                    let redirect = record.redirect.as_ref();
+                    redirect.is_some_and(|redirect| redirect.is_waiting() && redirect.url() == url)
+                };
+                if waits_for(url) {
+                    self.answer(update.host, *at, answer.clone());
+                }
+            }
+        }
+    }
+
+    /// Gives a waiting host its answer. The host has work then, as if it had a new task.
+    fn answer(&mut self, waiting: HostId, at: Timestamp, answer: RedirectAnswer) {
+        let Some(record) = self.hosts.get_mut(&waiting) else { return };
+        if let Some(redirect) = &mut record.redirect {
+            redirect.answer = Some((at, answer));
+            record.inbox += 1;
+        }
+    }
+
+    /// Adds a request for another host.
+    fn add_hop(&mut self, new: &NewTask) {
+        let (id, now) = (new.task.id, self.now);
+        let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(new.host.clone()));
+        let refused = if record.host != new.host {
+            Some(RedirectAnswer::Unreachable(ErrorKind::HostCollision))
+        } else {
+            let until = record.not_before.filter(|until| record.parked && *until > now);
+            until.map(RedirectAnswer::Parked)
+        };
+        if let (Some(answer), Some(waiting)) = (refused, new.task.waiting()) {
+            return self.answer(waiting, now, answer);
+        }
+        if !matches!(self.tasks.get(&id), Some(TaskState::Pending(_))) {
+            record.hops += 1;
+            record.inbox += 1;
+            self.tasks.insert(id, TaskState::Pending(new.task.clone()));
         }
     }
 

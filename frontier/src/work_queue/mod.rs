@@ -1,6 +1,7 @@
 //! The durable queue of tasks: the [`WorkQueue`] trait and the types of its calls.
 
 mod changes;
+mod redirect;
 mod wall_time;
 
 use std::future::Future;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use changes::{Change, Changes, Known, TaskState, TotalsChange, Touched};
+pub use redirect::{RedirectAnswer, RedirectChange, RedirectUpdate, RobotsRedirect};
 pub use wall_time::{busy_us, set_back_by, shared_busy_us};
 
 use crate::account::Account;
@@ -88,6 +90,11 @@ pub struct Loaded {
     pub busy_since: Option<Timestamp>,
     /// Its first pending tasks by priority, including those that wait for a retry.
     pub tasks: Vec<Task>,
+    /// Its first pending requests for other hosts ([`TaskKind::RobotsHop`]), by id. They have a place of their own, so that
+    /// neither these nor its own tasks can crowd out the other.
+    pub hops: Vec<Task>,
+    /// Where its own robots.txt was redirected to, if it waits for another host or has the answer.
+    pub redirect: Option<RobotsRedirect>,
 }
 
 /// A task that was given up.
@@ -104,6 +111,8 @@ impl GivenUp {
     /// host's robots.txt could not be fetched.
     pub fn of(task: TaskId, kind: TaskKind, outcome: &Outcome) -> Option<Self> {
         match outcome {
+            // It is requested again when a host needs it again.
+            _ if kind == TaskKind::RobotsHop => None,
             Outcome::Failed(error) => {
                 // What is blocked is detected by the request for robots.txt.
                 let robots_unavailable = kind == TaskKind::Robots || error.is_blocked();
@@ -199,6 +208,8 @@ pub struct Commit {
     pub found: Vec<NewTask>,
     /// Hosts whose robots.txt was fetched.
     pub hosts: Vec<HostUpdate>,
+    /// Changes of hosts whose robots.txt was redirected to another host. Unknown hosts are ignored.
+    pub redirects: Vec<RedirectUpdate>,
     /// Hosts that asked for a cooldown. A known later end stays. Unknown hosts are ignored.
     pub cooldowns: Vec<HostCooldown>,
     /// The entries of the outcomes, already on disk.
@@ -230,6 +241,13 @@ pub struct HostRecord {
     pub host: Host,
     /// Whether a seed names it. Other hosts are known only from documents.
     pub is_seed: bool,
+    /// Whether it ever had a task of its own. If not, it is known only because a robots.txt redirects to it, and is no
+    /// site in reports.
+    pub is_site: bool,
+    /// Number of its pending requests for other hosts ([`TaskKind::RobotsHop`]).
+    pub hops: u64,
+    /// Where its robots.txt was redirected to, until the conclusion from the answer is committed.
+    pub redirect: Option<RobotsRedirect>,
     /// Its robots.txt rules, if they were ever fetched.
     pub robots: Option<RobotsRecord>,
     /// No request may leave before this.
@@ -254,6 +272,9 @@ impl HostRecord {
         Self {
             host,
             is_seed: false,
+            is_site: false,
+            hops: 0,
+            redirect: None,
             robots: None,
             not_before: None,
             parked: false,
@@ -269,15 +290,15 @@ impl HostRecord {
 /// The totals of a queue.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counts {
-    /// Hosts known.
+    /// Hosts known that are sites ([`HostRecord::is_site`]).
     pub hosts: u64,
-    /// Hosts without unfinished tasks.
+    /// Sites without unfinished tasks.
     pub hosts_done: u64,
     /// Hosts parked until a later moment.
     pub hosts_parked: u64,
     /// Hosts leased to a session.
     pub hosts_leased: u64,
-    /// Tasks ever accepted, of every kind.
+    /// Tasks ever accepted, of every kind but [`TaskKind::RobotsHop`].
     pub tasks: u64,
     /// Tasks not finished yet.
     pub tasks_pending: u64,
@@ -331,7 +352,7 @@ pub trait WorkQueue: Send + Sync + 'static {
     /// ([`HostRecord::set_back`]).
     fn open_session(&self, worker: &str) -> impl Future<Output = Result<Session, QueueError>> + Send;
 
-    /// Leases up to `n` hosts that have pending tasks and are due ([`HostRecord::due_at`]), ordered by due time, then
+    /// Leases up to `n` hosts that have work ([`HostRecord::has_work`]) and are due ([`HostRecord::due_at`]), ordered by due time, then
     /// by id. A parked host that is due is no longer parked.
     fn lease(
         &self,
@@ -339,7 +360,7 @@ pub trait WorkQueue: Send + Sync + 'static {
         n: usize,
     ) -> impl Future<Output = Result<Vec<LeasedHost>, QueueError>> + Send;
 
-    /// Loads up to `n` pending tasks of each of these hosts, in the order of `hosts`. Hosts that are not leased to this
+    /// Loads up to `n` pending tasks and up to `n` pending hops of each of these hosts, in the order of `hosts`. Hosts that are not leased to this
     /// session are left out. Loading changes nothing: a task is loaded again until its outcome is committed.
     fn load(
         &self,
@@ -365,7 +386,7 @@ pub trait WorkQueue: Send + Sync + 'static {
 
     /// Applies all of `commit` atomically and durably, and renews the session.
     ///
-    /// The order is: outcomes, tasks to try again, found tasks, then everything else. An outcome of a task that is not
+    /// The order is: outcomes, tasks to try again, redirects, found tasks, then everything else. An outcome of a task that is not
     /// pending changes nothing. The URL in [`TaskOutcome::read_as`] of a final outcome is done from then on, and a
     /// duplicate if it was pending.
     ///
@@ -373,6 +394,9 @@ pub trait WorkQueue: Send + Sync + 'static {
     /// task's `named_by` is extended. A known seed or guessed path is not counted. A sitemap beyond
     /// [`QueueBounds::sitemaps_max`] is refused ([`crate::outcome::SkipReason::CountLimit`]). The refusal counts
     /// under the host that named it, or under its own host if that one is unknown.
+    ///
+    /// A found [`TaskKind::RobotsHop`] becomes pending whether or not it is known. If its host is parked or cannot be
+    /// added, the host that waits for it gets this answer at once.
     fn commit(
         &self,
         session: &Session,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{HostRecord, Release, Session, SessionRecord};
+use super::{HostRecord, Release, RobotsRedirect, Session, SessionRecord};
 use crate::bounds::RETRY_AFTER_MAX;
 use crate::politeness::CRAWL_DELAY_MAX;
 use crate::timestamp::Timestamp;
@@ -13,6 +13,13 @@ impl HostRecord {
     /// Whether the host has an unfinished task and is not parked.
     pub fn is_busy(&self) -> bool {
         self.account.unfinished() > 0 && !self.parked
+    }
+
+    /// Whether there is something to lease the host for: requests for other hosts, or tasks of its own unless it waits
+    /// for another host. A parked host has no work before its date.
+    pub fn has_work(&self) -> bool {
+        let waits = self.redirect.as_ref().is_some_and(RobotsRedirect::is_waiting);
+        self.hops > 0 || (self.account.unfinished() > 0 && !waits)
     }
 
     /// Moment from which the host may be leased, in the past or the future. [`super::WorkQueue::lease`] orders by it.
@@ -55,10 +62,14 @@ impl HostRecord {
     /// Whether another session may have sent the host a request that it did not record.
     ///
     /// A request that left just before a crash is on no disk. If the host was busy when this session began, or its
-    /// robots.txt was fetched before that, the previous session may have sent it a request in its last moment.
+    /// robots.txt was fetched before that, the previous session may have sent it a request in its last moment. A request
+    /// for another host may be one of these.
     pub fn asked_before(&self, session: &Session) -> bool {
         let was_busy = self.busy_since.is_some_and(|(number, _)| number != session.number);
-        was_busy || self.robots.as_ref().is_some_and(|robots| robots.fetched_at < session.started_at)
+        let had_hop = self.hops > 0 && session.number > 0;
+        was_busy
+            || had_hop
+            || self.robots.as_ref().is_some_and(|robots| robots.fetched_at < session.started_at)
     }
 }
 

@@ -51,7 +51,10 @@ fn a_host_in_work_takes_at_most_16_kib() {
         let task =
             |n| Task::new(&host, format!("{url}sitemaps/of-the-year/2026-{n:04}.xml"), TaskKind::Sitemap);
         let tasks = (0..wanted).map(task).collect();
-        schedule.load(Loaded { host: id, inbox: 0, busy_since: None, tasks }, now);
+        schedule.load(
+            Loaded { host: id, inbox: 0, busy_since: None, tasks, hops: Vec::new(), redirect: None },
+            now,
+        );
     }
     assert_eq!(schedule.hosts() as u64, HOSTS);
     let each = resident_bytes().saturating_sub(before) / HOSTS;

@@ -152,6 +152,8 @@ impl Visits {
             attempt: request.attempt,
             scope: &Scope::default(),
             cached_rules: self.known.as_ref(),
+            redirect: None,
+            parked_until: None,
             best: None,
             now: self.clock.now(),
             jitter: 0.0,

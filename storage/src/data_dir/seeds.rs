@@ -69,7 +69,9 @@ fn text(dir: &Path) -> Result<String, OpenError> {
 fn line(seed: &NewTask) -> String {
     let url = match seed.task.kind {
         TaskKind::Robots => seed.host.to_string(),
-        TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => seed.task.url.clone(),
+        TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe | TaskKind::RobotsHop => {
+            seed.task.url.clone()
+        }
     };
     format!("{:08x} {url}\n", crc32c::crc32c(url.as_bytes()))
 }

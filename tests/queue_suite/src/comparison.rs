@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
-use frontier::work_queue::{HostCooldown, HostUpdate};
+use frontier::work_queue::{
+    HostCooldown, HostUpdate, RedirectAnswer, RedirectChange, RedirectUpdate, RobotsRedirect,
+};
 use frontier::{ErrorKind, SkipReason};
 
 /// Few hosts and paths, so that commands often concern the same ones.
@@ -39,12 +41,48 @@ enum Numbering {
 
 #[derive(Clone, Copy, Debug)]
 enum Change {
-    Ended { task: (usize, usize), outcome: OutcomeKind, read_as: Option<usize>, refused: u64 },
-    Again { task: (usize, usize) },
-    Found { task: (usize, usize), found_on: Option<usize>, guess: bool, depth: u16, named_by: usize },
-    Robots { host: usize, size: usize },
-    Cooldown { host: usize, seconds: u64 },
-    Fetched { task: (usize, usize), commit_us: u64 },
+    Ended {
+        task: (usize, usize),
+        outcome: OutcomeKind,
+        read_as: Option<usize>,
+        refused: u64,
+    },
+    Again {
+        task: (usize, usize),
+    },
+    Found {
+        task: (usize, usize),
+        found_on: Option<usize>,
+        guess: bool,
+        depth: u16,
+        named_by: usize,
+    },
+    Robots {
+        host: usize,
+        size: usize,
+    },
+    Cooldown {
+        host: usize,
+        seconds: u64,
+    },
+    Fetched {
+        task: (usize, usize),
+        commit_us: u64,
+    },
+    /// The robots.txt of `waiting` is redirected to another host.
+    Wait {
+        waiting: usize,
+        target: (usize, usize),
+    },
+    /// The other host has an answer for it.
+    Answer {
+        waiting: usize,
+        target: (usize, usize),
+        answer: usize,
+    },
+    EndOfRedirect {
+        waiting: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -117,12 +155,23 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (0..HOSTS.len(), 0_usize..200_000).prop_map(|(host, size)| Change::Robots { host, size }),
         1 => (0..HOSTS.len(), 0_u64..300).prop_map(|(host, seconds)| Change::Cooldown { host, seconds }),
         1 => (task(), 0_u64..50).prop_map(|(task, commit_us)| Change::Fetched { task, commit_us }),
+        3 => (0..HOSTS.len(), task()).prop_map(|(waiting, target)| Change::Wait { waiting, target }),
+        3 => (0..HOSTS.len(), task(), 0_usize..6)
+            .prop_map(|(waiting, target, answer)| Change::Answer { waiting, target, answer }),
+        1 => (0..HOSTS.len()).prop_map(|waiting| Change::EndOfRedirect { waiting }),
     ]
 }
 
 fn task((host, path): (usize, usize)) -> NewTask {
     let kind = if path == 0 { TaskKind::Robots } else { TaskKind::Sitemap };
     new_task(&site(HOSTS[host]), PATHS[path], kind)
+}
+
+/// The request of another host for the robots.txt of `waiting`.
+fn hop(waiting: usize, (host, path): (usize, usize)) -> NewTask {
+    let (waiting, target) = (site(HOSTS[waiting]), site(HOSTS[host]));
+    let task = Task::robots_hop(&target, &target.url(PATHS[path]), 1, &waiting);
+    NewTask { task, host: target, found_on: Some(waiting.id()) }
 }
 
 /// The queue under test and the model, each with a session.
@@ -266,6 +315,40 @@ impl Pair {
                 commit.fetches.push(fetch_record(task(at).task.id, now));
                 commit.previous_commit_us = commit_us;
             }
+            Change::Wait { waiting, target } => {
+                let new = hop(waiting, target);
+                let urls = vec![site(HOSTS[waiting]).url("/robots.txt"), new.task.url.clone()];
+                let redirect = RobotsRedirect { urls, hops: 1, since: now, answer: None };
+                let (host, change) = (site(HOSTS[waiting]).id(), RedirectChange::Wait(redirect));
+                commit.redirects.push(RedirectUpdate { host, change });
+                commit.found.push(new);
+            }
+            Change::Answer { waiting, target, answer } => self.add_answer(waiting, target, answer, commit),
+            Change::EndOfRedirect { waiting } => {
+                let host = site(HOSTS[waiting]).id();
+                commit.redirects.push(RedirectUpdate { host, change: RedirectChange::End });
+            }
+        }
+    }
+
+    fn add_answer(&self, waiting: usize, target: (usize, usize), answer: usize, commit: &mut Commit) {
+        let (new, host, at) = (hop(waiting, target), site(HOSTS[waiting]).id(), self.tested.now());
+        let answers = [
+            None,
+            Some(RedirectAnswer::Read),
+            Some(RedirectAnswer::Absent(None)),
+            Some(RedirectAnswer::Moved(site("a").url("/moved"), 2)),
+            Some(RedirectAnswer::Unreachable(ErrorKind::Dns)),
+            Some(RedirectAnswer::Parked(at + Duration::from_secs(60))),
+        ];
+        let outcome = match &answers[answer] {
+            None => Outcome::Retry(at + Duration::from_secs(2)),
+            Some(_) => Outcome::Failed(ErrorKind::Dns),
+        };
+        commit.outcomes.push(ended(&new, outcome));
+        if let Some(answer) = answers[answer].clone() {
+            let change = RedirectChange::Answer { url: new.task.url, at, answer };
+            commit.redirects.push(RedirectUpdate { host, change });
         }
     }
 

@@ -12,6 +12,7 @@ mod found;
 mod leases;
 mod model;
 mod outcomes;
+mod redirects;
 mod sessions;
 mod tested_queue;
 mod totals;
@@ -31,6 +32,7 @@ pub use found::*;
 pub use leases::*;
 pub use model::ModelQueue;
 pub use outcomes::*;
+pub use redirects::*;
 pub use sessions::*;
 pub use tested_queue::Factory;
 pub use totals::*;
@@ -164,6 +166,12 @@ macro_rules! work_queue_suite {
             hosts_of_a_lost_session_are_leased_again,
             a_task_of_another_origin_with_the_same_id_is_refused_alone,
             the_record_stage_is_completed_by_the_next_commit,
+            a_host_that_waits_for_another_is_not_leased,
+            the_answer_of_another_host_makes_the_host_due,
+            an_answer_that_nobody_waits_for_changes_nothing,
+            hosts_that_wait_for_each_other_are_leased_for_each_other,
+            requests_for_others_are_loaded_beside_own_tasks,
+            a_host_that_asks_a_parked_one_learns_its_date,
             it_behaves_as_the_model_under_random_commands,
         );
     };

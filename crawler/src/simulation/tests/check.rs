@@ -7,7 +7,7 @@ use frontier::{Account, HostId, Timestamp};
 
 use super::crawl::Crawled;
 use super::expected::Expected;
-use super::plan::{Answer, COOLDOWN_S_MAX, CRAWL_DELAY_S_MAX, Place, Plan, host};
+use super::plan::{Answer, COOLDOWN_S_MAX, CRAWL_DELAY_S_MAX, Place, Plan, Rules, host};
 use super::repeats;
 use super::sent::{self, Sent};
 use crate::simulation::Exchange;
@@ -50,11 +50,10 @@ pub fn last_ends(crawled: &Crawled) -> BTreeMap<usize, Timestamp> {
 
 fn every_host_is_treated_politely(crawled: &Crawled, hosts: &BTreeMap<usize, Vec<Sent<'_>>>) {
     for (&host, sent) in hosts {
-        assert_eq!(
-            crawled.plan.place(&sent[0].exchange.url),
-            Place::Robots,
-            "robots.txt comes first: host {host}"
-        );
+        // What is requested for other hosts needs no rules.
+        let is_own = |place: &Place| !matches!(place, Place::RobotsFor(_));
+        let mut places = sent.iter().map(|sent| crawled.plan.place(&sent.exchange.url)).filter(is_own);
+        assert!(matches!(places.next(), None | Some(Place::Robots)), "robots.txt comes first: host {host}");
         assert_delays(crawled, host, sent);
         assert_cooldowns(crawled, host, sent);
     }
@@ -63,13 +62,15 @@ fn every_host_is_treated_politely(crawled: &Crawled, hosts: &BTreeMap<usize, Vec
 /// The rate and the Crawl-delay between any two requests to a host, also over the end of a session.
 fn assert_delays(crawled: &Crawled, host: usize, sent: &[Sent<'_>]) {
     let Crawled { plan, pace, .. } = crawled;
-    let crawl_delay = plan.hosts[host].crawl_delay_s.filter(|s| *s <= CRAWL_DELAY_S_MAX).unwrap_or(0);
+    let crawl_delay = plan.crawl_delay_s(host).filter(|s| *s <= CRAWL_DELAY_S_MAX).unwrap_or(0);
     let crawl_delay = Duration::from_secs(crawl_delay.into());
     // The session that knows the rules, and whether they are durable.
     let mut rules: Option<(usize, bool)> = None;
     for (n, Sent { session, exchange, record }) in sent.iter().enumerate() {
         let place = plan.place(&exchange.url);
         let is_robots = matches!(place, Place::Robots | Place::MovedRobots);
+        // Rules from another host are known before the first page.
+        let is_page = !is_robots && !matches!(place, Place::RobotsFor(_));
         let knows_rules = rules.is_some_and(|(of, is_durable)| is_durable || of == *session);
         let delay = if knows_rules { pace.spacing().max(crawl_delay) } else { pace.spacing() };
         if n > 0 {
@@ -81,7 +82,8 @@ fn assert_delays(crawled: &Crawled, host: usize, sent: &[Sent<'_>]) {
             let span = arrivals.map(|(before, arrived_at)| arrived_at.since(before));
             assert!(span.is_none_or(|span| span >= delay), "host {host}: {span:?}\n{before:?}\n{exchange:?}");
         }
-        if is_robots && exchange.is_whole && exchange.status == Some(200) {
+        let brings_rules = is_robots && exchange.is_whole && exchange.status == Some(200);
+        if brings_rules || (is_page && rules.is_none()) {
             rules = Some((*session, record.is_some() || rules.is_some_and(|(_, is_durable)| is_durable)));
         }
     }
@@ -204,17 +206,35 @@ pub fn paths_tile_the_busy_time(crawled: &Crawled) {
             end = end.max(ended_at);
         }
         let wall = Duration::from_micros(record.wall_us);
-        if parks(&crawled.plan, number) || !record.account.skipped.is_empty() {
+        let serves_others = (0..crawled.plan.hosts.len())
+            .any(|of| crawled.plan.robots_url(of).is_some_and(|url| Plan::host_of(&url) == number));
+        if serves_others {
+            // What it does for others is not its own time.
+        } else if waits_in_vain(&crawled.plan, number)
+            || parks(&crawled.plan, number)
+            || !record.account.skipped.is_empty()
+        {
             // Its time ends when the queue takes it back, after one more check for new tasks. And a task that a rule forbids
             // has no request, but may wait for a free worker.
             assert!(covered <= wall, "host {number}: {covered:?} of {wall:?}");
         } else {
             assert_eq!(covered, wall, "host {number}");
         }
-        if crawled.pace.host_concurrency == 1 {
+        if crawled.pace.host_concurrency == 1 && !serves_others {
             assert_eq!(sum, covered, "host {number}: paths overlap");
         }
     }
+}
+
+/// Whether a robots.txt on another host leads to no further request of the host. Otherwise its wait is part of that.
+fn waits_in_vain(plan: &Plan, host: usize) -> bool {
+    let is_elsewhere = |page: &usize| plan.pages[*page].host != host;
+    plan.robots_url(host).is_some()
+        && match plan.rules(host) {
+            Rules::Unreachable => true,
+            Rules::Of(of) => !plan.roots[of].is_empty() && plan.roots[of].iter().all(is_elsewhere),
+            Rules::Absent => false,
+        }
 }
 
 fn parks(plan: &Plan, host: usize) -> bool {

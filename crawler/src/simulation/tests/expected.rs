@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::plan::{ALWAYS, Answer, CRAWL_DELAY_S_MAX, Failure, Plan, Robots};
+use super::plan::{ALWAYS, Answer, CRAWL_DELAY_S_MAX, Failure, Plan, Rules};
 
 /// The documents that must be recorded, and those that may be, because an index that names them is cut short.
 #[derive(Default)]
@@ -15,8 +15,8 @@ pub struct Expected {
     named_on: BTreeMap<usize, Vec<usize>>,
     /// The documents whose children are in `named_on`.
     read: BTreeSet<usize>,
-    /// The pages that lead to the document of another page.
-    same: BTreeSet<usize>,
+    /// The pages that lead to the document of another page, with that page.
+    same: BTreeMap<usize, usize>,
     /// Whether the children of an index are not all known, because it is cut short.
     is_vague: bool,
 }
@@ -35,7 +35,8 @@ impl Expected {
         let mut expected = Self::default();
         for number in 0..plan.hosts.len() {
             if !plan.hosts[number].is_foreign && is_open(plan, number) {
-                let roots = plan.roots[number].clone();
+                let of = if let Rules::Of(host) = plan.rules(number) { host } else { number };
+                let roots = plan.roots[of].clone();
                 expected.name(&roots, number);
                 expected.add(plan, roots, true);
             }
@@ -69,7 +70,7 @@ impl Expected {
             };
             let is_certain = is_certain && is_whole;
             if content != page {
-                self.same.insert(page);
+                self.same.insert(page, content);
             }
             self.is_vague |= !is_certain && !plan.children[content].is_empty();
             if !plan.children[content].is_empty() {
@@ -111,18 +112,17 @@ impl Expected {
             }
         }
         // Of two tasks that lead to the same document, one has nothing new.
-        for &page in &self.same {
+        let is_named = |(_, other): &(&usize, &usize)| self.visited.contains(&(**other, true));
+        for (&page, _) in self.same.iter().filter(is_named) {
             add(plan.pages[page].host, 1, 1);
+            all += 1;
         }
-        all += self.same.len() as u64;
         Some(Duplicates { hosts, all })
     }
 }
 
 /// Whether pages of the host may be requested: its robots.txt can be reached and does not ask for too slow a pace.
 fn is_open(plan: &Plan, host: usize) -> bool {
-    if matches!(plan.hosts[host].robots, Robots::FailsFirst(ALWAYS, _)) {
-        return false;
-    }
-    !plan.has_rules(host) || plan.hosts[host].crawl_delay_s.is_none_or(|seconds| seconds <= CRAWL_DELAY_S_MAX)
+    plan.rules(host) != Rules::Unreachable
+        && plan.crawl_delay_s(host).is_none_or(|seconds| seconds <= CRAWL_DELAY_S_MAX)
 }

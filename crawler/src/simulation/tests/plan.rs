@@ -55,6 +55,18 @@ pub enum Robots {
     Moved,
     /// Fails this many times, then is found.
     FailsFirst(u32, Failure),
+    /// Redirects to another host: to the robots.txt of that host, or to a file there that is meant for this one.
+    MovedAway { to: usize, is_its_own: bool },
+}
+
+/// What a crawl learns from the robots.txt of a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rules {
+    /// The rules and sitemaps of this host.
+    Of(usize),
+    /// There are none.
+    Absent,
+    Unreachable,
 }
 
 #[derive(Clone, Debug)]
@@ -133,6 +145,8 @@ impl Failure {
 pub enum Place {
     Robots,
     MovedRobots,
+    /// The robots.txt of this host, on another one.
+    RobotsFor(usize),
     /// The sitemap of a host without robots.txt.
     Sitemap,
     Page(usize),
@@ -177,7 +191,8 @@ impl Plan {
             latency_ms: [0, 1 + random.below(200), 500 + random.below(7_500)][random.index(3)],
             connecting_ms: random.of(&[0, 30, 900]),
         });
-        let hosts: Vec<HostPlan> = hosts.collect();
+        let mut hosts: Vec<HostPlan> = hosts.collect();
+        move_robots_away(random, &mut hosts, 25);
         let count = 1 + random.index(59);
         Self::new(hosts.clone(), pages(random, &hosts, count, 40))
     }
@@ -202,7 +217,8 @@ impl Plan {
             latency_ms: [20, 200, 2_000, 8_000][random.index(4)],
             connecting_ms: random.of(&[30, 300]),
         });
-        let hosts: Vec<HostPlan> = hosts.collect();
+        let mut hosts: Vec<HostPlan> = hosts.collect();
+        move_robots_away(random, &mut hosts, 5);
         let count = hosts.len() * pages_of_host;
         Self::new(hosts.clone(), pages(random, &hosts, count, 10))
     }
@@ -238,6 +254,10 @@ impl Plan {
             "robots.txt" => Place::Robots,
             "moved-robots.txt" => Place::MovedRobots,
             "sitemap.xml" => Place::Sitemap,
+            path if path.starts_with("robots-for-") => {
+                let number = path.trim_start_matches("robots-for-").trim_end_matches(".txt");
+                Place::RobotsFor(number.parse().unwrap())
+            }
             path => {
                 let path = path.trim_start_matches("private/");
                 let (number, is_moved) = match path.strip_suffix("-moved") {
@@ -300,7 +320,9 @@ impl Plan {
                     failed(failure, self.robots_txt(host))
                 }
                 Robots::FailsFirst(..) => text(self.robots_txt(host)),
+                Robots::MovedAway { .. } => moved(&self.robots_url(host).unwrap()),
             },
+            Place::RobotsFor(waiting) => text(self.robots_txt(waiting)),
             Place::MovedRobots => text(self.robots_txt(host)),
             Place::Sitemap if self.has_sitemap(host) => text(self.index(&self.roots[host])),
             Place::MovedPage(page) => {
@@ -316,17 +338,53 @@ impl Plan {
         }
     }
 
+    /// Where the robots.txt of the host has moved to, if that is another host.
+    pub fn robots_url(&self, host: usize) -> Option<String> {
+        match self.hosts[host].robots {
+            Robots::MovedAway { to, is_its_own: true } => Some(format!("{}/robots.txt", origin(to))),
+            Robots::MovedAway { to, is_its_own: false } => {
+                Some(format!("{}/robots-for-{host}.txt", origin(to)))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a crawl learns from the robots.txt of the host. A circle of redirects leads nowhere.
+    pub fn rules(&self, host: usize) -> Rules {
+        let mut on_the_way = vec![host];
+        loop {
+            let host = on_the_way[on_the_way.len() - 1];
+            return match self.hosts[host].robots {
+                Robots::MovedAway { to, is_its_own: true } if on_the_way.contains(&to) => Rules::Absent,
+                Robots::MovedAway { to, is_its_own: true } => {
+                    on_the_way.push(to);
+                    continue;
+                }
+                Robots::MovedAway { is_its_own: false, .. } => Rules::Of(host),
+                Robots::Found | Robots::Moved => Rules::Of(host),
+                Robots::Missing | Robots::Forbidden => Rules::Absent,
+                Robots::FailsFirst(ALWAYS, _) => Rules::Unreachable,
+                Robots::FailsFirst(..) => Rules::Of(host),
+            };
+        }
+    }
+
     /// Whether the host has a robots.txt that can be read.
     pub fn has_rules(&self, host: usize) -> bool {
-        !matches!(
-            self.hosts[host].robots,
-            Robots::Missing | Robots::Forbidden | Robots::FailsFirst(ALWAYS, _)
-        )
+        matches!(self.rules(host), Rules::Of(_))
+    }
+
+    /// The Crawl-delay that applies to the host.
+    pub fn crawl_delay_s(&self, host: usize) -> Option<u32> {
+        match self.rules(host) {
+            Rules::Of(host) => self.hosts[host].crawl_delay_s,
+            Rules::Absent | Rules::Unreachable => None,
+        }
     }
 
     /// Whether the host has no robots.txt and therefore a sitemap where it is looked for.
     pub fn has_sitemap(&self, host: usize) -> bool {
-        matches!(self.hosts[host].robots, Robots::Missing | Robots::Forbidden) && !self.roots[host].is_empty()
+        self.rules(host) == Rules::Absent && !self.roots[host].is_empty()
     }
 
     fn page(&self, page: usize, number: u32) -> Reply {
@@ -348,6 +406,36 @@ impl Plan {
             }
             Answer::Disallowed => document(),
             Answer::NotASitemap => text("<!doctype html><title>News</title>".to_owned()),
+        }
+    }
+}
+
+/// Moves the robots.txt of so many per cent of the hosts to another one. No way over several hosts is longer than three
+/// redirects, so that the limit for them is never reached.
+fn move_robots_away(random: &mut Random, hosts: &mut [HostPlan], percent: u64) {
+    if hosts.len() < 2 {
+        return;
+    }
+    for host in 0..hosts.len() {
+        let (to, is_its_own) = (random.index(hosts.len()), random.percent(70));
+        if !random.percent(percent) || to == host {
+            continue;
+        }
+        let before = hosts[host].robots;
+        hosts[host].robots = Robots::MovedAway { to, is_its_own };
+        let is_long = |first: usize| {
+            let mut at = first;
+            for _ in 0..3 {
+                match hosts[at].robots {
+                    Robots::MovedAway { to, is_its_own: true } => at = to,
+                    Robots::MovedAway { .. } => return false,
+                    _ => return false,
+                }
+            }
+            matches!(hosts[at].robots, Robots::MovedAway { .. }) && at != first
+        };
+        if (0..hosts.len()).any(is_long) {
+            hosts[host].robots = before;
         }
     }
 }

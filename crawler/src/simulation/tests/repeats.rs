@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use frontier::TaskId;
+
 use super::crawl::Crawled;
 use super::plan::{Answer, Failure, Page, Place, Plan, Robots};
 use super::sent::Sent;
@@ -57,7 +59,9 @@ fn nothing_is_asked_twice(plan: &Plan, same: &BTreeSet<usize>, all: &[Sent<'_>])
         let is_final = match plan.place(&exchange.url) {
             Place::Page(page) => !same.contains(&page) && ends_its_task(&plan.pages[page], exchange),
             Place::MovedPage(_) => exchange.is_whole,
-            Place::Robots | Place::MovedRobots | Place::Sitemap | Place::Nothing => false,
+            Place::Robots | Place::MovedRobots | Place::RobotsFor(_) | Place::Sitemap | Place::Nothing => {
+                false
+            }
         };
         if let Some(before) = ended.get(exchange.url.as_str()) {
             assert!(before.is_unknown_to(session), "asked again\n{:?}\n{exchange:?}", before.exchange);
@@ -82,10 +86,16 @@ fn ends_its_task(page: &Page, exchange: &Exchange) -> bool {
 
 /// Once robots.txt was answered, or given up, it is not requested for a day.
 fn a_fresh_robots_txt_is_not_asked_for(plan: &Plan, host: usize, sent: &[Sent<'_>]) {
-    let mut known: Option<Sent<'_>> = None;
+    // By the task: several hosts may wait for the same file of another one.
+    let mut known: BTreeMap<Option<TaskId>, Sent<'_>> = BTreeMap::new();
     for next in sent {
         let place = plan.place(&next.exchange.url);
-        if let (Some(before), Place::Robots) = (known, place) {
+        let is_for_another = matches!(place, Place::RobotsFor(_));
+        if is_for_another && next.record.is_none() {
+            continue;
+        }
+        let of = next.record.map(|record| record.task).filter(|_| is_for_another);
+        if let (Some(before), Place::Robots | Place::RobotsFor(_)) = (known.get(&of), place) {
             let is_old = next.exchange.sent_at.since(before.ended_at()) >= ROBOTS_FRESH;
             assert!(
                 is_old || before.is_unknown_to(next.session),
@@ -94,13 +104,17 @@ fn a_fresh_robots_txt_is_not_asked_for(plan: &Plan, host: usize, sent: &[Sent<'_
                 next.exchange
             );
         }
-        let is_read = next.exchange.is_whole && matches!(next.exchange.status, Some(200 | 403 | 404));
+        let is_moved_away = matches!(plan.hosts[host].robots, Robots::MovedAway { .. });
+        let is_answered = matches!(next.exchange.status, Some(200 | 403 | 404))
+            || (is_moved_away && next.exchange.status == Some(301));
+        let is_read = next.exchange.is_whole && is_answered;
         let is_given_up = match plan.hosts[host].robots {
             Robots::FailsFirst(_, failure) => !is_read && is_last(next, failure),
             _ => false,
         };
-        if matches!(place, Place::Robots | Place::MovedRobots) && (is_read || is_given_up) {
-            known = Some(*next);
+        let is_robots = matches!(place, Place::Robots | Place::MovedRobots | Place::RobotsFor(_));
+        if is_robots && (is_read || is_given_up) {
+            known.insert(of, *next);
         }
     }
 }

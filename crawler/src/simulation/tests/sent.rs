@@ -6,7 +6,7 @@ use std::time::Duration;
 use frontier::{FetchRecord, HostId, Stage, TaskId, Timestamp};
 
 use super::crawl::Crawled;
-use super::plan::{Answer, Plan, Robots, host, origin};
+use super::plan::{Answer, Place, Plan, Robots, host, origin};
 use crate::simulation::Exchange;
 
 /// A request as the web saw it.
@@ -53,10 +53,11 @@ impl<'a> Records<'a> {
     fn of(crawled: &'a Crawled) -> Self {
         let plan = &crawled.plan;
         let hosts: Vec<HostId> = (0..plan.hosts.len()).map(|number| host(number).id()).collect();
-        let redirects = redirects(plan, &hosts);
+        let (redirects, hops) = (redirects(plan, &hosts), hops(plan));
         let mut records: HashMap<_, Vec<_>> = HashMap::new();
         for record in &crawled.fetches {
             let url = if record.hop == 0 { record.task } else { redirects[&record.task] };
+            let url = hops.get(&url).copied().unwrap_or(url);
             records.entry((url, sent_at(record))).or_default().push(record);
         }
         Self { hosts, records }
@@ -79,6 +80,23 @@ fn sent_at(record: &FetchRecord) -> Timestamp {
     record.begun_at + Duration::from_micros(us)
 }
 
+/// The URL of each request for another host.
+fn hops(plan: &Plan) -> HashMap<TaskId, TaskId> {
+    let mut hops = HashMap::new();
+    for waiting in 0..plan.hosts.len() {
+        let mut next = plan.robots_url(waiting);
+        while let Some(url) = next {
+            let target = Plan::host_of(&url);
+            let (id, is_own) = (host(target).id(), plan.place(&url) == Place::Robots);
+            let hop = TaskId::of_hop(id, &url, host(waiting).id());
+            let is_new = hops.insert(hop, TaskId::of(id, &url)).is_none();
+            // A host that waits itself passes others on.
+            next = if is_own && is_new { plan.robots_url(target) } else { None };
+        }
+    }
+    hops
+}
+
 /// The URL to which each task is redirected within its host.
 fn redirects(plan: &Plan, hosts: &[HostId]) -> HashMap<TaskId, TaskId> {
     let mut redirects = HashMap::new();
@@ -88,6 +106,14 @@ fn redirects(plan: &Plan, hosts: &[HostId]) -> HashMap<TaskId, TaskId> {
     for number in (0..plan.hosts.len()).filter(|&number| plan.hosts[number].robots == Robots::Moved) {
         let origin = origin(number);
         add(number, &format!("{origin}/robots.txt"), &format!("{origin}/moved-robots.txt"));
+    }
+    for number in 0..plan.hosts.len() {
+        // Over other hosts, back to another path of its own.
+        let ways = std::iter::successors(plan.robots_url(number), |url| plan.robots_url(Plan::host_of(url)));
+        let back = ways.take(plan.hosts.len()).find(|url| Plan::host_of(url) == number);
+        if let Some(url) = back.filter(|url| plan.place(url) != Place::Robots) {
+            add(number, &format!("{}/robots.txt", origin(number)), &url);
+        }
     }
     for (number, page) in plan.pages.iter().enumerate() {
         match page.answer {

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use frontier::work_queue::{HostRecord, SessionRecord};
@@ -63,7 +63,7 @@ use crate::status::RESUME;
 /// #     detail: String::new(),
 ///     // and the other fields
 /// };
-/// tally.add_host(host.id(), HostRecord::new(host));
+/// tally.add_host(host.id(), HostRecord { is_site: true, ..HostRecord::new(host) });
 /// tally.add_fetch(&fetch);
 ///
 /// let report = tally.finish(serde_json::Value::Null, false);
@@ -76,6 +76,8 @@ pub struct Tally {
     sessions: Sessions,
     /// Shared with the reports made from it. Copied only if a report still exists when more is added.
     hosts: Arc<HostTable>,
+    /// Hosts that are known only because a robots.txt redirects to them.
+    not_sites: HashSet<HostId>,
     requests: Requests,
     spans: [Spans; 10],
     breakdown: BreakdownTally,
@@ -89,6 +91,7 @@ impl Tally {
         Self {
             sessions,
             hosts: Arc::default(),
+            not_sites: HashSet::new(),
             requests: Requests::default(),
             spans: std::array::from_fn(|_| Spans::new()),
             breakdown: BreakdownTally::default(),
@@ -97,8 +100,14 @@ impl Tally {
         }
     }
 
-    /// Adds a host, or replaces its record. Must be called before the host's requests are added.
+    /// Adds a host, or replaces its record. Must be called before the host's requests are added. One that is no site
+    /// ([`HostRecord::is_site`]) is not shown.
     pub fn add_host(&mut self, id: HostId, record: HostRecord) {
+        if !record.is_site {
+            self.not_sites.insert(id);
+            return;
+        }
+        self.not_sites.remove(&id);
         let hosts = Arc::make_mut(&mut self.hosts);
         match hosts.get_mut(&id) {
             Some(host) => host.summary = record.into(),
@@ -108,22 +117,27 @@ impl Tally {
         }
     }
 
-    /// Adds one request. Requests must come in the order of their sessions' runs. A request of an unknown host is
-    /// ignored, so that the hosts add up to the totals.
+    /// Adds one request. Requests must come in the order of their sessions' runs.
+    ///
+    /// A request of a host that is no site counts only in the totals: the host that it was made for has waited for it
+    /// meanwhile. A request of an unknown host is ignored.
     pub fn add_fetch(&mut self, fetch: &FetchRecord) {
         let run = self.sessions.span(fetch.session).map_or(0, |span| span.run);
         let hosts = Arc::make_mut(&mut self.hosts);
-        if !hosts.contains_key(&fetch.task.host) {
+        let is_site = hosts.contains_key(&fetch.task.host);
+        if !is_site && !self.not_sites.contains(&fetch.task.host) {
             return;
         }
-        self.line.add(fetch, run, hosts);
-        let Some(host) = hosts.get_mut(&fetch.task.host) else { return };
-        host.add(fetch, run);
         self.requests.add(fetch);
         self.breakdown.add(fetch);
         for (spans, (_, span_us)) in self.spans.iter_mut().zip(fetch.stages.iter()) {
             spans.add(span_us);
         }
+        if is_site {
+            self.line.add(fetch, run, hosts);
+        }
+        let Some(host) = hosts.get_mut(&fetch.task.host) else { return };
+        host.add(fetch, run);
         // Only final errors have examples, not those of requests that succeeded on retry.
         let is_final = |kind: &ErrorKind| host.summary.account.errors.contains_key(kind);
         let final_error = fetch.error.filter(is_final);

@@ -74,7 +74,7 @@ impl<S: Store> QueueState<S> {
         let (number, now) = (session.session.number, session.last_commit_at);
         let (known, mut origins) = self.known(&Touched::by(&commit))?;
         let keep_time = |record: &mut HostRecord| record.keep_time(number, now, &self.sessions);
-        let changes = Changes::of(&commit, known, self.bounds, keep_time);
+        let changes = Changes::of(&commit, known, self.bounds, now, keep_time);
         let mut counters = self.counters.changed(changes.totals);
         counters.requests += commit.fetches.len() as u64;
 

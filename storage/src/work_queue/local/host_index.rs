@@ -9,7 +9,7 @@ use crate::work_queue::store::Writes;
 /// The index that a host belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum HostIndex {
-    /// No index: the host has no unfinished task.
+    /// No index: the host has no work ([`HostRecord::has_work`]).
     NotIndexed,
     /// Not leased, and due at this time.
     Due(Timestamp),
@@ -26,7 +26,7 @@ impl HostIndex {
             Self::Leased
         } else if record.parked {
             Self::Parked(record.due_at())
-        } else if record.is_busy() {
+        } else if record.has_work() {
             Self::Due(record.due_at())
         } else {
             Self::NotIndexed

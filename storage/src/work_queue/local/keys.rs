@@ -9,7 +9,7 @@
 //! F number commit chunk        the requests of this commit, chunks from 1
 //! H host                       a host
 //! R host                       its robots.txt rules
-//! D due_at host                a host that is busy and not leased
+//! D due_at host                a host that has work and is not leased
 //! P due_at host                a host that is parked
 //! L host                       a host that is leased
 //! U host url                   a task
@@ -17,6 +17,7 @@
 //! ```
 //! Keys of one kind have one length, so no key is the beginning of another, as [`crate::Store`] requires.
 
+use frontier::task::HOP_PRIORITY;
 use frontier::{HostId, TaskId, Timestamp};
 
 use crate::segment::record::SegmentPlace;
@@ -111,6 +112,11 @@ pub(super) fn pending(id: TaskId, priority: u16) -> Vec<u8> {
 /// Prefix of the keys of a host's pending tasks.
 pub(super) fn pending_of(host: HostId) -> Vec<u8> {
     [&b"T"[..], &host.0.to_be_bytes()].concat()
+}
+
+/// Prefix of the keys of a host's pending requests for other hosts.
+pub(super) fn hops_of(host: HostId) -> Vec<u8> {
+    [&pending_of(host)[..], &HOP_PRIORITY.to_be_bytes()].concat()
 }
 
 /// The task of a pending task's key.

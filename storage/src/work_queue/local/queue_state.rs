@@ -7,7 +7,7 @@ use frontier::work_queue::{
     Counts, GivenUp, HostRecord, LeasedHost, Loaded, QueueBounds, QueueError, Release, Session,
     SessionRecord, TaskState, TotalsChange, Usage, set_back_by,
 };
-use frontier::{Clock, HostId, SessionId, Task, TaskId, Timestamp};
+use frontier::{Clock, HostId, SessionId, Task, TaskId, TaskKind, Timestamp};
 
 use super::committed::{self, Committed};
 use super::host_index::{HostIndex, move_host};
@@ -148,7 +148,7 @@ impl<S: Store> QueueState<S> {
             if parked == n {
                 break;
             }
-            if self.required::<HostRecord>(&keys::host(id))?.account.unfinished() > 0 {
+            if self.required::<HostRecord>(&keys::host(id))?.has_work() {
                 due.push((at, id));
                 parked += 1;
             }
@@ -199,15 +199,22 @@ impl<S: Store> QueueState<S> {
             .map(|&host| {
                 let record: HostRecord = self.required(&keys::host(host))?;
                 let busy_since = record.busy_since.map(|(_, since)| since);
-                Ok(Loaded { host, inbox: record.inbox, busy_since, tasks: self.pending(host, n)? })
+                let has_hops = record.hops > 0;
+                let hops = if has_hops { self.pending(host, &keys::hops_of(host), n)? } else { Vec::new() };
+                let mut tasks = self.pending(host, &keys::pending_of(host), n)?;
+                // Hops come last in the order of the host's pending tasks.
+                tasks.retain(|task| task.kind != TaskKind::RobotsHop);
+                let HostRecord { inbox, redirect, .. } = record;
+                Ok(Loaded { host, inbox, busy_since, tasks, hops, redirect })
             })
             .collect()
     }
 
-    fn pending(&self, host: HostId, n: usize) -> Result<Vec<Task>, QueueError> {
+    /// The first `n` pending tasks of `host` whose keys begin with `prefix`.
+    fn pending(&self, host: HostId, prefix: &[u8], n: usize) -> Result<Vec<Task>, QueueError> {
         let mut tasks = Vec::new();
         let origin = read::origin(&self.store, host)?;
-        for entry in self.store.scan(&keys::pending_of(host), None).take(n) {
+        for entry in self.store.scan(prefix, None).take(n) {
             let (key, _) = entry?;
             let id = keys::pending_part(&key).ok_or_else(|| self.store.damaged(&key, "malformed key"))?;
             match self.required::<StoredState>(&keys::task(id))?.state(id, &origin) {

@@ -63,7 +63,7 @@ pub(crate) fn counts_at_rest(store: &impl Store, now: Timestamp) -> Result<Count
     for id in leased(store) {
         let key = keys::host(id?);
         let record: HostRecord = store.get(&key)?.ok_or_else(|| store.damaged(&key, "missing"))?;
-        let due_at = record.is_busy().then(|| record.due_at());
+        let due_at = (record.has_work() && !record.parked).then(|| record.due_at());
         counts.next_due_at = counts.next_due_at.into_iter().chain(due_at).min();
     }
     Ok(counts)

@@ -82,7 +82,7 @@ impl PostgresQueue {
         };
         let sessions = session_times(&times)?;
         let keep_time = |record: &mut HostRecord| record.keep_shared_time(session.number, now, &sessions);
-        Ok(Some((Changes::of(commit, known, self.bounds, keep_time), leased)))
+        Ok(Some((Changes::of(commit, known, self.bounds, now, keep_time), leased)))
     }
 }
 

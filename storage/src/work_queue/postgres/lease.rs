@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use frontier::work_queue::{
     GivenUp, HostRecord, LeasedHost, Loaded, QueueError, REAPED_COOLDOWN, Release, Session,
 };
-use frontier::{HostId, Task, TaskId};
+use frontier::{HostId, Task, TaskId, TaskKind};
 use uuid::Uuid;
 
 use super::connection::Connection;
@@ -53,7 +53,10 @@ impl PostgresQueue {
         let again = sql!("sql/lease_again.sql");
         let mut leased = if may_be_done {
             connection
-                .prepare_and_query(again, [("crawl", &crawl), ("owner", &number), ("lease", &lease)])
+                .prepare_and_query(
+                    again,
+                    [("crawl", &crawl), ("owner", &number), ("lease", &lease), ("now", &now)],
+                )
                 .await?
         } else {
             Vec::new()
@@ -105,8 +108,9 @@ impl PostgresQueue {
         let mut loaded = HashMap::new();
         for row in &inboxes {
             let mut one = tables::loaded_host(row)?;
-            one.tasks = by_host.remove(&one.host).unwrap_or_default();
-            one.tasks.sort_by_key(|task| (task.priority(), task.id));
+            let mut tasks = by_host.remove(&one.host).unwrap_or_default();
+            tasks.sort_by_key(|task| (task.priority(), task.id));
+            (one.hops, one.tasks) = tasks.into_iter().partition(|task| task.kind == TaskKind::RobotsHop);
             loaded.insert(one.host, one);
         }
         Ok(hosts.iter().filter_map(|host| loaded.get(host).cloned()).collect())

@@ -100,7 +100,9 @@ impl SharedCrawl {
 fn seed_url(seed: &NewTask) -> String {
     match seed.task.kind {
         TaskKind::Robots => seed.host.to_string(),
-        TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => seed.task.url.clone(),
+        TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe | TaskKind::RobotsHop => {
+            seed.task.url.clone()
+        }
     }
 }
 

@@ -25,11 +25,14 @@ impl State {
 
 fn count_url(account: &mut Account, FoundUrl { task, ended, .. }: &FoundUrl) {
     match (task.kind, ended) {
+        (TaskKind::RobotsHop, _) => {}
         (TaskKind::Robots, None) => account.robots_pending = true,
         (TaskKind::Robots, Some(outcome)) => {
             count_error(account, error_of(outcome));
             // No other URL of the host may be requested then.
-            count_error(account, error_of(outcome).map(|_| ErrorKind::RobotsUnreachable));
+            let is_cause = |error: &ErrorKind| *error != ErrorKind::RobotsUnreachable;
+            let cause = error_of(outcome).filter(is_cause);
+            count_error(account, cause.map(|_| ErrorKind::RobotsUnreachable));
         }
         (TaskKind::Probe(_) | TaskKind::LastProbe, None) => account.probing += 1,
         (TaskKind::Probe(_) | TaskKind::LastProbe, Some(Outcome::Absent)) => {}

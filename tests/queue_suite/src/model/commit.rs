@@ -1,10 +1,15 @@
 //! How a commit changes the facts of the model.
 
 use frontier::bounds::NAMED_BY_MAX;
-use frontier::work_queue::{Commit, GivenUp, HostRecord, QueueBounds, SessionRecord, Touched};
-use frontier::{HostId, NewTask, Outcome, SkipReason, Stage, Task, TaskId, TaskKind, TaskOutcome};
+use frontier::work_queue::{
+    Commit, GivenUp, HostRecord, QueueBounds, RedirectAnswer, RedirectChange, RedirectUpdate, SessionRecord,
+    Touched,
+};
+use frontier::{
+    ErrorKind, HostId, NewTask, Outcome, SkipReason, Stage, Task, TaskId, TaskKind, TaskOutcome, Timestamp,
+};
 
-use super::{Caller, FoundUrl, State};
+use super::{Caller, FoundUrl, State, is_hop};
 
 impl State {
     pub(super) fn session(&mut self, number: u32) -> Option<&mut SessionRecord> {
@@ -15,7 +20,10 @@ impl State {
         let touched = Touched::by(&commit).hosts;
         commit.outcomes.iter().for_each(|outcome| self.end(outcome));
         commit.again.iter().for_each(|task| self.try_again(*task));
-        commit.found.into_iter().for_each(|new| self.find(new, bounds));
+        commit.redirects.into_iter().for_each(|update| self.redirect(update));
+        for new in commit.found {
+            if is_hop(&new.task) { self.find_hop(caller, new) } else { self.find(new, bounds) }
+        }
         for update in commit.hosts {
             if let Some(record) = self.hosts.get_mut(&update.host) {
                 record.robots = Some(update.robots);
@@ -72,6 +80,7 @@ impl State {
         let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(host.clone()));
         let is_same_host = record.host == host;
         record.is_seed |= found_on.is_none() && is_same_host;
+        record.is_site |= is_same_host;
         let named_on = found_on.filter(|host| self.hosts.contains_key(host));
         let refused_on = named_on.unwrap_or(id.host);
         if !is_same_host {
@@ -88,6 +97,52 @@ impl State {
         }
     }
 
+    fn redirect(&mut self, RedirectUpdate { host, change }: RedirectUpdate) {
+        let Some(record) = self.hosts.get_mut(&host) else { return };
+        match change {
+            RedirectChange::Wait(redirect) => record.redirect = Some(redirect),
+            RedirectChange::End => record.redirect = None,
+            RedirectChange::Answer { url, at, answer } => {
+                if record
+                    .redirect
+                    .as_ref()
+                    .is_some_and(|redirect| redirect.answer.is_none() && redirect.urls.last() == Some(&url))
+                {
+                    self.answer(host, at, answer);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, host: HostId, at: Timestamp, answer: RedirectAnswer) {
+        let redirect = self.hosts.get_mut(&host).and_then(|record| record.redirect.as_mut());
+        if let Some(redirect) = redirect {
+            redirect.answer = Some((at, answer));
+            self.answered.push(host);
+        }
+    }
+
+    fn find_hop(&mut self, caller: Caller, NewTask { host, task, .. }: NewTask) {
+        let id = task.id;
+        let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(host.clone()));
+        let (is_same_host, parked_until) = (record.host == host, record.not_before.filter(|_| record.parked));
+        let waiting = task.parent.unwrap().host;
+        match parked_until.filter(|until| *until > caller.now) {
+            _ if !is_same_host => {
+                self.answer(waiting, caller.now, RedirectAnswer::Unreachable(ErrorKind::HostCollision));
+            }
+            Some(until) => self.answer(waiting, caller.now, RedirectAnswer::Parked(until)),
+            None => {
+                let known = self.urls.remove(&id);
+                let mut url = known.unwrap_or(FoundUrl { task: task.clone(), ended: None, times_pending: 0 });
+                if url.times_pending == 0 || url.ended.is_some() {
+                    url = FoundUrl { task, ended: None, times_pending: url.times_pending + 1 };
+                }
+                self.urls.insert(id, url);
+            }
+        }
+    }
+
     /// The URL, if it is a task to do.
     fn pending(&mut self, id: TaskId) -> Option<&mut FoundUrl> {
         self.urls.get_mut(&id).filter(|url| url.ended.is_none())
@@ -97,9 +152,12 @@ impl State {
     fn count_host(&mut self, caller: Caller, host: HostId) {
         let account = self.account(host);
         let accepted = sitemaps(self.urls_of(host));
-        let inbox = self.urls_of(host).map(|url| url.times_pending).sum();
+        let tasks: u64 = self.urls_of(host).map(|url| url.times_pending).sum();
+        let answers = self.answered.iter().filter(|answered| **answered == host).count() as u64;
+        let hops = self.urls_of(host).filter(|url| is_hop(&url.task) && url.ended.is_none()).count() as u64;
         if let Some(record) = self.hosts.get_mut(&host) {
-            (record.account, record.accepted, record.inbox) = (account, accepted, inbox);
+            (record.account, record.accepted, record.inbox) = (account, accepted, tasks + answers);
+            record.hops = hops;
             caller.keep_time(record, &self.sessions);
         }
     }

@@ -17,7 +17,7 @@ use frontier::work_queue::{
     RENEWAL_MARGIN, Release, SegmentRef, Session, SessionRecord, Usage, set_back_by,
 };
 use frontier::{
-    Clock, FetchRecord, HostId, Outcome, SessionId, SkipReason, Task, TaskId, Timestamp, WorkQueue,
+    Clock, FetchRecord, HostId, Outcome, SessionId, SkipReason, Task, TaskId, TaskKind, Timestamp, WorkQueue,
 };
 
 /// A [`WorkQueue`] that keeps everything in maps behind one lock. Nothing of it outlives the process.
@@ -43,6 +43,8 @@ struct State {
     urls: BTreeMap<TaskId, FoundUrl>,
     /// The final URLs of tasks that ended, whether or not they are tasks themselves.
     read_as: BTreeSet<TaskId>,
+    /// Each answer that a host got from another one.
+    answered: Vec<HostId>,
     /// Each name of a URL that led to no new task: the host that it counts under, and why; `None` for a repeat.
     not_accepted: Vec<(HostId, Option<SkipReason>)>,
     /// Requests by number of session and of commit.
@@ -250,7 +252,7 @@ impl State {
         let mut due: Vec<(Timestamp, HostId)> = self
             .hosts
             .iter()
-            .filter(|(id, host)| host.account.unfinished() > 0 && !self.leases.contains_key(id))
+            .filter(|(id, host)| host.has_work() && !self.leases.contains_key(id))
             .map(|(&id, host)| (host.due_at(), id))
             .filter(|&(due_at, _)| due_at <= caller.now)
             .collect();
@@ -285,8 +287,10 @@ impl State {
         let pending = self.urls_of(host).filter(|url| url.ended.is_none());
         let mut tasks: Vec<Task> = pending.map(|url| url.task.clone()).collect();
         tasks.sort_by_key(|task| (task.priority(), task.id));
+        let (mut hops, mut tasks): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(is_hop);
         tasks.truncate(n);
-        Some(Loaded { host, inbox, busy_since, tasks })
+        hops.truncate(n);
+        Some(Loaded { host, inbox, busy_since, tasks, hops, redirect: record.redirect.clone() })
     }
 
     fn urls_of(&self, host: HostId) -> impl Iterator<Item = &FoundUrl> {
@@ -334,14 +338,16 @@ impl State {
         let count = |fact: &dyn Fn(&HostId, &HostRecord) -> bool| {
             self.hosts.iter().filter(|(id, host)| fact(id, host)).count() as u64
         };
-        let free = |id: &HostId, host: &HostRecord| host.is_busy() && !self.leases.contains_key(id);
+        let free =
+            |id: &HostId, host: &HostRecord| host.has_work() && !host.parked && !self.leases.contains_key(id);
+        let own = || self.urls.values().filter(|url| !is_hop(&url.task));
         Counts {
-            hosts: self.hosts.len() as u64,
-            hosts_done: count(&|_, host| host.account.unfinished() == 0),
+            hosts: count(&|_, host| host.is_site),
+            hosts_done: count(&|_, host| host.is_site && host.account.unfinished() == 0),
             hosts_parked: count(&|_, host| host.parked && host.not_before > Some(now)),
             hosts_leased: self.leases.len() as u64,
-            tasks: self.urls.len() as u64,
-            tasks_pending: self.urls.values().filter(|url| url.ended.is_none()).count() as u64,
+            tasks: own().count() as u64,
+            tasks_pending: own().filter(|url| url.ended.is_none()).count() as u64,
             entries: self.hosts.values().map(|host| host.account.entries).sum(),
             requests: self.fetches.values().map(|fetches| fetches.len() as u64).sum(),
             next_due_at: self
@@ -352,4 +358,9 @@ impl State {
                 .min(),
         }
     }
+}
+
+/// Whether `task` is a request for another host.
+fn is_hop(task: &Task) -> bool {
+    task.kind == TaskKind::RobotsHop
 }

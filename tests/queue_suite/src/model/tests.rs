@@ -83,7 +83,7 @@ impl WorkQueue for ModelWithChanges {
             None => record.keep_time(session.number, now, &sessions),
             Some(_) => record.keep_shared_time(session.number, now, &sessions),
         };
-        let changes = Changes::of(&commit, before.clone(), self.0.bounds, keep_time);
+        let changes = Changes::of(&commit, before.clone(), self.0.bounds, now, keep_time);
         let mut after = self.known(&touched);
         for (id, record) in &mut after.hosts {
             // The rules are not part of the records in `Changes`.

@@ -53,12 +53,18 @@ CREATE TABLE host (
     host_id uuid NOT NULL,
     origin text NOT NULL,
     is_seed boolean NOT NULL,
+    -- Whether it ever had a task of its own. If not, it is known only because a robots.txt redirects to it.
+    is_site boolean NOT NULL,
+    -- Number of pending requests for other hosts.
+    hops bigint NOT NULL,
+    -- Where its robots.txt was redirected to, and what was answered there.
+    redirect bytea,
     -- The number of the session that leases it, and the random number of the call that leased it.
     owner integer,
     lease bigint NOT NULL DEFAULT 0,
     -- Reclaimed from an ended session and not released since. The last request of that session may be unrecorded.
     reaped boolean NOT NULL DEFAULT false,
-    -- Time from which it may be leased; NULL while it is leased or has no unfinished task.
+    -- Time from which it may be leased; NULL while it is leased or has no work.
     due_at timestamptz,
     not_before timestamptz,
     parked boolean NOT NULL DEFAULT false,
@@ -93,7 +99,8 @@ CREATE TABLE task (
     url_hash uuid NOT NULL,
     state smallint NOT NULL,
     priority integer NOT NULL,
-    -- 0 robots.txt, 1 sitemap, 2 the last guess, n >= 3 the guessed path with number n - 3.
+    -- 0 robots.txt, 1 sitemap, 2 the last guess, 3 a request for another host, n >= 4 the guessed path with number n - 4.
+    -- The priority of a request for another host is 65535.
     kind smallint NOT NULL,
     depth integer NOT NULL,
     hops smallint NOT NULL,

@@ -32,6 +32,9 @@ impl HostRow {
             "owner",
             "origin",
             "is_seed",
+            "is_site",
+            "hops",
+            "redirect",
             "not_before",
             "parked",
             "account",
@@ -49,6 +52,9 @@ impl HostRow {
         let record = HostRecord {
             host: origin(host.get("origin")?)?,
             is_seed: host.get("is_seed")?,
+            is_site: host.get("is_site")?,
+            hops: host.count("hops")?,
+            redirect: host.decoded_if_any("redirect")?,
             robots: None,
             not_before: host.time_if_any("not_before")?,
             parked: host.get("parked")?,
@@ -101,12 +107,14 @@ pub(crate) fn loaded_host(row: &Row) -> Result<Loaded, Failure> {
         inbox: host.count("inbox")?,
         busy_since: host.time_if_any("busy_since")?,
         tasks: Vec::new(),
+        hops: Vec::new(),
+        redirect: host.decoded_if_any("redirect")?,
     })
 }
 
-/// The due time of a host that is not leased; `None` if it has no unfinished task.
+/// The due time of a host that is not leased; `None` if it has no work.
 fn due_at(record: &HostRecord) -> Option<Timestamp> {
-    (record.account.unfinished() > 0).then(|| record.due_at())
+    record.has_work().then(|| record.due_at())
 }
 
 /// Hosts that a commit inserts or updates, as one array per column.
@@ -115,6 +123,9 @@ pub(crate) struct HostRows {
     host_id: Vec<Uuid>,
     origin: Vec<String>,
     is_seed: Vec<bool>,
+    is_site: Vec<bool>,
+    hops: Vec<i64>,
+    redirect: Vec<Option<Vec<u8>>>,
     due_at: Vec<Option<SystemTime>>,
     not_before: Vec<Option<SystemTime>>,
     inbox: Vec<i64>,
@@ -136,6 +147,9 @@ impl HostRows {
         self.host_id.push(host_key(id));
         self.origin.push(record.host.to_string());
         self.is_seed.push(record.is_seed);
+        self.is_site.push(record.is_site);
+        self.hops.push(signed(record.hops));
+        self.redirect.push(record.redirect.as_ref().map(codec::encode).transpose()?);
         self.due_at.push(due_at.map(moment));
         self.not_before.push(record.not_before.map(moment));
         self.inbox.push(signed(record.inbox));
@@ -148,12 +162,15 @@ impl HostRows {
         Ok(())
     }
 
-    pub(crate) fn parameters<'a>(&'a self, crawl: &'a i32) -> [Parameter<'a>; 13] {
+    pub(crate) fn parameters<'a>(&'a self, crawl: &'a i32) -> [Parameter<'a>; 16] {
         [
             ("crawl", crawl),
             ("host_id", &self.host_id),
             ("origin", &self.origin),
             ("is_seed", &self.is_seed),
+            ("is_site", &self.is_site),
+            ("hops", &self.hops),
+            ("redirect", &self.redirect),
             ("due_at", &self.due_at),
             ("not_before", &self.not_before),
             ("inbox", &self.inbox),

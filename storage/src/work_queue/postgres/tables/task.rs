@@ -102,7 +102,8 @@ fn kind_key(kind: TaskKind) -> i16 {
         TaskKind::Robots => 0,
         TaskKind::Sitemap => 1,
         TaskKind::LastProbe => 2,
-        TaskKind::Probe(n) => 3 + i16::from(n),
+        TaskKind::RobotsHop => 3,
+        TaskKind::Probe(n) => 4 + i16::from(n),
     }
 }
 
@@ -111,7 +112,8 @@ fn kind(key: i16) -> Result<TaskKind, Failure> {
         0 => Ok(TaskKind::Robots),
         1 => Ok(TaskKind::Sitemap),
         2 => Ok(TaskKind::LastProbe),
-        n => u8::try_from(n - 3).map(TaskKind::Probe).map_err(|_| Failure::damaged("task", "kind")),
+        3 => Ok(TaskKind::RobotsHop),
+        n => u8::try_from(n - 4).map(TaskKind::Probe).map_err(|_| Failure::damaged("task", "kind")),
     }
 }
 
@@ -213,6 +215,7 @@ mod tests {
             TaskKind::Robots,
             TaskKind::Sitemap,
             TaskKind::LastProbe,
+            TaskKind::RobotsHop,
             TaskKind::Probe(0),
             TaskKind::Probe(u8::MAX),
         ] {

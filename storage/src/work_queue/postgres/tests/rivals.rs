@@ -115,8 +115,8 @@ fn a_host_that_another_worker_inserts_at_the_same_time_is_no_failure() {
         let rival = connect(&url).await;
         rival.batch_execute("BEGIN").await.unwrap();
         let insert =
-            "INSERT INTO host (crawl, host_id, origin, is_seed, inbox, accepted, unfinished, account)
-            SELECT crawl, $1, 'https://h2.example', true, inbox, accepted, unfinished, account FROM host";
+            "INSERT INTO host (crawl, host_id, origin, is_seed, is_site, hops, inbox, accepted, unfinished, account)
+            SELECT crawl, $1, 'https://h2.example', true, true, 0, inbox, accepted, unfinished, account FROM host";
         let key = super::super::values::host_key(task(2, "/").host.id());
         rival.execute(insert, &[&key]).await.unwrap();
 

@@ -1,0 +1,299 @@
+//! Which request of a leased host starts next, and what follows from its end.
+
+use std::collections::VecDeque;
+
+use crate::outcome::SkipReason;
+use crate::request::{NextStep, Purpose, Request};
+use crate::robots::{ROBOTS_AGE_MAX, RobotsState};
+use crate::task::{Task, TaskId, TaskKind};
+use crate::timestamp::Timestamp;
+use crate::work_queue::RobotsRedirect;
+
+use super::job::Job;
+use super::loading::Loading;
+use super::{HostQueue, Slot};
+
+/// The job that starts next, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Choice {
+    job: usize,
+    /// Whether it is a request for another host.
+    is_hop: bool,
+    slot: usize,
+    begun_at: Timestamp,
+    pub(crate) permitted_at: Timestamp,
+}
+
+impl HostQueue {
+    /// The job that starts next, and when it may start.
+    pub(crate) fn choose(&mut self, session_started_at: Timestamp, now: Timestamp) -> Option<Choice> {
+        let (free_since, slot) = self.free_slot()?;
+        let (job, is_hop) = self.next_job(session_started_at, now)?;
+        let begun_at = free_since.max(self.busy_since);
+        let mut choice = Choice { job, is_hop, slot, begun_at, permitted_at: begun_at };
+        let job = self.job(choice)?;
+        if self.in_flight() > 0 {
+            // While other slots are in use, a slot without a task does not count as waiting.
+            choice.begun_at = begun_at.max(job.known_at);
+        }
+        let is_request = job.skip.is_none() && !self.is_known(job, now);
+        let withheld_until = if is_request { self.due.at().max(job.not_before) } else { None };
+        choice.permitted_at = choice.begun_at.max(withheld_until.unwrap_or(begun_at));
+        Some(choice)
+    }
+
+    pub(super) fn job(&self, choice: Choice) -> Option<&Job> {
+        if choice.is_hop { self.hops.get(choice.job) } else { self.jobs.get(choice.job) }
+    }
+
+    /// The index of the next job, and whether it is in `hops`.
+    fn next_job(&mut self, session_started_at: Timestamp, now: Timestamp) -> Option<(usize, bool)> {
+        let has_rules = self.has_current_rules(session_started_at, now);
+        if let Some(index) = self.hops.iter().position(|job| self.can_conclude_hop(job, has_rules)) {
+            return Some((index, true));
+        }
+        let own = if self.waits_for_redirect() {
+            None
+        } else if has_rules && self.redirect.is_none() {
+            first_ready(&self.jobs, now, |_| true)
+        } else {
+            self.robots_job(now)
+        };
+        // All wait for the host's own robots.txt while it is on its way, because of its Crawl-delay. One for the host's own
+        // robots.txt waits until that was read.
+        let hop = first_ready(&self.hops, now, |job| !self.is_requesting_robots && !self.is_own_robots(job));
+        match (own, hop) {
+            (Some(own), Some(hop)) => {
+                let is_hop = self.is_hop_before(own, hop, now);
+                Some((if is_hop { hop } else { own }, is_hop))
+            }
+            (Some(own), None) => Some((own, false)),
+            (None, Some(hop)) => Some((hop, true)),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether the request for another host comes before the host's own. They alternate, so that neither waits long.
+    fn is_hop_before(&self, own: usize, hop: usize, now: Timestamp) -> bool {
+        let not_before = |jobs: &VecDeque<Job>, index: usize| {
+            jobs.get(index).and_then(|job| job.not_before).filter(|not_before| *not_before > now)
+        };
+        match (not_before(&self.jobs, own), not_before(&self.hops, hop)) {
+            (None, None) => self.is_hop_next,
+            (own, hop) => hop < own,
+        }
+    }
+
+    /// Whether the answer to `job` is known, so that no request is made. See [`crate::conclude::conclude_known`].
+    fn is_known(&self, job: &Job, now: Timestamp) -> bool {
+        match job.kind {
+            TaskKind::RobotsHop => self.parked_until.is_some() || self.is_own_robots(job),
+            TaskKind::Robots if job.hop == 0 => {
+                let is_young = |fetched_at: Timestamp| fetched_at.distance(now) < ROBOTS_AGE_MAX;
+                let has_rules =
+                    matches!(*self.rules, RobotsState::Known { .. } | RobotsState::Evicted { .. })
+                        && self.rules.requested_at().is_some_and(is_young);
+                self.redirect.is_some() || (has_rules && job.purpose == Purpose::Task)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the request for another host can end now without being made.
+    fn can_conclude_hop(&self, job: &Job, has_rules: bool) -> bool {
+        let is_answered = has_rules || self.waits_for_redirect();
+        self.parked_until.is_some() || (is_answered && self.is_own_robots(job))
+    }
+
+    /// Whether `job` is a request for another host, for this host's own robots.txt.
+    fn is_own_robots(&self, job: &Job) -> bool {
+        job.kind == TaskKind::RobotsHop && job.task.url == self.host.url("/robots.txt")
+    }
+
+    /// Whether the chosen slot is free and the chosen job exists and may start.
+    pub(crate) fn is_available(&self, choice: Choice) -> bool {
+        let is_free = matches!(self.slots.get(choice.slot), Some(Slot::Free { .. }));
+        let may_start = |job: &Job| {
+            job.not_before <= Some(choice.permitted_at) || self.is_known(job, choice.permitted_at)
+        };
+        is_free && self.job(choice).is_some_and(may_start)
+    }
+
+    /// Whether the chosen job may still start. Rules can expire while a host waits for a free worker.
+    pub(crate) fn is_current(&self, choice: Choice, session_started_at: Timestamp, now: Timestamp) -> bool {
+        let has_rules = self.has_current_rules(session_started_at, now);
+        self.job(choice).is_some_and(|job| match job.kind {
+            TaskKind::Robots => true,
+            TaskKind::RobotsHop => !self.is_own_robots(job) || self.can_conclude_hop(job, has_rules),
+            _ => has_rules,
+        })
+    }
+
+    fn has_current_rules(&self, session_started_at: Timestamp, now: Timestamp) -> bool {
+        let Some(requested_at) = self.rules_requested_at else { return false };
+        let is_young = now.since(requested_at) < ROBOTS_AGE_MAX;
+        let are_unreachable = matches!(*self.rules, RobotsState::Unreachable { .. });
+        is_young || (are_unreachable && requested_at >= session_started_at)
+    }
+
+    /// The job for the host's robots.txt, which is fetched before everything else: the robots.txt task if it is in
+    /// memory, else a refresh, which is in no queue. `None` while it is already requested, or if nothing waits for it.
+    fn robots_job(&mut self, now: Timestamp) -> Option<usize> {
+        let hop = self.hops.iter().find(|job| self.is_own_robots(job));
+        if self.is_requesting_robots || (self.jobs.is_empty() && hop.is_none()) {
+            return None;
+        }
+        let loaded = self.jobs.iter().position(|job| job.kind == TaskKind::Robots);
+        loaded.or_else(|| {
+            let on_behalf_of = hop.filter(|_| self.jobs.is_empty()).and_then(|hop| hop.task.parent);
+            self.jobs.push_front(Job::robots_refresh(&self.host, on_behalf_of, now));
+            Some(0)
+        })
+    }
+
+    /// Starts the chosen job. Returns its request, and the reason if it must be skipped.
+    pub(crate) fn start(
+        &mut self,
+        place: usize,
+        choice: Choice,
+        now: Timestamp,
+    ) -> Option<(Request, Option<SkipReason>)> {
+        let is_known = self.is_known(self.job(choice)?, now);
+        let jobs = if choice.is_hop { &mut self.hops } else { &mut self.jobs };
+        let job = jobs.remove(choice.job)?;
+        *self.slots.get_mut(choice.slot)? = Slot::Taken(job.id);
+        self.is_requesting_robots |= job.kind == TaskKind::Robots;
+        if job.skip.is_none() && !is_known {
+            self.due.start(now);
+            self.is_hop_next = !choice.is_hop;
+        }
+        let request = Request {
+            host: job.host,
+            is_seed: self.is_seed,
+            id: job.id,
+            kind: job.kind,
+            purpose: job.purpose,
+            task: job.task,
+            moved_to: job.moved_to,
+            hop: job.hop,
+            attempt: job.attempt,
+            is_known,
+            slot: choice.slot,
+            begun_at: choice.begun_at,
+            permitted_at: choice.permitted_at,
+            place,
+        };
+        Some((request, job.skip))
+    }
+
+    /// Notes that a request left at `now`, later than it was returned.
+    pub(crate) fn started(&mut self, now: Timestamp) {
+        self.due.start(now);
+    }
+
+    /// Ends a task and frees its slot before the outcome is committed.
+    pub(crate) fn settle_ahead(&mut self, request: &Request, now: Timestamp) {
+        self.settle(request, NextStep::Done, now);
+        self.settled_ahead.push(request.id);
+    }
+
+    /// Notes that the outcome of a task settled ahead is committed. Returns false for any other task.
+    pub(crate) fn recorded(&mut self, task: TaskId) -> bool {
+        let Some(index) = self.settled_ahead.iter().position(|ahead| *ahead == task) else { return false };
+        self.settled_ahead.swap_remove(index);
+        if let Loading::Requested { settled, .. } = &mut self.loading {
+            settled.push(task);
+        }
+        true
+    }
+
+    /// Frees the slot of a request and continues its task with `next`.
+    pub(crate) fn settle(&mut self, request: &Request, next: NextStep, now: Timestamp) {
+        if let Some(slot) = self.slots.get_mut(request.slot) {
+            // A wait for an answer that came from another host is not over before the next request.
+            *slot = Slot::Free { since: if request.is_known { request.begun_at } else { now } };
+        }
+        let is_robots = request.kind == TaskKind::Robots;
+        let is_hop = request.kind == TaskKind::RobotsHop;
+        if is_robots {
+            self.is_requesting_robots = false;
+        }
+        self.reload_rules(next != NextStep::Done && self.parked_until.is_none());
+        let again =
+            || Job { purpose: request.purpose, ..Job::new(&self.host, Task::clone(&request.task), now) };
+        match next {
+            NextStep::Done => {
+                if let Loading::Requested { settled, .. } = &mut self.loading {
+                    settled.push(request.id);
+                }
+                if is_robots {
+                    self.set_redirect(None);
+                    self.robots_ended(now);
+                }
+            }
+            NextStep::Wait => {}
+            // The task is dropped here and stays pending in the queue.
+            _ if !is_hop && (self.parked_until.is_some() || self.waits_for_redirect()) => {}
+            NextStep::Follow(url, hop) => {
+                let job = Job { moved_to: Some(url), hop, attempt: request.attempt, ..again() };
+                self.put_back(job);
+            }
+            NextStep::Retry(not_before) => {
+                // The queue counts the attempts too.
+                let task = Task { attempts: request.attempt, ..Task::clone(&request.task) };
+                let job = Job {
+                    not_before: Some(not_before),
+                    purpose: request.purpose,
+                    ..Job::new(&self.host, task, now)
+                };
+                self.put_back(job);
+            }
+        }
+    }
+
+    fn put_back(&mut self, job: Job) {
+        let job = job.judged(&self.rules);
+        if job.kind == TaskKind::RobotsHop { self.hops.push_front(job) } else { self.jobs.push_front(job) }
+    }
+
+    /// Sets where the host's robots.txt was redirected to. While it waits for another host, none of its own tasks starts.
+    pub(crate) fn set_redirect(&mut self, redirect: Option<RobotsRedirect>) {
+        self.redirect = redirect;
+        if let Loading::Requested { is_redirect_newer, .. } = &mut self.loading {
+            *is_redirect_newer = true;
+        }
+        if self.waits_for_redirect() {
+            self.start_no_tasks();
+        }
+    }
+
+    /// Drops the host's own tasks from memory. They stay pending in the queue.
+    fn start_no_tasks(&mut self) {
+        self.jobs.clear();
+        match self.loading {
+            Loading::Wanted { hops: true, .. } => self.loading = Loading::Wanted { tasks: false, hops: true },
+            Loading::Wanted { .. } => self.loading = Loading::Complete,
+            _ => {}
+        }
+    }
+
+    /// Starts a cooldown: no request starts before `until`.
+    pub(crate) fn cool_down(&mut self, until: Timestamp) {
+        self.due.cool_down(until);
+    }
+
+    /// Parks the host until `until`: no further request starts. Its own tasks stay pending in the queue. Requests for
+    /// other hosts end, so that these learn of it.
+    pub(crate) fn park(&mut self, until: Timestamp) {
+        self.parked_until = self.parked_until.max(Some(until));
+        self.start_no_tasks();
+    }
+}
+
+/// The first of the jobs that `is_candidate` and do not wait for a retry, else the one whose retry comes first.
+fn first_ready(jobs: &VecDeque<Job>, now: Timestamp, is_candidate: impl Fn(&Job) -> bool) -> Option<usize> {
+    let candidates = || jobs.iter().enumerate().filter(|(_, job)| is_candidate(job));
+    let is_ready = |job: &Job| job.not_before.is_none_or(|not_before| not_before <= now);
+    let ready = candidates().find(|(_, job)| is_ready(job));
+    ready.or_else(|| candidates().min_by_key(|(_, job)| job.not_before)).map(|(index, _)| index)
+}
