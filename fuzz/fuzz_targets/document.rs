@@ -9,7 +9,7 @@ mod reading;
 
 use libfuzzer_sys::fuzz_target;
 use reading::{base, comparable};
-use sitemap::Limits;
+use sitemap::{Limits, limits};
 use url::Url;
 
 /// Limits so low that small documents reach them.
@@ -17,6 +17,7 @@ const LOW_LIMITS: Limits = Limits {
     document_bytes: 3_000,
     token_bytes: 60,
     entry_bytes: 1_500,
+    memory_bytes: limits::MEMORY_BYTES_MAX,
     depth: 5,
     loc_bytes: 50,
     layers: 1,

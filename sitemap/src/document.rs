@@ -4,10 +4,12 @@ use std::fmt;
 
 use url::Url;
 
+use crate::bad_bytes::BadBytes;
+use crate::buffer;
 use crate::detect::{self, Format};
 use crate::document_kind::DocumentKind;
 use crate::draft::Draft;
-use crate::encoding::{BadBytes, TextDecoder};
+use crate::encoding::TextDecoder;
 use crate::limits::{Limits, SLICE_BYTES};
 use crate::markup::Markup;
 use crate::output::{Output, Tally};
@@ -25,7 +27,7 @@ pub enum DocumentEnd {
     Truncated,
     /// Some tags do not match or are invalid. The recognisable parts are kept; entries may be missing.
     Broken,
-    /// Larger than [`Limits::document_bytes`]. The part before the limit is kept.
+    /// Larger than [`Limits::document_bytes`], or too expensive to read. The part before the limit is kept.
     TooLarge,
     /// Not a sitemap, for this reason (one line, safe to print).
     NotASitemap(String),
@@ -49,7 +51,7 @@ impl fmt::Display for DocumentEnd {
 /// Why a reader stopped before the end of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
-    /// The document exceeds [`Limits::document_bytes`].
+    /// The document exceeds [`Limits::document_bytes`] or [`Limits::memory_bytes`].
     #[error("the document is too large")]
     TooLarge,
     /// The markup is so broken that no more entries can be expected.
@@ -101,8 +103,9 @@ impl Document {
 
 /// Reads one document from decoded bytes, pushed in pieces of any size.
 ///
-/// The result does not depend on how the bytes are cut into pieces. Memory stays within a few times
-/// [`Limits::token_bytes`] and [`Limits::entry_bytes`] for any document.
+/// The result does not depend on how the bytes are cut into pieces, except where [`Limits::memory_bytes`] is reached.
+/// [`Self::held_bytes`] is never more than that after a piece. While an entry is passed to the sink, it takes up to twice
+/// [`Limits::entry_bytes`] more.
 ///
 /// ```
 /// use sitemap::{Child, DocumentReader, Entry, Limits, Problem, Sink};
@@ -140,6 +143,8 @@ pub struct DocumentReader {
     bytes_decoded: u64,
     parser: Parser,
     stopped: Option<Stop>,
+    /// Whether it stopped because it would take too much memory.
+    is_over_memory: bool,
     /// Problems of the stream that the bytes came from.
     reported: Vec<Problem>,
 }
@@ -167,6 +172,7 @@ impl DocumentReader {
             bytes_decoded: 0,
             parser: Parser::Undecided,
             stopped: None,
+            is_over_memory: false,
             reported: Vec::new(),
         }
     }
@@ -188,6 +194,12 @@ impl DocumentReader {
             if fitting.len() < slice.len() && self.stopped.is_none() {
                 self.stop_too_large();
             }
+            if self.held_bytes() > self.limits.memory_bytes {
+                self.release_unused();
+                if self.held_bytes() > self.limits.memory_bytes {
+                    self.stop_over_memory();
+                }
+            }
         }
         self.stopped.map_or(Ok(()), Err)
     }
@@ -200,6 +212,35 @@ impl DocumentReader {
     /// Stops reading because a size limit was exceeded before the bytes reached this reader.
     pub fn stop_too_large(&mut self) {
         self.stopped.get_or_insert(Stop::TooLarge);
+    }
+
+    /// Stops reading because the document takes too much memory. [`Document::ended`] is then
+    /// [`DocumentEnd::TooLarge`], as after [`Self::stop_too_large`]; the problem says which limit it was.
+    pub fn stop_over_memory(&mut self) {
+        self.is_over_memory |= self.stopped.is_none();
+        self.stop_too_large();
+    }
+
+    /// Bytes of memory that the reader holds: text that waits for the rest of its token, and the open entry.
+    pub fn held_bytes(&self) -> usize {
+        let parser = match &self.parser {
+            Parser::Undecided | Parser::Unknown => 0,
+            Parser::Xml(xml) => size_of::<(Markup, Tree)>() + xml.1.held_bytes(),
+            Parser::Text(reader) => reader.held_bytes(),
+        };
+        let waiting = self.window.capacity() + self.decoder.held_bytes() + self.tally.bad_bytes.held_bytes();
+        size_of::<Self>() + self.base.as_str().len() + waiting + parser
+    }
+
+    /// Frees memory that is kept only to be used again. Call it before waiting for the next bytes.
+    pub fn release_unused(&mut self) {
+        buffer::release_unused(&mut self.window);
+        self.tally.bad_bytes.release_unused();
+        match &mut self.parser {
+            Parser::Undecided | Parser::Unknown => {}
+            Parser::Xml(xml) => xml.1.release_unused(),
+            Parser::Text(reader) => reader.release_unused(),
+        }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -221,8 +262,10 @@ impl DocumentReader {
         }
         if self.stopped == Some(Stop::TooLarge) {
             let (limit, at) = (self.limits.document_bytes, self.bytes_decoded);
-            self.output(sink).problem(ProblemKind::DocumentTooLarge, at, || {
-                format!("the document exceeds {limit} bytes, the rest was skipped")
+            let is_over_memory = self.is_over_memory;
+            self.output(sink).problem(ProblemKind::DocumentTooLarge, at, || match is_over_memory {
+                true => "reading the document takes too much memory, the rest was skipped".to_owned(),
+                false => format!("the document exceeds {limit} bytes, the rest was skipped"),
             });
         }
         // The stream of a rejected document is never read to its end, so its problems are left out.
@@ -260,7 +303,7 @@ impl DocumentReader {
     fn read(&mut self, bytes: &[u8], last: bool, sink: &mut impl Sink) {
         let Self { decoder, window, window_offset, tally, .. } = self;
         decoder.push(bytes, last, window, &mut |at, count| {
-            tally.bad_bytes.push_back(BadBytes { at: *window_offset + at as u64, count });
+            tally.bad_bytes.push(BadBytes { at: *window_offset + at as u64, count });
         });
         if let Some(label) = decoder.take_unknown() {
             self.output(sink).problem(ProblemKind::UnknownEncoding, 0, || {

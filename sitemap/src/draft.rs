@@ -1,10 +1,9 @@
 //! The entry or child being read, until its element closes.
 
-use std::mem::size_of;
-
 use url::Url;
 
 use crate::alternate::Alternate;
+use crate::buffer;
 use crate::entry::Entry;
 use crate::image::Image;
 use crate::news::News;
@@ -47,6 +46,12 @@ pub(crate) struct Span {
 }
 
 type Record<const N: usize> = [Option<Span>; N];
+
+/// The memory of the last entry is kept for the next one up to this size.
+const UNUSED_BYTES_MAX: usize = 16 << 10;
+
+/// A vector allocates room for four records at first, and later for twice as many as it holds.
+const ROOM_PER_RECORD: usize = 4;
 
 #[derive(Default)]
 struct VideoDraft {
@@ -111,6 +116,7 @@ impl Draft {
 
     /// Starts a new entry at `offset`.
     pub(crate) fn begin(&mut self, offset: u64) {
+        self.release_unused();
         self.offset = offset;
         self.base = None;
         self.is_over_limit = false;
@@ -125,6 +131,18 @@ impl Draft {
         self.images.clear();
         self.videos.clear();
         self.alternates.clear();
+    }
+
+    /// Bytes of memory. Records are counted as in the limit of an entry.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.text.capacity() + self.used_bytes.saturating_sub(self.text.len())
+    }
+
+    /// Removes the entry and frees its memory. Nothing may be read of it afterwards.
+    pub(crate) fn release_unused(&mut self) {
+        if self.used_bytes > UNUSED_BYTES_MAX {
+            *self = Self::new(self.limit_bytes);
+        }
     }
 
     pub(crate) fn has_loc(&self) -> bool {
@@ -164,7 +182,7 @@ impl Draft {
     /// Appends to the text of the open field.
     pub(crate) fn append(&mut self, text: &str) {
         if self.reserve(text.len()) {
-            self.text.push_str(text);
+            self.push_text(text);
         } else {
             self.is_field_damaged = true;
         }
@@ -230,7 +248,7 @@ impl Draft {
 
     /// Starts an image; returns false if it does not fit.
     pub(crate) fn open_image(&mut self) -> bool {
-        let fits = self.reserve(size_of::<Image<'static>>());
+        let fits = self.reserve_record::<Record<{ Image::FIELDS.len() }>>();
         if fits {
             self.images.push([None; Image::FIELDS.len()]);
         }
@@ -243,7 +261,7 @@ impl Draft {
 
     /// Starts a video; returns false if it does not fit.
     pub(crate) fn open_video(&mut self) -> bool {
-        let fits = self.reserve(size_of::<Video<'static>>());
+        let fits = self.reserve_record::<VideoDraft>();
         if fits {
             self.videos.push(VideoDraft::default());
         }
@@ -261,7 +279,7 @@ impl Draft {
 
     /// Starts a price of the last video; returns false if it does not fit.
     pub(crate) fn open_price(&mut self) -> bool {
-        let fits = self.reserve(size_of::<Price<'static>>());
+        let fits = self.reserve_record::<Record<{ Price::FIELDS.len() }>>();
         if let (true, Some(video)) = (fits, self.videos.last_mut()) {
             video.prices.push(Default::default());
         }
@@ -270,7 +288,7 @@ impl Draft {
 
     /// Starts a content segment of the last video; returns false if it does not fit.
     pub(crate) fn open_segment(&mut self) -> bool {
-        let fits = self.reserve(size_of::<ContentSegment<'static>>());
+        let fits = self.reserve_record::<Record<{ ContentSegment::FIELDS.len() }>>();
         if let (true, Some(video)) = (fits, self.videos.last_mut()) {
             video.segments.push(Default::default());
         }
@@ -294,7 +312,7 @@ impl Draft {
 
     /// Adds an alternate version of the page.
     pub(crate) fn add_alternate(&mut self, hreflang: Option<&str>, href: &str) {
-        if !self.reserve(size_of::<Alternate<'static>>()) {
+        if !self.reserve_record::<(Option<Span>, Span)>() {
             return;
         }
         let hreflang = hreflang.and_then(|text| self.add_text(text));
@@ -362,6 +380,16 @@ impl Draft {
         fits
     }
 
+    /// Reserves the memory of one more record of type `T`; returns false if it exceeds the limit of the entry.
+    fn reserve_record<T>(&mut self) -> bool {
+        self.reserve(ROOM_PER_RECORD * size_of::<T>())
+    }
+
+    fn push_text(&mut self, text: &str) {
+        buffer::make_room(&mut self.text, text.len());
+        self.text.push_str(text);
+    }
+
     /// Stores a trimmed text outside the open field; `None` if it is empty or does not fit.
     fn add_text(&mut self, text: &str) -> Option<Span> {
         let text = trim(text);
@@ -369,12 +397,12 @@ impl Draft {
             return None;
         }
         let start = self.text.len();
-        self.text.push_str(text);
+        self.push_text(text);
         Some(span(start, self.text.len()))
     }
 
     fn store_tag(&mut self, value: Span) -> Stored {
-        if !self.reserve(size_of::<&str>()) {
+        if !self.reserve_record::<Span>() {
             return Stored::Empty;
         }
         if let Some(video) = self.videos.last_mut() {

@@ -3,6 +3,7 @@
 
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use crate::buffer::make_room;
 use crate::limits::DECLARATION_BYTES_MAX;
 
 /// Decodes one document to text, piece by piece. Invalid bytes become U+FFFD.
@@ -22,15 +23,6 @@ enum State {
     Other(Box<encoding_rs::Decoder>),
 }
 
-/// A sequence of bytes that is invalid in the encoding of the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BadBytes {
-    /// Offset of their U+FFFD in the document.
-    pub(crate) at: u64,
-    /// Number of bytes.
-    pub(crate) count: u8,
-}
-
 impl TextDecoder {
     pub(crate) fn new() -> Self {
         Self { state: State::Sniffing(Vec::new()), unknown: None }
@@ -39,6 +31,14 @@ impl TextDecoder {
     /// The declared encoding, if it is unknown. Returned once.
     pub(crate) fn take_unknown(&mut self) -> Option<String> {
         self.unknown.take()
+    }
+
+    /// Bytes of memory that grow with the input. The state of a decoder is small.
+    pub(crate) fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Sniffing(bytes) | State::Utf8(bytes) => bytes.capacity(),
+            State::Other(_) => size_of::<encoding_rs::Decoder>(),
+        }
     }
 
     /// Decodes `bytes` and appends the result to `text`. `last` means that no more bytes follow.
@@ -95,6 +95,7 @@ fn decode_utf8(
     text: &mut String,
     report: &mut dyn FnMut(usize, u8),
 ) {
+    make_room(text, bytes.len());
     loop {
         let error = match simdutf8::compat::from_utf8(bytes) {
             Ok(valid) => return text.push_str(valid),
@@ -121,9 +122,8 @@ fn decode_other(
     report: &mut dyn FnMut(usize, u8),
 ) {
     loop {
-        text.reserve(
-            decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or(bytes.len()).max(16),
-        );
+        let length = decoder.max_utf8_buffer_length_without_replacement(bytes.len());
+        make_room(text, length.unwrap_or(bytes.len()).max(16));
         let (result, read) = decoder.decode_to_string_without_replacement(bytes, text, last);
         bytes = &bytes[read..];
         match result {
@@ -137,6 +137,7 @@ fn decode_other(
 
 fn report_bad_bytes(count: usize, text: &mut String, report: &mut dyn FnMut(usize, u8)) {
     let at = text.len();
+    make_room(text, char::REPLACEMENT_CHARACTER.len_utf8());
     text.push(char::REPLACEMENT_CHARACTER);
     report(at, u8::try_from(count).unwrap_or(u8::MAX));
 }

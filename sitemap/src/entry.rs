@@ -125,7 +125,11 @@ pub(crate) fn is_priority(text: &str) -> bool {
     match text.as_bytes() {
         // Nearly all priorities look like this, and need no number parser.
         [b'0', b'.', b'0'..=b'9'] | b"1.0" => true,
-        _ => text.parse::<f64>().is_ok_and(|number| (0.0..=1.0).contains(&number)),
+        // `f64` also reads exponents, which the schema of sitemaps.org (`xsd:decimal`) does not allow.
+        _ => {
+            let is_decimal = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'+' | b'-'));
+            is_decimal && text.parse::<f64>().is_ok_and(|number| (0.0..=1.0).contains(&number))
+        }
     }
 }
 
@@ -135,10 +139,10 @@ mod tests {
 
     #[test]
     fn a_priority_lies_between_zero_and_one() {
-        for text in ["0.0", "0.5", "1.0", "1", "0.85", ".5", "1.00"] {
+        for text in ["0.0", "0.5", "1.0", "1", "0.85", ".5", "1.00", "+0.5"] {
             assert!(is_priority(text), "{text}");
         }
-        for text in ["", "1.1", "-0.5", "high", "NaN", "0,5", "0.x"] {
+        for text in ["", "1.1", "-0.5", "high", "NaN", "0,5", "0.x", "5e-1", "1E0", "+", "++0.5"] {
             assert!(!is_priority(text), "{text}");
         }
     }

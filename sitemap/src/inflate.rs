@@ -11,6 +11,9 @@ const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 /// Base-2 logarithm of the size of deflate's window: the largest allowed.
 const WINDOW_BITS: u8 = 15;
 
+/// Bytes that the state of one stream takes: its window of 32 KiB, its tables and what is between them.
+const STREAM_BYTES: usize = 48 << 10;
+
 /// Why inflating a body stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InflateError {
@@ -115,6 +118,20 @@ impl Inflater {
         problem.map(|(kind, text)| Problem { kind, offset: self.bytes_decoded, text })
     }
 
+    /// Bytes of memory that it holds.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.layers.iter().map(Layer::held_bytes).sum::<usize>()
+    }
+
+    /// Frees memory that is kept only to be used again. Call it before waiting for the next bytes.
+    pub fn release_unused(&mut self) {
+        self.layers.iter_mut().filter(|layer| layer.held_from == layer.held.len()).for_each(|layer| {
+            layer.held.clear();
+            layer.held_from = 0;
+            layer.held.release_unused();
+        });
+    }
+
     /// Whether the body is gzip.
     pub fn is_gzip(&self) -> bool {
         self.layers.first().is_some_and(|layer| matches!(layer.state, State::Gzip(_) | State::Done(_)))
@@ -162,10 +179,19 @@ fn pump(
     }
     let mut consumed = 0;
     loop {
-        // No inner layer is gzip, so the held bytes are the output: swap them instead of copying.
+        // No inner layer is gzip, so the bytes inflated next are the output.
         let is_innermost = inner.iter().all(Layer::is_passthrough);
-        if is_innermost && output.is_empty() && layer.held_from == 0 && layer.held.len() <= full {
-            std::mem::swap(&mut layer.held, output);
+        if is_innermost && layer.held_from == layer.held.len() {
+            let before = output.len();
+            if before >= full {
+                return Ok(consumed);
+            }
+            let used = layer.step(&input[consumed..], output, full - before, limit)?;
+            consumed += used;
+            if used == 0 && output.len() == before {
+                return Ok(consumed);
+            }
+            continue;
         }
         // First pass on the held bytes, then inflate more.
         let taken = pump(inner, &layer.held[layer.held_from..], output, full, limit)?;
@@ -175,7 +201,10 @@ fn pump(
         }
         layer.held.clear();
         layer.held_from = 0;
-        let used = layer.step(&input[consumed..], limit)?;
+        let mut held = std::mem::take(&mut layer.held);
+        let used = layer.step(&input[consumed..], &mut held, SLICE_BYTES, limit);
+        layer.held = held;
+        let used = used?;
         consumed += used;
         if used == 0 && layer.held.is_empty() {
             return Ok(consumed);
@@ -228,15 +257,29 @@ impl Layer {
         self.held_from < self.held.len() || matches!(&self.state, State::Gzip(gzip) if gzip.is_full)
     }
 
-    /// Converts some of `input` to held bytes; returns how many bytes were used.
-    fn step(&mut self, input: &[u8], limit: u64) -> Result<usize, InflateError> {
+    /// Bytes of memory.
+    fn held_bytes(&self) -> usize {
+        let stream = if matches!(self.state, State::Gzip(_)) { STREAM_BYTES } else { 0 };
+        stream + self.held.held_bytes()
+    }
+
+    /// Converts some of `input` to at most `space` bytes of `output`; returns how many bytes were used.
+    fn step(
+        &mut self,
+        input: &[u8],
+        output: &mut Buffer,
+        space: usize,
+        limit: u64,
+    ) -> Result<usize, InflateError> {
+        let before = output.len();
         let used = match &mut self.state {
             State::Sniffing(seen) => {
                 let Some(&byte) = input.first() else { return Ok(0) };
                 if byte != GZIP_MAGIC[*seen] {
-                    self.held.extend_from_slice(&GZIP_MAGIC[..*seen]);
+                    let (seen, space) = (&GZIP_MAGIC[..*seen], space.saturating_sub(*seen));
+                    output.extend_from_slice(seen);
                     self.state = State::Plain;
-                    return self.step(input, limit);
+                    return self.step(input, output, space, limit);
                 }
                 *seen += 1;
                 if *seen == GZIP_MAGIC.len() {
@@ -247,8 +290,8 @@ impl Layer {
                 1
             }
             State::Plain => {
-                let length = input.len().min(SLICE_BYTES);
-                self.held.extend_from_slice(&input[..length]);
+                let length = input.len().min(space);
+                output.extend_from_slice(&input[..length]);
                 length
             }
             State::Done(problem) => {
@@ -257,15 +300,15 @@ impl Layer {
                 }
                 input.len()
             }
-            State::Gzip(gzip) => match gzip.step(input, &mut self.held) {
+            State::Gzip(gzip) => match gzip.step(input, output, space) {
                 Ok(used) => used,
                 Err(problem) => {
                     self.state = State::Done(Some(problem));
-                    return self.step(input, limit);
+                    return self.step(input, output, space, limit);
                 }
             },
         };
-        self.given += self.held.len() as u64;
+        self.given += (output.len() - before) as u64;
         // `Inflater::count` limits the output of the innermost layer. This check limits the layers around it.
         if matches!(self.state, State::Gzip(_)) && self.given > limit.saturating_add(SLICE_BYTES as u64) {
             return Err(InflateError::TooLarge { limit });
@@ -304,17 +347,18 @@ impl Gzip {
         _ = self.inflate.decompress(&GZIP_MAGIC, &mut [0; 1], FlushDecompress::None);
     }
 
-    /// Inflates some of `input` into `output`; returns how many bytes were used, or how the stream ended.
-    fn step(&mut self, input: &[u8], output: &mut Buffer) -> Result<usize, ProblemKind> {
+    /// Inflates some of `input` into at most `space` bytes of `output`; returns how many bytes were used, or how the
+    /// stream ended.
+    fn step(&mut self, input: &[u8], output: &mut Buffer, space: usize) -> Result<usize, ProblemKind> {
         if let Some(seen) = self.between {
             return self.step_between(seen, input);
         }
         let (used_before, given_before) = (self.inflate.total_in(), self.inflate.total_out());
-        let result = self.inflate.decompress(input, output.unused(SLICE_BYTES), FlushDecompress::None);
+        let result = self.inflate.decompress(input, output.unused(space), FlushDecompress::None);
         let used = usize::try_from(self.inflate.total_in() - used_before).unwrap_or(input.len());
-        let given = usize::try_from(self.inflate.total_out() - given_before).unwrap_or(SLICE_BYTES);
+        let given = usize::try_from(self.inflate.total_out() - given_before).unwrap_or(space);
         output.advance(given);
-        self.is_full = given == SLICE_BYTES;
+        self.is_full = given == space;
         match result {
             Ok(Status::StreamEnd) => {
                 self.between = Some(0);

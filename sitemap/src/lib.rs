@@ -74,6 +74,7 @@ mod inflate;
 
 // From text to elements.
 mod attribute;
+mod bad_bytes;
 mod element;
 mod markup;
 mod namespace;

@@ -6,7 +6,10 @@ pub const DOCUMENT_BYTES_MAX: u64 = 52_428_800;
 /// Maximum size of one token in bytes. A token is a tag, a comment, a CDATA section, a run of text or a line.
 pub const TOKEN_BYTES_MAX: usize = 1 << 20;
 /// Maximum memory of one entry with its extensions, in bytes.
-pub const ENTRY_BYTES_MAX: usize = 8 << 20;
+pub const ENTRY_BYTES_MAX: usize = 2 << 20;
+/// Maximum memory that the reader of one document holds between two slices, in bytes. A document that needs more ends
+/// there.
+pub const MEMORY_BYTES_MAX: usize = 4 << 20;
 /// Maximum number of nested elements.
 pub const DEPTH_MAX: usize = 100;
 /// Maximum length of a `loc` in bytes. Servers do not accept longer URLs.
@@ -28,8 +31,12 @@ pub const PROBLEMS_MAX: u64 = 100;
 pub const QUOTE_CHARS_MAX: usize = 80;
 /// Maximum number of broken tokens in a row, without an entry between them. After more, the document is abandoned.
 pub const BROKEN_TOKENS_MAX: u32 = 1_000;
+/// Maximum total length of the names of nested elements in bytes. Elements whose names do not fit are skipped.
+pub const NAMES_BYTES_MAX: usize = 64 << 10;
 /// Maximum number of namespace declarations in scope.
 pub const NAMESPACES_MAX: usize = 256;
+/// Maximum total length of the prefixes and URIs of the namespace declarations in scope, in bytes.
+pub const NAMESPACES_BYTES_MAX: usize = 64 << 10;
 /// Maximum number of decoded bytes processed at a time, so that the caller can yield between slices.
 pub const SLICE_BYTES: usize = 128 << 10;
 /// An XML declaration that does not end within this many bytes is ignored.
@@ -57,6 +64,8 @@ pub struct Limits {
     pub token_bytes: usize,
     /// Maximum bytes of one entry. Parts that do not fit are skipped.
     pub entry_bytes: usize,
+    /// Maximum bytes that the reader holds between two slices. Reading stops there and keeps everything before.
+    pub memory_bytes: usize,
     /// Maximum number of nested elements. Deeper ones are skipped.
     pub depth: usize,
     /// Maximum bytes of one `loc`. An entry with a longer one is dropped.
@@ -73,6 +82,7 @@ impl Default for Limits {
             document_bytes: DOCUMENT_BYTES_MAX,
             token_bytes: TOKEN_BYTES_MAX,
             entry_bytes: ENTRY_BYTES_MAX,
+            memory_bytes: MEMORY_BYTES_MAX,
             depth: DEPTH_MAX,
             loc_bytes: LOC_BYTES_MAX,
             layers: GZIP_LAYERS_MAX,

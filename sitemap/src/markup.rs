@@ -93,7 +93,8 @@ impl Markup {
                 }
                 Halt::Incomplete => {
                     let waiting = window.len() - done;
-                    self.wait_for = waiting + waiting / 2;
+                    // A token beyond its limit is skipped, so it does not wait for more.
+                    self.wait_for = (waiting + waiting / 2).min(out.limits.token_bytes.saturating_add(1));
                     return done;
                 }
                 Halt::Refused => return done,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::limits::NAMESPACES_MAX;
+use crate::limits::{NAMESPACES_BYTES_MAX, NAMESPACES_MAX};
 
 /// The vocabulary that an element belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,20 +33,24 @@ struct Binding {
 /// Namespaces in XML 1.0 makes them an error.
 pub(crate) struct Namespaces {
     bindings: Vec<Binding>,
+    /// Total length of the prefixes and URIs.
+    bytes: usize,
     /// The vocabulary of names without a prefix, cached because nearly all names have none.
     unprefixed: Vocabulary,
 }
 
 impl Namespaces {
     pub(crate) fn new() -> Self {
-        Self { bindings: Vec::new(), unprefixed: Vocabulary::Own }
+        Self { bindings: Vec::new(), bytes: 0, unprefixed: Vocabulary::Own }
     }
 
-    /// Adds a declaration `xmlns:prefix="uri"` (`prefix` is empty for `xmlns`); returns false if there are too many.
+    /// Adds a declaration `xmlns:prefix="uri"` (`prefix` is empty for `xmlns`); returns false if it does not fit.
     pub(crate) fn declare(&mut self, prefix: &str, uri: &str, depth: usize) -> bool {
-        if self.bindings.len() >= NAMESPACES_MAX {
+        let bytes = self.bytes + prefix.len() + uri.len();
+        if self.bindings.len() >= NAMESPACES_MAX || bytes > NAMESPACES_BYTES_MAX {
             return false;
         }
+        self.bytes = bytes;
         // A URI that `adopt` made the document's own stays so in inner declarations.
         let vocabulary = match self.bindings.iter().find(|binding| binding.uri == uri) {
             Some(known) => known.vocabulary,
@@ -61,8 +65,14 @@ impl Namespaces {
     pub(crate) fn leave(&mut self, depth: usize) {
         if self.bindings.last().is_some_and(|binding| binding.depth >= depth) {
             self.bindings.retain(|binding| binding.depth < depth);
+            self.bytes = self.bindings.iter().map(|binding| binding.prefix.len() + binding.uri.len()).sum();
             self.update_unprefixed();
         }
+    }
+
+    /// Bytes of memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes + self.bindings.capacity() * size_of::<Binding>()
     }
 
     /// Makes the namespaces of the root element and of names without a prefix the document's own.

@@ -1,13 +1,11 @@
 //! Checks entries and children before they reach the sink, and counts and limits problems.
 
-use std::collections::VecDeque;
-
 use jiff::Timestamp;
 use url::Url;
 
+use crate::bad_bytes::BadBytesQueue;
 use crate::child::Child;
 use crate::draft::Draft;
-use crate::encoding::BadBytes;
 use crate::entry::{Entry, is_changefreq, is_priority};
 use crate::lastmod;
 use crate::limits::{ENTRIES_STANDARD, LOC_CHARS_STANDARD, Limits};
@@ -22,7 +20,7 @@ pub(crate) struct Tally {
     pub(crate) children: u64,
     pub(crate) problems: ProblemCounts,
     /// Invalid bytes in text that is not parsed yet.
-    pub(crate) bad_bytes: VecDeque<BadBytes>,
+    pub(crate) bad_bytes: BadBytesQueue,
 }
 
 /// Receives the results of the format parsers, checks them and passes them to the sink.
@@ -54,7 +52,7 @@ impl<S: Sink> Output<'_, S> {
     }
 
     fn report_bad_bytes(&mut self, offset: u64) {
-        while let Some(bad) = self.tally.bad_bytes.pop_front_if(|bad| bad.at < offset) {
+        while let Some(bad) = self.tally.bad_bytes.pop_before(offset) {
             self.problem(ProblemKind::BadEncoding, bad.at, || {
                 format!("{} invalid byte(s), replaced with U+FFFD", bad.count)
             });
@@ -149,17 +147,31 @@ impl<S: Sink> Output<'_, S> {
         if are_clean && entry.alternates.iter().all(|alternate| loc::is_clean(alternate.href)) {
             return Vec::new();
         }
+        let mut room = self.limits.entry_bytes;
         let mut outcomes: Vec<LinkOutcome> = links(entry)
-            .map(|link| link.map_or(LinkOutcome::Kept, |text| self.check_link(text, draft)))
+            .map(|link| link.map_or(LinkOutcome::Kept, |text| self.check_link(text, draft, &mut room)))
             .collect();
-        outcomes.extend(entry.alternates.iter().map(|alternate| self.check_link(alternate.href, draft)));
+        outcomes.extend(entry.alternates.iter().map(|link| self.check_link(link.href, draft, &mut room)));
         outcomes
     }
 
-    fn check_link(&mut self, text: &str, draft: &Draft) -> LinkOutcome {
+    /// Checks a link. The links that are rewritten may take `room` bytes together: a relative link of one byte becomes as
+    /// long as the URL of its document.
+    fn check_link(&mut self, text: &str, draft: &Draft, room: &mut usize) -> LinkOutcome {
         let base = draft.base.as_ref().unwrap_or(self.base);
         match loc::absolute(text, base, self.limits.loc_bytes) {
             Ok(Loc::Rewritten { url, was_relative, was_repaired }) if was_relative || was_repaired => {
+                let Some(rest) = room.checked_sub(url.len()) else {
+                    // The links after it do not fit either, so the first ones are kept.
+                    if std::mem::take(room) > 0 {
+                        let limit = self.limits.entry_bytes;
+                        self.problem(ProblemKind::EntryTooLarge, draft.offset, || {
+                            format!("the links of an entry exceed {limit} bytes, the last ones were skipped")
+                        });
+                    }
+                    return LinkOutcome::Dropped;
+                };
+                *room = rest;
                 LinkOutcome::Rewritten(url)
             }
             Ok(_) => LinkOutcome::Kept,

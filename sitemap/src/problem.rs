@@ -78,15 +78,15 @@ kinds! {
     TrailingContent = "trailing_content",
     /// A token exceeds its size limit and was skipped.
     TokenTooLong = "token_too_long",
-    /// Elements are nested too deeply; the inner ones were skipped.
+    /// Elements are nested too deeply, or their names are too long; the inner ones were skipped.
     TooDeep = "too_deep",
-    /// There are too many namespace declarations; the last ones were skipped.
+    /// There are too many namespace declarations, or they are too long; the last ones were skipped.
     TooManyNamespaces = "too_many_namespaces",
     /// An entry exceeds its size limit; it was kept without the parts that did not fit.
     EntryTooLarge = "entry_too_large",
     /// There are more entries than sitemaps.org allows; all were read.
     TooManyEntries = "too_many_entries",
-    /// The document exceeds its size limit; the part before the limit was read.
+    /// The document exceeds its size limit or takes too much memory; the part before was read.
     DocumentTooLarge = "document_too_large",
     /// The document ends before its root element is closed; the complete parts were read.
     CutShort = "cut_short",

@@ -18,6 +18,16 @@ impl TextReader {
         Self { draft, is_skipping: false }
     }
 
+    /// Bytes of memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.draft.held_bytes()
+    }
+
+    /// Frees the memory of the last line.
+    pub(crate) fn release_unused(&mut self) {
+        self.draft.release_unused();
+    }
+
     /// Reads the complete lines of `window`, which is at `offset` in the document, and returns their length.
     pub(crate) fn read<S: Sink>(
         &mut self,

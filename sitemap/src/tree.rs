@@ -10,10 +10,11 @@ use quick_xml::events::BytesStart;
 use url::Url;
 
 use crate::attribute::{self, Attributes};
+use crate::buffer;
 use crate::document_kind::DocumentKind;
 use crate::draft::{Draft, Field, Stored, trim};
 use crate::element::{Element, Place, Role};
-use crate::limits::{BROKEN_TOKENS_MAX, Limits};
+use crate::limits::{BROKEN_TOKENS_MAX, Limits, NAMES_BYTES_MAX};
 use crate::namespace::Namespaces;
 use crate::output::Output;
 use crate::problem::{ProblemKind, quote};
@@ -37,7 +38,7 @@ pub(crate) struct Tree {
     names: String,
     /// Hashes names. Seeded, so that no document can be made of names with the same hash.
     hasher: RandomState,
-    /// Number of open elements beyond the maximum depth.
+    /// Number of open elements beyond the maximum depth or the maximum length of all names.
     too_deep: u64,
     namespaces: Namespaces,
     /// Every `xml:base` in scope, with the number of elements around the one that sets it.
@@ -98,6 +99,20 @@ impl Tree {
         !self.open.is_empty()
     }
 
+    /// Bytes of memory that grow with the input.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let bases: usize = self.bases.iter().map(|(_, base)| base.as_str().len()).sum();
+        bases + self.names.capacity() + self.namespaces.held_bytes() + self.draft.held_bytes()
+    }
+
+    /// Frees memory that nothing uses until the next element.
+    pub(crate) fn release_unused(&mut self) {
+        buffer::release_unused(&mut self.names);
+        if !self.open.iter().any(|open| matches!(open.role, Role::Entry | Role::Child)) {
+            self.draft.release_unused();
+        }
+    }
+
     // --- Tokens, most frequent first.
 
     pub(crate) fn start<S: Sink>(
@@ -107,11 +122,12 @@ impl Tree {
         at: u64,
         out: &mut Output<'_, S>,
     ) {
-        if self.too_deep > 0 || self.open.len() >= out.limits.depth {
-            self.start_too_deep(is_empty, at, out);
-            return;
-        }
         let name = tag.name().0;
+        // The first element is always placed, because the document is no sitemap if it is not a root element.
+        let is_long = self.kind.is_some() && self.names.len() + name.len() > NAMES_BYTES_MAX;
+        if self.too_deep > 0 || is_long || self.open.len() >= out.limits.depth {
+            return self.start_too_deep(is_empty, at, out);
+        }
         let role = loop {
             self.declare(tag, at, out);
             match self.place(tag, at, out) {
@@ -135,7 +151,7 @@ impl Tree {
             self.set_base(tag, out);
         }
         let role = self.begin(role, tag, at, out);
-        // `names` holds at most `Limits::depth` names, far less than 4 GiB.
+        // `names` holds at most `NAMES_BYTES_MAX` and one token, far less than 4 GiB.
         self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });
         self.names.push_str(name);
         if is_empty {
@@ -273,7 +289,7 @@ impl Tree {
         if self.too_deep == 0 {
             let limit = out.limits.depth;
             out.problem(ProblemKind::TooDeep, at, || {
-                format!("elements nested deeper than {limit} levels, skipped")
+                format!("elements nested deeper than {limit} levels or with too long names, skipped")
             });
         }
         if !is_empty {

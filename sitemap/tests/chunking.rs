@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use sitemap::{Document, Limits};
+use sitemap::{Document, Limits, limits};
 use url::Url;
 
 use crate::reading::{self, Reading, base, comparable};
@@ -21,6 +21,7 @@ pub(crate) const LOW_LIMITS: Limits = Limits {
     document_bytes: 3_000,
     token_bytes: 60,
     entry_bytes: 1_500,
+    memory_bytes: limits::MEMORY_BYTES_MAX,
     depth: 5,
     loc_bytes: 50,
     layers: 1,

@@ -5,5 +5,6 @@ mod ceilings;
 mod chunking;
 mod corpus;
 mod fixtures;
+mod memory;
 mod pulling;
 mod reading;
