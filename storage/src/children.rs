@@ -66,6 +66,11 @@ impl Children {
         self.bytes
     }
 
+    /// Bytes of memory, without those of a collection that has no file to continue in.
+    pub fn held_bytes(&self) -> usize {
+        self.spill.held_bytes()
+    }
+
     /// Completes the collection.
     pub fn finish(mut self) -> Result<FinishedChildren, SegmentError> {
         self.spill.spill_if_large()?;

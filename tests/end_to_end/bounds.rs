@@ -1,11 +1,12 @@
 //! Limits on the resources of a crawl, whatever it is served, and on how much hostile hosts delay well-behaved ones.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fakesite::{LoggedRequest, Misbehaviour, Page, ServeOptions, Site, Web, hostile};
+use fakesite::{LoggedRequest, Misbehaviour, Page, ServeOptions, Site, Web, holding, hostile};
 use serde_json::json;
 
 use super::hosts::{announcing, host, hostile_hosts, one_host_each, show_figure};
@@ -156,6 +157,34 @@ fn large_indexes_of_many_hosts_at_once_stay_within_256_mib() {
         let named = if n % 2 == 0 { 40_000 } else { 36_000 };
         assert!(refused.as_u64().unwrap() >= named - 3, "{name}: {refused}");
     }
+}
+
+/// Each document takes some 50 KB on the wire and holds as much memory as a reader allows while the rest of it arrives.
+#[test]
+fn a_hundred_documents_that_hold_much_and_arrive_slowly_stay_within_256_mib() {
+    const HOSTS: usize = 100;
+    let _lock = measurement_lock();
+    let mut web = Web::new();
+    let names: Vec<String> = (0..HOSTS).map(|n| format!("holding-{n}.example")).collect();
+    for (name, (_, page)) in names.iter().zip(holding::pages().iter().cycle()) {
+        web = web.host(name, announcing(name, page.clone()));
+    }
+    let seeds: Vec<String> = names.iter().map(|name| format!("http://{name}")).collect();
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    let run = Run::of(web, &seeds);
+    let peaks = watch(run.crawl_command());
+    let report = run.report();
+    let mut errors = BTreeMap::<String, usize>::new();
+    for name in &names {
+        let host = host(&report, name);
+        assert!(host["entries"]["kept"].as_u64().unwrap() >= 1, "what was read is kept: {host}");
+        *errors.entry(host["errors"].to_string()).or_default() += 1;
+    }
+    let wire: u64 = run.server.log().iter().map(|request| request.body_bytes).sum();
+    show_figure(&format!("{HOSTS} documents, {wire} bytes: {} MiB, {errors:?}", peaks.resident_bytes >> 20));
+    assert!(peaks.resident_bytes <= DOCUMENT_PEAK_BYTES_MAX, "{peaks:?}");
+    let expected = [json!({"parse": 1}).to_string(), json!({"too_large": 1}).to_string()];
+    assert!(errors.keys().all(|error| expected.contains(error)), "{errors:?}");
 }
 
 /// Number of children of the index that many hosts name.

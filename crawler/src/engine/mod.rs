@@ -2,12 +2,14 @@
 
 mod attempt;
 pub mod body;
+mod collect;
 mod conclude;
 pub mod environment;
 pub mod error;
 mod hosts;
 pub mod jitter;
 pub mod lease_deadline;
+mod memory;
 pub mod observers;
 pub mod progress;
 pub mod read;

@@ -1,19 +1,18 @@
 //! Inflates and parses a body slice by slice while its bytes arrive.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use frontier::{DocumentSummary, ErrorKind, Host, HostId, RobotsRules, Stage, normal_url};
+use frontier::{ErrorKind, RobotsRules, Stage};
 use http::header::CONTENT_ENCODING;
 use sitemap::limits::{DOCUMENT_BYTES_MAX, SLICE_BYTES};
-use sitemap::{
-    Buffer, Child, Document, DocumentEnd, DocumentKind, DocumentReader, Entry, InflateError, Inflater,
-    Limits, Problem, ProblemKind, Sink,
-};
-use storage::{Children, EntryScope, Rows, Scratch, SegmentError};
+use sitemap::{Buffer, DocumentReader, InflateError, Inflated, Inflater, Limits, ProblemKind};
+use storage::{Scratch, SegmentError};
 use tokio::sync::Semaphore;
 
-use super::body::{Body, Contents, DocumentContext};
+use super::body::{Body, DocumentContext};
+use super::collect::Collector;
+use super::memory::{DocumentMemory, HeldMemory};
 use crate::cpu_meter::{CpuMeter, CpuWork, thread_cpu};
 use crate::fetch::{FetchError, Response, ResponseBody, Stopwatch};
 
@@ -26,10 +25,6 @@ const LARGE_ROBOTS_PERMITS: usize = 4;
 
 /// An unneeded body is read up to this many bytes, so that its connection can be reused.
 const DISCARD_BYTES_MAX: u64 = 64 << 10;
-
-/// Bytes of the children's URLs of one index. They become durable in one commit and are all in memory then. The 50,000 children
-/// that sitemaps.org allows fit with over 300 bytes each. Further children are counted like those beyond `--max-children`.
-const CHILDREN_BYTES_MAX: usize = 16 << 20;
 
 /// Content codings that are decoded. The body's first bytes decide whether it is gzip, not these names.
 const KNOWN_CODINGS: [&str; 4] = ["gzip", "x-gzip", "identity", ""];
@@ -61,6 +56,8 @@ impl Meters<'_> {
 pub struct BodyReader {
     /// Holds the rows and children of documents that are being read.
     scratch: Scratch,
+    /// What those documents hold in memory.
+    memory: DocumentMemory,
     /// [`LARGE_ROBOTS_PERMITS`].
     large_robots: Arc<Semaphore>,
     meter: Arc<CpuMeter>,
@@ -69,7 +66,8 @@ pub struct BodyReader {
 impl BodyReader {
     /// Keeps what it reads in `scratch`, and counts CPU time in `meter`.
     pub fn new(scratch: Scratch, meter: Arc<CpuMeter>) -> Self {
-        Self { scratch, large_robots: Arc::new(Semaphore::new(LARGE_ROBOTS_PERMITS)), meter }
+        let large_robots = Arc::new(Semaphore::new(LARGE_ROBOTS_PERMITS));
+        Self { scratch, memory: DocumentMemory::default(), large_robots, meter }
     }
 
     /// Reads the body of `response` as a sitemap. Fails if its entries cannot be stored.
@@ -82,23 +80,17 @@ impl BodyReader {
         let limits = Limits::default();
         let meters = Meters { watch, cpu: &self.meter };
         let mut inflater = Inflater::new(&limits);
-        let mut reader = DocumentReader::new(context.base, limits);
-        let mut collector = Collector::new(&context, &self.scratch);
-        let coding = unknown_coding(response);
-        let (mut is_begun, mut is_unreadable) = (false, false);
-        let mut take = |slice: &[u8], step| {
-            is_unreadable |= coding.is_some() && !is_begun && slice.first().is_some_and(|&byte| byte != b'<');
-            is_begun |= !slice.is_empty();
-            if is_unreadable {
-                return false;
-            }
-            let stopped = reader.push(slice, &mut collector).is_err();
-            if matches!(step, Err(InflateError::TooLarge { .. })) {
-                reader.stop_too_large();
-            }
-            !stopped && collector.failure.is_none()
+        let mut reading = DocumentReading {
+            reader: DocumentReader::new(context.base, limits),
+            collector: Collector::new(&context, &self.scratch),
+            memory: self.memory.open(),
+            coding: unknown_coding(response),
+            is_begun: false,
+            is_unreadable: false,
         };
-        let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
+        let ended_early = pump(response, &mut inflater, &meters, &mut reading).await;
+        let DocumentReading { mut reader, mut collector, memory: _memory, coding, is_unreadable, .. } =
+            reading;
         if let Some(coding) = coding.filter(|_| is_unreadable) {
             return Ok(undecodable(&coding, inflater.bytes_decoded()));
         }
@@ -127,14 +119,9 @@ impl BodyReader {
         let meters = Meters { watch, cpu: &self.meter };
         let mut inflater = Inflater::new(&Limits::default());
         let coding = unknown_coding(response);
-        let (mut text, mut is_endless) = (Vec::new(), false);
-        let mut take = |slice: &[u8], step: Result<(), InflateError>| {
-            text.extend_from_slice(slice);
-            is_endless |= step.is_err();
-            // One byte more shows that the last line was cut.
-            text.len() <= RobotsRules::BYTES_MAX
-        };
-        let ended_early = pump(response, &mut inflater, &meters, &mut take).await;
+        let mut reading = RobotsReading::default();
+        let ended_early = pump(response, &mut inflater, &meters, &mut reading).await;
+        let RobotsReading { mut text, is_endless } = reading;
         let permit = match text.len() > LARGE_ROBOTS_BYTES {
             true => {
                 // The whole body has arrived, so waiting for a permit does not count as waiting for the body.
@@ -211,19 +198,108 @@ pub async fn discard(response: &mut Response<impl ResponseBody>) {
     }
 }
 
-/// Passes the decompressed bytes of a body to `take`, in slices of at most [`SLICE_BYTES`], until `take` returns `false`. Returns
+/// Takes the decompressed bytes of a body.
+trait Reading: Send {
+    /// Reads a slice. `step` is how inflating it went. Returns false if no more is wanted.
+    fn take(&mut self, slice: &[u8], step: Result<(), InflateError>) -> bool;
+
+    /// Frees what is not needed and accounts for the rest, before other tasks run. `bytes` are held besides it. Returns
+    /// false if reading must end, because that is too much memory.
+    fn hold(&mut self, bytes: usize) -> bool;
+
+    /// Waits until reading must end, because all documents together hold too much memory.
+    fn over(&self) -> impl Future<Output = ()> + Send + use<Self>;
+}
+
+/// A sitemap.
+struct DocumentReading<'a> {
+    reader: DocumentReader,
+    collector: Collector<'a>,
+    memory: HeldMemory,
+    /// A content coding that cannot be decoded.
+    coding: Option<String>,
+    is_begun: bool,
+    is_unreadable: bool,
+}
+
+impl<'a> Reading for DocumentReading<'a> {
+    fn take(&mut self, slice: &[u8], step: Result<(), InflateError>) -> bool {
+        self.is_unreadable |=
+            self.coding.is_some() && !self.is_begun && slice.first().is_some_and(|&byte| byte != b'<');
+        self.is_begun |= !slice.is_empty();
+        if self.is_unreadable {
+            return false;
+        }
+        let stopped = self.reader.push(slice, &mut self.collector).is_err();
+        if matches!(step, Err(InflateError::TooLarge { .. })) {
+            self.reader.stop_too_large();
+        }
+        !stopped && !self.collector.has_failed()
+    }
+
+    fn hold(&mut self, bytes: usize) -> bool {
+        self.reader.release_unused();
+        let fits = self.memory.set(bytes + self.reader.held_bytes() + self.collector.held_bytes());
+        if !fits {
+            self.reader.stop_over_memory();
+        }
+        fits
+    }
+
+    fn over(&self) -> impl Future<Output = ()> + Send + use<'a> {
+        self.memory.over()
+    }
+}
+
+/// A robots.txt. It holds little more than [`RobotsRules::BYTES_MAX`], so it is never ended for its memory.
+#[derive(Default)]
+struct RobotsReading {
+    text: Vec<u8>,
+    is_endless: bool,
+}
+
+impl Reading for RobotsReading {
+    fn take(&mut self, slice: &[u8], step: Result<(), InflateError>) -> bool {
+        self.text.extend_from_slice(slice);
+        self.is_endless |= step.is_err();
+        // One byte more shows that the last line was cut.
+        self.text.len() <= RobotsRules::BYTES_MAX
+    }
+
+    fn hold(&mut self, _: usize) -> bool {
+        true
+    }
+
+    fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        std::future::pending()
+    }
+}
+
+thread_local! {
+    /// The slice that is being parsed. No document keeps it, so one for each thread suffices.
+    static SLICE: RefCell<Buffer> = RefCell::default();
+}
+
+/// Passes the decompressed bytes of a body to `reading`, in slices of at most [`SLICE_BYTES`], until it wants no more. Returns
 /// the error if the body ended early. The size limit of a document also applies to the bytes on the wire, because an endless
 /// gzip stream may contain no data.
 async fn pump(
     response: &mut Response<impl ResponseBody>,
     inflater: &mut Inflater,
     meters: &Meters<'_>,
-    take: &mut (impl FnMut(&[u8], Result<(), InflateError>) -> bool + Send),
+    reading: &mut impl Reading,
 ) -> Option<FetchError> {
-    let mut slice = Buffer::new();
     let mut bytes_since_yield = 0;
     loop {
-        let chunk = match response.chunk().await {
+        let chunk = tokio::select! {
+            biased;
+            () = reading.over() => {
+                reading.hold(0);
+                return None;
+            }
+            chunk = response.chunk() => chunk,
+        };
+        let chunk = match chunk {
             Ok(Some(chunk)) => chunk,
             Ok(None) => return None,
             Err(error) => return Some(error),
@@ -232,22 +308,15 @@ async fn pump(
             usize::try_from(response.bytes_wire().saturating_sub(DOCUMENT_BYTES_MAX)).unwrap_or(usize::MAX);
         let (mut rest, mut more) = (&chunk[..chunk.len().saturating_sub(over)], false);
         while !rest.is_empty() || more {
-            slice.clear();
-            // Earlier bytes may still decompress to a whole slice.
-            let bytes = if more { SLICE_BYTES } else { rest.len() };
-            let step =
-                meters.measure(Stage::Inflate, CpuWork::Inflate, bytes, || inflater.push(rest, &mut slice));
-            let ended = step.map(|_| ());
-            let goes_on = meters.measure(Stage::Parse, CpuWork::Parse, slice.len(), || take(&slice, ended));
-            let Ok(inflated) = step else { return None };
-            if !goes_on {
-                return None;
-            }
+            let (inflated, bytes) = take_slice(rest, more, inflater, meters, reading)?;
             (rest, more) = (&rest[inflated.consumed..], inflated.more);
-            bytes_since_yield += slice.len();
+            bytes_since_yield += bytes;
             if bytes_since_yield >= SLICE_BYTES {
                 // Large documents must not block the other tasks.
                 bytes_since_yield = 0;
+                if !hold(inflater, reading, chunk.len()) {
+                    return None;
+                }
                 // The bytes have arrived, so this pause does not count as waiting for the body.
                 meters.watch.enter(Stage::Parse);
                 tokio::task::yield_now().await;
@@ -255,190 +324,38 @@ async fn pump(
             }
         }
         if over > 0 {
-            take(&[], Err(InflateError::TooLarge { limit: DOCUMENT_BYTES_MAX }));
+            reading.take(&[], Err(InflateError::TooLarge { limit: DOCUMENT_BYTES_MAX }));
+            return None;
+        }
+        if !hold(inflater, reading, 0) {
             return None;
         }
     }
 }
 
-/// Collects the entries, children and problems of a document.
-struct Collector<'a> {
-    rows: Rows,
-    scopes: Scopes<'a>,
-    children: Children,
-    children_max: u64,
-    children_over: u64,
-    failure: Option<SegmentError>,
-    problem: Option<Problem>,
+/// Inflates the next slice of `rest` and passes it to `reading`. Returns how that went and the number of bytes of the slice;
+/// `None` if no more is wanted.
+fn take_slice(
+    rest: &[u8],
+    more: bool,
+    inflater: &mut Inflater,
+    meters: &Meters<'_>,
+    reading: &mut impl Reading,
+) -> Option<(Inflated, usize)> {
+    SLICE.with_borrow_mut(|slice| {
+        slice.clear();
+        // Earlier bytes may still decompress to a whole slice.
+        let bytes = if more { SLICE_BYTES } else { rest.len() };
+        let step = meters.measure(Stage::Inflate, CpuWork::Inflate, bytes, || inflater.push(rest, slice));
+        let ended = step.map(|_| ());
+        let wants_more =
+            meters.measure(Stage::Parse, CpuWork::Parse, slice.len(), || reading.take(slice, ended));
+        step.ok().filter(|_| wants_more).map(|inflated| (inflated, slice.len()))
+    })
 }
 
-impl<'a> Collector<'a> {
-    fn new(context: &DocumentContext<'a>, scratch: &Scratch) -> Self {
-        Self {
-            rows: scratch.rows(context.head.clone()),
-            scopes: Scopes::new(context.head.host.clone(), context.named_by),
-            children: scratch.children(),
-            children_max: context.children_max,
-            children_over: 0,
-            failure: None,
-            problem: None,
-        }
-    }
-
-    fn body(
-        self,
-        document: &Document,
-        bytes_decoded: u64,
-        ended_early: Option<FetchError>,
-    ) -> Result<Body, SegmentError> {
-        let mut body = Body { bytes_decoded, ..Body::default() };
-        body.detail = detail(document, self.problem.as_ref(), ended_early.as_ref());
-        let is_index = document.kind == Some(DocumentKind::Index);
-        let bad: u64 = document.dropped().map(|(_, count)| count).sum();
-        body.answer.error = ended_early.map(|error| error.kind);
-        let Some(kind) = document.kind else {
-            // A body may reach its size limit before its format is known.
-            let is_too_large = document.ended == DocumentEnd::TooLarge;
-            let error = if is_too_large { ErrorKind::TooLarge } else { ErrorKind::NotASitemap };
-            body.answer.error.get_or_insert(error);
-            return Ok(body);
-        };
-        let dropped = document.dropped().map(|(reason, count)| (reason.as_str().into(), count));
-        body.answer.document = Some(DocumentSummary {
-            kind: recorded_kind(kind),
-            entries: document.entries,
-            dropped: if is_index { BTreeMap::new() } else { dropped.collect() },
-            problems: document.problems,
-            truncated: body.answer.error.or_else(|| cut_short(document)),
-        });
-        body.answer.children = self.children.len();
-        body.answer.children_over = self.children_over;
-        body.answer.children_bad = if is_index { bad } else { 0 };
-        body.contents = self.failure.map_or_else(|| contents(self.rows, self.children), Err)?;
-        Ok(body)
-    }
-}
-
-impl Sink for Collector<'_> {
-    fn entry(&mut self, entry: &Entry<'_>) {
-        if self.failure.is_none() {
-            let scope = self.scopes.of(entry.loc);
-            self.failure = self.rows.push(entry, scope).err();
-        }
-    }
-
-    fn child(&mut self, child: &Child<'_>) {
-        let bytes = self.children.bytes() + child.loc.len();
-        if self.children.len() >= self.children_max || bytes > CHILDREN_BYTES_MAX {
-            self.children_over += 1;
-        } else if self.failure.is_none() {
-            self.failure = self.children.push(child.loc).err();
-        }
-    }
-
-    fn problem(&mut self, problem: Problem) {
-        self.problem.get_or_insert(problem);
-    }
-}
-
-/// The kind of a document as outcomes and reports name it.
-fn recorded_kind(kind: DocumentKind) -> frontier::DocumentKind {
-    match kind {
-        DocumentKind::Urlset => frontier::DocumentKind::Urlset,
-        DocumentKind::Index => frontier::DocumentKind::Index,
-        DocumentKind::Text => frontier::DocumentKind::Text,
-        DocumentKind::Rss => frontier::DocumentKind::Rss,
-        DocumentKind::Atom => frontier::DocumentKind::Atom,
-    }
-}
-
-fn contents(rows: Rows, children: Children) -> Result<Contents, SegmentError> {
-    let rows = if rows.is_empty() { None } else { Some(rows.finish()?) };
-    let children = if children.is_empty() { None } else { Some(children.finish()?) };
-    Ok(Contents { rows, children })
-}
-
-/// Why the document was not read to its end. `None` if it was.
-fn cut_short(document: &Document) -> Option<ErrorKind> {
-    let is_damaged = document.problem_counts.get(ProblemKind::GzipDamaged) > 0;
-    match document.ended {
-        DocumentEnd::TooLarge => Some(ErrorKind::TooLarge),
-        DocumentEnd::Truncated | DocumentEnd::Broken | DocumentEnd::Whole if is_damaged => {
-            Some(ErrorKind::Decode)
-        }
-        DocumentEnd::Truncated | DocumentEnd::Broken => Some(ErrorKind::Parse),
-        DocumentEnd::Whole | DocumentEnd::Empty | DocumentEnd::NotASitemap(_) => None,
-    }
-}
-
-fn detail(document: &Document, first: Option<&Problem>, ended_early: Option<&FetchError>) -> String {
-    match (ended_early, first) {
-        (Some(error), _) => error.detail.clone(),
-        (None, Some(problem)) => format!("{}; first: {problem}", document.ended),
-        (None, None) => document.ended.to_string(),
-    }
-}
-
-/// Determines the scope of entries. Consecutive entries nearly always have the same origin, so the last result is cached.
-struct Scopes<'a> {
-    own: String,
-    named_by: &'a [HostId],
-    last: Option<(String, EntryScope)>,
-}
-
-impl<'a> Scopes<'a> {
-    fn new(own: String, named_by: &'a [HostId]) -> Self {
-        Self { own, named_by, last: None }
-    }
-
-    fn of(&mut self, loc: &str) -> EntryScope {
-        if has_origin(loc, &self.own) {
-            return EntryScope::SameHost;
-        }
-        if let Some((origin, scope)) = &self.last
-            && has_origin(loc, origin)
-        {
-            return *scope;
-        }
-        let host = normal_url(loc).and_then(|url| Host::of(&url));
-        let scope = match &host {
-            Some(host) if host.to_string() == self.own => EntryScope::SameHost,
-            Some(host) if self.named_by.contains(&host.id()) => EntryScope::Robots,
-            _ => EntryScope::Foreign,
-        };
-        self.last = host.map(|host| (host.to_string(), scope));
-        scope
-    }
-}
-
-fn has_origin(loc: &str, origin: &str) -> bool {
-    loc.strip_prefix(origin)
-        .is_some_and(|rest| matches!(rest.as_bytes().first(), None | Some(b'/' | b'?' | b'#')))
-}
-
-#[cfg(test)]
-mod tests {
-    use url::Url;
-
-    use super::*;
-
-    #[test]
-    fn an_entry_is_of_the_same_host_or_of_one_whose_robots_txt_names_the_sitemap_or_foreign() {
-        let partner = Host::of(&Url::parse("https://partner.example").unwrap()).unwrap().id();
-        let named_by = [partner];
-        let mut scopes = Scopes::new("https://a.example".to_owned(), &named_by);
-        for (loc, scope) in [
-            ("https://a.example/x", EntryScope::SameHost),
-            ("https://A.EXAMPLE:443/x", EntryScope::SameHost),
-            ("https://a.example", EntryScope::SameHost),
-            ("https://a.example.evil.example/", EntryScope::Foreign),
-            ("https://a.example:8443/", EntryScope::Foreign),
-            ("http://a.example/", EntryScope::Foreign),
-            ("https://partner.example/1", EntryScope::Robots),
-            ("https://partner.example/2", EntryScope::Robots),
-            ("https://other.example/", EntryScope::Foreign),
-        ] {
-            assert_eq!(scopes.of(loc), scope, "{loc}");
-        }
-    }
+/// Frees what is not needed and accounts for the rest, before other tasks run. Returns false if reading must end.
+fn hold(inflater: &mut Inflater, reading: &mut impl Reading, chunk_bytes: usize) -> bool {
+    inflater.release_unused();
+    reading.hold(inflater.held_bytes() + chunk_bytes)
 }

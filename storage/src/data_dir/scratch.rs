@@ -57,6 +57,11 @@ impl Scratch {
         Self { folder: folder.map(Arc::new), next: Arc::default(), held_bytes: Arc::default() }
     }
 
+    /// Whether documents may continue in a file.
+    pub(crate) fn has_files(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// Creates an empty file; `None` if everything stays in memory.
     pub(crate) fn create(&self) -> io::Result<Option<ScratchFile>> {
         let Some(folder) = &self.folder else { return Ok(None) };

@@ -33,9 +33,14 @@ impl Spill {
         &mut self.tail
     }
 
+    /// Bytes of memory. 0 if there is no file to write to, because then everything stays in memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        if self.scratch.has_files() { self.tail.capacity() } else { 0 }
+    }
+
     /// Counts the bytes held in memory, and writes them to the file if they are too many.
     pub(crate) fn spill_if_large(&mut self) -> Result<(), SegmentError> {
-        let all = self.held.set(self.tail.len());
+        let all = self.held.set(self.tail.capacity());
         if self.tail.len() <= MEMORY_BYTES_MAX && all <= ALL_MEMORY_BYTES_MAX {
             return Ok(());
         }

@@ -94,6 +94,13 @@ impl Rows {
         self.rows == 0
     }
 
+    /// Bytes of memory, without those of a collection that has no file to continue in. A batch that is not full may have
+    /// room for twice as much.
+    pub fn held_bytes(&self) -> usize {
+        let columns = self.columns.bytes();
+        columns + columns.min(BATCH_BYTES) + self.encoded.held_bytes()
+    }
+
     /// Completes the document.
     pub fn finish(mut self) -> Result<FinishedRows, SegmentError> {
         if self.columns.len() > 0 {

@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 
+use crate::holding;
 use crate::misbehaviour::Misbehaviour;
 use crate::page::Page;
 use crate::request::Request;
@@ -36,7 +37,7 @@ const TOO_MANY: usize = 1_000_000;
 /// Children of the large index, and the length of each path: 50 MiB including the tags around them.
 const CHILDREN: usize = 50_000;
 const CHILD_PATH_BYTES: usize = 980;
-/// Images of the large entry: more than 8 MiB, the most that a reader may keep of one entry.
+/// Images of the large entry: more than a reader may keep of one entry.
 const IMAGES: usize = 160_000;
 
 /// The kinds of hostile hosts.
@@ -86,6 +87,14 @@ pub const KINDS: &[Kind] = &[
     ("exploding", |host| announcing_index(host, exploding)),
     ("large-index", |host| announcing(host, large_index(host))),
     ("large-entry", |host| announcing(host, large_entry())),
+    ("long-names", |host| holding(host, "long-names")),
+    ("long-prefixes", |host| holding(host, "long-prefixes")),
+    ("long-namespaces", |host| holding(host, "long-namespaces")),
+    ("euro-names", |host| holding(host, "euro-names")),
+    ("long-entry", |host| holding(host, "long-entry")),
+    ("many-records", |host| holding(host, "many-records")),
+    ("many-links", |host| holding(host, "many-links")),
+    ("invalid-bytes", |host| holding(host, "invalid-bytes")),
 ];
 
 /// The kinds that are expensive to read: tens of megabytes, or seconds of CPU time.
@@ -105,6 +114,14 @@ pub const HEAVY: &[&str] = &[
     "levels",
     "large-index",
     "large-entry",
+    "long-names",
+    "long-prefixes",
+    "long-namespaces",
+    "euro-names",
+    "long-entry",
+    "many-records",
+    "many-links",
+    "invalid-bytes",
 ];
 
 impl Options {
@@ -170,6 +187,12 @@ fn announcing(host: &str, sitemap: Page) -> Site {
 fn misbehaving(host: &str, misbehaviour: Misbehaviour) -> Site {
     let sitemap = Page::xml(format!("<urlset>{}</urlset>", url(host)));
     announcing(host, sitemap.misbehaves(misbehaviour))
+}
+
+/// A site whose only sitemap is one of [`holding::pages`].
+fn holding(host: &str, kind: &str) -> Site {
+    let page = holding::pages().iter().find(|(name, _)| *name == kind);
+    page.map_or_else(Site::new, |(_, page)| announcing(host, page.clone()))
 }
 
 fn announcing_index(host: &str, index: fn(&Request) -> String) -> Site {
@@ -285,6 +308,7 @@ mod tests {
         let names: std::collections::HashSet<_> = KINDS.iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), KINDS.len());
         assert!(HEAVY.iter().all(|heavy| names.contains(heavy)));
+        assert!(holding::pages().iter().all(|(kind, _)| names.contains(kind)));
         let options = Options { copies: 2, heavy_copies: 1, well_behaved: 3, sitemaps: 1 };
         let seeds = seeds(options);
         assert_eq!(seeds.lines().count() as u32, options.hostile_hosts() + 3);

@@ -30,6 +30,7 @@ mod stable_hash;
 mod web;
 
 mod bomb;
+pub mod holding;
 pub mod hostile;
 pub mod news;
 pub mod plain;
