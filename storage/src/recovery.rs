@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use frontier::SessionId;
@@ -90,6 +91,9 @@ fn check_registered(dir: &Path, registered: &Registered) -> Result<(), OpenError
         let damaged = |reason: String| OpenError::Damaged { path: path.clone(), reason };
         let bytes = match fs::metadata(&path) {
             Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                return Err(OpenError::io("read", &path, error));
+            }
             Err(error) => {
                 return Err(damaged(format!(
                     "it contains entries of this crawl and cannot be read ({error})"

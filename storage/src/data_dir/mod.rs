@@ -6,6 +6,7 @@ pub(crate) mod layout;
 mod links;
 pub(crate) mod lock;
 pub(crate) mod replace;
+pub(crate) mod rights;
 pub(crate) mod scratch;
 pub(crate) mod seeds;
 pub(crate) mod settings;

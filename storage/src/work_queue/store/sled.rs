@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::{Durability, KeyValue, Store, Writes};
 use crate::data_dir::error::OpenError;
+use crate::data_dir::rights::refuse_unreadable;
 use crate::disk::{DurableFile, sync_dir};
 use crate::watchdog::Watched;
 
@@ -63,6 +64,8 @@ pub struct SledStore {
 impl SledStore {
     /// Opens the database in `dir`, or creates it.
     pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
+        // sled takes some files that it cannot read for missing, and others for damaged.
+        refuse_unreadable(dir)?;
         remove_unfinished_snapshots(dir)?;
         let config = Config::new()
             .path(dir)
@@ -327,4 +330,18 @@ fn remove_unfinished_snapshots(dir: &Path) -> Result<(), OpenError> {
         }
     }
     if is_changed { sync_dir(dir).map_err(|error| OpenError::io("sync", dir, error)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_sled_for_a_locked_file_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new().path(folder.path());
+        let _open = config.open().unwrap();
+        let failure = Failure::Sled(config.open().unwrap_err());
+        assert!(failure.is_locked(), "{failure}");
+    }
 }
