@@ -24,6 +24,7 @@ mod end_to_end {
     mod page;
     mod politeness;
     mod readers;
+    mod rebuilding;
     mod redirected_robots;
     mod reports;
     mod resume;

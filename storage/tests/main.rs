@@ -7,6 +7,7 @@ mod damage;
 mod memory;
 mod opening;
 mod reading;
+mod rebuilding;
 mod sealing;
 #[cfg(feature = "shared")]
 mod shared;

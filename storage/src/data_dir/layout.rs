@@ -10,7 +10,7 @@ pub(super) const FORMAT_FILE: &str = "format";
 pub(crate) const SETTINGS_FILE: &str = "settings.json";
 
 /// What the crawl was started from.
-pub(super) const SEEDS_FILE: &str = "seeds";
+pub(crate) const SEEDS_FILE: &str = "seeds";
 
 /// The work queue.
 pub(crate) const QUEUE_DIR: &str = "queue";

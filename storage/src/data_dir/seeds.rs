@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 
 use frontier::seed::Seed;
@@ -48,13 +48,30 @@ pub(super) fn add(dir: &Path, seeds: &[NewTask]) -> Result<(), OpenError> {
 /// Reads the seeds stored in `dir`.
 pub(crate) fn read(dir: &Path) -> Result<Seeds, OpenError> {
     let mut seeds = Seeds::default();
-    for line in text(dir)?.lines() {
-        match parse(line) {
+    for line in lines(dir)? {
+        match line? {
             Some(task) => seeds.tasks.push(task),
             None => seeds.damaged += 1,
         }
     }
     Ok(seeds)
+}
+
+/// The first task of each seed stored in `dir`, in their order; `None` for a damaged line. The file is read as it goes.
+pub(crate) fn lines(
+    dir: &Path,
+) -> Result<impl Iterator<Item = Result<Option<NewTask>, OpenError>> + use<>, OpenError> {
+    let path = dir.join(SEEDS_FILE);
+    let file = match File::open(&path) {
+        Ok(file) => Some(BufReader::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(OpenError::io("read", &path, error)),
+    };
+    let lines = file.into_iter().flat_map(|file| file.split(b'\n'));
+    Ok(lines.map(move |line| {
+        let line = line.map_err(|error| OpenError::io("read", &path, error))?;
+        Ok(parse(&String::from_utf8_lossy(&line)))
+    }))
 }
 
 fn text(dir: &Path) -> Result<String, OpenError> {

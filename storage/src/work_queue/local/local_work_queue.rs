@@ -46,6 +46,9 @@ pub trait LocalWorkQueue: WorkQueue {
     /// Applies a commit, like [`WorkQueue::commit`].
     fn commit_blocking(&self, session: &Session, commit: Commit) -> Result<(), QueueError>;
 
+    /// Which of these tasks are done, like [`WorkQueue::are_done`].
+    fn are_done_blocking(&self, session: &Session, tasks: &[TaskId]) -> Result<Vec<bool>, QueueError>;
+
     /// All registered segments in the order of their rows, and the place of the one that may still grow.
     fn segments(&self) -> Result<(Vec<SegmentRecord>, Option<SegmentPlace>), QueueError>;
 

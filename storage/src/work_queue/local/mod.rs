@@ -190,6 +190,11 @@ impl<S: Store> LocalWorkQueue for LocalQueue<S> {
         self.call_blocking(move |state| state.commit(&session, commit))
     }
 
+    fn are_done_blocking(&self, session: &Session, tasks: &[TaskId]) -> Result<Vec<bool>, QueueError> {
+        let (session, tasks) = (session.clone(), tasks.to_vec());
+        self.call_blocking(move |state| state.are_done(&session, &tasks))
+    }
+
     fn segments(&self) -> Result<(Vec<SegmentRecord>, Option<SegmentPlace>), QueueError> {
         self.call_blocking(|state| state.segments())
     }
