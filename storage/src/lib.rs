@@ -42,7 +42,7 @@ pub use shared::{
     GARBAGE_AGE_MIN, GarbageError, PlaceError, REPLACED_KEPT_FOR, Registry, SegmentStore, SharedReader,
     SharedWriter,
 };
-pub use watchdog::{is_guarded, watch_for_stalls};
+pub use watchdog::{is_database_panic, watch_for_stalls};
 pub use work_queue::FetchMark;
 pub use work_queue::local::{LocalQueue, LocalWorkQueue, QueueView};
 #[cfg(feature = "postgres")]

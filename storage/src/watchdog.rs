@@ -1,6 +1,7 @@
 //! Detects a database that hangs. A damaged sled database can loop forever without returning an error.
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,6 +18,9 @@ const CHECKS_MAX: u64 = 10;
 /// One more check is allowed for this many bytes of a database that is being opened. Measured: opening reads three
 /// times as many bytes per second.
 const OPENED_BYTES_PER_CHECK: u64 = 100 << 20;
+
+/// The folder that cargo puts the sources of sled in.
+const SLED_FOLDER: &str = "sled-0.34.7";
 
 /// All databases that are open or being opened.
 static WATCHED: Mutex<Vec<Weak<Watched>>> = Mutex::new(Vec::new());
@@ -42,9 +46,16 @@ pub fn watch_for_stalls(on_stall: impl Fn(&OpenError) + Send + 'static) {
     });
 }
 
-/// Whether this thread is in a call of the database. A panic there is caught and becomes an error.
-pub fn is_guarded() -> bool {
-    IS_GUARDED.get()
+/// Whether a panic at `place` comes from the database: from a call, where it is caught and becomes an error, or from a
+/// thread of the database, where it ends in such an error or in a stall.
+pub fn is_database_panic(place: Option<&Location<'_>>) -> bool {
+    IS_GUARDED.get() || place.is_some_and(|place| is_source_of_sled(Path::new(place.file())))
+}
+
+/// Whether a source file belongs to the release of sled that we use. The folders of others may be called after sled too.
+fn is_source_of_sled(file: &Path) -> bool {
+    let mut folders = file.components().map(|folder| folder.as_os_str());
+    folders.any(|folder| folder == SLED_FOLDER) && folders.next().is_some_and(|folder| folder == "src")
 }
 
 /// A database that is checked for progress.
@@ -111,6 +122,23 @@ fn all() -> std::sync::MutexGuard<'static, Vec<Weak<Watched>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_sources_of_the_database_are_taken_for_it() {
+        let lock = include_str!("../../Cargo.lock");
+        let version = SLED_FOLDER.strip_prefix("sled-").unwrap();
+        assert!(
+            lock.contains(&format!("name = \"sled\"\nversion = \"{version}\"\n")),
+            "it has another version"
+        );
+        let of_cargo = "/home/a/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/sled-0.34.7/src/db.rs";
+        assert!(is_source_of_sled(of_cargo.as_ref()));
+        for other in
+            ["/home/a/sled-crawler/src/main.rs", "/home/a/bobsled-0.34.7/src/main.rs", "sled-0.34.7.rs"]
+        {
+            assert!(!is_source_of_sled(other.as_ref()), "{other}");
+        }
+    }
 
     #[test]
     fn a_call_that_does_not_end_is_a_stall_and_many_short_ones_are_not() {

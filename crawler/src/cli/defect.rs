@@ -13,11 +13,10 @@ pub fn install_handlers() {
     });
 }
 
-/// Prints a panic, unless it comes from the database. The database panics on damage: the caller catches that panic and
-/// reports it as an error. A panic of a thread of the database ends in such an error, or in a stall.
+/// Prints a panic, unless it comes from the database. The database panics on damage, and that is reported as an error.
 fn on_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    if storage::is_guarded() || place.contains("sled-") {
+    if storage::is_database_panic(panic.location()) {
         tracing::debug!(place, "the database panicked");
         return;
     }

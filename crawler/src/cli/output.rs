@@ -69,7 +69,10 @@ fn hint_of_io(error: &io::Error) -> Option<&'static str> {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             Some("make room there, then run the command again: nothing is lost")
         }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+        ErrorKind::PermissionDenied => {
+            Some("give your user the right to do that, or name another place, then run the command again")
+        }
+        ErrorKind::ReadOnlyFilesystem => {
             Some("make it writable, or name another place, then run the command again")
         }
         _ => None,

@@ -16,7 +16,7 @@ pub enum ExportError {
     UnknownHost(String),
     /// The entries could not be read.
     #[error("cannot read the crawl's entries: {0}")]
-    Read(Box<dyn std::error::Error + Send + Sync>),
+    Read(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The reader of the output closed the pipe, as `head` does. This is not a failure.
     #[error("the reader of the output closed the pipe")]
     BrokenPipe,

@@ -237,10 +237,11 @@ fn is_network_error(error: &tokio_postgres::Error) -> bool {
     error.source().is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
-/// Whether the client rejected a server because it does not accept writes.
+/// Whether the client rejected a server because it does not accept writes. If the operating system refuses, the error has
+/// a code.
 fn is_read_only_refusal(error: &tokio_postgres::Error) -> bool {
     error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>()).is_some_and(|error| {
-        error.kind() == std::io::ErrorKind::PermissionDenied && error.to_string().contains("writes")
+        error.kind() == std::io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
     })
 }
 
