@@ -18,6 +18,9 @@ pub trait RecordSource {
     /// The command that continues the crawl.
     fn resumed_by(&self) -> String;
 
+    /// What is wrong with the running crawl although it goes on; `None` if nothing is.
+    fn problem(&self) -> Option<String>;
+
     /// The saved flags of the crawl, as JSON text.
     fn settings(&self) -> Option<&str>;
 
@@ -41,6 +44,10 @@ impl RecordSource for CrawlReader {
 
     fn resumed_by(&self) -> String {
         RESUME.to_owned()
+    }
+
+    fn problem(&self) -> Option<String> {
+        None
     }
 
     fn settings(&self) -> Option<&str> {
@@ -72,6 +79,11 @@ impl RecordSource for LiveReader {
 
     fn resumed_by(&self) -> String {
         RESUME.to_owned()
+    }
+
+    fn problem(&self) -> Option<String> {
+        let failure = self.seal_failure()?;
+        Some(format!("entries are not sealed: {failure}; nothing is lost, and sealing is tried again"))
     }
 
     fn settings(&self) -> Option<&str> {
@@ -134,7 +146,8 @@ pub fn status(reader: &impl RecordSource, now: Timestamp) -> Result<Status, Queu
     for host in reader.hosts() {
         tally.add(&host?.1);
     }
-    Ok(tally.finish(&reader.counts(now)?, reader.is_running(), &reader.resumed_by()))
+    let status = tally.finish(&reader.counts(now)?, reader.is_running(), &reader.resumed_by());
+    Ok(Status { problem: reader.problem(), ..status })
 }
 
 /// Parses the saved flags of a crawl. Invalid JSON is returned as a string, so that it still shows in the report.

@@ -46,6 +46,9 @@ pub struct Status {
     pub next_due_at: Option<Timestamp>,
     /// The work that is left and how to continue it, as text.
     pub remains: String,
+    /// What is wrong with the running crawl although it goes on, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// Hosts by state: `known` is the sum of `done`, `parked` and `pending`.
@@ -137,6 +140,7 @@ impl StatusTally {
             entries: self.entries,
             requests: counts.requests,
             next_due_at: counts.next_due_at,
+            problem: None,
         }
     }
 

@@ -6,10 +6,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use frontier::work_queue::QueueError;
 use parquet::errors::ParquetError;
@@ -40,7 +41,10 @@ pub(crate) const SEALING_FILE: &str = "sealing";
 /// File under `tmp/` that is being written while sealed segments are merged.
 pub(crate) const MERGING_FILE: &str = "merging";
 
-/// Why segments could not be sealed. They remain unchanged, and the next start tries again.
+/// Pause after a failure, unless a segment is full before. A try may read and write 64 MiB.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
+
+/// Why segments could not be sealed. They remain unchanged, and sealing is tried again, at the latest by the next start.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// The queue failed.
@@ -65,6 +69,21 @@ pub enum SealError {
     Stopped,
 }
 
+/// Why the last try to seal segments failed; empty if it succeeded. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SealFailure(Arc<Mutex<Option<String>>>);
+
+impl SealFailure {
+    /// The text of the error.
+    pub(crate) fn text(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, error: Option<&SealError>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = error.map(ToString::to_string);
+    }
+}
+
 /// A message to the sealing thread.
 enum Order {
     /// A segment is full.
@@ -82,14 +101,20 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Starts the thread. It first seals what earlier sessions left, and then continues whenever a segment is full.
-    pub(crate) fn start(dir: &Path, queue: impl LocalWorkQueue) -> Result<Self, SealError> {
+    /// Starts the thread. It first seals what earlier sessions left, and then continues whenever a segment is full. If it
+    /// fails, it calls `on_failure`, tells `failure`, and tries again.
+    pub(crate) fn start(
+        dir: &Path,
+        queue: impl LocalWorkQueue,
+        failure: SealFailure,
+        on_failure: impl Fn(&SealError) + Send + 'static,
+    ) -> Result<Self, SealError> {
         let (orders, received) = mpsc::channel();
         let is_stopped = Arc::new(AtomicBool::new(false));
-        let sealing = Sealing { dir: dir.to_owned(), queue, is_stopped: is_stopped.clone() };
+        let sealing = Sealing { dir: dir.to_owned(), queue, is_stopped: is_stopped.clone(), failure };
         let (thread, wakes) = (std::thread::Builder::new().name("seal".to_owned()), orders.clone());
-        let thread = thread.spawn(move || sealing.run(wakes, &received)).map_err(|_| SealError::Thread)?;
-        Ok(Self { orders, is_stopped, thread: Some(thread) })
+        let thread = thread.spawn(move || sealing.run(wakes, &received, on_failure));
+        Ok(Self { orders, is_stopped, thread: Some(thread.map_err(|_| SealError::Thread)?) })
     }
 
     /// Seals everything, including the open segment of this session. Nothing may be appended any more. Blocks until
@@ -123,17 +148,40 @@ struct Sealing<Q> {
     dir: PathBuf,
     queue: Q,
     is_stopped: Arc<AtomicBool>,
+    failure: SealFailure,
 }
 
 impl<Q: LocalWorkQueue> Sealing<Q> {
-    fn run(&self, wakes: mpsc::Sender<Order>, orders: &mpsc::Receiver<Order>) -> Result<(), SealError> {
+    fn run(
+        &self,
+        wakes: mpsc::Sender<Order>,
+        orders: &mpsc::Receiver<Order>,
+        on_failure: impl Fn(&SealError),
+    ) -> Result<(), SealError> {
         // If this thread has ended by then, the next start seals the segment.
         self.queue.on_full_segment(move || drop(wakes.send(Order::Full)))?;
-        self.seal_all(false)?;
-        while let Ok(Order::Full) = orders.recv() {
-            self.seal_all(false)?;
+        loop {
+            let sealed = self.seal_all(false);
+            match &sealed {
+                Ok(()) => self.failure.set(None),
+                Err(SealError::Stopped) => return sealed,
+                Err(error) => {
+                    self.failure.set(Some(error));
+                    on_failure(error);
+                }
+            }
+            let order = match sealed {
+                Ok(()) => orders.recv().unwrap_or(Order::Finish),
+                Err(_) => match orders.recv_timeout(RETRY_PAUSE) {
+                    Ok(order) => order,
+                    Err(RecvTimeoutError::Timeout) => Order::Full,
+                    Err(RecvTimeoutError::Disconnected) => Order::Finish,
+                },
+            };
+            if matches!(order, Order::Finish) {
+                return self.seal_all(true);
+            }
         }
-        self.seal_all(true)
     }
 
     /// Seals and merges until there is nothing to do. `includes_growing`: no segment grows any more.

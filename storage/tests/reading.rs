@@ -145,7 +145,7 @@ fn entries_sealed_while_they_are_read_come_once_and_in_order() {
     let first = entries.next().unwrap().unwrap();
 
     work.crawl(3, 3);
-    work.data_dir.sealer().unwrap().finish().unwrap();
+    work.data_dir.sealer(|_| ()).unwrap().finish().unwrap();
     let view = block_on(work.queue.view()).unwrap();
     assert!(view.segments.iter().all(storage::SegmentRecord::is_sealed));
     let batches = std::iter::once(first).chain(entries.map(Result::unwrap));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc;
 
 use storage::CrawlReader;
 
@@ -22,7 +23,7 @@ fn crawl_and_seal(place: &Place, n: u32) {
 }
 
 fn seal(place: &Place) {
-    place.open().unwrap().sealer().unwrap().finish().unwrap();
+    place.open().unwrap().sealer(|_| ()).unwrap().finish().unwrap();
 }
 
 fn copy_segments(from: &Place, to: &Path) {
@@ -52,15 +53,32 @@ fn a_session_continues_while_earlier_segments_are_sealed() {
     Work::begin(&place).crawl(1, 3);
     let mut work = Work::begin(&place);
     work.crawl(2, 3);
-    let sealer = work.data_dir.sealer().unwrap();
+    let sealer = work.data_dir.sealer(|_| ()).unwrap();
     work.crawl(3, 3);
     sealer.stop().unwrap();
     work.crawl(4, 3);
-    let sealer = work.data_dir.sealer().unwrap();
+    let sealer = work.data_dir.sealer(|_| ()).unwrap();
     sealer.finish().unwrap();
     drop(work);
     assert_eq!(place.locs().len(), 12);
     assert_eq!(names(&place, ".arrow"), [""; 0]);
+}
+
+#[test]
+fn a_failure_to_seal_is_told_at_once_and_tried_again() {
+    let place = Place::new();
+    Work::begin(&place).crawl(1, 3);
+    let data_dir = place.open().unwrap();
+    let obstacle = place.path.join("tmp").join("sealing");
+    fs::create_dir(&obstacle).unwrap();
+    let (told, failures) = mpsc::channel();
+    let sealer = data_dir.sealer(move |error| told.send(error.to_string()).unwrap()).unwrap();
+    let failure = failures.recv().unwrap();
+    assert!(failure.contains(obstacle.to_str().unwrap()), "{failure}");
+    fs::remove_dir(&obstacle).unwrap();
+    sealer.finish().unwrap();
+    drop(data_dir);
+    assert_eq!((names(&place, ".arrow").len(), place.locs().len()), (0, 3));
 }
 
 #[test]

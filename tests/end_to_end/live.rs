@@ -7,7 +7,7 @@ use std::time::Duration;
 use fakesite::{Latency, Misbehaviour, ServeOptions, Site, plain};
 use serde_json::Value;
 
-use super::run::{Run, expect, start, stdout, wait_until};
+use super::run::{Run, expect, start, start_with_stderr_in, stdout, wait_until};
 
 const WEB: plain::Options = plain::Options { hosts: 12, sitemaps: 10, entries: 50 };
 
@@ -65,6 +65,33 @@ fn status_export_and_report_are_read_beside_the_crawl() {
     crawl.wait().unwrap();
     assert_eq!(run.report()["crawl"]["state"], "interrupted", "its last live view is not trusted any more");
     assert_eq!(run.locs().len() as u64, WEB.entries_in_all());
+}
+
+#[test]
+fn a_running_crawl_that_cannot_seal_its_entries_says_so_in_status_and_log() {
+    let run = crawl_that_does_not_end();
+    let mut crawl = start(run.crawl_command());
+    wait_until("some of it is kept", || run.server.log().len() > 40 && kept(&json(&run, "status")) > 0);
+    crawl.kill().unwrap();
+    crawl.wait().unwrap();
+    // Within the first document, so that it is not part of what the next start cuts off.
+    let segment = std::fs::read_dir(run.data_dir().join("segments")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[2_500] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+
+    let mut crawl = start_with_stderr_in(run.resume_command(&[]), &run.path("log"));
+    wait_until("status tells", || {
+        let status = run.command(&["status", "--format", "json"]).output().unwrap();
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+        status["problem"].as_str().is_some_and(|problem| problem.contains(segment.to_str().unwrap()))
+    });
+    let status = stdout(&expect(run.command(&["status"]), 0));
+    assert!(status.contains("Problem   entries are not sealed"), "{status}");
+    let log = std::fs::read_to_string(run.path("log")).unwrap();
+    assert!(log.contains("entries are not sealed") && log.contains(segment.to_str().unwrap()), "{log}");
+    crawl.kill().unwrap();
+    crawl.wait().unwrap();
 }
 
 #[test]

@@ -60,7 +60,9 @@ async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> 
         seq = session::retry_failed(queue.as_ref(), &session, seq, &meter).await?;
     }
 
-    let sealer = data_dir.sealer()?;
+    let sealer = data_dir.sealer(|error| {
+        tracing::warn!(%error, "entries are not sealed: nothing is lost, and sealing is tried again");
+    })?;
     let answering = AbortOnDropHandle::new(tokio::spawn(answer_readers(data_dir.live_server())));
     let (writer, scratch) = (data_dir.segments(session.id), data_dir.scratch());
     let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);

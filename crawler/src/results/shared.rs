@@ -116,6 +116,10 @@ impl RecordSource for SharedSource {
         self.resumed_by.clone()
     }
 
+    fn problem(&self) -> Option<String> {
+        None
+    }
+
     fn settings(&self) -> Option<&str> {
         self.settings.as_deref()
     }

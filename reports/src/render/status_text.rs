@@ -39,6 +39,9 @@ pub fn status_text(status: &Status) -> String {
         line("Next", &format!("a host is due at {due_at}"));
     }
     line("Left", &status.remains);
+    if let Some(problem) = &status.problem {
+        line("Problem", problem);
+    }
     text
 }
 

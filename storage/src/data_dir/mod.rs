@@ -33,7 +33,7 @@ use self::seeds::Seeds;
 use crate::disk::sync_dir;
 use crate::live::LiveServer;
 use crate::recovery;
-use crate::sealing::{SealError, Sealer};
+use crate::sealing::{SealError, SealFailure, Sealer};
 use crate::segment::{DocumentHead, Rows, SegmentWriter};
 use crate::work_queue::local::LocalQueue;
 use crate::work_queue::local::committed::CommittedFile;
@@ -112,6 +112,7 @@ pub struct DataDir {
     queue: LocalQueue<SledStore>,
     scratch: Scratch,
     lock: Arc<Lock>,
+    seal_failure: SealFailure,
 }
 
 impl DataDir {
@@ -178,7 +179,8 @@ impl DataDir {
         for leftover in recovery::leftovers(&segments, &known)? {
             leftover.remove(&segments)?;
         }
-        Ok(Self { path: path.to_owned(), queue, scratch: Scratch::new(&scratch_dir), lock })
+        let (scratch, seal_failure) = (Scratch::new(&scratch_dir), SealFailure::default());
+        Ok(Self { path: path.to_owned(), queue, scratch, lock, seal_failure })
     }
 
     /// The stored flags of the crawl, as passed to [`Self::set_settings`].
@@ -210,7 +212,7 @@ impl DataDir {
 
     /// The server that answers the readers of the crawl while it runs. Must be called in a tokio runtime.
     pub fn live_server(&self) -> Result<LiveServer<LocalQueue<SledStore>>, OpenError> {
-        let listening = LiveServer::listen(&self.path, self.queue());
+        let listening = LiveServer::listen(&self.path, self.queue(), self.seal_failure.clone());
         listening.map_err(|error| OpenError::io("listen at", &self.path.join(LIVE_SOCKET), error))
     }
 
@@ -224,9 +226,12 @@ impl DataDir {
         SegmentWriter::new(self.path.join(SEGMENTS_DIR), session, self.lock.clone())
     }
 
-    /// Starts the thread that seals segments while the crawl runs.
-    pub fn sealer(&self) -> Result<Sealer, SealError> {
-        Sealer::start(&self.path, self.queue())
+    /// Starts the thread that seals segments while the crawl runs. If sealing fails, it calls `on_failure` and tries again
+    /// later. Nothing is lost meanwhile, and readers of the running crawl are told ([`LiveReader::seal_failure`]).
+    ///
+    /// [`LiveReader::seal_failure`]: crate::LiveReader::seal_failure
+    pub fn sealer(&self, on_failure: impl Fn(&SealError) + Send + 'static) -> Result<Sealer, SealError> {
+        Sealer::start(&self.path, self.queue(), self.seal_failure.clone(), on_failure)
     }
 
     /// A collection for the rows of a document.

@@ -50,6 +50,8 @@ impl Greeting {
 pub(super) enum Question {
     /// The [`crate::QueueView`].
     View,
+    /// Why the last try to seal segments failed, as an optional text.
+    SealFailure,
     /// A page of hosts.
     Hosts {
         /// Only hosts after this one.

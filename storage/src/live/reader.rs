@@ -31,6 +31,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct LiveReader {
     dir: PathBuf,
     view: QueueView,
+    seal_failure: Option<String>,
     settings: Option<String>,
 }
 
@@ -40,8 +41,9 @@ impl LiveReader {
     /// # Errors
     /// [`QueueError::Unavailable`] if no process answers. One that has just been started may answer later.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let view = Connection::open(path).and_then(|mut connection| connection.ask(Question::View))?;
-        Ok(Self { dir: path.to_owned(), view, settings: settings::read(path)? })
+        let mut connection = Connection::open(path)?;
+        let (view, seal_failure) = (connection.ask(Question::View)?, connection.ask(Question::SealFailure)?);
+        Ok(Self { dir: path.to_owned(), view, seal_failure, settings: settings::read(path)? })
     }
 
     /// The data directory.
@@ -52,6 +54,11 @@ impl LiveReader {
     /// The stored flags of the crawl, see [`crate::DataDir::set_settings`].
     pub fn settings(&self) -> Option<&str> {
         self.settings.as_deref()
+    }
+
+    /// Why entries could not be sealed when this was opened; `None` if nothing was wrong. The crawl tries again.
+    pub fn seal_failure(&self) -> Option<&str> {
+        self.seal_failure.as_deref()
     }
 
     /// The totals when this was opened.

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::address::Address;
 use super::question::{self, Greeting, Page, QUESTION_BYTES_MAX, Question};
 use crate::data_dir::layout::LIVE_SOCKET;
+use crate::sealing::SealFailure;
 use crate::work_queue::local::LocalWorkQueue;
 
 /// Maximum number of readers at a time, each of which takes a descriptor of the crawl. Further ones wait.
@@ -31,6 +32,7 @@ const PAGE_FETCHES: usize = 1_000;
 /// Answers the readers of a running crawl: [`crate::LiveReader`]. Only processes of the same user are answered.
 pub struct LiveServer<Q> {
     queue: Q,
+    seal_failure: SealFailure,
     listener: UnixListener,
     socket: Socket,
 }
@@ -40,7 +42,7 @@ struct Socket(PathBuf);
 
 impl<Q: LocalWorkQueue + Clone> LiveServer<Q> {
     /// Listens in the data directory at `dir`, which this process must have locked. Must be called in a tokio runtime.
-    pub(crate) fn listen(dir: &Path, queue: Q) -> io::Result<Self> {
+    pub(crate) fn listen(dir: &Path, queue: Q, seal_failure: SealFailure) -> io::Result<Self> {
         let socket = Socket(dir.join(LIVE_SOCKET));
         // That of a process that was killed.
         match fs::remove_file(&socket.0) {
@@ -49,7 +51,7 @@ impl<Q: LocalWorkQueue + Clone> LiveServer<Q> {
         }
         let listener = UnixListener::bind(Address::in_dir(dir)?.path())?;
         fs::set_permissions(&socket.0, Permissions::from_mode(0o600))?;
-        Ok(Self { queue, listener, socket })
+        Ok(Self { queue, seal_failure, listener, socket })
     }
 
     /// Answers until the future is dropped. Ends only if no reader can connect any more.
@@ -62,7 +64,7 @@ impl<Q: LocalWorkQueue + Clone> LiveServer<Q> {
                     let (reader, _) = accepted?;
                     // The socket's mode was wider for a moment after it was bound.
                     if reader.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0) {
-                        readers.spawn(serve(reader, self.queue.clone()));
+                        readers.spawn(serve(reader, self.queue.clone(), self.seal_failure.clone()));
                     }
                 }
                 Some(_) = readers.join_next() => {}
@@ -79,7 +81,11 @@ impl Drop for Socket {
 }
 
 /// Answers one reader until it closes the connection, or breaks it.
-async fn serve(mut reader: UnixStream, queue: impl LocalWorkQueue) -> io::Result<()> {
+async fn serve(
+    mut reader: UnixStream,
+    queue: impl LocalWorkQueue,
+    seal_failure: SealFailure,
+) -> io::Result<()> {
     let greeting: Greeting = question::value(&receive(&mut reader).await?)?;
     let checked = greeting.check();
     send(&mut reader, &question::message(&checked)?).await?;
@@ -90,6 +96,7 @@ async fn serve(mut reader: UnixStream, queue: impl LocalWorkQueue) -> io::Result
         let asked = question::value(&receive(&mut reader).await?)?;
         let answer = match asked {
             Question::View => question::answer(queue.view().await),
+            Question::SealFailure => question::answer(Ok(seal_failure.text())),
             Question::Hosts { after } => {
                 let hosts = queue.hosts_after(after, PAGE_HOSTS).await;
                 question::answer(page(hosts, PAGE_HOSTS, |(id, _)| Question::Hosts { after: Some(*id) }))

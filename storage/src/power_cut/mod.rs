@@ -186,7 +186,7 @@ impl Work {
     }
 
     fn seal(&self) {
-        self.data_dir.sealer().unwrap().finish().unwrap();
+        self.data_dir.sealer(|_| ()).unwrap().finish().unwrap();
     }
 }
 
@@ -316,7 +316,7 @@ impl HistoryBuilder {
             Step::Restart => {}
             Step::Seal => work.seal(),
             Step::SealWhileReading => {
-                let sealer = work.data_dir.sealer().unwrap();
+                let sealer = work.data_dir.sealer(|_| ()).unwrap();
                 let document = self.find(&mut work, 2);
                 self.read(&mut work, document);
                 sealer.finish().unwrap();
