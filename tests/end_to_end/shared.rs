@@ -164,6 +164,25 @@ fn a_worker_that_was_stopped_while_it_connected_sends_no_request_to_a_host_that_
 }
 
 #[test]
+fn status_says_why_a_crawl_whose_worker_was_killed_counts_as_running() {
+    let Some(crawl) = SharedCrawl::of(SMALL_WEB) else { return };
+    let mut children = crawl.start(1);
+    assert_eq!(crawl.json("status")["problem"], Value::Null, "its worker renews the session");
+    children.0[0].kill().unwrap();
+    children.0[0].wait().unwrap();
+    // As if the server's clock had been set back by an hour meanwhile.
+    let hour = "UPDATE session SET expires_at = expires_at + interval '1 hour' WHERE true";
+    assert_eq!(crawl.sessions_of(&children.0[0], hour), 1);
+    let status = crawl.json("status");
+    assert_eq!(status["state"], "running");
+    let problem = status["problem"].as_str().unwrap();
+    assert!(
+        problem.starts_with("1 of the workers no longer") && problem.contains("as running until"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn workers_go_on_when_the_database_comes_back() {
     let Some(server) = pgserver::own_server() else { return };
     let Some(crawl) = SharedCrawl::on(SMALL_WEB, server.url("postgres")) else { return };

@@ -11,6 +11,7 @@ use storage::{Database, FetchMark, ReadError, SharedCrawl, SharedReader, StoreEr
 use crate::builder::SharedPlace;
 use crate::error::Error;
 use crate::shared::blocking::Blocking;
+use crate::shared::keeper::SILENCE_MAX;
 use crate::shared::place::{find, open_segments};
 
 /// Hosts per query. Each comes with its robots.txt rules, which may take 500 KB.
@@ -27,6 +28,8 @@ pub struct SharedSource {
     settings: Option<String>,
     sessions: Sessions,
     is_running: bool,
+    /// Why a crawl may seem to run that does not.
+    problem: Option<String>,
     resumed_by: String,
     /// The entries, if their place was named.
     entries: Option<SharedReader>,
@@ -37,18 +40,19 @@ impl SharedSource {
     /// has no entries.
     pub fn open(place: &SharedPlace) -> Result<Self, Error> {
         let runtime = Blocking::new()?;
-        let (crawl, settings, sessions, workers) = runtime.block_on(async {
+        let (crawl, settings, sessions, workers, silent) = runtime.block_on(async {
             let crawl = find(&Database::open(&place.store).await?, place.name.as_deref()).await?;
             let (settings, sessions) = (crawl.settings().await?, crawl.sessions().await?);
             let sessions = Sessions::concurrent(sessions);
-            let workers = crawl.workers().await?;
-            Ok::<_, Error>((crawl, settings, sessions, workers))
+            let (workers, silent) = (crawl.workers().await?, crawl.silent_workers(SILENCE_MAX).await?);
+            Ok::<_, Error>((crawl, settings, sessions, workers, silent))
         })?;
         let name = place.name.as_ref().map_or_else(String::new, |name| format!(" --crawl {name}"));
         // Without the URLs, because they may contain a password.
         let resumed_by = format!("crawl work --store … --output …{name}");
+        let (is_running, problem) = (workers > 0, silence(silent));
         let mut source =
-            Self { runtime, crawl, settings, sessions, is_running: workers > 0, resumed_by, entries: None };
+            Self { runtime, crawl, settings, sessions, is_running, problem, resumed_by, entries: None };
         if !place.output.is_empty() {
             source.entries = Some(source.open_entries(place)?);
         }
@@ -107,6 +111,15 @@ impl SharedSource {
     }
 }
 
+/// What to say about workers whose sessions live on although they are not renewed.
+fn silence((workers, until): (u64, Option<Timestamp>)) -> Option<String> {
+    let until = until?;
+    Some(format!(
+        "{workers} of the workers no longer renew their sessions and may have ended, or the server's clock was set back: they \
+         count as running until {until}"
+    ))
+}
+
 impl RecordSource for SharedSource {
     fn is_running(&self) -> bool {
         self.is_running
@@ -117,7 +130,7 @@ impl RecordSource for SharedSource {
     }
 
     fn problem(&self) -> Option<String> {
-        None
+        self.problem.clone()
     }
 
     fn settings(&self) -> Option<&str> {

@@ -13,6 +13,9 @@ use crate::engine::lease_deadline::LeaseDeadline;
 /// How often a session is renewed, and how often dead sessions of others are looked for.
 const RENEW_EVERY: Duration = Duration::from_secs(15);
 
+/// A worker whose session was not renewed for so long may have ended.
+pub const SILENCE_MAX: Duration = RENEW_EVERY.saturating_mul(2);
+
 /// How long a session may send requests after a renewal. Other workers may lease its hosts after [`SESSION_TTL`], and
 /// requests that are already on their way must have arrived by then.
 pub const LEASE_SPAN: Duration = SESSION_TTL.saturating_sub(RENEWAL_MARGIN);

@@ -22,7 +22,7 @@ use crate::fetch::HttpFetch;
 use crate::settings::Settings;
 
 pub(crate) mod blocking;
-mod keeper;
+pub(crate) mod keeper;
 pub(crate) mod place;
 mod retrying_queue;
 mod start;

@@ -1,14 +1,16 @@
 //! The workers of a crawl: counts live sessions and closes one.
 
-use frontier::SessionId;
+use std::time::Duration;
+
 use frontier::work_queue::{QueueError, Session};
+use frontier::{SessionId, Timestamp};
 
 use super::database::Database;
 use super::error::{Failure, StoreError};
 use super::fields::Fields;
-use super::queue::PostgresQueue;
+use super::queue::{PostgresQueue, SESSION_TTL};
 use super::shared_crawl::SharedCrawl;
-use super::sql::sql;
+use super::sql::{Parameter, sql};
 use super::tables::session_id;
 use super::values::{number_key, session_key};
 
@@ -44,6 +46,23 @@ impl SharedCrawl {
     pub async fn workers(&self) -> Result<u64, StoreError> {
         let alive = workers(&self.database, self.id, None).await;
         alive.map_err(|failure| failure.into_store_error(self.database.place()))
+    }
+
+    /// Number of live sessions that were not renewed for `silence`, or not since the server's clock was set back, and when
+    /// the last of them expires. Their workers may have ended.
+    pub async fn silent_workers(&self, silence: Duration) -> Result<(u64, Option<Timestamp>), StoreError> {
+        let ttl_s = SESSION_TTL.as_secs_f64();
+        let renewed_s = SESSION_TTL.saturating_sub(silence).as_secs_f64();
+        self.database
+            .retry_few_times(async |connection| {
+                let given: [Parameter<'_>; 3] =
+                    [("crawl", &self.id), ("renewed_s", &renewed_s), ("ttl_s", &ttl_s)];
+                let rows = connection.prepare_and_query(sql!("sql/workers_silent.sql"), given).await?;
+                let row = rows.first().ok_or_else(|| Failure::damaged("session", "count"))?;
+                let mut fields = Fields::of("session", row);
+                Ok((fields.count("workers")?, fields.time_if_any("until")?))
+            })
+            .await
     }
 
     /// The sessions that may still commit, including expired ones that were not reaped yet.
