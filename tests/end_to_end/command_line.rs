@@ -239,3 +239,35 @@ fn help_man_and_completions_name_every_flag_of_a_crawl() {
         }
     }
 }
+
+#[test]
+fn what_is_printed_for_nobody_is_no_failure() {
+    for (args, code) in [(&["man"][..], 0), (&["completions", "bash"], 0), (&["--help"], 0), (&[], 2)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = crawl_with(args);
+        command.stdout(writer);
+        assert_eq!(stderr(&expect(command, code)), "", "{args:?}");
+    }
+}
+
+#[test]
+fn an_export_removes_what_a_killed_one_left_and_nothing_else() {
+    let page = Page::xml(urlset(&["https://a.test/1"]));
+    let run = Run::of(Web::new().host("a.test", Site::new().page("/sitemap.xml", page)), &["a.test"]);
+    run.crawl();
+    let names =
+        ["out.txt.7.unfinished", "out.txt.8.unfinished", "out.txt.mine.unfinished", "other.7.unfinished"];
+    let files = names.map(|name| std::fs::File::create(run.path(name)).unwrap());
+    // As by an export that is still running.
+    files[1].lock().unwrap();
+    let mut export = run.command(&["export", "--format", "txt"]);
+    export.arg("-o").arg(run.path("out.txt"));
+    expect(export, 0);
+    assert_eq!(std::fs::read_to_string(run.path("out.txt")).unwrap(), "https://a.test/1\n");
+    assert_eq!(names.map(|name| run.path(name).exists()), [false, true, true, true]);
+    let unfinished = std::fs::read_dir(run.path("")).unwrap();
+    let unfinished = unfinished
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".unfinished"));
+    assert_eq!(unfinished.count(), 3);
+}

@@ -19,6 +19,7 @@ mod shared_place;
 mod signals;
 mod source;
 mod status;
+mod unfinished;
 mod usage_error;
 
 use std::io::Write;
@@ -49,7 +50,8 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     let common = &cli.common;
     match cli.command {
         None if cli.seeds.seeds.is_empty() && cli.seeds.seed.is_empty() => {
-            Cli::command().print_help()?;
+            // If the reader of a pipe has gone, there is nobody to tell.
+            let _ = Cli::command().print_help();
             Ok(exit_code::USAGE)
         }
         #[cfg(feature = "shared")]

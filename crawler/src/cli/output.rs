@@ -8,8 +8,8 @@ use anyhow::Context;
 use rustix::io::Errno;
 use storage::{OpenError, RebuildError};
 
-use super::exit_code;
 use super::usage_error::UsageError;
+use super::{exit_code, unfinished};
 
 /// Prints what failed, its causes and a hint to stderr. Returns the exit code.
 pub fn show_failure(error: &anyhow::Error) -> u8 {
@@ -88,7 +88,7 @@ pub fn note(text: &str) {
 pub enum Output {
     /// Standard output.
     Stdout(BufWriter<io::Stdout>),
-    /// A file. It is written under another name in the same directory first.
+    /// A file. It is written under another name in the same directory first, see [`unfinished`].
     File {
         /// Writes the unfinished file.
         writer: BufWriter<File>,
@@ -108,8 +108,12 @@ impl Output {
         let failed = || format!("failed to write {}", path.display());
         // A device or a pipe is written directly.
         let in_place = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-        let unfinished = if in_place { path.to_owned() } else { unfinished_path(path) };
-        let file = File::create(&unfinished).with_context(failed)?;
+        let created = if in_place {
+            File::create(path).map(|file| (file, path.to_owned()))
+        } else {
+            unfinished::create(path)
+        };
+        let (file, unfinished) = created.with_context(failed)?;
         Ok(Self::File { writer: BufWriter::with_capacity(1 << 16, file), unfinished, path: path.to_owned() })
     }
 
@@ -133,12 +137,6 @@ impl Output {
             let _ = std::fs::remove_file(unfinished);
         }
     }
-}
-
-fn unfinished_path(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.unfinished", std::process::id()));
-    path.with_file_name(name)
 }
 
 impl Write for Output {
