@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use frontier::work_queue::QueueError;
-use frontier::{Clock, Timestamp};
+use frontier::{Clock, TaskId, Timestamp};
 use parquet::errors::ParquetError;
 
 use self::documents::{Document, WholeSegment};
@@ -29,7 +29,7 @@ use crate::data_dir::rights::refuse_unreadable;
 use crate::data_dir::{create_dir, format, seeds, settings};
 use crate::disk::{self, DurableFile, sync_dir};
 use crate::recovery;
-use crate::sealing::into_io;
+use crate::sealing::{SEALING_FILE, into_io};
 use crate::segment::error::ReadError;
 use crate::segment::name::SegmentName;
 use crate::segment::salvage::salvage;
@@ -88,26 +88,33 @@ pub fn rebuild(path: &Path, clock: Arc<dyn Clock>) -> Result<Rebuilt, RebuildErr
     for name in [SETTINGS_FILE, SEEDS_FILE, COMMITTED_FILE, QUEUE_DIR, SEGMENTS_DIR] {
         refuse_unreadable(&path.join(name))?;
     }
-    let mut rebuilding = Rebuilding::begin(path, lock, clock)?;
+    let mut rebuilding = Rebuilding::begin(path)?;
     if !is_marked {
         format::write(path)?;
     }
-    rebuilding.add_seeds()?;
-    rebuilding.gather()?;
-    rebuilding.finish()
+    // The open segments are sealed before there is a queue, because both need much memory.
+    let segments = rebuilding.gather()?;
+    let mut queue = NewQueue::create(path, lock, clock)?;
+    rebuilding.add_seeds(&mut queue)?;
+    let kept = rebuilding.add_segments(&mut queue, segments)?;
+    queue.finish(path, kept.into_iter().map(|((_, name), extent)| (name, extent)))?;
+    Ok(rebuilding.rebuilt)
 }
+
+/// The sealed segments that are whole, by name.
+type WholeSegments = BTreeMap<String, WholeSegment>;
+
+/// The sealed segments that are kept, by the time of their first document and by name.
+type KeptSegments = BTreeMap<(Timestamp, String), Extent>;
 
 struct Rebuilding {
     dir: PathBuf,
     rebuilt: Rebuilt,
-    queue: NewQueue,
-    /// The sealed segments that are kept, by the time of their first document and by name.
-    segments: BTreeMap<(Timestamp, String), Extent>,
 }
 
 impl Rebuilding {
     /// Moves the old queue aside.
-    fn begin(dir: &Path, lock: Arc<Lock>, clock: Arc<dyn Clock>) -> Result<Self, RebuildError> {
+    fn begin(dir: &Path) -> Result<Self, RebuildError> {
         let damaged_settings = match settings::read(dir) {
             Err(OpenError::Damaged { path, .. }) => Some(path),
             other => other.map(|_| None)?,
@@ -127,11 +134,10 @@ impl Rebuilding {
             move_aside(path, &aside.join(SETTINGS_FILE))?;
         }
         let rebuilt = Rebuilt { aside, settings_lost: damaged_settings.is_some(), ..Rebuilt::default() };
-        let queue = NewQueue::create(dir, lock, clock)?;
-        Ok(Self { dir: dir.to_owned(), rebuilt, queue, segments: BTreeMap::new() })
+        Ok(Self { dir: dir.to_owned(), rebuilt })
     }
 
-    fn add_seeds(&mut self) -> Result<(), RebuildError> {
+    fn add_seeds(&mut self, queue: &mut NewQueue) -> Result<(), RebuildError> {
         let mut tasks = Vec::with_capacity(COMMIT_TASKS_MAX);
         for seed in seeds::lines(&self.dir)? {
             let Some(seed) = seed? else {
@@ -141,117 +147,142 @@ impl Rebuilding {
             self.rebuilt.seeds += 1;
             tasks.push(seed);
             if tasks.len() == COMMIT_TASKS_MAX {
-                self.queue.add_tasks(&mut tasks)?;
+                queue.add_tasks(&mut tasks)?;
             }
         }
-        Ok(self.queue.add_tasks(&mut tasks)?)
+        Ok(queue.add_tasks(&mut tasks)?)
     }
 
-    /// Finds the whole documents of all segments and keeps each of them once, in a sealed segment.
-    fn gather(&mut self) -> Result<(), RebuildError> {
+    /// Finds the segments that are whole. Seals what is whole of the open ones.
+    fn gather(&mut self) -> Result<WholeSegments, RebuildError> {
         let dir = self.dir.join(SEGMENTS_DIR);
         let listing = fs::read_dir(&dir).map_err(|error| OpenError::io("read", &dir, error))?;
-        let (mut sealed, mut open) = (Vec::new(), Vec::new());
+        let (mut whole, mut open) = (WholeSegments::new(), Vec::new());
         for entry in listing {
             let name = entry.map_err(|error| OpenError::io("read", &dir, error))?.file_name();
             let name = name.to_string_lossy().into_owned();
             match name.parse::<SegmentName>() {
                 Ok(SegmentName { sealed: Some(crc32c), .. }) => {
                     match documents::check(&dir.join(&name), crc32c)? {
-                        Some(segment) => sealed.push((name, segment)),
+                        Some(segment) => drop(whole.insert(name, segment)),
                         None => self.move_aside_damaged(&name)?,
                     }
                 }
-                Ok(_) => open.push(name),
+                Ok(parsed) => open.push((name, parsed)),
                 Err(_) => self.move_aside_damaged(&name)?,
             }
         }
-        // The result of a merge comes before its sources, which have fewer documents.
-        sealed.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.documents));
-        for (name, segment) in sealed {
-            self.keep_sealed(name, segment)?;
+        open.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut seen = HashSet::new();
+        for (name, parsed) in open {
+            whole.extend(self.seal(&name, parsed, &mut seen)?);
         }
-        open.sort_unstable();
-        open.into_iter().try_for_each(|name| self.seal(&name))
+        Ok(whole)
     }
 
-    /// Keeps a sealed segment, or moves it aside if another one contains any of its documents. The result of a merge
-    /// contains all documents of its sources. A partial overlap occurs only if somebody copies files; then the
-    /// documents that are not in the other segment are requested again.
-    fn keep_sealed(&mut self, name: String, segment: WholeSegment) -> Result<(), RebuildError> {
-        for tasks in documents::tasks(&self.segment_path(&name))?.chunks(COMMIT_TASKS_MAX) {
-            if self.queue.have(tasks)?.contains(&true) {
-                return self.move_aside(&name);
+    /// Seals the documents of an open segment that are whole and not seen yet, and moves the open segment aside.
+    fn seal(
+        &self,
+        name: &str,
+        parsed: SegmentName,
+        seen: &mut HashSet<TaskId>,
+    ) -> Result<Option<(String, WholeSegment)>, RebuildError> {
+        let unfinished = self.dir.join(SCRATCH_DIR).join(SEALING_FILE);
+        let sealed = self.write_sealed(name, &unfinished, seen)?.map(|segment| {
+            let name = SegmentName { sealed: Some(segment.extent.crc32c), ..parsed };
+            (name.to_string(), segment)
+        });
+        match &sealed {
+            Some((sealed, _)) => {
+                let to = self.segment_path(sealed);
+                disk::rename(&unfinished, &to).map_err(|error| OpenError::io("create", &to, error))?;
             }
+            None => disk::remove(&unfinished).map_err(|error| OpenError::io("remove", &unfinished, error))?,
         }
-        self.keep(name, segment)
+        self.sync_segments()?;
+        self.move_aside(name)?;
+        Ok(sealed)
+    }
+
+    /// Writes the documents of the open segment `name` that are whole and not seen yet to a new file. Returns `None` if
+    /// there are none.
+    fn write_sealed(
+        &self,
+        name: &str,
+        unfinished: &Path,
+        seen: &mut HashSet<TaskId>,
+    ) -> Result<Option<WholeSegment>, RebuildError> {
+        let path = self.segment_path(name);
+        let bytes = fs::read(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
+        let io = |error| OpenError::io("write", unfinished, error);
+        let parquet = |error: ParquetError| io(into_io(error));
+        let mut writer = SealedWriter::new(DurableFile::create(unfinished).map_err(io)?).map_err(parquet)?;
+        let (mut documents, mut first_at) = (0, None);
+        salvage(&bytes, |head, batches| {
+            let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+            let sealed = SealedDocument { task: head.task, attempt: head.attempt, rows };
+            let document = Document::new(sealed, &head.host, &head.sitemap, head.fetched_at);
+            if let Some(document) = document.filter(|_| seen.insert(head.task)) {
+                batches.iter().try_for_each(|batch| writer.write(batch)).map_err(parquet)?;
+                writer.add_document(sealed);
+                documents += 1;
+                first_at.get_or_insert(document.fetched_at);
+            }
+            Ok::<(), OpenError>(())
+        })?;
+        let extent = writer.finish().map_err(parquet)?;
+        Ok(first_at.map(|first_at| WholeSegment { extent, documents, first_at }))
+    }
+
+    /// Keeps each document once, in one of the segments: a segment of which another one has any document is moved aside.
+    /// The result of a sealing or a merge has all documents of its sources. A partial overlap occurs only if somebody
+    /// copies files; then the documents that are not in the other segment are requested again.
+    fn add_segments(
+        &mut self,
+        queue: &mut NewQueue,
+        segments: WholeSegments,
+    ) -> Result<KeptSegments, RebuildError> {
+        let mut segments: Vec<(String, WholeSegment)> = segments.into_iter().collect();
+        // The result of a merge comes before its sources, which have fewer documents.
+        segments.sort_by_key(|(_, segment)| std::cmp::Reverse(segment.documents));
+        let mut kept = KeptSegments::new();
+        for (name, segment) in segments {
+            let tasks = documents::tasks(&self.segment_path(&name))?;
+            if queue.have_any(&tasks)? {
+                self.move_aside(&name)?;
+                continue;
+            }
+            drop(tasks);
+            self.add_segment(queue, &name, &segment)?;
+            kept.insert((segment.first_at, name), segment.extent);
+        }
+        Ok(kept)
     }
 
     /// Adds the documents of a sealed segment to the queue.
-    fn keep(&mut self, name: String, segment: WholeSegment) -> Result<(), RebuildError> {
-        let path = self.segment_path(&name);
+    fn add_segment(
+        &mut self,
+        queue: &mut NewQueue,
+        name: &str,
+        segment: &WholeSegment,
+    ) -> Result<(), RebuildError> {
+        let path = self.segment_path(name);
         let mut documents = Vec::with_capacity(COMMIT_TASKS_MAX);
         let rows = documents::each(&path, |document| {
             documents.push(document);
             if documents.len() == COMMIT_TASKS_MAX {
-                self.queue.add_documents(&mut documents)?;
+                queue.add_documents(&mut documents)?;
             }
             Ok(())
         })?;
-        self.queue.add_documents(&mut documents)?;
+        queue.add_documents(&mut documents)?;
         if rows != Some(segment.extent.rows) {
             let reason = "it changed while it was read".to_owned();
             return Err(ReadError::Damaged { path, at: 0, reason }.into());
         }
         self.rebuilt.documents += segment.documents;
         self.rebuilt.entries += segment.extent.rows;
-        self.segments.insert((segment.first_at, name), segment.extent);
         Ok(())
-    }
-
-    /// Seals the documents of an open segment that are whole and not known yet, and moves the open segment aside.
-    fn seal(&mut self, name: &str) -> Result<(), RebuildError> {
-        let unfinished = self.dir.join(SCRATCH_DIR).join(name);
-        match self.write_sealed(name, &unfinished)? {
-            Some(segment) => {
-                let parsed = name.parse::<SegmentName>().ok();
-                let crc32c = segment.extent.crc32c;
-                let sealed = parsed.map(|name| SegmentName { sealed: Some(crc32c), ..name }.to_string());
-                let sealed = sealed.unwrap_or_else(|| name.to_owned());
-                let to = self.segment_path(&sealed);
-                disk::rename(&unfinished, &to).map_err(|error| OpenError::io("create", &to, error))?;
-                self.keep(sealed, segment)?;
-            }
-            None => disk::remove(&unfinished).map_err(|error| OpenError::io("remove", &unfinished, error))?,
-        }
-        self.sync_segments()?;
-        self.move_aside(name)
-    }
-
-    /// Writes the documents of the open segment `name` that are whole and not known yet to a new file. Returns `None`
-    /// if there are none.
-    fn write_sealed(&self, name: &str, unfinished: &Path) -> Result<Option<WholeSegment>, RebuildError> {
-        let path = self.segment_path(name);
-        let bytes = fs::read(&path).map_err(|source| ReadError::Io { path: path.clone(), source })?;
-        let io = |error| OpenError::io("write", unfinished, error);
-        let parquet = |error: ParquetError| io(into_io(error));
-        let mut writer = SealedWriter::new(DurableFile::create(unfinished).map_err(io)?).map_err(parquet)?;
-        let (mut seen, mut documents, mut first_at) = (HashSet::new(), 0, None);
-        salvage(&bytes, |head, batches| {
-            let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-            let sealed = SealedDocument { task: head.task, attempt: head.attempt, rows };
-            let document = Document::new(sealed, &head.host, &head.sitemap, head.fetched_at);
-            let is_new = !self.queue.have(&[head.task])?.contains(&true) && seen.insert(head.task);
-            if let Some(document) = document.filter(|_| is_new) {
-                batches.iter().try_for_each(|batch| writer.write(batch)).map_err(parquet)?;
-                writer.add_document(sealed);
-                documents += 1;
-                first_at.get_or_insert(document.fetched_at);
-            }
-            Ok::<(), RebuildError>(())
-        })?;
-        let extent = writer.finish().map_err(parquet)?;
-        Ok(first_at.map(|first_at| WholeSegment { extent, documents, first_at }))
     }
 
     fn segment_path(&self, name: &str) -> PathBuf {
@@ -271,12 +302,6 @@ impl Rebuilding {
     fn move_aside(&self, name: &str) -> Result<(), RebuildError> {
         let to = self.rebuilt.aside.join(SEGMENTS_DIR).join(name);
         Ok(move_aside(&self.segment_path(name), &to)?)
-    }
-
-    fn finish(self) -> Result<Rebuilt, RebuildError> {
-        let segments = self.segments.into_iter().map(|((_, name), extent)| (name, extent));
-        self.queue.finish(&self.dir, segments)?;
-        Ok(self.rebuilt)
     }
 }
 

@@ -69,9 +69,14 @@ impl NewQueue {
         self.commit(Commit { outcomes, ..Commit::default() })
     }
 
-    /// Whether the documents of these tasks, or documents that were read under their URLs, were added.
-    pub(super) fn have(&self, tasks: &[TaskId]) -> Result<Vec<bool>, QueueError> {
-        self.queue.are_done_blocking(&self.session, tasks)
+    /// Whether the document of any of these tasks was added, or one that was read under its URL.
+    pub(super) fn have_any(&self, tasks: &[TaskId]) -> Result<bool, QueueError> {
+        for tasks in tasks.chunks(COMMIT_TASKS_MAX) {
+            if self.queue.are_done_blocking(&self.session, tasks)?.contains(&true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Registers the segments, given in the order of their rows, and puts the queue in its place in the data directory
