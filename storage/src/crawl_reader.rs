@@ -14,7 +14,7 @@ use crate::segment::error::ReadError;
 use crate::segment::reader::SegmentReader;
 use crate::segment::record::SegmentRecord;
 use crate::work_queue::local::read;
-use crate::work_queue::store::SledStore;
+use crate::work_queue::store::{CACHE_BYTES, SledStore};
 
 /// Reads a data directory that no crawl is using, and prevents a crawl from starting while it does.
 ///
@@ -58,7 +58,7 @@ impl CrawlReader {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let parts = ReadOnly::open(path)?;
         let permit = ReaderPermit::wait(path, &parts.queue)?;
-        let store = SledStore::open(&parts.queue)?;
+        let store = SledStore::open(&parts.queue, CACHE_BYTES)?;
         let registered = read::registered(&store)?;
         let sessions = read::sessions(&store)?;
         let rows = registered.segments.iter().map(|segment| segment.rows).sum();

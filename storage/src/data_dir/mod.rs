@@ -37,7 +37,7 @@ use crate::sealing::{SealError, SealFailure, Sealer};
 use crate::segment::{DocumentHead, Rows, SegmentWriter};
 use crate::work_queue::local::LocalQueue;
 use crate::work_queue::local::committed::CommittedFile;
-use crate::work_queue::store::SledStore;
+use crate::work_queue::store::{CACHE_BYTES, SledStore};
 
 /// The state of one crawl on disk, locked by this process.
 ///
@@ -174,7 +174,7 @@ impl DataDir {
         recovery::remove_temporary(&scratch_dir)?;
         let committed = CommittedFile::at(path.join(COMMITTED_FILE));
         let (queue, known) =
-            LocalQueue::open(&path.join(QUEUE_DIR), &committed, lock.clone(), clock, bounds)?;
+            LocalQueue::open(&path.join(QUEUE_DIR), CACHE_BYTES, &committed, lock.clone(), clock, bounds)?;
         let segments = path.join(SEGMENTS_DIR);
         for leftover in recovery::leftovers(&segments, &known)? {
             leftover.remove(&segments)?;

@@ -71,7 +71,7 @@ pub enum RebuildError {
     Read(#[from] ReadError),
 }
 
-/// Rebuilds the queue of the crawl at `path`. Memory does not grow with the number of seeds and documents.
+/// Rebuilds the queue of the crawl at `path`. Keeps no seed and no document in memory.
 ///
 /// Locks the data directory, even if its other files are damaged. Fails with [`OpenError::NotFound`] if there is no
 /// crawl. Fails before anything is changed if this user may not read one of the files: they need not be damaged.

@@ -24,7 +24,10 @@ const NEW_QUEUE_DIR: &str = "queue.new";
 /// Number of tasks in one commit. Until the commit is done, each takes some 18 KB of memory.
 pub(super) const COMMIT_TASKS_MAX: usize = 500;
 
-/// The new queue. Its memory does not grow with the number of tasks.
+/// Cache of the database. A crawl has more, but new tasks are spread over all hosts, so few of its pages are used again.
+const CACHE_BYTES: u64 = 1 << 20;
+
+/// The new queue. sled remembers where each page is: 120 MiB for a million hosts with a task each.
 pub(super) struct NewQueue {
     queue: LocalQueue<SledStore>,
     session: Session,
@@ -46,7 +49,8 @@ impl NewQueue {
     pub(super) fn create(dir: &Path, lock: Arc<Lock>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let committed = CommittedFile::at(dir.join(COMMITTED_FILE));
         let bounds = QueueBounds { sitemaps_max: u64::MAX };
-        let (queue, _) = LocalQueue::open(&dir.join(NEW_QUEUE_DIR), &committed, lock, clock, bounds)?;
+        let (queue, _) =
+            LocalQueue::open(&dir.join(NEW_QUEUE_DIR), CACHE_BYTES, &committed, lock, clock, bounds)?;
         let session = queue.open_session_blocking()?;
         Ok(Self { queue, session, seq: 0 })
     }

@@ -96,15 +96,16 @@ impl<S: Store> Clone for LocalQueue<S> {
 
 impl LocalQueue<SledStore> {
     /// Opens the queue in `dir` and returns the sessions and segments registered in it. The queue is checked against
-    /// the file `committed`. The thread holds the lock as long as it lives.
+    /// the file `committed`. `cache_bytes` is as for [`SledStore`]. The thread holds the lock as long as it lives.
     pub(crate) fn open(
         dir: &Path,
+        cache_bytes: u64,
         committed: &CommittedFile,
         lock: Arc<Lock>,
         clock: Arc<dyn Clock>,
         bounds: QueueBounds,
     ) -> Result<(Self, Registered), OpenError> {
-        let mut state = QueueState::new(SledStore::open(dir)?, clock, bounds)?;
+        let mut state = QueueState::new(SledStore::open(dir, cache_bytes)?, clock, bounds)?;
         committed.check(dir, &state.sessions, state.rows)?;
         let file = committed.open().map_err(|error| OpenError::io("open", committed.path(), error))?;
         state.committed_file = Some(file);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::memory::MemoryStore;
+pub(crate) use self::sled::CACHE_BYTES;
 pub use self::sled::SledStore;
 use crate::codec;
 

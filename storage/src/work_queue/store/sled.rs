@@ -25,7 +25,7 @@ use crate::watchdog::Watched;
 
 /// Cache size given to sled. For small values, up to three times this much stays resident; for others see
 /// [`PIECE_BYTES`].
-const CACHE_BYTES: u64 = 16 << 20;
+pub(crate) const CACHE_BYTES: u64 = 16 << 20;
 
 /// Interval at which sled flushes by itself. It also collects garbage then.
 const FLUSH_EVERY_MS: u64 = 500;
@@ -62,14 +62,14 @@ pub struct SledStore {
 }
 
 impl SledStore {
-    /// Opens the database in `dir`, or creates it.
-    pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
+    /// Opens the database in `dir`, or creates it. `cache_bytes` is what [`CACHE_BYTES`] is for a crawl.
+    pub(crate) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
         // sled takes some files that it cannot read for missing, and others for damaged.
         refuse_unreadable(dir)?;
         remove_unfinished_snapshots(dir)?;
         let config = Config::new()
             .path(dir)
-            .cache_capacity(CACHE_BYTES)
+            .cache_capacity(cache_bytes)
             .mode(Mode::LowSpace)
             .flush_every_ms(Some(FLUSH_EVERY_MS));
         let log_bytes = fs::metadata(dir.join(LOG_FILE)).map_or(0, |metadata| metadata.len());
