@@ -90,7 +90,7 @@ fn what_may_not_be_read_is_named_and_not_replaced() {
         (run.data_dir().join("seeds"), &["rebuild"]),
     ] {
         let rights = fs::metadata(&file).unwrap().permissions();
-        fs::set_permissions(&file, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o0)).unwrap();
         for name in commands {
             let said = stderr(&expect(as_user(run.command(&[name])), 1));
             assert!(

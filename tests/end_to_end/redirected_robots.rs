@@ -130,7 +130,7 @@ fn good_hosts_took(run: &Run) -> Duration {
     let mut at_us =
         log.iter().filter(|request| request.host.starts_with("good")).map(|request| request.at_us);
     let first = at_us.next().unwrap();
-    Duration::from_micros(at_us.last().unwrap() - first)
+    Duration::from_micros(at_us.next_back().unwrap() - first)
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use fakesite::{Latency, Page, ServeOptions, Site, TlsMisbehaviour, Web, plain};
 use pgserver::Cut;
 use s3server::Fault;
+use serde_json::Value;
 
 use super::run::Run;
 use super::run::{Dice, expect, start, stderr, stdout, urlset, wait_until, wait_up_to};

@@ -115,7 +115,7 @@ fn answered(context: &Context<'_>, answer: &RedirectAnswer) -> Option<Conclusion
         RedirectAnswer::Parked(_) => {
             let redirect = context.redirect?;
             match Url::parse(redirect.url()) {
-                Ok(url) => wait(context, url, redirect.hops, redirect.urls.clone()),
+                Ok(url) => wait(context, &url, redirect.hops, redirect.urls.clone()),
                 Err(_) => absent(context, Some(ErrorKind::BadUrl)),
             }
         }
@@ -176,12 +176,12 @@ fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
         return Conclusion::of_next(NextStep::Follow(url.into(), hops));
     }
     urls.push(url.clone().into());
-    wait(context, url, hops, urls)
+    wait(context, &url, hops, urls)
 }
 
 /// Waits for the answer of another host to `url`, the last of `urls`, which `hops` redirects led to.
-fn wait(context: &Context<'_>, url: Url, hops: u8, urls: Vec<String>) -> Conclusion {
-    let Some(target) = Host::of(&url) else { return absent(context, Some(ErrorKind::BadUrl)) };
+fn wait(context: &Context<'_>, url: &Url, hops: u8, urls: Vec<String>) -> Conclusion {
+    let Some(target) = Host::of(url) else { return absent(context, Some(ErrorKind::BadUrl)) };
     let host = context.task.id.host;
     let task = Task::robots_hop(&target, url.as_str(), hops, context.host);
     let since = context.redirect.map_or(context.now, |redirect| redirect.since);

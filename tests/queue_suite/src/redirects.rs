@@ -36,7 +36,7 @@ pub fn a_host_that_waits_for_another_is_not_leased(factory: Factory) {
     worker.commit(wait(&worker, &a, &request));
     assert_eq!(worker.leased_names(9), ["b.example"]);
     let loaded = worker.load(&b, 9);
-    assert_eq!((loaded.tasks.len(), loaded.hops), (0, vec![request.task.clone()]));
+    assert_eq!((loaded.tasks.len(), loaded.hops), (0, vec![request.task]));
     let counts = worker.counts();
     assert_eq!((counts.hosts, counts.tasks, counts.tasks_pending), (1, 1, 1));
     assert!(!worker.record(&b).is_site);
