@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The long forms of the tests: all hostile hosts at once for SOAK_MINUTES (default 10), each fuzz target for as long, many
 # kills at every kind of moment, many flipped bytes, four workers on 2,000 hosts, thirty shared crawls with injected
-# faults, and a virtual week of 10,000 simulated hosts. At the end it prints a table of what ran, for how long, how often, and the result.
+# faults, 5,000 hosts that wait for one other, and a virtual week of 10,000 simulated hosts. At the end it prints a table of
+# what ran, for how long, how often, and the result.
 # SOAK_ONLY names the rows to run, as in SOAK_ONLY="hostile fuzz".
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -52,12 +53,12 @@ fi
 
 tests=()
 [[ " $only " = *" kills "* ]] && tests+=(resume damage)
-[[ " $only " = *" shared "* ]] && tests+=(shared)
+[[ " $only " = *" shared "* ]] && tests+=(shared redirected_robots)
 if [ "${#tests[@]}" -gt 0 ]; then
   for test in "${tests[@]}"; do
     started=$SECONDS
     KILL_ROUNDS=${KILL_ROUNDS:-200} FLIPS=${FLIPS:-700} SHARED_HOSTS=${SHARED_HOSTS:-2000} \
-      SHARED_ROUNDS=${SHARED_ROUNDS:-30} cargo test --release -p crawler --test main -- \
+      REDIRECTED_HOSTS=${REDIRECTED_HOSTS:-5000} SHARED_ROUNDS=${SHARED_ROUNDS:-30} cargo test --release -p crawler --test main -- \
       --nocapture --test-threads=1 "end_to_end::$test" > "$logs/$test.log" 2>&1 &&
       result=clean || result="failed, see $logs/$test.log"
     passed=$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/\1/p' "$logs/$test.log" | tail -n 1)

@@ -18,7 +18,7 @@ pub const RESUME: &str = "crawl resume";
 /// use reports::{State, Status};
 ///
 /// let host = Host::of(&"https://a.example".parse()?).ok_or("it has no host")?;
-/// let mut record = HostRecord::new(host);
+/// let mut record = HostRecord { is_site: true, ..HostRecord::new(host) };
 /// record.account.take_on(TaskKind::Sitemap);
 /// let counts = Counts { hosts: 1, tasks: 1, tasks_pending: 1, ..Counts::default() };
 ///

@@ -212,7 +212,10 @@ fn made_up() -> (Report, Timeline) {
             account = Account { failed: 1, fetched: 0, errors: [(ErrorKind::Timeout, 1)].into(), ..account };
         }
         let wall_us = u64::from(HOSTS - n) * 10_000;
-        tally.add_host(id, HostRecord { is_seed: true, wall_us, account, ..HostRecord::new(host) });
+        tally.add_host(
+            id,
+            HostRecord { is_seed: true, is_site: true, wall_us, account, ..HostRecord::new(host) },
+        );
         fetches.push(fetch(id, n, is_late));
     }
     let mut timeline = TimelineTally::new(sessions, tally.slowest_hosts(reports::CHART_ROWS_MAX));

@@ -183,7 +183,7 @@ impl<E: Environment> Engine<E> {
             self.cool_down(&attempt);
             return self.record(attempt);
         }
-        // A stranger's robots.txt may redirect to a seed. The user's headers are not for that.
+        // The robots.txt of another host may redirect to a seed. The user's headers are not for that.
         let kind = request.task.kind;
         let is_own = request.is_seed && kind != TaskKind::RobotsHop;
         let rules = self.schedule.robots(request.host_id());

@@ -25,7 +25,7 @@ fn host(n: u64) -> Host {
 
 fn record(n: u64) -> HostRecord {
     let account = Account { found: 1, fetched: 1, entries: n, ..Account::default() };
-    HostRecord { is_seed: true, wall_us: n * 1_000, account, ..HostRecord::new(host(n)) }
+    HostRecord { is_seed: true, is_site: true, wall_us: n * 1_000, account, ..HostRecord::new(host(n)) }
 }
 
 fn fetch(host: &Host, n: u64, request: u64) -> FetchRecord {
