@@ -42,7 +42,7 @@ pub(crate) struct HostQueue {
     /// The queue's mark of new work at the lease.
     leased_inbox: u64,
     /// Where its own robots.txt was redirected to, if it waits for another host or has the answer.
-    redirect: Option<RobotsRedirect>,
+    redirect: Option<Box<RobotsRedirect>>,
     due: DueTime,
     spacing: Duration,
     /// Its own tasks.
@@ -141,12 +141,12 @@ impl HostQueue {
 
     /// Whether it waits for another host that serves its robots.txt.
     fn waits_for_redirect(&self) -> bool {
-        self.redirect.as_ref().is_some_and(RobotsRedirect::is_waiting)
+        self.redirect.as_ref().is_some_and(|redirect| redirect.is_waiting())
     }
 
     /// Where its robots.txt was redirected to.
     pub(crate) fn redirect(&self) -> Option<&RobotsRedirect> {
-        self.redirect.as_ref()
+        self.redirect.as_deref()
     }
 
     pub(crate) fn parked_until(&self) -> Option<Timestamp> {

@@ -169,9 +169,10 @@ impl Schedule {
         self.rules_used(host);
     }
 
-    /// Notes that new tasks were committed for this host. Hosts that are not in the schedule are ignored.
-    pub fn woken(&mut self, host: HostId, now: Timestamp) {
-        self.update(host, now, |queue| queue.wake(now));
+    /// Notes that new tasks were committed for this host. `has_hop` says whether a request for another host is among them.
+    /// Hosts that are not in the schedule are ignored.
+    pub fn woken(&mut self, host: HostId, has_hop: bool, now: Timestamp) {
+        self.update(host, now, |queue| queue.wake(has_hop, now));
     }
 
     /// Drops a task that the queue counts as done because another task was read under its URL. A request that has

@@ -1,10 +1,11 @@
 //! A request on its way through the engine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use frontier::schedule::Request;
 use frontier::work_queue::{Commit, HostCooldown, HostUpdate, RedirectChange, RedirectUpdate};
-use frontier::{Conclusion, FetchRecord, HostId, NextStep, Outcome, Stage, TaskId, Timestamp};
+use frontier::{Conclusion, FetchRecord, HostId, NextStep, Outcome, Stage, TaskId, TaskKind, Timestamp};
 use storage::{FinishedChildren, FinishedRows};
 
 use super::body::Body;
@@ -51,8 +52,8 @@ pub struct Durable {
     pub attempt: Attempt,
     /// The URL that also counts as read.
     pub read_as: Option<TaskId>,
-    /// Hosts that may have new tasks because of it.
-    pub woken: Vec<HostId>,
+    /// Hosts that may have new tasks because of it, each with whether it has a request for another host.
+    pub woken: BTreeMap<HostId, bool>,
 }
 
 impl Attempt {
@@ -153,12 +154,14 @@ impl Attempt {
         let conclusion = &mut result.conclusion;
         let host = request.task.waiting().unwrap_or(request.host_id());
         commit.hosts.extend(conclusion.robots.clone().map(|robots| HostUpdate { host, robots }));
-        let found = std::mem::take(&mut conclusion.found);
-        let redirected =
-            conclusion.redirect.as_ref().map(|update| update.host).filter(|host| *host != request.host_id());
-        let mut woken: Vec<HostId> = found.iter().map(|found| found.task.id.host).chain(redirected).collect();
-        woken.sort_unstable();
-        woken.dedup();
+        let (found, host_id) = (std::mem::take(&mut conclusion.found), request.host_id());
+        let mut woken = BTreeMap::new();
+        for new in &found {
+            *woken.entry(new.task.id.host).or_default() |= new.task.kind == TaskKind::RobotsHop;
+        }
+        if let Some(update) = conclusion.redirect.as_ref().filter(|update| update.host != host_id) {
+            woken.entry(update.host).or_insert(false);
+        }
         commit.found.extend(found);
         commit.redirects.extend(conclusion.redirect.clone());
         let outcome = conclusion.outcome.take();

@@ -243,9 +243,9 @@ impl<E: Environment> Engine<E> {
             if let Some(read_as) = read_as {
                 self.schedule.forget(read_as, now);
             }
-            for host in woken {
+            for (host, has_hop) in woken {
                 if self.schedule.contains(host) {
-                    self.schedule.woken(host, now);
+                    self.schedule.woken(host, has_hop, now);
                 } else {
                     self.refill.wants_hosts = true;
                 }

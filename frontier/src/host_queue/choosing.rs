@@ -258,7 +258,7 @@ impl HostQueue {
 
     /// Sets where the host's robots.txt was redirected to. While it waits for another host, none of its own tasks starts.
     pub(crate) fn set_redirect(&mut self, redirect: Option<RobotsRedirect>) {
-        self.redirect = redirect;
+        self.redirect = redirect.map(Box::new);
         if let Loading::Requested { is_redirect_newer, .. } = &mut self.loading {
             *is_redirect_newer = true;
         }

@@ -23,9 +23,9 @@ pub(super) enum Loading {
     /// The queue may have more tasks of the host's own, or more requests for other hosts.
     Wanted { tasks: bool, hops: bool },
     /// Up to `n` tasks were requested from the queue. Those in `settled` have been settled since. They may be in the
-    /// answer, if it was read before their outcome was committed. `is_redirect_newer` says whether the redirect in memory
-    /// has changed since.
-    Requested { n: usize, settled: Vec<TaskId>, is_redirect_newer: bool },
+    /// answer, if it was read before their outcome was committed. `is_woken` says whether tasks of the host's own and
+    /// requests for other hosts were committed since, `is_redirect_newer` whether the redirect in memory has changed.
+    Requested { n: usize, settled: Vec<TaskId>, is_woken: (bool, bool), is_redirect_newer: bool },
     /// All tasks of the queue are in memory.
     Complete,
     /// Offered for release. `is_woken` says whether new tasks were committed since.
@@ -52,12 +52,13 @@ impl HostQueue {
 
     /// Notes that `n` tasks were requested from the queue.
     pub(crate) fn request_tasks(&mut self, n: usize) {
-        self.loading = Loading::Requested { n, settled: Vec::new(), is_redirect_newer: false };
+        self.loading =
+            Loading::Requested { n, settled: Vec::new(), is_woken: (false, false), is_redirect_newer: false };
     }
 
     pub(crate) fn load(&mut self, loaded: Loaded, now: Timestamp) {
         let wanted = Loading::Wanted { tasks: true, hops: true };
-        let Loading::Requested { n, settled, is_redirect_newer } =
+        let Loading::Requested { n, settled, is_woken, is_redirect_newer } =
             std::mem::replace(&mut self.loading, wanted)
         else {
             return;
@@ -72,7 +73,8 @@ impl HostQueue {
         let takes_tasks = takes_hops && self.parked_until.is_none() && !self.waits_for_redirect();
         let tasks = if takes_tasks { loaded.tasks } else { Vec::new() };
         let hops = if takes_hops { loaded.hops } else { Vec::new() };
-        let has_more = (takes_tasks && tasks.len() >= n, takes_hops && hops.len() >= n);
+        let has_more =
+            (takes_tasks && (tasks.len() >= n || is_woken.0), takes_hops && (hops.len() >= n || is_woken.1));
         self.loading = match has_more {
             (false, false) => Loading::Complete,
             (tasks, hops) => Loading::Wanted { tasks, hops },
@@ -101,7 +103,7 @@ impl HostQueue {
         if are_rules_newer && answer.is_some_and(|(_, answer)| has_rules(answer)) {
             self.drop_rules();
         }
-        self.redirect = redirect;
+        self.redirect = redirect.map(Box::new);
         if let Some(redirect) = &self.redirect {
             self.busy_since = self.busy_since.max(redirect.since);
             if !redirect.is_waiting() {
@@ -126,25 +128,29 @@ impl HostQueue {
         if job.kind == TaskKind::RobotsHop { self.hops.push_back(job) } else { self.jobs.push_back(job) }
     }
 
-    /// Notes that new tasks were committed for the host.
-    pub(crate) fn wake(&mut self, now: Timestamp) {
+    /// Notes that new tasks were committed for the host. `has_hop` says whether a request for another host is among them.
+    pub(crate) fn wake(&mut self, has_hop: bool, now: Timestamp) {
         self.is_surplus = false;
-        let wanted = Loading::Wanted { tasks: true, hops: true };
-        let has_something = !self.has_nothing();
+        let has_nothing = self.has_nothing();
         match &mut self.loading {
-            Loading::Complete if has_something => self.loading = wanted,
             Loading::Complete => {
-                self.busy_since = self.busy_since.max(now);
-                self.loading = wanted;
+                if has_nothing {
+                    self.busy_since = self.busy_since.max(now);
+                }
+                self.loading = Loading::Wanted { tasks: true, hops: has_hop };
             }
             Loading::Releasing { is_woken } if !*is_woken => {
                 self.busy_since = self.busy_since.max(now);
                 *is_woken = true;
             }
-            // The answer may have been read before the new tasks were committed. Zero makes `load` want tasks again.
-            Loading::Requested { n, .. } => *n = 0,
-            // What is settled for now may have become more.
-            Loading::Wanted { .. } => self.loading = wanted,
+            // The answer may have been read before the new tasks were committed.
+            Loading::Requested { is_woken, .. } => {
+                *is_woken = (true, is_woken.1 || has_hop);
+            }
+            Loading::Wanted { tasks, hops } => {
+                *tasks = true;
+                *hops |= has_hop;
+            }
             Loading::Releasing { .. } => {}
         }
     }
@@ -231,7 +237,7 @@ impl HostQueue {
 
     /// Keeps the host, which was not released because it has new tasks.
     pub(crate) fn keep_leased(&mut self, now: Timestamp) {
-        self.wake(now);
+        self.wake(true, now);
         self.is_surplus = false;
         self.loading = Loading::Wanted { tasks: true, hops: true };
     }

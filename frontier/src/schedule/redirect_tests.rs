@@ -142,7 +142,7 @@ fn a_redirect_read_before_the_request_that_found_a_newer_one_changes_nothing() {
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.load(loaded("a", 1, None, vec![task("a", "/robots.txt")]), at(0));
     let request = started(schedule.next(at(0)));
-    schedule.woken(host("a").id(), at(0));
+    schedule.woken(host("a").id(), false, at(0));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.set_redirect(host("a").id(), redirect(None), at(1));
     schedule.settle(&request, NextStep::Wait, at(1));

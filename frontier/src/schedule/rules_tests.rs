@@ -83,7 +83,7 @@ fn rules_fetched_by_two_thousand_leased_hosts_are_dropped_where_they_do_not_fit(
         let host = request.host.id();
         schedule.set_robots(host, rules.clone(), at(0));
         schedule.settle(&request, NextStep::Done, at(0));
-        schedule.woken(host, at(0));
+        schedule.woken(host, false, at(0));
         schedule.evict_rules(at(0));
         assert!(schedule.text_bytes <= TEXT_BYTES_MAX, "{} bytes of text", schedule.text_bytes);
     }

@@ -292,7 +292,7 @@ fn a_clock_set_forward_saves_up_no_burst() {
 #[test]
 fn a_task_that_a_wrong_clock_put_off_waits_no_longer_than_a_cooldown_within_a_run() {
     let mut schedule = with_host("", 1, &[]);
-    schedule.woken(host("a").id(), at(0));
+    schedule.woken(host("a").id(), false, at(0));
     let far = Task { not_before: Some(at(31_536_000)), attempts: 1, ..task("a", "/1") };
     assert_eq!(schedule.wanting_tasks(1).len(), 1);
     schedule.load(loaded("a", 1, Some(at(0)), vec![far]), at(0));
@@ -345,7 +345,7 @@ fn a_host_with_nothing_left_is_released_once_and_stays_if_it_has_new_tasks() {
     let offered = schedule.idle();
     assert_eq!(offered, [Release { host: host("a").id(), inbox: 1, not_before: Some(at(1)), parked: false }]);
     assert!(schedule.idle().is_empty() && schedule.wanting_tasks(10).is_empty());
-    schedule.woken(host("a").id(), at(5));
+    schedule.woken(host("a").id(), false, at(5));
     schedule.released(&offered, &[host("a").id()], at(6));
     load(&mut schedule, "a", &["/2"], at(7));
     let request = started(schedule.next(at(7)));
@@ -356,10 +356,10 @@ fn a_host_with_nothing_left_is_released_once_and_stays_if_it_has_new_tasks() {
 fn a_host_that_was_done_while_more_tasks_were_requested_begins_a_new_busy_time() {
     let mut schedule = with_host("", 1, &["/1"]);
     let request = started(schedule.next(at(0)));
-    schedule.woken(host("a").id(), at(1));
+    schedule.woken(host("a").id(), false, at(1));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.settle(&request, NextStep::Done, at(2));
-    schedule.woken(host("a").id(), at(5));
+    schedule.woken(host("a").id(), false, at(5));
     let loaded_at = |busy_since, tasks| loaded("a", 2, busy_since, tasks);
     // This answer was read before the new task was committed.
     schedule.load(loaded_at(None, Vec::new()), at(6));
@@ -375,7 +375,7 @@ fn a_task_settled_ahead_frees_its_slot_and_keeps_its_host() {
     schedule.settle_ahead(&request, at(1));
     assert_eq!(schedule.in_flight(), 0);
     assert!(schedule.idle().is_empty(), "its outcome is not committed yet");
-    schedule.woken(host("a").id(), at(2));
+    schedule.woken(host("a").id(), false, at(2));
     assert_eq!(
         schedule.wanting_tasks(10),
         [(host("a").id(), 1 + 9)],
@@ -396,7 +396,7 @@ fn a_task_recorded_while_more_are_loaded_is_not_requested_again() {
     let mut schedule = with_host("", 1, &["/1"]);
     let request = started(schedule.next(at(0)));
     schedule.settle_ahead(&request, at(1));
-    schedule.woken(host("a").id(), at(1));
+    schedule.woken(host("a").id(), false, at(1));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.settle(&request, NextStep::Done, at(2));
     // This answer was read before the outcome was committed.
