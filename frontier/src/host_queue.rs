@@ -61,7 +61,7 @@ pub(crate) struct HostQueue {
     /// Whether its rules and their text were dropped. It starts no request until it has been released and leased again.
     is_without_rules: bool,
     loading: Loading,
-    /// The queue's mark of new work, see [`Release::inbox`].
+    /// The queue's mark of new work, see [`crate::work_queue::Release::inbox`].
     inbox: u64,
 }
 
