@@ -25,7 +25,7 @@ pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
         Meaning::Unchanged => unreachable(context, answer, ErrorKind::HttpStatus),
         Meaning::Absent(error) => {
             let record = record(context, &RobotsRules::allow_all(), Validator::default());
-            Conclusion { error, ..answered(context, RedirectAnswer::Absent(error), Some(record)) }
+            Conclusion { error, ..answered(context, RedirectAnswer::Absent, Some(record)) }
         }
         Meaning::Moved(url) => {
             let hops = context.task.hops.saturating_add(context.hop);
@@ -74,7 +74,7 @@ fn unreachable(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Conc
 fn answered(context: &Context<'_>, answer: RedirectAnswer, robots: Option<RobotsRecord>) -> Conclusion {
     let outcome = match answer {
         RedirectAnswer::Read => Outcome::NotModified,
-        RedirectAnswer::Absent(_) => Outcome::Absent,
+        RedirectAnswer::Absent => Outcome::Absent,
         RedirectAnswer::Moved(..) => Outcome::Redirected,
         RedirectAnswer::Unreachable(cause) => Outcome::Failed(cause),
         RedirectAnswer::Parked(_) => Outcome::Failed(ErrorKind::RateLimited),
@@ -155,9 +155,8 @@ mod tests {
         assert_eq!(concluded.redirect.unwrap().change, RedirectChange::End);
 
         let absent = hop("/r.txt").conclude(&status(404));
-        assert_eq!(answer_of(&absent), &RedirectAnswer::Absent(None));
-        let known =
-            TestRequest { cached: absent.robots, ..waiting(&[OWN, THERE], RedirectAnswer::Absent(None)) };
+        assert_eq!(answer_of(&absent), &RedirectAnswer::Absent);
+        let known = TestRequest { cached: absent.robots, ..waiting(&[OWN, THERE], RedirectAnswer::Absent) };
         assert_eq!(known.conclude_known().unwrap().ended(), &Outcome::Absent);
     }
 

@@ -101,7 +101,7 @@ fn answered(context: &Context<'_>, answer: &RedirectAnswer) -> Option<Conclusion
             let (robots, known) = cached_rules(context)?;
             with_rules(context, &robots, known.clone(), fetched(known.validator.clone()))
         }
-        RedirectAnswer::Absent(_) => {
+        RedirectAnswer::Absent => {
             let (robots, known) = cached_rules(context)?;
             with_rules(context, &robots, known.clone(), Outcome::Absent)
         }

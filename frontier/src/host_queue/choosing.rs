@@ -61,7 +61,7 @@ impl HostQueue {
         };
         // All wait for the host's own robots.txt while it is on its way, because of its Crawl-delay. One for the host's own
         // robots.txt waits until that was read.
-        let hop = first_ready(&self.hops, now, |job| !self.is_requesting_robots && !self.is_own_robots(job));
+        let hop = first_ready(&self.hops, now, |job| !self.is_requesting_robots && !job.is_own_robots);
         match (own, hop) {
             (Some(own), Some(hop)) => {
                 let is_hop = self.is_hop_before(own, hop, now);
@@ -87,7 +87,7 @@ impl HostQueue {
     /// Whether the answer to `job` is known, so that no request is made. See [`crate::conclude::conclude_known`].
     fn is_known(&self, job: &Job, now: Timestamp) -> bool {
         match job.kind {
-            TaskKind::RobotsHop => self.parked_until.is_some() || self.is_own_robots(job),
+            TaskKind::RobotsHop => self.parked_until.is_some() || job.is_own_robots,
             TaskKind::Robots if job.hop == 0 => {
                 let is_young = |fetched_at: Timestamp| fetched_at.distance(now) < ROBOTS_AGE_MAX;
                 let has_rules =
@@ -102,12 +102,7 @@ impl HostQueue {
     /// Whether the request for another host can end now without being made.
     fn can_conclude_hop(&self, job: &Job, has_rules: bool) -> bool {
         let is_answered = has_rules || self.waits_for_redirect();
-        self.parked_until.is_some() || (is_answered && self.is_own_robots(job))
-    }
-
-    /// Whether `job` is a request for another host, for this host's own robots.txt.
-    fn is_own_robots(&self, job: &Job) -> bool {
-        job.kind == TaskKind::RobotsHop && job.task.url == self.host.url("/robots.txt")
+        self.parked_until.is_some() || (is_answered && job.is_own_robots)
     }
 
     /// Whether the chosen slot is free and the chosen job exists and may start.
@@ -124,7 +119,7 @@ impl HostQueue {
         let has_rules = self.has_current_rules(session_started_at, now);
         self.job(choice).is_some_and(|job| match job.kind {
             TaskKind::Robots => true,
-            TaskKind::RobotsHop => !self.is_own_robots(job) || self.can_conclude_hop(job, has_rules),
+            TaskKind::RobotsHop => !job.is_own_robots || self.can_conclude_hop(job, has_rules),
             _ => has_rules,
         })
     }
@@ -139,7 +134,7 @@ impl HostQueue {
     /// The job for the host's robots.txt, which is fetched before everything else: the robots.txt task if it is in
     /// memory, else a refresh, which is in no queue. `None` while it is already requested, or if nothing waits for it.
     fn robots_job(&mut self, now: Timestamp) -> Option<usize> {
-        let hop = self.hops.iter().find(|job| self.is_own_robots(job));
+        let hop = self.hops.iter().find(|job| job.is_own_robots);
         if self.is_requesting_robots || (self.jobs.is_empty() && hop.is_none()) {
             return None;
         }

@@ -19,6 +19,8 @@ pub(super) struct Job {
     pub(super) id: TaskId,
     pub(super) kind: TaskKind,
     pub(super) purpose: Purpose,
+    /// Whether it is a request for another host, for the robots.txt of this one.
+    pub(super) is_own_robots: bool,
     pub(super) task: Box<Task>,
     /// The URL that a redirect led to, if the job follows one.
     pub(super) moved_to: Option<String>,
@@ -39,6 +41,7 @@ impl Job {
             id: task.id,
             kind: task.kind,
             purpose: Purpose::Task,
+            is_own_robots: task.kind == TaskKind::RobotsHop && task.url == host.url("/robots.txt"),
             moved_to: None,
             hop: 0,
             attempt: task.attempts.saturating_add(1),

@@ -89,7 +89,7 @@ impl HostQueue {
     /// is one whose rules are for another user agent.
     fn load_redirect(&mut self, redirect: Option<RobotsRedirect>, now: Timestamp) {
         let has_rules =
-            |answer: &RedirectAnswer| matches!(answer, RedirectAnswer::Read | RedirectAnswer::Absent(_));
+            |answer: &RedirectAnswer| matches!(answer, RedirectAnswer::Read | RedirectAnswer::Absent);
         // Rules that were committed after the lease come with the next one.
         let are_older = |since| self.robots.as_ref().is_none_or(|robots| robots.fetched_at < since);
         let are_rules_newer = self.inbox != self.leased_inbox

@@ -41,9 +41,8 @@ impl RobotsRedirect {
 pub enum RedirectAnswer {
     /// The rules were read. They are in the host's [`super::RobotsRecord`].
     Read,
-    /// There is no robots.txt, so everything is allowed. The host's [`super::RobotsRecord`] says so. The error, if there
-    /// was one.
-    Absent(Option<ErrorKind>),
+    /// There is no robots.txt, so everything is allowed. The host's [`super::RobotsRecord`] says so.
+    Absent,
     /// The URL redirects to yet another host: the next URL, and the number of redirects up to it.
     Moved(String, u8),
     /// The URL is out of reach.

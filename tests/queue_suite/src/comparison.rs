@@ -336,7 +336,7 @@ impl Pair {
         let answers = [
             None,
             Some(RedirectAnswer::Read),
-            Some(RedirectAnswer::Absent(None)),
+            Some(RedirectAnswer::Absent),
             Some(RedirectAnswer::Moved(site("a").url("/moved"), 2)),
             Some(RedirectAnswer::Unreachable(ErrorKind::Dns)),
             Some(RedirectAnswer::Parked(at + Duration::from_secs(60))),
