@@ -34,6 +34,7 @@ mod end_to_end {
     mod shared;
     #[cfg(feature = "shared")]
     mod shared_crawl;
+    mod sites;
     mod slow;
     mod timing;
     mod trees;

@@ -174,7 +174,11 @@ impl Clock for StoppedClock {
 /// Writes a crawl of plain entries. Every fifth document is a news sitemap with images. Every twentieth document has
 /// the same entry numbers, so that it repeats the earlier ones of its host.
 fn write_crawl(path: &Path, entries: u64) -> anyhow::Result<()> {
-    let dir = DataDir::open(path, Arc::new(StoppedClock), QueueBounds { sitemaps_max: u64::MAX })?;
+    let dir = DataDir::open(
+        path,
+        Arc::new(StoppedClock),
+        QueueBounds { sitemaps_max: u64::MAX, hosts_per_site_max: u64::MAX },
+    )?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let session = runtime.block_on(dir.queue().open_session("bench"))?;
     let mut segments = dir.segments(session.id);

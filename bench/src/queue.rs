@@ -128,10 +128,14 @@ impl Crawl {
         path: &Path,
         clock: Arc<VirtualClock>,
     ) -> anyhow::Result<Self> {
-        let data_dir = DataDir::open(path, clock.clone(), QueueBounds { sitemaps_max: u64::MAX })?;
+        let data_dir = DataDir::open(
+            path,
+            clock.clone(),
+            QueueBounds { sitemaps_max: u64::MAX, hosts_per_site_max: u64::MAX },
+        )?;
         let queue = data_dir.queue();
         let session = runtime.block_on(queue.open_session("bench"))?;
-        let pace = Pace { spacing: Duration::ZERO, host_concurrency: 1 };
+        let pace = Pace::of_hosts(Duration::ZERO, 1);
         let schedule = Schedule::new(pace, session.started_at);
         Ok(Self { _data_dir: data_dir, queue, session, schedule, clock, seq: 0 })
     }
@@ -251,8 +255,7 @@ fn found(host: &Host, n: u64) -> NewTask {
 fn outcome(task: TaskId) -> TaskOutcome {
     let fetched =
         FetchedDocument { document: DocumentKind::Urlset, entries: 1_000, ..FetchedDocument::default() };
-    let refused = Default::default();
-    TaskOutcome { task, outcome: Outcome::Fetched(fetched), attempts: 1, read_as: None, refused }
+    TaskOutcome::new(task, Outcome::Fetched(fetched), 1)
 }
 
 fn fetch(session: &Session, request: &Request, begun_at: Timestamp) -> FetchRecord {

@@ -98,7 +98,7 @@ struct Crawl {
 impl Crawl {
     fn with_hosts(count: usize) -> anyhow::Result<Self> {
         let now = Timestamp::from_micros(1_800_000_000_000_000);
-        let pace = Pace { spacing: Duration::from_secs(1), host_concurrency: 1 };
+        let pace = Pace::of_hosts(Duration::from_secs(1), 1);
         let mut crawl = Self {
             schedule: Schedule::new(pace, now),
             now,

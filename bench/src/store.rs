@@ -71,7 +71,7 @@ async fn bench(args: &Args, url: &str) -> anyhow::Result<()> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
     let crawl = Database::open(url).await?.crawl_or_new("bench").await?;
-    let queue = crawl.queue(QueueBounds { sitemaps_max: u64::MAX });
+    let queue = crawl.queue(QueueBounds { sitemaps_max: u64::MAX, hosts_per_site_max: u64::MAX });
     let all = args.hosts * args.tasks;
     println!(
         "{all} tasks over {} hosts, {} workers, commits of {BATCH}, leases of {LEASE}",
@@ -86,8 +86,11 @@ async fn bench(args: &Args, url: &str) -> anyhow::Result<()> {
     let begun_at = Instant::now();
     let mut workers = JoinSet::new();
     for _ in 0..args.workers {
-        let queue =
-            Database::open(url).await?.crawl("bench").await?.queue(QueueBounds { sitemaps_max: u64::MAX });
+        let queue = Database::open(url)
+            .await?
+            .crawl("bench")
+            .await?
+            .queue(QueueBounds { sitemaps_max: u64::MAX, hosts_per_site_max: u64::MAX });
         workers.spawn(work(queue, figures.clone(), args.work));
     }
     let mut samples = Vec::new();
@@ -198,13 +201,7 @@ fn outcomes(seq: u64, batch: &[(&Host, &Task)], figures: &Figures) -> Commit {
     for (host, task) in batch {
         let fetched =
             FetchedDocument { document: DocumentKind::Urlset, entries: 500, ..FetchedDocument::default() };
-        commit.outcomes.push(TaskOutcome {
-            task: task.id,
-            outcome: Outcome::Fetched(fetched),
-            attempts: 1,
-            read_as: None,
-            refused: Default::default(),
-        });
+        commit.outcomes.push(TaskOutcome::new(task.id, Outcome::Fetched(fetched), 1));
         let n = figures.found.fetch_add(1, Ordering::Relaxed);
         let mut child =
             Task::new(host, host.url(&format!("/sitemaps/more/sitemap-{n:09}.xml")), TaskKind::Sitemap);

@@ -84,6 +84,7 @@ pub(crate) struct ScopeOptions {
     max_depth: Option<u16>,
     max_sitemaps: Option<u64>,
     max_children: Option<u64>,
+    max_hosts_per_site: Option<u64>,
     include: Vec<String>,
     exclude: Vec<String>,
     probe: Option<Probe>,
@@ -97,6 +98,7 @@ impl ScopeOptions {
             max_depth: self.max_depth.unwrap_or(base.max_depth),
             max_sitemaps: self.max_sitemaps.unwrap_or(base.max_sitemaps),
             max_children: self.max_children.unwrap_or(base.max_children),
+            max_hosts_per_site: self.max_hosts_per_site.unwrap_or(base.max_hosts_per_site),
             include: given(&self.include, base.include)?,
             exclude: given(&self.exclude, base.exclude)?,
             probe: self.probe.unwrap_or(base.probe),
@@ -185,9 +187,8 @@ impl CrawlBuilder {
 
     /// Requests per second and host. 0 means no limit.
     pub fn rate(mut self, rate: f64) -> Self {
-        let is_valid = rate.is_finite() && rate >= 0.0;
         self.settings.rate = rate;
-        self.check(if is_valid { Ok(()) } else { Err(OptionError::Rate(rate)) })
+        self.check(valid_rate(rate))
     }
 
     /// Requests in flight over all hosts, at most [`CONCURRENCY_MAX`].
@@ -200,6 +201,26 @@ impl CrawlBuilder {
     pub fn host_concurrency(mut self, requests: usize) -> Self {
         self.settings.host_concurrency = requests;
         self.check(in_range(requests, HOST_CONCURRENCY_MAX))
+    }
+
+    /// Requests in flight to all hosts of one [`Site`](frontier::Site), at most [`CONCURRENCY_MAX`]. The default is
+    /// [`defaults::SITE_CONCURRENCY`](crate::defaults::SITE_CONCURRENCY), or as many as for one host if that is more.
+    pub fn site_concurrency(mut self, requests: usize) -> Self {
+        self.settings.site.concurrency = Some(requests);
+        self.check(in_range(requests, CONCURRENCY_MAX))
+    }
+
+    /// Requests per second to all hosts of one [`Site`](frontier::Site). 0 means no limit, which is the default.
+    pub fn site_rate(mut self, rate: f64) -> Self {
+        self.settings.site.rate = rate;
+        self.check(valid_rate(rate))
+    }
+
+    /// Requests in flight to all hosts at one address, at most [`CONCURRENCY_MAX`]. There is no limit by default. With a
+    /// proxy this does not apply.
+    pub fn address_concurrency(mut self, requests: usize) -> Self {
+        self.settings.site.address_concurrency = Some(requests);
+        self.check(in_range(requests, CONCURRENCY_MAX))
     }
 
     /// Time limit for connect, TLS, the first byte and each stall, at most [`TIMEOUT_MAX`]. A whole fetch may take five
@@ -225,6 +246,12 @@ impl CrawlBuilder {
     /// Children to take from each index.
     pub fn max_children(mut self, children: u64) -> Self {
         self.scope.max_children = Some(children);
+        self
+    }
+
+    /// Hosts to accept of each [`Site`](frontier::Site), besides those of the seeds.
+    pub fn max_hosts_per_site(mut self, hosts: u64) -> Self {
+        self.scope.max_hosts_per_site = Some(hosts);
         self
     }
 
@@ -340,6 +367,10 @@ impl CrawlBuilder {
         }
         self
     }
+}
+
+fn valid_rate(rate: f64) -> Result<(), OptionError> {
+    if rate.is_finite() && rate >= 0.0 { Ok(()) } else { Err(OptionError::Rate(rate)) }
 }
 
 fn in_range(found: usize, max: u16) -> Result<(), OptionError> {

@@ -14,6 +14,8 @@ pub mod defaults {
     pub const CONCURRENCY: u16 = 100;
     /// Requests in flight per host.
     pub const HOST_CONCURRENCY: u16 = 1;
+    /// Requests in flight per site, unless more are allowed for one host.
+    pub const SITE_CONCURRENCY: u16 = 4;
     /// Time limit of each stage of a request.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
     /// The User-Agent, without contact.

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::settings::{Identity, Settings};
 
 /// The version of [`Remembered`]. It rises with every change, because other machines and later releases read it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The options that a crawl remembers. Unknown and missing fields are refused.
 #[derive(Serialize, Deserialize)]
@@ -33,6 +33,12 @@ pub(crate) struct SessionOptions {
     pub concurrency: usize,
     /// Requests in flight per host.
     pub host_concurrency: usize,
+    /// Requests in flight per site.
+    pub site_concurrency: usize,
+    /// Requests per second and site. 0 means no limit.
+    pub site_rate: f64,
+    /// Requests in flight per address. `None` means no limit.
+    pub address_concurrency: Option<usize>,
     /// Time limit of each stage of a request, in seconds.
     pub timeout_s: f64,
     /// The User-Agent.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use frontier::robots;
+use frontier::{Pace, robots};
 use http::{HeaderMap, HeaderValue};
 
 use crate::fetch::ConnectTo;
@@ -19,6 +19,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Requests in flight per host.
     pub host_concurrency: usize,
+    /// The pace of sites and addresses.
+    pub site: SitePace,
     /// Open connections, including idle ones.
     pub connections_max: usize,
     /// Time limit of each stage of a request.
@@ -29,6 +31,17 @@ pub struct Settings {
     pub headers: HeaderMap,
     /// How to reach hosts.
     pub network: Network,
+}
+
+/// The pace of all hosts of one [`Site`](frontier::Site), and of all hosts at one address.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct SitePace {
+    /// Requests in flight per site. `None` means [`defaults::SITE_CONCURRENCY`], or as many as for one host if that is more.
+    pub concurrency: Option<usize>,
+    /// Requests per second and site. 0 means no limit.
+    pub rate: f64,
+    /// Requests in flight per address. `None` means no limit.
+    pub address_concurrency: Option<usize>,
 }
 
 /// How hosts are reached.
@@ -64,6 +77,7 @@ impl Default for Settings {
             rate: defaults::RATE,
             concurrency: defaults::CONCURRENCY.into(),
             host_concurrency: defaults::HOST_CONCURRENCY.into(),
+            site: SitePace::default(),
             connections_max: defaults::CONCURRENCY.into(),
             timeout: defaults::TIMEOUT,
             identity: Identity::default(),
@@ -88,14 +102,29 @@ impl Settings {
     pub fn take_over(&mut self, common: &SessionOptions, takes_identity: bool) {
         self.rate = common.rate;
         self.host_concurrency = common.host_concurrency;
+        self.site = SitePace {
+            concurrency: Some(common.site_concurrency),
+            rate: common.site_rate,
+            address_concurrency: common.address_concurrency,
+        };
         if let Some(identity) = Identity::of(&common.user_agent).filter(|_| takes_identity) {
             self.identity = identity;
         }
     }
 
-    /// The time between the starts of two requests to a host. Zero means no limit.
-    pub fn spacing(&self) -> Duration {
-        if self.rate > 0.0 { Duration::from_secs_f64(1.0 / self.rate.max(1e-6)) } else { Duration::ZERO }
+    /// How fast hosts and sites are asked.
+    pub fn pace(&self) -> Pace {
+        Pace {
+            spacing: spacing(self.rate),
+            host_concurrency: self.host_concurrency,
+            site_spacing: spacing(self.site.rate),
+            site_concurrency: self.site_concurrency(),
+        }
+    }
+
+    fn site_concurrency(&self) -> usize {
+        let default = usize::from(defaults::SITE_CONCURRENCY).max(self.host_concurrency);
+        self.site.concurrency.unwrap_or(default)
     }
 
     /// The options that the crawl remembers, and that a report shows.
@@ -104,10 +133,18 @@ impl Settings {
             rate: self.rate,
             concurrency: self.concurrency,
             host_concurrency: self.host_concurrency,
+            site_concurrency: self.site_concurrency(),
+            site_rate: self.site.rate,
+            address_concurrency: self.site.address_concurrency,
             timeout_s: self.timeout.as_secs_f64(),
             user_agent: self.identity.user_agent.to_str().unwrap_or_default().to_owned(),
         }
     }
+}
+
+/// The time between the starts of two requests at `rate` per second. Zero means no limit.
+fn spacing(rate: f64) -> Duration {
+    if rate > 0.0 { Duration::from_secs_f64(1.0 / rate.max(1e-6)) } else { Duration::ZERO }
 }
 
 impl Default for Identity {

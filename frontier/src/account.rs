@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{ErrorKind, Outcome, SkipReason, TaskOutcome};
-use crate::task::TaskKind;
+use crate::task::{TaskId, TaskKind};
+use crate::work_queue::Part;
 
 /// The sitemaps of a host, counted by outcome, and their entries.
 ///
@@ -20,7 +21,7 @@ use crate::task::TaskKind;
 ///
 /// let mut account = Account::default();
 /// account.take_on(TaskKind::Sitemap);
-/// account.repeat();
+/// account.repeat(1);
 /// assert_eq!((account.found, account.duplicate, account.unfinished()), (2, 1, 1));
 /// assert!(account.adds_up() && !account.is_complete());
 /// ```
@@ -54,6 +55,22 @@ pub struct Account {
     pub dropped: BTreeMap<Cow<'static, str>, u64>,
     /// Final errors by kind: of failed, truncated and skipped sitemaps, and of robots.txt.
     pub errors: BTreeMap<ErrorKind, u64>,
+    /// What an index named so far, if its children are committed in parts. It counts with the outcome of the index.
+    pub parts: Option<Box<PartCounts>>,
+}
+
+/// The URLs that an index of this host named and that are no new tasks, in the parts that were committed before its
+/// outcome.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PartCounts {
+    /// The index.
+    pub of: TaskId,
+    /// Number of parts committed.
+    pub number: u32,
+    /// URLs that were known before.
+    pub repeats: u64,
+    /// URLs that are not accepted, by reason.
+    pub refused: BTreeMap<SkipReason, u64>,
 }
 
 impl Account {
@@ -93,10 +110,10 @@ impl Account {
         }
     }
 
-    /// Counts a known URL that a document of this host named again.
-    pub fn repeat(&mut self) {
-        self.found += 1;
-        self.duplicate += 1;
+    /// Counts `count` known URLs that a document of this host named again.
+    pub fn repeat(&mut self, count: u64) {
+        self.found += count;
+        self.duplicate += count;
     }
 
     /// Counts `count` URLs that a document of this host named and that are not accepted.
@@ -108,9 +125,11 @@ impl Account {
 
     /// Counts the outcome of a pending task of `kind` on this host.
     pub fn settle(&mut self, kind: TaskKind, outcome: &TaskOutcome) {
+        self.repeat(outcome.repeats);
         for (&reason, &count) in &outcome.refused {
             self.refuse(reason, count);
         }
+        self.settle_parts(outcome);
         if matches!(outcome.outcome, Outcome::Retry(_)) {
             return;
         }
@@ -134,6 +153,28 @@ impl Account {
             TaskKind::Sitemap => self.pending = self.pending.saturating_sub(1),
         }
         self.count(&outcome.outcome);
+    }
+
+    /// Notes that part `part` of an index of this host is committed. The first part of an index replaces what an
+    /// earlier reading of it left here, which a kill has ended.
+    pub fn begin_part(&mut self, part: Part) {
+        let continued = self.parts.take().filter(|counts| counts.of == part.of && part.number > 1);
+        let mut counts = continued.unwrap_or_else(|| {
+            let (repeats, refused) = (0, BTreeMap::new());
+            Box::new(PartCounts { of: part.of, number: 0, repeats, refused })
+        });
+        counts.number += 1;
+        self.parts = Some(counts);
+    }
+
+    /// Counts the parts of an index with its outcome.
+    fn settle_parts(&mut self, outcome: &TaskOutcome) {
+        let Some(counts) = self.parts.take_if(|counts| counts.of == outcome.task) else { return };
+        // Otherwise they are of an earlier reading, which a kill has ended.
+        if counts.number == outcome.parts {
+            self.repeat(counts.repeats);
+            counts.refused.iter().for_each(|(&reason, &count)| self.refuse(reason, count));
+        }
     }
 
     /// Makes a task of `kind` that was given up with `outcome` pending again. Undoes [`Account::settle`].

@@ -34,14 +34,19 @@ pub struct FoundLinks {
     pub found: Vec<NewTask>,
     /// Number of URLs that the document names and that are not accepted, by reason.
     pub refused: BTreeMap<SkipReason, u64>,
+    /// Number of URLs that the document names again.
+    pub repeats: u64,
+    /// The children named so far, each by the hash in its id.
+    named: HashSet<u128>,
 }
 
 impl FoundLinks {
-    /// Adds a child of the index at `task` if `scope` admits it, and counts it as refused otherwise. Repeats are
-    /// added too.
+    /// Adds a child of the index at `task` if it is new and `scope` admits it. Counts it as repeated or refused
+    /// otherwise.
     pub fn add_child(&mut self, task: &Task, child: &str, scope: &Scope) {
         match child_task(task, child, scope) {
-            Ok(child) => self.found.push(child),
+            Ok(child) if self.named.insert(child.task.id.url) => self.found.push(child),
+            Ok(_) => self.repeats += 1,
             Err(reason) => self.refuse(reason, 1),
         }
     }

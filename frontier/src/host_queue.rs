@@ -56,6 +56,8 @@ pub(crate) struct HostQueue {
     parked_until: Option<Timestamp>,
     /// Tasks that have ended but are still pending in the queue. Their slots are free, and they do not start again.
     settled_ahead: Vec<TaskId>,
+    /// Whether its address has as many requests in flight as are allowed.
+    waits_for_address: bool,
     /// Whether it is to be released together with its tasks.
     is_surplus: bool,
     /// Whether its rules and their text were dropped. It starts no request until it has been released and leased again.
@@ -97,6 +99,7 @@ impl HostQueue {
             busy_since: leased.busy_since,
             parked_until: None,
             settled_ahead: Vec::new(),
+            waits_for_address: false,
             is_surplus: false,
             is_without_rules: false,
             loading: Loading::Wanted { tasks: true, hops: true },
@@ -107,6 +110,10 @@ impl HostQueue {
 
     pub(crate) fn id(&self) -> HostId {
         self.id
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -137,6 +144,11 @@ impl HostQueue {
     pub(crate) fn waits_for_retry(&self, choice: Choice) -> bool {
         let not_before = self.job(choice).and_then(|job| job.not_before);
         not_before > self.due.at()
+    }
+
+    /// Whether its address has as many requests in flight as are allowed.
+    pub(crate) fn waits_for_address(&self) -> bool {
+        self.waits_for_address
     }
 
     /// Whether it waits for another host that serves its robots.txt.

@@ -205,4 +205,15 @@ pub struct TaskOutcome {
     pub read_as: Option<TaskId>,
     /// Number of URLs that its document named and that are not accepted, by reason.
     pub refused: BTreeMap<SkipReason, u64>,
+    /// Number of URLs that its document named again.
+    pub repeats: u64,
+    /// Number of commits before this one with tasks of its document, see [`crate::work_queue::Part`].
+    pub parts: u32,
+}
+
+impl TaskOutcome {
+    /// The outcome of a task whose document named nothing, or nothing that was refused.
+    pub fn new(task: TaskId, outcome: Outcome, attempts: u8) -> Self {
+        Self { task, outcome, attempts, read_as: None, refused: BTreeMap::new(), repeats: 0, parts: 0 }
+    }
 }

@@ -7,13 +7,29 @@ use crate::host::{Host, HostId};
 use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
 
-/// How fast requests to a host may follow each other.
+/// How fast requests to a host, and to all hosts of a [`Site`](crate::Site), may follow each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pace {
     /// Minimum time between the starts of two requests to a host: 1/`--rate`. Zero means no limit.
     pub spacing: Duration,
     /// Maximum number of requests in flight per host. Zero counts as one.
     pub host_concurrency: usize,
+    /// Minimum time between the starts of two requests to a site: 1/`--site-rate`. Zero means no limit.
+    pub site_spacing: Duration,
+    /// Maximum number of requests in flight per site; `usize::MAX` means no limit. Zero counts as one.
+    pub site_concurrency: usize,
+}
+
+impl Pace {
+    /// The pace of hosts, with no limit for sites.
+    pub fn of_hosts(spacing: Duration, host_concurrency: usize) -> Self {
+        Self { spacing, host_concurrency, site_spacing: Duration::ZERO, site_concurrency: usize::MAX }
+    }
+
+    /// Whether it has a limit for sites.
+    pub(crate) fn limits_sites(&self) -> bool {
+        self.site_concurrency != usize::MAX || !self.site_spacing.is_zero()
+    }
 }
 
 /// What a request is made for.

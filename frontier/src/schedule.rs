@@ -11,6 +11,7 @@
 mod accounting;
 mod releasing;
 mod rules;
+mod sites;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -25,6 +26,8 @@ use crate::robots::loaded_rules::LoadedRules;
 use crate::task::TaskId;
 use crate::timestamp::Timestamp;
 use crate::work_queue::{LeasedHost, Loaded, RobotsRedirect};
+
+use sites::Sites;
 
 pub use accounting::WaitingFor;
 pub use rules::{TEXT_BYTES_MAX, TEXT_BYTES_WANTED};
@@ -53,7 +56,7 @@ pub enum Next {
 /// use frontier::{Next, NextStep, Pace, Schedule, Seed, Timestamp};
 ///
 /// let now = Timestamp::from_micros(1_700_000_000_000_000);
-/// let pace = Pace { spacing: Duration::from_secs(1), host_concurrency: 1 };
+/// let pace = Pace::of_hosts(Duration::from_secs(1), 1);
 /// let mut schedule = Schedule::new(pace, now);
 ///
 /// // The work queue leases a host, then loads its tasks.
@@ -82,6 +85,7 @@ pub struct Schedule {
     hosts: Slab<HostEntry>,
     places: HashMap<HostId, usize>,
     due: DueTimes,
+    sites: Sites,
     rules: LoadedRules,
     /// Bytes of the robots rules texts of all hosts.
     text_bytes: usize,
@@ -94,7 +98,11 @@ pub struct Schedule {
 
 struct HostEntry {
     queue: HostQueue,
+    /// The key of its site.
+    site: Option<u32>,
     choice: Option<Choice>,
+    /// Whether its next request is due and waits for its site.
+    waits_for_site: bool,
     /// The number of the last use of its rules in [`LoadedRules`].
     rules_use: Option<u64>,
     is_queued_for_tasks: bool,
@@ -110,6 +118,7 @@ impl Schedule {
             hosts: Slab::new(),
             places: HashMap::new(),
             due: DueTimes::default(),
+            sites: Sites::new(pace),
             rules: LoadedRules::default(),
             text_bytes: 0,
             in_flight: 0,
@@ -126,9 +135,12 @@ impl Schedule {
             return;
         }
         self.text_bytes += queue.text_bytes();
+        let site = self.sites.join(queue.host());
         let place = self.hosts.insert(HostEntry {
             queue,
+            site,
             choice: None,
+            waits_for_site: false,
             rules_use: None,
             is_queued_for_tasks: false,
             is_queued_as_idle: false,
@@ -184,18 +196,32 @@ impl Schedule {
     /// Decides what to do at `now`. Call it only when a request can leave at once: a returned request counts as
     /// started.
     pub fn next(&mut self, now: Timestamp) -> Next {
-        while let Some((at, place)) = self.first_due() {
-            if at > now {
-                return Next::Wait(Some(at));
-            }
-            self.due.take_first();
+        loop {
+            let place = match self.site_waiter(now) {
+                Some(place) => place,
+                None => match self.first_due() {
+                    Some((at, place)) if at <= now => {
+                        self.due.take_first();
+                        place
+                    }
+                    due => {
+                        let due_at = due.map(|(at, _)| at);
+                        return Next::Wait(due_at.into_iter().chain(self.sites.next_at()).min());
+                    }
+                },
+            };
             match self.start(place as usize, now) {
                 Some((request, None)) => return Next::Start(request),
                 Some((request, Some(reason))) => return Next::Skip(request, reason),
                 None => {}
             }
         }
-        Next::Wait(None)
+    }
+
+    /// A host that waited for its site and may start now.
+    fn site_waiter(&mut self, now: Timestamp) -> Option<u32> {
+        let Self { hosts, sites, .. } = self;
+        sites.take(now, |(at, place)| is_due(hosts, place, at))
     }
 
     fn first_due(&mut self) -> Option<(Timestamp, u32)> {
@@ -205,10 +231,21 @@ impl Schedule {
 
     fn start(&mut self, place: usize, now: Timestamp) -> Option<(Request, Option<SkipReason>)> {
         let entry = self.hosts.get_mut(place)?;
-        let choice = entry.choice.take()?;
+        let choice = entry.choice?;
+        let admitted_at = self.sites.admit(entry.site, (choice.permitted_at, to_u32(place)), now);
+        entry.waits_for_site = admitted_at.is_none();
+        let admitted_at = admitted_at?;
+        entry.choice = None;
         let is_current = entry.queue.is_current(choice, self.session_started_at, now);
-        let started = if is_current { entry.queue.start(place, choice, now) } else { None };
-        self.in_flight += usize::from(started.is_some());
+        let mut started = if is_current { entry.queue.start(place, choice, now) } else { None };
+        if let Some((request, skipped)) = &mut started {
+            let is_sent = skipped.is_none() && !request.is_known;
+            self.sites.start(entry.site, is_sent, now);
+            if is_sent {
+                request.permitted_at = request.permitted_at.max(admitted_at);
+            }
+            self.in_flight += 1;
+        }
         self.reschedule(place, now);
         started
     }
@@ -218,6 +255,8 @@ impl Schedule {
     pub fn started(&mut self, request: &Request, now: Timestamp) {
         if let Some(entry) = self.entry(request) {
             entry.queue.started(now);
+            let site = entry.site;
+            self.sites.started(site, now);
             self.reschedule(request.place, now);
         }
     }
@@ -231,7 +270,8 @@ impl Schedule {
         if let Some(entry) = self.entry(request) {
             if !entry.queue.recorded(request.id) {
                 entry.queue.settle(request, next, now);
-                self.in_flight = self.in_flight.saturating_sub(1);
+                let site = entry.site;
+                self.slot_freed(site, now);
             }
             self.reschedule(request.place, now);
             if goes_on {
@@ -245,9 +285,33 @@ impl Schedule {
     pub fn settle_ahead(&mut self, request: &Request, now: Timestamp) {
         if let Some(entry) = self.entry(request) {
             entry.queue.settle_ahead(request, now);
-            self.in_flight = self.in_flight.saturating_sub(1);
+            let site = entry.site;
+            self.slot_freed(site, now);
             self.reschedule(request.place, now);
         }
+    }
+
+    fn slot_freed(&mut self, site: Option<u32>, now: Timestamp) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.sites.settle(site, now);
+    }
+
+    /// Takes back a request that was not sent, because its address has as many requests in flight as are allowed. Its host
+    /// waits until it is [resumed](Self::resume). The wait counts as `politeness`.
+    pub fn withdraw(&mut self, request: &Request, now: Timestamp) {
+        if let Some(entry) = self.entry(request) {
+            entry.queue.withdraw(request, now);
+            let site = entry.site;
+            self.slot_freed(site, now);
+            self.reschedule(request.place, now);
+        }
+    }
+
+    /// Lets a host whose request was withdrawn start requests again. Returns whether it waited for that.
+    pub fn resume(&mut self, host: HostId, now: Timestamp) -> bool {
+        let mut has_waited = false;
+        self.update(host, now, |queue| has_waited = queue.resume(now));
+        has_waited
     }
 
     /// Notes that a host's robots.txt was redirected to another host, for which it waits.
@@ -300,6 +364,7 @@ impl Schedule {
         let before = entry.due_at();
         entry.choice = entry.queue.choose(self.session_started_at, now);
         if let Some(due_at) = entry.due_at().filter(|&due_at| Some(due_at) != before) {
+            entry.waits_for_site = false;
             self.due.add(due_at, to_u32(place));
         }
         if !entry.is_queued_for_tasks && entry.queue.tasks_wanted().is_some() {
@@ -320,9 +385,9 @@ impl HostEntry {
         self.choice.map(|choice| choice.permitted_at)
     }
 
-    /// Whether it waits for its pace, a cooldown or a backoff.
+    /// Whether it waits for its pace, that of its site, a cooldown or a backoff.
     fn waits(&self, now: Timestamp) -> bool {
-        self.due_at().is_some_and(|due_at| due_at > now)
+        self.waits_for_site || self.due_at().is_some_and(|due_at| due_at > now)
     }
 }
 
@@ -341,5 +406,7 @@ fn to_u32(place: usize) -> u32 {
 mod redirect_tests;
 #[cfg(test)]
 mod rules_tests;
+#[cfg(test)]
+mod site_tests;
 #[cfg(test)]
 mod tests;

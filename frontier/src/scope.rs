@@ -6,6 +6,8 @@ use std::str::FromStr;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::work_queue::QueueBounds;
+
 /// When the well-known sitemap paths of a host are tried (`--probe`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -84,6 +86,8 @@ pub struct Scope {
     pub max_sitemaps: u64,
     /// Maximum number of children accepted per index (`--max-children`).
     pub max_children: u64,
+    /// Maximum number of hosts accepted per [`Site`](crate::Site), besides those of seeds (`--max-hosts-per-site`).
+    pub max_hosts_per_site: u64,
     /// If there are any, a nested sitemap must match one of these (`--include`).
     pub include: Vec<Regex>,
     /// A nested sitemap must match none of these (`--exclude`).
@@ -106,6 +110,7 @@ impl Default for Scope {
             max_depth: 5,
             max_sitemaps: 50_000,
             max_children: 50_000,
+            max_hosts_per_site: 1_000,
             include: Vec::new(),
             exclude: Vec::new(),
             probe: Probe::Auto,
@@ -114,6 +119,11 @@ impl Default for Scope {
 }
 
 impl Scope {
+    /// The bounds that the queue applies.
+    pub fn queue_bounds(&self) -> QueueBounds {
+        QueueBounds { sitemaps_max: self.max_sitemaps, hosts_per_site_max: self.max_hosts_per_site }
+    }
+
     /// Whether the scope admits the nested sitemap at `url`, which must be normalised. Root sitemaps are always
     /// admitted and are not passed here.
     pub fn admits(&self, url: &str) -> bool {
@@ -128,11 +138,12 @@ impl Scope {
         pairs.map(|((flag, was), (_, is))| Difference { flag, was, is }).collect()
     }
 
-    fn by_flag(&self) -> [(&'static str, String); 6] {
+    fn by_flag(&self) -> [(&'static str, String); 7] {
         [
             ("--max-depth", self.max_depth.to_string()),
             ("--max-sitemaps", self.max_sitemaps.to_string()),
             ("--max-children", self.max_children.to_string()),
+            ("--max-hosts-per-site", self.max_hosts_per_site.to_string()),
             ("--include", in_order(&self.include)),
             ("--exclude", in_order(&self.exclude)),
             ("--probe", self.probe.to_string()),
@@ -174,6 +185,8 @@ pub struct ScopeText {
     pub max_sitemaps: u64,
     /// See [`Scope::max_children`].
     pub max_children: u64,
+    /// See [`Scope::max_hosts_per_site`].
+    pub max_hosts_per_site: u64,
     /// The text of each pattern.
     pub include: Vec<String>,
     /// The text of each pattern.
@@ -189,6 +202,7 @@ impl From<Scope> for ScopeText {
             max_depth: scope.max_depth,
             max_sitemaps: scope.max_sitemaps,
             max_children: scope.max_children,
+            max_hosts_per_site: scope.max_hosts_per_site,
             include: texts(&scope.include),
             exclude: texts(&scope.exclude),
             probe: scope.probe,
@@ -204,6 +218,7 @@ impl TryFrom<ScopeText> for Scope {
             max_depth: text.max_depth,
             max_sitemaps: text.max_sitemaps,
             max_children: text.max_children,
+            max_hosts_per_site: text.max_hosts_per_site,
             include: patterns(&text.include)?,
             exclude: patterns(&text.exclude)?,
             probe: text.probe,

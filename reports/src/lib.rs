@@ -25,7 +25,7 @@
 //! #     async fn sleep_until(&self, _: Timestamp) {}
 //! # }
 //! # async fn crawl(path: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
-//! #     let dir = DataDir::open(path, Arc::new(StoppedClock), QueueBounds { sitemaps_max: 50_000 })?;
+//! #     let dir = DataDir::open(path, Arc::new(StoppedClock), QueueBounds { sitemaps_max: 50_000, hosts_per_site_max: u64::MAX })?;
 //! #     let session = dir.queue().open_session("test").await?;
 //! #     let seed = Seed::parse("https://a.example/sitemap.xml")?.ok_or("an empty line")?.task();
 //! #     let (host, sitemap) = (seed.host.to_string(), seed.task.url.clone());

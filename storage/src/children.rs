@@ -1,6 +1,6 @@
 //! The URLs of the sitemaps that an index names, kept until its outcome is final.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use crate::data_dir::scratch::Scratch;
@@ -95,20 +95,44 @@ impl FinishedChildren {
         self.number == 0
     }
 
-    /// Passes each URL to `take`, in the order of the index. Fails if the file cannot be read.
-    pub fn each(&self, mut take: impl FnMut(&str)) -> Result<(), SegmentError> {
+    /// Reads the URLs, in the order of the index. Fails if the file cannot be read.
+    pub fn reader(&self) -> Result<ChildrenReader, SegmentError> {
         let reader = SpilledReader::new(self.spilled.clone()).map_err(|error| self.spilled.error(error))?;
-        let mut reader = BufReader::new(reader);
-        let mut url = String::new();
-        for _ in 0..self.number {
-            let mut length = [0; LENGTH_BYTES];
-            reader.read_exact(&mut length).map_err(|error| self.spilled.error(error))?;
-            url.clear();
-            let part = reader.by_ref().take(u32::from_le_bytes(length).into());
-            { part }.read_to_string(&mut url).map_err(|error| self.spilled.error(error))?;
-            take(&url);
-        }
-        Ok(())
+        Ok(ChildrenReader {
+            reader: BufReader::new(reader),
+            spilled: self.spilled.clone(),
+            left: self.number,
+        })
+    }
+}
+
+/// Reads the URLs that an index names.
+pub struct ChildrenReader {
+    reader: BufReader<SpilledReader>,
+    spilled: Arc<Spilled>,
+    left: u64,
+}
+
+impl ChildrenReader {
+    /// Whether all URLs were read.
+    pub fn is_at_end(&self) -> bool {
+        self.left == 0
+    }
+
+    fn read(&mut self) -> io::Result<String> {
+        let (mut length, mut url) = ([0; LENGTH_BYTES], String::new());
+        self.reader.read_exact(&mut length)?;
+        self.reader.by_ref().take(u32::from_le_bytes(length).into()).read_to_string(&mut url)?;
+        Ok(url)
+    }
+}
+
+impl Iterator for ChildrenReader {
+    type Item = Result<String, SegmentError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some(self.read().map_err(|error| self.spilled.error(error)))
     }
 }
 
@@ -117,9 +141,7 @@ mod tests {
     use super::*;
 
     fn read(children: &FinishedChildren) -> Vec<String> {
-        let mut urls = Vec::new();
-        children.each(|url| urls.push(url.to_owned())).unwrap();
-        urls
+        children.reader().unwrap().collect::<Result<_, _>>().unwrap()
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod shared;
 mod watchdog;
 mod work_queue;
 
-pub use children::{Children, FinishedChildren};
+pub use children::{Children, ChildrenReader, FinishedChildren};
 pub use crawl_reader::{CrawlReader, EntryReader};
 pub use data_dir::scratch::Scratch;
 pub use data_dir::seeds::Seeds;

@@ -15,7 +15,7 @@ use storage::{
 
 use crate::support::{NOW, found, outcome};
 
-const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 1_000 };
+const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 1_000, hosts_per_site_max: u64::MAX };
 
 /// What outlives a crash.
 #[derive(Default)]

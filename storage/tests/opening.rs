@@ -129,7 +129,7 @@ fn of_format(version: u32) -> Place {
 #[test]
 fn without_a_crawl_nothing_is_created() {
     let place = Place::new();
-    let bounds = QueueBounds { sitemaps_max: 1 };
+    let bounds = QueueBounds { sitemaps_max: 1, hosts_per_site_max: u64::MAX };
     assert!(matches!(CrawlReader::open(&place.path), Err(OpenError::NotFound { .. })));
     let resumed = DataDir::open_existing(&place.path, HandClock::at(NOW), bounds);
     assert!(matches!(resumed, Err(OpenError::NotFound { .. })));

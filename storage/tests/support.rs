@@ -54,7 +54,7 @@ impl Place {
 }
 
 pub(crate) fn open(path: &Path) -> Result<DataDir, OpenError> {
-    DataDir::open(path, HandClock::at(NOW), QueueBounds { sitemaps_max: 1_000 })
+    DataDir::open(path, HandClock::at(NOW), QueueBounds { sitemaps_max: 1_000, hosts_per_site_max: u64::MAX })
 }
 
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
@@ -158,11 +158,5 @@ pub(crate) fn fetch(work: &Work, n: u32) -> FetchRecord {
 
 pub(crate) fn outcome(n: u32, entries: u64) -> TaskOutcome {
     let fetched = FetchedDocument { document: DocumentKind::Urlset, entries, ..FetchedDocument::default() };
-    TaskOutcome {
-        task: sitemap_task(n).id,
-        outcome: Outcome::Fetched(fetched),
-        attempts: 1,
-        read_as: None,
-        refused: std::collections::BTreeMap::default(),
-    }
+    TaskOutcome::new(sitemap_task(n).id, Outcome::Fetched(fetched), 1)
 }

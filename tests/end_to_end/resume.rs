@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use fakesite::{Latency, ServeOptions, plain};
+use fakesite::{Latency, Page, ServeOptions, Site, Web, plain};
 
-use super::run::{Dice, Run, comparable, expect, start, start_with_stderr_in, stderr, stdout, wait_until};
+use super::run::{
+    Dice, Run, comparable, expect, index, start, start_with_stderr_in, stderr, stdout, wait_until,
+};
 
 /// Total requests in flight: the most that must be repeated after a kill.
 const CONCURRENCY: usize = 8;
@@ -301,4 +303,65 @@ pub(super) fn terminate(child: &Child) {
     let status =
         std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(status.success());
+}
+
+/// Number of children of the index that is committed in parts. Every tenth is named again.
+const CHILDREN: usize = 20_000;
+
+/// An index with many children, some of which another index has named before. All of them are forbidden, so that they
+/// are known and not requested.
+fn crawl_of_large_index() -> Run {
+    let name = |n: usize| format!("http://children.example/{n}.xml");
+    let names: Vec<String> =
+        (0..CHILDREN).flat_map(|n| std::iter::repeat_n(name(n), 1 + usize::from(n % 10 == 0))).collect();
+    let large: Vec<&str> = names.iter().map(String::as_str).collect();
+    let named_before: Vec<String> = (0..CHILDREN).step_by(100).map(name).collect();
+    let named_before: Vec<&str> = named_before.iter().map(String::as_str).collect();
+    let first = Site::new()
+        .robots("Sitemap: http://first.example/i.xml\n")
+        .page("/i.xml", Page::xml(index(&named_before)));
+    // It is read after the first, because of its delay.
+    let second = Site::new()
+        .robots("User-agent: *\nCrawl-delay: 1\nSitemap: http://second.example/i.xml\n")
+        .page("/i.xml", Page::xml(index(&large)));
+    let children = Site::new().robots("User-agent: *\nDisallow: /\n");
+    let web = Web::new()
+        .host("first.example", first)
+        .host("second.example", second)
+        .host("children.example", children);
+    Run::of(web, &["http://first.example", "http://second.example"]).flags(&["--max-sitemaps", "19000"])
+}
+
+#[test]
+fn a_kill_between_the_parts_of_an_index_loses_nothing_and_counts_nothing_twice() {
+    let run = crawl_of_large_index();
+    let tasks = |run: &Run| {
+        let status = run.command(&["status", "--format", "json"]).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+        status["tasks"]["known"].as_u64().unwrap_or(0)
+    };
+    let mut known = vec![0];
+    for more_than in [1_000, 6_000, 12_000] {
+        let mut crawl = start(if known.len() == 1 { run.crawl_command() } else { run.resume_command(&[]) });
+        wait_until("some parts are committed", || tasks(&run) > more_than);
+        crawl.kill().unwrap();
+        crawl.wait().unwrap();
+        known.push(tasks(&run));
+    }
+    assert!(known.is_sorted_by(|a, b| a < b), "each session adds some: {known:?}");
+    assert!(
+        known.iter().any(|known| (2_000..18_000).contains(known)),
+        "no kill was between parts: {known:?}"
+    );
+    expect(run.resume_command(&[]), 0);
+    let account = |name: &str| run.report()["hosts"][format!("http://{name}.example")]["sitemaps"].clone();
+    let (second, children) = (account("second"), account("children"));
+    // Named twice in the index: 2,000. Named by the other index before: 200. Beyond --max-sitemaps: 1,000.
+    assert_eq!(
+        (&second["duplicate"], &second["skipped"]["count_limit"]),
+        (&2_200.into(), &1_000.into()),
+        "{second}"
+    );
+    assert_eq!(children["skipped"]["robots_disallowed"], 19_000, "{children}");
+    assert_eq!((&second["found"], &children["found"]), (&(1 + 3_200).into(), &19_000.into()));
 }

@@ -176,6 +176,15 @@ pub struct PaceArgs {
     /// Requests in flight per host (raise it for your own sites).
     #[arg(long, value_name = "N", default_value_t = defaults::HOST_CONCURRENCY, value_parser = concurrency(HOST_CONCURRENCY_MAX))]
     pub host_concurrency: u16,
+    /// Requests in flight to all hosts of one registrable domain [default: 4, or --host-concurrency if that is more].
+    #[arg(long, value_name = "N", value_parser = concurrency(CONCURRENCY_MAX))]
+    pub site_concurrency: Option<u16>,
+    /// Requests per second to all hosts of one registrable domain; 0 means no limit.
+    #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = rate, allow_negative_numbers = true)]
+    pub site_rate: f64,
+    /// Requests in flight to all hosts at one address [default: no limit].
+    #[arg(long, value_name = "N", value_parser = concurrency(CONCURRENCY_MAX))]
+    pub address_concurrency: Option<u16>,
     /// Seconds allowed for connect, TLS, the first byte and each stall; a whole fetch may take 5 times as long.
     #[arg(short, long, value_name = "S", default_value_t = defaults::TIMEOUT.as_secs_f64(), value_parser = seconds, allow_negative_numbers = true)]
     pub timeout: f64,
@@ -194,6 +203,9 @@ pub struct ScopeArgs {
     /// Children to take from each index.
     #[arg(long, value_name = "N")]
     pub max_children: Option<u64>,
+    /// Hosts to accept of one registrable domain, besides those of the seeds.
+    #[arg(long, value_name = "N")]
+    pub max_hosts_per_site: Option<u64>,
     /// Fetch only nested sitemaps whose URL matches.
     #[arg(long, value_name = "RE")]
     pub include: Vec<String>,

@@ -14,13 +14,28 @@ use super::usage_error::UsageError;
 /// wants.
 pub fn crawl(args: &CrawlArgs) -> CrawlBuilder {
     let CrawlArgs { pace, scope, connection, .. } = args;
-    let PaceArgs { rate, concurrency, host_concurrency, timeout } = *pace;
+    let PaceArgs {
+        rate,
+        concurrency,
+        host_concurrency,
+        site_concurrency,
+        site_rate,
+        address_concurrency,
+        timeout,
+    } = *pace;
     open_files::raise_limit(descriptors_wanted(concurrency.into(), host_concurrency.into()));
-    let builder = Crawl::builder()
+    let mut builder = Crawl::builder()
         .rate(rate)
         .concurrency(concurrency.into())
         .host_concurrency(host_concurrency.into())
+        .site_rate(site_rate)
         .timeout(Duration::from_secs_f64(timeout));
+    if let Some(requests) = site_concurrency {
+        builder = builder.site_concurrency(requests.into());
+    }
+    if let Some(requests) = address_concurrency {
+        builder = builder.address_concurrency(requests.into());
+    }
     with_connection(with_scope(builder, scope), connection)
 }
 
@@ -33,6 +48,9 @@ fn with_scope(mut builder: CrawlBuilder, args: &ScopeArgs) -> CrawlBuilder {
     }
     if let Some(children) = args.max_children {
         builder = builder.max_children(children);
+    }
+    if let Some(hosts) = args.max_hosts_per_site {
+        builder = builder.max_hosts_per_site(hosts);
     }
     if let Some(probe) = args.probe {
         builder = builder.probe(match probe {

@@ -52,8 +52,15 @@ pub fn work(common: &CommonArgs, args: WorkArgs) -> anyhow::Result<u8> {
 
     let WorkArgs { store, retry_failed, concurrency, timeout, connection, strict } = args;
     // The crawl's own are taken over.
-    let (rate, host_concurrency) = (defaults::RATE, defaults::HOST_CONCURRENCY);
-    let pace = PaceArgs { rate, concurrency, host_concurrency, timeout };
+    let pace = PaceArgs {
+        rate: defaults::RATE,
+        concurrency,
+        host_concurrency: defaults::HOST_CONCURRENCY,
+        site_concurrency: None,
+        site_rate: 0.0,
+        address_concurrency: None,
+        timeout,
+    };
     let args = CrawlArgs { pace, scope: ScopeArgs::default(), connection, strict };
     let builder = check::crawl(&args).shared(shared_place::of_crawl(&store)?).retry_failed(retry_failed);
     run(common, builder, &Ending { is_strict: strict, is_shared: true })

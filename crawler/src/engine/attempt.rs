@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use frontier::schedule::Request;
 use frontier::work_queue::{Commit, HostCooldown, HostUpdate, RedirectChange, RedirectUpdate};
-use frontier::{Conclusion, FetchRecord, HostId, NextStep, Outcome, Stage, TaskId, TaskKind, Timestamp};
+use frontier::{
+    Conclusion, FetchRecord, HostId, NewTask, NextStep, Outcome, Stage, TaskId, TaskKind, Timestamp,
+};
 use storage::{FinishedChildren, FinishedRows};
 
+use super::addresses::AddressSlot;
 use super::body::Body;
 use crate::event::Event;
 
@@ -44,6 +47,8 @@ pub struct AttemptResult {
     pub conclusion: Conclusion,
     /// The entries once they are stored, for the event of the document.
     pub stored: Option<FinishedRows>,
+    /// The slot of the address that it was sent to.
+    pub address: AddressSlot,
 }
 
 /// An attempt whose effects are durable, and what the engine needs to know of them besides.
@@ -52,8 +57,24 @@ pub struct Durable {
     pub attempt: Attempt,
     /// The URL that also counts as read.
     pub read_as: Option<TaskId>,
+}
+
+/// A commit that is durable.
+#[derive(Default)]
+pub struct DurableCommit {
+    /// Its attempts.
+    pub attempts: Vec<Durable>,
     /// Hosts that may have new tasks because of it, each with whether it has a request for another host.
     pub woken: BTreeMap<HostId, bool>,
+}
+
+impl DurableCommit {
+    /// Notes that a commit adds these tasks.
+    pub fn wake(&mut self, found: &[NewTask]) {
+        for new in found {
+            *self.woken.entry(new.task.id.host).or_default() |= new.task.kind == TaskKind::RobotsHop;
+        }
+    }
 }
 
 impl Attempt {
@@ -67,6 +88,7 @@ impl Attempt {
                 body: Body::default(),
                 conclusion: Conclusion::default(),
                 stored: None,
+                address: AddressSlot::default(),
             },
         }
     }
@@ -125,6 +147,7 @@ impl Attempt {
         if let Some(outcome) = &mut self.result.conclusion.outcome {
             outcome.outcome = Outcome::Duplicate;
             outcome.refused.clear();
+            (outcome.repeats, outcome.parts) = (0, 0);
             outcome.read_as = None;
         }
     }
@@ -136,8 +159,8 @@ impl Attempt {
         Event::of(&self.request, outcome, record.as_ref(), stored.take(), self.timing.read_at)
     }
 
-    /// Moves what is stored of it to `commit`, which is made at `now`.
-    pub fn store(mut self, now: Timestamp, commit: &mut Commit) -> Durable {
+    /// Moves what is stored of it to `commit`, which is made at `now`, and the rest to `durable`.
+    pub fn store(mut self, now: Timestamp, commit: &mut Commit, durable: &mut DurableCommit) {
         commit.cooldowns.extend(self.cooldowns());
         let Self { request, timing, result } = &mut self;
         if let Some(mut record) = result.record.take() {
@@ -155,19 +178,16 @@ impl Attempt {
         let host = request.task.waiting().unwrap_or(request.host_id());
         commit.hosts.extend(conclusion.robots.clone().map(|robots| HostUpdate { host, robots }));
         let (found, host_id) = (std::mem::take(&mut conclusion.found), request.host_id());
-        let mut woken = BTreeMap::new();
-        for new in &found {
-            *woken.entry(new.task.id.host).or_default() |= new.task.kind == TaskKind::RobotsHop;
-        }
+        durable.wake(&found);
         if let Some(update) = conclusion.redirect.as_ref().filter(|update| update.host != host_id) {
-            woken.entry(update.host).or_insert(false);
+            durable.woken.entry(update.host).or_insert(false);
         }
         commit.found.extend(found);
         commit.redirects.extend(conclusion.redirect.clone());
         let outcome = conclusion.outcome.take();
         let read_as = outcome.as_ref().and_then(|outcome| outcome.read_as);
         commit.outcomes.extend(outcome);
-        Durable { attempt: self, read_as, woken }
+        durable.attempts.push(Durable { attempt: self, read_as });
     }
 }
 

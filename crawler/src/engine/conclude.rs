@@ -1,11 +1,13 @@
 //! Applies the conclusion from an answer: updates the schedule and passes the attempt on to the recorder.
 
 use std::mem;
+use std::net::IpAddr;
 
 use frontier::schedule::Request;
 use frontier::{Context, Purpose, Rows, TaskKind, Timestamp, conclude};
 
 use super::Engine;
+use super::addresses::AddressSlot;
 use super::attempt::{Attempt, AttemptResult};
 use super::body::Contents;
 use super::environment::Environment;
@@ -19,6 +21,14 @@ impl<E: Environment> Engine<E> {
         finished: Result<Finished, tokio::task::JoinError>,
     ) -> Result<(), EngineError> {
         let mut attempt = finished.map_err(|_| EngineError::Part("a worker"))??;
+        match attempt.result.address {
+            AddressSlot::NotNeeded => {}
+            AddressSlot::Taken(address) => self.free_address(address),
+            AddressSlot::Full(address) => {
+                self.wait_for_address(&attempt, address);
+                return Ok(());
+            }
+        }
         if let Some(left_at) = attempt.timing.left_at {
             self.schedule.started(&attempt.request, left_at);
         }
@@ -39,6 +49,21 @@ impl<E: Environment> Engine<E> {
         self.cool_down(&attempt);
         self.keep_contents(&mut attempt);
         self.record(attempt)
+    }
+
+    fn free_address(&mut self, address: IpAddr) {
+        let now = self.now();
+        let Self { worker, schedule, .. } = self;
+        worker.addresses.free(address, |host| schedule.resume(host, now));
+    }
+
+    /// Takes back a request whose address has no slot to spare. Its host waits for one, without a place.
+    fn wait_for_address(&mut self, attempt: &Attempt, address: IpAddr) {
+        let (now, host) = (self.now(), attempt.request.host_id());
+        self.schedule.withdraw(&attempt.request, now);
+        if !self.worker.addresses.wait(address, host) {
+            self.schedule.resume(host, now);
+        }
     }
 
     /// Sets or clears the error in the record of a request, and logs it.

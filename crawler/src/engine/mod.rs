@@ -1,5 +1,6 @@
 //! The main loop of a crawl: lease hosts, start due requests, draw conclusions from answers, settle durable results.
 
+mod addresses;
 mod attempt;
 pub mod body;
 mod collect;
@@ -11,6 +12,7 @@ pub mod jitter;
 pub mod lease_deadline;
 mod memory;
 pub mod observers;
+mod parts;
 pub mod progress;
 pub mod read;
 pub mod record;
@@ -24,14 +26,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::conclude::conclude_known;
-use frontier::schedule::{Next, Pace, Request, Schedule};
+use frontier::schedule::{Next, Request, Schedule};
 use frontier::work_queue::{RedirectChange, RedirectUpdate};
 use frontier::{Clock, ErrorKind, HostId, Outcome, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp};
 use http::HeaderMap;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use attempt::{Attempt, Durable};
+use attempt::{Attempt, Durable, DurableCommit};
 use body::Body;
 use environment::Environment;
 use jitter::Jitter;
@@ -94,11 +96,10 @@ impl<E: Environment> Engine<E> {
         jitter: Jitter,
     ) -> Self {
         let settings = &worker.settings;
-        let pace = Pace { spacing: settings.spacing(), host_concurrency: settings.host_concurrency };
         Self {
             queue,
             fetch,
-            schedule: Schedule::new(pace, worker.session.started_at),
+            schedule: Schedule::new(settings.pace(), worker.session.started_at),
             worker: Arc::new(worker),
             recording,
             ahead: 0,
@@ -205,13 +206,8 @@ impl<E: Environment> Engine<E> {
         // If robots.txt is blocked, so is the whole host. That reason is more precise than an unreachable robots.txt.
         let blocked = self.blocked.get(&request.host_id());
         let blocked = blocked.filter(|_| reason == SkipReason::RobotsUnreachable);
-        let outcome = TaskOutcome {
-            task: request.task.id,
-            outcome: blocked.map_or(Outcome::Skipped(reason), |error| Outcome::Failed(*error)),
-            attempts: request.task.attempts,
-            read_as: None,
-            refused: Default::default(),
-        };
+        let outcome = blocked.map_or(Outcome::Skipped(reason), |error| Outcome::Failed(*error));
+        let outcome = TaskOutcome::new(request.task.id, outcome, request.task.attempts);
         let mut attempt = Attempt::new(request, self.now());
         attempt.result.conclusion.outcome = Some(outcome);
         self.record(attempt)
@@ -228,9 +224,16 @@ impl<E: Environment> Engine<E> {
     }
 
     /// Applies durable attempts to the schedule: first their effects on hosts, then the slot of the request is freed.
-    fn settle(&mut self, durable: Vec<Durable>) {
+    fn settle(&mut self, DurableCommit { attempts, woken }: DurableCommit) {
         let now = self.now();
-        for Durable { attempt, read_as, woken } in durable {
+        for (host, has_hop) in woken {
+            if self.schedule.contains(host) {
+                self.schedule.woken(host, has_hop, now);
+            } else {
+                self.refill.wants_hosts = true;
+            }
+        }
+        for Durable { attempt, read_as } in attempts {
             let Attempt { request, timing, result } = attempt;
             let (id, conclusion) = (request.host_id(), result.conclusion);
             self.ahead -= usize::from(timing.settled_at.is_some());
@@ -242,13 +245,6 @@ impl<E: Environment> Engine<E> {
             }
             if let Some(read_as) = read_as {
                 self.schedule.forget(read_as, now);
-            }
-            for (host, has_hop) in woken {
-                if self.schedule.contains(host) {
-                    self.schedule.woken(host, has_hop, now);
-                } else {
-                    self.refill.wants_hosts = true;
-                }
             }
             self.schedule.settle(&request, conclusion.next, now);
         }

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frontier::discovery::FoundLinks;
-use frontier::work_queue::{Commit, SegmentRef, Session, Usage};
-use frontier::{Clock, Scope, TaskId, Timestamp, WorkQueue};
+use frontier::work_queue::{Commit, Part, SegmentRef, Session, Usage};
+use frontier::{Clock, NewTask, Scope, TaskId, Timestamp, WorkQueue};
 use storage::{EntryWriter, SegmentError};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use super::attempt::{Attempt, Durable};
+use super::attempt::{Attempt, DurableCommit};
 use super::environment::Environment;
 use super::error::RecordError;
+use super::parts::LargeAttempts;
 use super::segment_in_progress::{SegmentInProgress, Written};
 use crate::cpu_meter::CpuMeter;
 use crate::event::Event;
@@ -25,9 +26,9 @@ use crate::event::Event;
 /// Maximum number of outcomes per commit. Bounds the size of a transaction.
 const COMMIT_ATTEMPTS_MAX: usize = 1_000;
 
-/// Maximum number of new tasks per commit, unless a single document names more. The children of an index are kept in files
-/// until they are committed, and take memory only then.
-const COMMIT_TASKS_MAX: u64 = 20_000;
+/// Maximum number of new tasks per commit, besides those of a part ([`super::parts::PART_TASKS_MAX`]). The children of an index are kept
+/// in files until they are committed, and take memory only then.
+const COMMIT_TASKS_MAX: u64 = 2_000;
 
 /// Maximum bytes of robots.txt rules per commit, unless a single file has more. A commit makes several copies of them.
 const COMMIT_RULES_BYTES_MAX: usize = 2 << 20;
@@ -40,7 +41,7 @@ pub struct Recording {
     /// Takes the attempts to make durable.
     pub attempts: mpsc::UnboundedSender<Attempt>,
     /// Gives them back once they are durable.
-    pub durable: mpsc::UnboundedReceiver<Vec<Durable>>,
+    pub durable: mpsc::UnboundedReceiver<DurableCommit>,
     /// Makes the recorder complete the segment of the gathered entries at once.
     pub roll_now: Arc<Notify>,
     /// Whether the writer gathers entries before they become durable. Then a slot is freed before that.
@@ -55,8 +56,9 @@ pub struct Recorder<E: Environment> {
     meter: Arc<CpuMeter>,
     scope: Scope,
     segment: SegmentInProgress<E::Writer>,
+    large: LargeAttempts,
     commits: Commits,
-    durable: mpsc::UnboundedSender<Vec<Durable>>,
+    durable: mpsc::UnboundedSender<DurableCommit>,
     /// To the caller of the crawl, as long as it reads.
     events: mpsc::Sender<Event>,
 }
@@ -69,6 +71,15 @@ struct Commits {
     took: Duration,
     /// The last usage that was measured, and when.
     usage: (Timestamp, Usage),
+}
+
+/// Attempts that are to be made durable next.
+#[derive(Default)]
+struct Ready {
+    /// Those without entries.
+    plain: VecDeque<Attempt>,
+    /// Those with entries, which are written first.
+    with_rows: Vec<Attempt>,
 }
 
 /// Where a recorder writes to.
@@ -98,7 +109,8 @@ impl<E: Environment> Recorder<E> {
         let roll_now = Arc::<Notify>::default();
         let segment = SegmentInProgress::new(writer, roll_now.clone(), meter.clone());
         let commits = Commits { seq, took: Duration::ZERO, usage: (clock.now(), meter.read()) };
-        let recorder = Self { queue, session, clock, meter, scope, segment, commits, durable, events };
+        let large = LargeAttempts::default();
+        let recorder = Self { queue, session, clock, meter, scope, segment, large, commits, durable, events };
         let gathers = !E::Writer::GATHERS_FOR.is_zero();
         let recording = Recording { attempts, durable: made_durable, roll_now, gathers };
         (recording, tokio::spawn(recorder.run(to_record)))
@@ -115,48 +127,62 @@ impl<E: Environment> Recorder<E> {
         &mut self,
         mut attempts: mpsc::UnboundedReceiver<Attempt>,
     ) -> Result<(), RecordError> {
-        let (mut plain, mut with_rows) = (VecDeque::new(), Vec::new());
+        let mut ready = Ready::default();
         let mut is_open = true;
-        while is_open || !self.segment.is_done() || !plain.is_empty() || !with_rows.is_empty() {
+        while is_open || !self.segment.is_done() || !ready.is_empty() || !self.large.is_empty() {
             let mut written = None;
+            let has_more = !ready.plain.is_empty() || !self.large.is_empty();
             tokio::select! {
                 // In this order, so that a simulation can be repeated. New attempts come last but one, because there may always be
                 // more of them.
                 biased;
                 next = self.segment.next(self.clock.as_ref()) => written = next?,
-                attempt = attempts.recv(), if is_open && plain.is_empty() => match attempt {
-                    Some(attempt) => enqueue(attempt, &mut plain, &mut with_rows),
+                attempt = attempts.recv(), if is_open && !has_more => match attempt {
+                    Some(attempt) => self.enqueue(attempt, &mut ready),
                     None => is_open = false,
                 },
-                // There are more outcomes than fit into one commit, so continue at once.
-                () = std::future::ready(()), if !plain.is_empty() => {}
+                // There is more than fits into one commit, so continue at once.
+                () = std::future::ready(()), if has_more => {}
             }
             while let Ok(attempt) = attempts.try_recv() {
-                enqueue(attempt, &mut plain, &mut with_rows);
+                self.enqueue(attempt, &mut ready);
             }
             if let Some(Written { segment, attempts }) = written {
-                self.commit(attempts, Some(segment)).await?;
+                self.commit(attempts, Some(segment), None).await?;
             }
-            if self.segment.is_free() && !with_rows.is_empty() {
-                self.append(std::mem::take(&mut with_rows), &mut plain).await?;
+            if self.segment.is_free() && !ready.with_rows.is_empty() {
+                self.append(&mut ready).await?;
             }
             self.segment.roll_if_due(!is_open, self.clock.now());
-            let batch: Vec<Attempt> = plain.drain(..commit_size(&plain)).collect();
-            if !batch.is_empty() {
-                self.commit(batch, None).await?;
+            self.begin_large(&mut ready).await?;
+            let part = self.large.next_part(&self.scope)?;
+            let batch: Vec<Attempt> = ready.plain.drain(..commit_size(&ready.plain)).collect();
+            if !batch.is_empty() || part.is_some() {
+                self.commit(batch, None, part).await?;
             }
+            ready.extend(self.large.finished());
         }
         // The last commit records how long the previous commit took, and the final resource usage.
-        self.commit(Vec::new(), None).await
+        self.commit(Vec::new(), None, None).await
     }
 
-    /// Begins to write the entries of `attempts`. Others may be committed in the meantime.
-    async fn append(
-        &mut self,
-        attempts: Vec<Attempt>,
-        plain: &mut VecDeque<Attempt>,
-    ) -> Result<(), RecordError> {
-        let mut attempts = self.without_repeats(attempts).await?;
+    fn enqueue(&mut self, attempt: Attempt, ready: &mut Ready) {
+        if LargeAttempts::take(&attempt) { self.large.push(attempt) } else { ready.push(attempt) }
+    }
+
+    /// Begins to commit the next large document in parts, unless one is in work.
+    async fn begin_large(&mut self, ready: &mut Ready) -> Result<(), RecordError> {
+        while let Some(attempt) = self.large.next() {
+            for attempt in self.without_repeats(vec![attempt]).await? {
+                if LargeAttempts::take(&attempt) { self.large.begin(attempt)? } else { ready.push(attempt) }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to write the entries that are ready. Other attempts may be committed in the meantime.
+    async fn append(&mut self, ready: &mut Ready) -> Result<(), RecordError> {
+        let mut attempts = self.without_repeats(std::mem::take(&mut ready.with_rows)).await?;
         let mut rows = Vec::with_capacity(attempts.len());
         for Attempt { result, .. } in &mut attempts {
             let stored = result.body.contents.rows.take();
@@ -166,7 +192,7 @@ impl<E: Environment> Recorder<E> {
             rows.extend(stored);
         }
         if rows.is_empty() {
-            plain.extend(attempts);
+            ready.plain.extend(attempts);
             return Ok(());
         }
         self.segment.append(attempts, rows, self.clock.now())
@@ -177,8 +203,8 @@ impl<E: Environment> Recorder<E> {
     async fn without_repeats(&self, mut attempts: Vec<Attempt>) -> Result<Vec<Attempt>, RecordError> {
         let ids: Vec<TaskId> = attempts.iter().flat_map(Attempt::document_ids).collect();
         let mut done = self.queue.are_done(&self.session, &ids).await?.into_iter();
-        let mut claimed: HashSet<TaskId> =
-            self.segment.gathered().iter().flat_map(Attempt::document_ids).collect();
+        let in_work = self.segment.gathered().iter().flat_map(Attempt::document_ids);
+        let mut claimed: HashSet<TaskId> = in_work.chain(self.large.document_ids()).collect();
         for attempt in &mut attempts {
             let mut is_repeat = false;
             for id in attempt.document_ids() {
@@ -195,29 +221,24 @@ impl<E: Environment> Recorder<E> {
         &mut self,
         attempts: Vec<Attempt>,
         segment: Option<SegmentRef>,
+        part: Option<(Part, Vec<NewTask>)>,
     ) -> Result<(), RecordError> {
         let attempts =
             if segment.is_none() { self.without_repeated_indexes(attempts).await? } else { attempts };
-        let is_last = attempts.is_empty();
-        let usage = self.usage(is_last);
-        self.commits.seq += 1;
-        let mut commit = Commit {
-            seq: self.commits.seq,
-            segment,
-            usage,
-            previous_commit_us: u64::try_from(self.commits.took.as_micros()).unwrap_or(u64::MAX),
-            ..Commit::default()
-        };
+        let is_last = attempts.is_empty() && part.is_none();
+        let (part, found) = part.map_or_else(Default::default, |(part, tasks)| (Some(part), tasks));
+        let mut commit = Commit { found, segment, part, ..self.next_commit(is_last) };
+        let mut durable = DurableCommit::default();
+        durable.wake(&commit.found);
         let now = self.clock.now();
-        let (mut durable, mut permits) = (Vec::with_capacity(attempts.len()), Vec::new());
-        let mut events = Vec::new();
+        let (mut permits, mut events) = (Vec::new(), Vec::new());
         for mut attempt in attempts {
             permits.extend(attempt.result.body.permit.take());
             if !self.events.is_closed() {
                 events.extend(attempt.event());
             }
             self.add_children(&mut attempt)?;
-            durable.push(attempt.store(now, &mut commit));
+            attempt.store(now, &mut commit, &mut durable);
         }
         self.queue.commit(&self.session, commit).await?;
         drop(permits);
@@ -229,6 +250,17 @@ impl<E: Environment> Recorder<E> {
         // The engine may have ended already, for example after another failure. The commit is durable anyway.
         let _ = self.durable.send(durable);
         Ok(())
+    }
+
+    /// The next commit, still empty.
+    fn next_commit(&mut self, is_last: bool) -> Commit {
+        self.commits.seq += 1;
+        Commit {
+            seq: self.commits.seq,
+            usage: self.usage(is_last),
+            previous_commit_us: u64::try_from(self.commits.took.as_micros()).unwrap_or(u64::MAX),
+            ..Commit::default()
+        }
     }
 
     fn usage(&mut self, must_be_fresh: bool) -> Usage {
@@ -251,14 +283,26 @@ impl<E: Environment> Recorder<E> {
         let Attempt { request, result, .. } = attempt;
         let Some(children) = result.body.contents.children.take() else { return Ok(()) };
         let mut links = FoundLinks::default();
-        children.each(|child| links.add_child(&request.task, child, &self.scope))?;
+        for child in children.reader()? {
+            links.add_child(&request.task, &child?, &self.scope);
+        }
         result.conclusion.add_links(links);
         Ok(())
     }
 }
 
-fn enqueue(attempt: Attempt, plain: &mut VecDeque<Attempt>, with_rows: &mut Vec<Attempt>) {
-    if attempt.has_rows() { with_rows.push(attempt) } else { plain.push_back(attempt) }
+impl Ready {
+    fn push(&mut self, attempt: Attempt) {
+        if attempt.has_rows() { self.with_rows.push(attempt) } else { self.plain.push_back(attempt) }
+    }
+
+    fn extend(&mut self, attempts: impl IntoIterator<Item = Attempt>) {
+        attempts.into_iter().for_each(|attempt| self.push(attempt));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.with_rows.is_empty()
+    }
 }
 
 /// The number of attempts in the next commit.

@@ -11,6 +11,7 @@ use storage::Scratch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::addresses::AddressSlots;
 use super::environment::Environment;
 use super::jitter::Jitter;
 use super::lease_deadline::LeaseDeadline;
@@ -83,6 +84,7 @@ impl<E: Environment> OpenSession<E> {
             scope,
             lease_deadline,
             rate_limiter: RateLimiter::new(settings.rate),
+            addresses: AddressSlots::new(settings.site.address_concurrency),
             reader: BodyReader::new(scratch, meter),
             settings,
         };

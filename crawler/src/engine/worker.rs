@@ -15,6 +15,7 @@ use http::HeaderMap;
 use storage::{DocumentHead, SegmentError};
 use url::Url;
 
+use super::addresses::{AddressSlot, AddressSlots};
 use super::attempt::Attempt;
 use super::body::{Body, DocumentContext};
 use super::environment::Environment;
@@ -37,6 +38,8 @@ pub struct Worker<E: Environment> {
     pub lease_deadline: LeaseDeadline,
     /// Limits the rate per host, directly before a request is sent.
     pub rate_limiter: RateLimiter,
+    /// The slots of the addresses that requests are sent to.
+    pub addresses: AddressSlots,
     /// Reads bodies.
     pub reader: BodyReader,
 }
@@ -63,12 +66,25 @@ impl<E: Environment> Worker<E> {
         loop {
             let started_at = self.wait_until_allowed(host).await;
             let waited = started_at.since(arrived_at);
+            attempt.result.address = self.take_address(&sending.client).await;
+            if let AddressSlot::Full(_) = attempt.result.address {
+                return Ok(attempt);
+            }
             if self.fetch(&mut attempt, &sending, started_at, waited).await? {
                 break;
             }
         }
         attempt.timing.read_at = self.clock.now();
         Ok(attempt)
+    }
+
+    /// Takes a slot of the address that a request will be sent to, if addresses have a limit.
+    async fn take_address(&self, client: &impl Client) -> AddressSlot {
+        if !self.addresses.is_limited() {
+            return AddressSlot::NotNeeded;
+        }
+        let address = client.address().await;
+        address.map_or(AddressSlot::NotNeeded, |address| self.addresses.take(address))
     }
 
     /// Sends a request that may be sent at `started_at`, and reads the response. Returns false if the session's lease deadline

@@ -82,6 +82,8 @@ pub struct HostClient {
     /// Whether a rule of `--connect-to` says where connections go.
     pub(super) has_target: bool,
     pub(super) timeouts: Timeouts,
+    /// Looks up its address. `None` if there is a proxy, which does that.
+    pub(super) resolver: Option<Arc<HostResolver>>,
     /// Counts the clones.
     uses: Arc<()>,
 }
@@ -153,12 +155,12 @@ impl ClientSettings {
         let target = self.connect_to.iter().find_map(|rule| rule.target(host));
         let rewrite = target.as_ref().and_then(|target| url_rewrite(host, target));
         let has_target = target.is_some();
-        let resolver = HostResolver {
+        let resolver = Arc::new(HostResolver {
             resolver: self.resolver.clone(),
             host: host.clone(),
             target,
             allow_private: self.allow_private,
-        };
+        });
         let mut tls = self.tls.clone();
         if rewrite.is_some() {
             // HTTP/1.1 only: in HTTP/2 the authority cannot differ from that of the URL.
@@ -168,7 +170,7 @@ impl ClientSettings {
             .user_agent(self.user_agent.clone())
             .default_headers(headers())
             .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(resolver))
+            .dns_resolver(resolver.clone())
             .connector_layer(TimedConnections)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
@@ -182,7 +184,9 @@ impl ClientSettings {
             Proxy::Url(proxy) => builder.proxy((**proxy).clone()),
         };
         let (allow_private, timeouts, uses) = (self.allow_private, self.timeouts, Arc::default());
-        Ok(HostClient { http: builder.build()?, rewrite, allow_private, has_target, timeouts, uses })
+        let http = builder.build()?;
+        let resolver = matches!(self.proxy, Proxy::None).then_some(resolver);
+        Ok(HostClient { http, rewrite, allow_private, has_target, timeouts, resolver, uses })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ impl ResponseBody for HttpBody {
 
 impl Client for HostClient {
     type Body = HttpBody;
+
+    async fn address(&self) -> Option<IpAddr> {
+        self.resolver.as_ref()?.address().await
+    }
 
     async fn get(
         &self,

@@ -1,5 +1,6 @@
 //! What the engine knows of the web: it sends a GET and reads the response.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +23,11 @@ pub trait Fetch: Send + 'static {
 pub trait Client: Send + Sync + 'static {
     /// The body of a response.
     type Body: ResponseBody;
+
+    /// The address that a request will be sent to. `None` if it cannot be looked up, or if a proxy sends it.
+    fn address(&self) -> impl Future<Output = Option<IpAddr>> + Send {
+        std::future::ready(None)
+    }
 
     /// Sends `request` and waits for the head of its response. It enters each stage on `watch` as it begins, and returns a
     /// response in stage `body`.

@@ -9,7 +9,7 @@ use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::connect_to::Target;
+use super::connect_to::{Target, unbracketed};
 use super::{address, stopwatch};
 
 /// Why a name could not be resolved to an allowed address.
@@ -81,6 +81,17 @@ pub struct HostResolver {
     pub(super) host: Host,
     pub(super) target: Option<Target>,
     pub(super) allow_private: bool,
+}
+
+impl HostResolver {
+    /// The first address of the host, or of the target of `--connect-to`. `None` if it cannot be looked up.
+    pub(super) async fn address(&self) -> Option<IpAddr> {
+        let name = self.target.as_ref().map_or(self.host.name(), |target| &target.name);
+        match unbracketed(name).parse() {
+            Ok(address) => Some(address),
+            Err(_) => self.resolver.lookup(name).await.ok()?.first().copied(),
+        }
+    }
 }
 
 impl Resolve for HostResolver {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use frontier::Scope;
-use frontier::work_queue::QueueBounds;
 use storage::{CrawlReader, DataDir};
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
@@ -74,7 +73,7 @@ fn open(
 ) -> Result<(SessionParts, SessionStart), Error> {
     let clock = Arc::new(SystemClock::new());
     let scope = builder.scope.of_crawl(known_scope(&folder.path)?)?;
-    let bounds = QueueBounds { sitemaps_max: scope.max_sitemaps };
+    let bounds = scope.queue_bounds();
     let is_new = builder.seeds.were_given();
     let new_seeds = builder.seeds.into_tasks()?;
     let data_dir = match &folder.temporary {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::work_queue::{QueueBounds, QueueError};
+use frontier::work_queue::QueueError;
 use frontier::{Clock, Scope, WorkQueue};
 use storage::{SegmentStore, SharedCrawl, SharedWriter, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -83,7 +83,7 @@ async fn run_session(
     observers: Observers,
     start: &mut SessionStart,
 ) -> Result<Ended, Error> {
-    let bounds = QueueBounds { sitemaps_max: parts.scope.max_sitemaps };
+    let bounds = parts.scope.queue_bounds();
     let queue = parts.crawl.queue(bounds);
     let (clock, lead) = server_clock(&parts.crawl, &parts.shutdown).await?;
     // Cancelled when the session is lost, so that none of its calls is repeated any more.

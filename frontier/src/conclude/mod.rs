@@ -11,8 +11,6 @@ mod robots_hop;
 mod robots_txt;
 mod sitemap;
 
-use std::collections::BTreeMap;
-
 use crate::answer::Answer;
 use crate::discovery::FoundLinks;
 use crate::host::Host;
@@ -162,13 +160,7 @@ impl Conclusion {
             Outcome::Retry(at) => NextStep::Retry(at),
             _ => NextStep::Done,
         };
-        let outcome = TaskOutcome {
-            task: context.task.id,
-            outcome,
-            attempts: context.attempt,
-            read_as: None,
-            refused: BTreeMap::new(),
-        };
+        let outcome = TaskOutcome::new(context.task.id, outcome, context.attempt);
         Self { outcome: Some(outcome), next, ..Self::of_next(NextStep::Done) }
     }
 
@@ -177,10 +169,11 @@ impl Conclusion {
         Self::of_next(NextStep::Follow(url, context.hop.saturating_add(1)))
     }
 
-    /// Adds tasks that the document leads to, and the numbers of those refused.
+    /// Adds tasks that the document leads to, and the numbers of repeats and of those refused.
     pub fn add_links(&mut self, links: FoundLinks) {
         self.found.extend(links.found);
         if let Some(ended) = &mut self.outcome {
+            ended.repeats += links.repeats;
             for (reason, count) in links.refused {
                 *ended.refused.entry(reason).or_default() += count;
             }

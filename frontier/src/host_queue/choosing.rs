@@ -27,6 +27,9 @@ pub(crate) struct Choice {
 impl HostQueue {
     /// The job that starts next, and when it may start.
     pub(crate) fn choose(&mut self, session_started_at: Timestamp, now: Timestamp) -> Option<Choice> {
+        if self.waits_for_address {
+            return None;
+        }
         let (free_since, slot) = self.free_slot()?;
         let (job, is_hop) = self.next_job(session_started_at, now)?;
         let begun_at = free_since.max(self.busy_since);
@@ -244,6 +247,35 @@ impl HostQueue {
                 self.put_back(job);
             }
         }
+    }
+
+    /// Puts back a request that was not sent, because its address has as many requests in flight as are allowed. The host
+    /// starts no request until [`resume`](Self::resume) is called.
+    pub(crate) fn withdraw(&mut self, request: &Request, now: Timestamp) {
+        if let Some(slot) = self.slots.get_mut(request.slot) {
+            // The wait goes on.
+            *slot = Slot::Free { since: request.begun_at };
+        }
+        self.is_requesting_robots &= request.kind != TaskKind::Robots;
+        self.waits_for_address = true;
+        if self.parked_until.is_none() {
+            let job = Job {
+                moved_to: request.moved_to.clone(),
+                hop: request.hop,
+                attempt: request.attempt,
+                purpose: request.purpose,
+                ..Job::new(&self.host, Task::clone(&request.task), now)
+            };
+            self.put_back(job);
+        }
+    }
+
+    /// Lets requests start again, from `now` on. Returns whether it waited for its address.
+    pub(crate) fn resume(&mut self, now: Timestamp) -> bool {
+        if self.waits_for_address {
+            self.due.cool_down(now);
+        }
+        std::mem::take(&mut self.waits_for_address)
     }
 
     fn put_back(&mut self, job: Job) {

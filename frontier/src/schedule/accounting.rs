@@ -11,7 +11,7 @@ pub struct WaitingFor {
     pub answer: usize,
     /// A free worker.
     pub slot: usize,
-    /// The politeness delay between two requests.
+    /// The politeness delay between two requests, or the other requests to its site.
     pub pace: usize,
     /// The end of a cooldown that the server asked for.
     pub cooldown: usize,
@@ -40,10 +40,12 @@ impl Schedule {
     /// Counts the hosts by what they wait for, for the progress line. Visits every host.
     pub fn waiting_for(&self, now: Timestamp) -> WaitingFor {
         let mut waiting = WaitingFor::default();
-        for (_, HostEntry { queue, choice, .. }) in &self.hosts {
+        for (_, HostEntry { queue, choice, waits_for_site, .. }) in &self.hosts {
             let reason = match choice {
                 _ if queue.in_flight() > 0 => &mut waiting.answer,
+                None if queue.waits_for_address() => &mut waiting.pace,
                 None => &mut waiting.tasks,
+                Some(_) if *waits_for_site => &mut waiting.pace,
                 Some(choice) if choice.permitted_at <= now => &mut waiting.slot,
                 Some(choice) if queue.waits_for_retry(*choice) => &mut waiting.retry,
                 Some(_) if queue.is_cooling_down(now) => &mut waiting.cooldown,

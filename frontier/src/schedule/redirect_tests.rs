@@ -18,7 +18,7 @@ fn hop(path: &str, waiting: &str) -> Task {
 
 /// Host `b` with these requests for others, and `own` tasks.
 fn with_hops(hops: Vec<Task>, own: Vec<Task>) -> Schedule {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     schedule.admit(leased("b"), at(0));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.load(Loaded { hops, ..loaded("b", 1, None, own) }, at(0));
@@ -110,7 +110,7 @@ fn a_parked_host_tells_those_that_wait_and_is_idle_then() {
 
 #[test]
 fn the_answer_is_concluded_without_a_request_and_the_wait_is_politeness() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     schedule.admit(LeasedHost { robots: Some(known("", at(30))), ..leased("a") }, at(40));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     let tasks = vec![task("a", "/robots.txt"), task("a", "/1")];
@@ -126,7 +126,7 @@ fn the_answer_is_concluded_without_a_request_and_the_wait_is_politeness() {
 
 #[test]
 fn an_answer_of_yesterday_is_as_good_as_none() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     let now = at(30) + crate::robots::ROBOTS_AGE_MAX;
     schedule.admit(leased("a"), now);
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
@@ -137,7 +137,7 @@ fn an_answer_of_yesterday_is_as_good_as_none() {
 
 #[test]
 fn a_redirect_read_before_the_request_that_found_a_newer_one_changes_nothing() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     schedule.admit(leased("a"), at(0));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);
     schedule.load(loaded("a", 1, None, vec![task("a", "/robots.txt")]), at(0));
@@ -152,7 +152,7 @@ fn a_redirect_read_before_the_request_that_found_a_newer_one_changes_nothing() {
 
 #[test]
 fn rules_that_were_committed_after_the_lease_come_with_the_next_one() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     let old = known("", at(0) - crate::robots::ROBOTS_AGE_MAX);
     schedule.admit(LeasedHost { robots: Some(old), ..leased("a") }, at(0));
     assert_eq!(schedule.wanting_tasks(10).len(), 1);

@@ -50,6 +50,7 @@ impl Schedule {
                 self.places.remove(&release.host);
                 let entry = self.hosts.remove(place);
                 self.text_bytes -= entry.queue.text_bytes();
+                self.sites.leave(entry.site, now);
                 if let Some(rules_use) = entry.rules_use {
                     self.rules.forget(rules_use);
                 }

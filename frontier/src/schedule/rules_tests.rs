@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn rules_of_ten_thousand_hosts_take_bounded_memory_and_go_on_being_obeyed() {
     const HOSTS: usize = 10_000;
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     let mut rules: String = (0..60).map(|n| format!("Disallow: /private/{n}\n")).collect();
     rules.insert_str(0, "User-agent: *\nDisallow: /x\n");
     let rules = known(&rules, at(-1));
@@ -37,7 +37,7 @@ fn rules_of_two_thousand_hosts_of_500_000_bytes_each_send_hosts_back_until_they_
     let rules: String = (0..490).map(|n| format!("Disallow: /{n:01000}\n")).collect();
     let rules = known(&format!("User-agent: *\nDisallow: /x\n{rules}"), at(-1));
     assert!(rules.rules.as_ref().unwrap().len() > 490_000);
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     let (mut count, mut most) = (0, 0);
     while count < HOSTS {
         // Like the engine, it leases hosts while there is room, and releases idle hosts.
@@ -72,7 +72,7 @@ fn rules_fetched_by_two_thousand_leased_hosts_are_dropped_where_they_do_not_fit(
         &format!("User-agent: *\n{}", (0..500).map(|n| format!("{line}{n}\n")).collect::<String>()),
         at(0),
     );
-    let mut schedule = Schedule::new(Pace { spacing: Duration::ZERO, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(Duration::ZERO, 1), at(0));
     let names: Vec<String> = (0..HOSTS).map(|n| format!("h{n}")).collect();
     for name in &names {
         schedule.admit(leased(name), at(0));

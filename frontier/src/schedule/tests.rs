@@ -53,7 +53,7 @@ pub(super) fn load(schedule: &mut Schedule, name: &str, paths: &[&str], now: Tim
 
 /// A schedule with one host, whose rules are `text` and whose tasks are `paths`.
 fn with_host(text: &str, slots: usize, paths: &[&str]) -> Schedule {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: slots }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, slots), at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", paths, at(0));
     schedule.set_robots(host("a").id(), known(text, at(0)), at(0));
@@ -110,7 +110,7 @@ fn slots_limit_the_requests_in_flight_and_do_not_speed_up_the_pace() {
 
 #[test]
 fn robots_txt_of_a_host_without_rules_is_requested_first_without_a_task_in_the_queue() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 2 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 2), at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/1"], at(0));
     let robots = started(schedule.next(at(0)));
@@ -127,7 +127,7 @@ fn robots_txt_of_a_host_without_rules_is_requested_first_without_a_task_in_the_q
 
 #[test]
 fn the_robots_task_of_a_seed_brings_its_rules() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/robots.txt", "/1"], at(0));
     assert_eq!(*started(schedule.next(at(0))).task, task("a", "/robots.txt"));
@@ -175,7 +175,7 @@ fn unreachable_rules_skip_all_but_robots_txt() {
 
 #[test]
 fn rules_are_unreachable_if_none_are_set() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/1"], at(0));
     let robots = started(schedule.next(at(0)));
@@ -235,7 +235,7 @@ fn a_parked_host_starts_nothing_and_is_released_with_its_date() {
 
 #[test]
 fn a_host_that_a_lost_session_may_have_asked_waits_one_delay() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     let record = known("User-agent: *\nCrawl-delay: 5", at(-10));
     schedule.admit(LeasedHost { robots: Some(record), asked_before: true, ..leased("a") }, at(0));
     load(&mut schedule, "a", &["/1"], at(0));
@@ -251,7 +251,7 @@ pub(super) fn known(text: &str, fetched_at: Timestamp) -> RobotsRecord {
 fn rules_that_an_earlier_session_fetched_serve_until_they_are_a_day_old() {
     const DAY_S: i64 = 24 * 60 * 60;
     for (age_s, path_asked) in [(DAY_S - 1, "/1"), (DAY_S, "/robots.txt"), (0, "/1")] {
-        let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+        let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
         schedule.admit(LeasedHost { robots: Some(known("", at(-age_s))), ..leased("a") }, at(0));
         load(&mut schedule, "a", &["/1"], at(0));
         assert_eq!(path(&started(schedule.next(at(0)))), path_asked, "{age_s} s old");
@@ -261,7 +261,7 @@ fn rules_that_an_earlier_session_fetched_serve_until_they_are_a_day_old() {
 #[test]
 fn rules_of_an_unknown_age_are_asked_for_again_and_the_host_waits_one_delay() {
     // The clock was set back by two days since they were fetched.
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     let known = known("User-agent: *\nCrawl-delay: 5", at(2 * 24 * 60 * 60));
     schedule.admit(LeasedHost { robots: Some(known), ..leased("a") }, at(0));
     load(&mut schedule, "a", &["/1"], at(0));
@@ -272,7 +272,7 @@ fn rules_of_an_unknown_age_are_asked_for_again_and_the_host_waits_one_delay() {
 #[test]
 fn a_clock_set_forward_saves_up_no_burst() {
     // By the clock, a year has passed since the last request. Each request still waits for one delay.
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     let known = known("", at(-10));
     let leased = LeasedHost {
         robots: Some(known),
@@ -301,7 +301,7 @@ fn a_task_that_a_wrong_clock_put_off_waits_no_longer_than_a_cooldown_within_a_ru
 
 #[test]
 fn hosts_permitted_longest_come_first() {
-    let mut schedule = Schedule::new(Pace { spacing: SECOND, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     for (name, not_before) in [("a", 3), ("b", 1), ("c", 2)] {
         schedule.admit(LeasedHost { not_before: Some(at(not_before)), ..leased(name) }, at(0));
     }
@@ -316,7 +316,7 @@ fn hosts_permitted_longest_come_first() {
 
 #[test]
 fn few_tasks_are_held_and_more_are_requested_in_time() {
-    let mut schedule = Schedule::new(Pace { spacing: Duration::ZERO, host_concurrency: 1 }, at(0));
+    let mut schedule = Schedule::new(Pace::of_hosts(Duration::ZERO, 1), at(0));
     schedule.admit(leased("a"), at(0));
     assert_eq!(schedule.wanting_tasks(10), [(host("a").id(), 9)]);
     assert!(schedule.wanting_tasks(10).is_empty(), "requested already");

@@ -204,8 +204,10 @@ pub struct Commit {
     pub fetches: Vec<FetchRecord>,
     /// Tasks that were given up and are to be tried again as if they were new. Other tasks are ignored.
     pub again: Vec<TaskId>,
-    /// Tasks that were found. Known ones count as repeats; those beyond the host's bound are refused.
+    /// Tasks that were found. Known ones count as repeats; those beyond a bound are refused.
     pub found: Vec<NewTask>,
+    /// Set if some of the found tasks are a part of the children of an index, whose outcome follows in a later commit.
+    pub part: Option<Part>,
     /// Hosts whose robots.txt was fetched.
     pub hosts: Vec<HostUpdate>,
     /// Changes of hosts whose robots.txt was redirected to another host. Unknown hosts are ignored.
@@ -219,6 +221,19 @@ pub struct Commit {
     /// How long the session's previous commit took from the call to its answer, in microseconds. The `record` stage
     /// of a [`FetchRecord`] ends when its commit is called; a reader adds this time to it.
     pub previous_commit_us: u64,
+}
+
+/// Names the found tasks of a commit that are a part of the children of an index: those whose parent it is.
+///
+/// A document that names many URLs is committed in parts, so that it does not set the length of a commit. Its tasks
+/// can start at once. The URLs that are known or refused count with the outcome of the index, in the last commit. After
+/// a kill in between, the index is read again. The tasks that it named before are no repeats then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// The index, which is pending.
+    pub of: TaskId,
+    /// Number of the part, from 1.
+    pub number: u32,
 }
 
 /// What is recorded of a session.
@@ -315,6 +330,8 @@ pub struct Counts {
 pub struct QueueBounds {
     /// Sitemaps accepted per host (`--max-sitemaps`).
     pub sitemaps_max: u64,
+    /// Hosts of one [`Site`](crate::Site) that are found and not seeded (`--max-hosts-per-site`).
+    pub hosts_per_site_max: u64,
 }
 
 /// Why a call of the queue failed.
@@ -390,10 +407,13 @@ pub trait WorkQueue: Send + Sync + 'static {
     /// pending changes nothing. The URL in [`TaskOutcome::read_as`] of a final outcome is done from then on, and a
     /// duplicate if it was pending.
     ///
-    /// A found sitemap that is known counts as a repeat under the host that named it. While its task is pending, the
-    /// task's `named_by` is extended. A known seed or guessed path is not counted. A sitemap beyond
-    /// [`QueueBounds::sitemaps_max`] is refused ([`crate::outcome::SkipReason::CountLimit`]). The refusal counts
+    /// A found sitemap that is known counts as a repeat under the host that named it, unless the same document named it
+    /// before. While its task is pending, the task's `named_by` is extended. A known seed or guessed path is not
+    /// counted. A sitemap beyond [`QueueBounds::sitemaps_max`], and a task of a new host beyond
+    /// [`QueueBounds::hosts_per_site_max`], is refused ([`crate::outcome::SkipReason::CountLimit`]). The refusal counts
     /// under the host that named it, or under its own host if that one is unknown.
+    ///
+    /// Repeats and refusals in a [`Part`] count with the outcome of its index.
     ///
     /// A found [`TaskKind::RobotsHop`] becomes pending whether or not it is known. If its host is parked or cannot be
     /// added, the host that waits for it gets this answer at once.

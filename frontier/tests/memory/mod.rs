@@ -26,7 +26,7 @@ fn resident_bytes() -> u64 {
 #[test]
 fn a_host_in_work_takes_at_most_16_kib() {
     let now = Timestamp::from_micros(1_800_000_000_000_000);
-    let pace = Pace { spacing: std::time::Duration::from_secs(1), host_concurrency: 1 };
+    let pace = Pace::of_hosts(std::time::Duration::from_secs(1), 1);
     let text = rules();
     let before = resident_bytes();
     let mut schedule = Schedule::new(pace, now);

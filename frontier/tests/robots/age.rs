@@ -1,6 +1,5 @@
 //! How long robots rules are used, over many sessions in virtual time (RFC 9309 sections 2.3.1.4 and 2.4).
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -57,7 +56,8 @@ struct Visits {
 impl Visits {
     fn begin() -> Self {
         let clock = Arc::new(VirtualClock(AtomicI64::new(1_800_000_000_000_000)));
-        let queue = ModelQueue::new(clock.clone(), QueueBounds { sitemaps_max: 1_000 });
+        let queue =
+            ModelQueue::new(clock.clone(), QueueBounds { sitemaps_max: 1_000, hosts_per_site_max: u64::MAX });
         let host = Host::of(&url::Url::parse("https://a.example/").unwrap()).unwrap();
         let session = at_once(queue.open_session("none")).unwrap();
         Self { clock, queue, host, known: None, session, seq: 0 }
@@ -72,8 +72,7 @@ impl Visits {
         let task = Task::new(&self.host, self.host.url(path), TaskKind::Sitemap);
         let found = vec![NewTask { host: self.host.clone(), task, found_on: None }];
         self.commit(Commit { found, ..Commit::default() });
-        let mut schedule =
-            Schedule::new(Pace { spacing: Duration::from_secs(1), host_concurrency: 1 }, self.clock.now());
+        let mut schedule = Schedule::new(Pace::of_hosts(Duration::from_secs(1), 1), self.clock.now());
         let mut requested = Vec::new();
         loop {
             self.refill(&mut schedule);
@@ -85,13 +84,7 @@ impl Visits {
                     self.settle(&mut schedule, &request, conclusion);
                 }
                 Next::Skip(request, reason) => {
-                    let outcome = TaskOutcome {
-                        task: request.task.id,
-                        outcome: Outcome::Skipped(reason),
-                        attempts: 0,
-                        read_as: None,
-                        refused: BTreeMap::new(),
-                    };
+                    let outcome = TaskOutcome::new(request.task.id, Outcome::Skipped(reason), 0);
                     self.commit(Commit { outcomes: vec![outcome], ..Commit::default() });
                     schedule.settle(&request, NextStep::Done, now);
                 }

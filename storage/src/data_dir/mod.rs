@@ -75,7 +75,7 @@ use crate::work_queue::store::{CACHE_BYTES, SledStore};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// # let (folder, clock) = (tempfile::tempdir()?, Arc::new(StoppedClock));
-/// let dir = DataDir::open(folder.path(), clock, QueueBounds { sitemaps_max: 50_000 })?;
+/// let dir = DataDir::open(folder.path(), clock, QueueBounds { sitemaps_max: 50_000, hosts_per_site_max: u64::MAX })?;
 /// let queue = dir.queue();
 /// let session = queue.open_session("this machine").await?;
 ///

@@ -32,7 +32,7 @@ use crate::{
     SledStore, rebuild,
 };
 
-const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: u64::MAX };
+const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: u64::MAX, hosts_per_site_max: u64::MAX };
 
 /// A step of a crawl.
 #[derive(Clone, Copy, Debug)]
@@ -135,8 +135,7 @@ impl Document {
             ..FetchedDocument::default()
         };
         let (task, outcome) = (self.task().id, Outcome::Fetched(fetched));
-        let outcome = TaskOutcome { task, outcome, attempts: 1, read_as: None, refused: Default::default() };
-        Commit { outcomes: vec![outcome], ..Commit::default() }
+        Commit { outcomes: vec![TaskOutcome::new(task, outcome, 1)], ..Commit::default() }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The documents of a sealed segment, as they are added to a new queue.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -48,11 +47,8 @@ impl Document {
             FetchedDocument { document: DocumentKind::Urlset, entries: rows, ..FetchedDocument::default() };
         let final_url = TaskId::of(self.host.id(), &self.sitemap);
         TaskOutcome {
-            task,
-            outcome: Outcome::Fetched(fetched),
-            attempts: attempt,
             read_as: Some(final_url).filter(|url| *url != task),
-            refused: BTreeMap::new(),
+            ..TaskOutcome::new(task, Outcome::Fetched(fetched), attempt)
         }
     }
 }

@@ -48,7 +48,7 @@ impl NewQueue {
     /// Creates an empty queue for the data directory at `dir`.
     pub(super) fn create(dir: &Path, lock: Arc<Lock>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let committed = CommittedFile::at(dir.join(COMMITTED_FILE));
-        let bounds = QueueBounds { sitemaps_max: u64::MAX };
+        let bounds = QueueBounds { sitemaps_max: u64::MAX, hosts_per_site_max: u64::MAX };
         let (queue, _) =
             LocalQueue::open(&dir.join(NEW_QUEUE_DIR), CACHE_BYTES, &committed, lock, clock, bounds)?;
         let session = queue.open_session_blocking()?;

@@ -5,14 +5,14 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
 use frontier::work_queue::{
-    HostCooldown, HostUpdate, RedirectAnswer, RedirectChange, RedirectUpdate, RobotsRedirect,
+    HostCooldown, HostUpdate, Part, RedirectAnswer, RedirectChange, RedirectUpdate, RobotsRedirect,
 };
 use frontier::{ErrorKind, SkipReason};
 
-/// Few hosts and paths, so that commands often concern the same ones.
-const HOSTS: [&str; 4] = ["a", "b", "c", "d"];
+/// Few hosts and paths, so that commands often concern the same ones. Three hosts are of one site.
+const HOSTS: [&str; 4] = ["a", "b", "c.b", "d.b"];
 const PATHS: [&str; 5] = ["/robots.txt", "/1", "/2", "/3", "/4"];
-const SITEMAPS_MAX: u64 = 3;
+const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 3, hosts_per_site_max: 1 };
 const CASES: u32 = 48;
 
 #[derive(Clone, Debug)]
@@ -23,7 +23,8 @@ enum Command {
     Advance(u64),
     Lease(usize),
     Load(usize),
-    Commit(Numbering, Vec<Change>),
+    /// The part is the task of its index and its number.
+    Commit(Numbering, Option<((usize, usize), u32)>, Vec<Change>),
     /// Releases the hosts whose bit is set, with the `inbox` of the last load.
     Release {
         hosts: u8,
@@ -45,7 +46,7 @@ enum Change {
         task: (usize, usize),
         outcome: OutcomeKind,
         read_as: Option<usize>,
-        refused: u64,
+        not_new: NotNew,
     },
     Again {
         task: (usize, usize),
@@ -53,6 +54,8 @@ enum Change {
     Found {
         task: (usize, usize),
         found_on: Option<usize>,
+        /// The path of the document on that host that named it.
+        parent: Option<usize>,
         guess: bool,
         depth: u16,
         named_by: usize,
@@ -83,6 +86,14 @@ enum Change {
     EndOfRedirect {
         waiting: usize,
     },
+}
+
+/// What a document named that led to no new task.
+#[derive(Clone, Copy, Debug)]
+struct NotNew {
+    refused: u64,
+    repeats: u64,
+    parts: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +130,7 @@ fn command() -> impl Strategy<Value = Command> {
     let numbering = prop_oneof![
         20 => Just(Numbering::Next), 1 => Just(Numbering::Again), 1 => Just(Numbering::Skipping)
     ];
+    let part = proptest::option::weighted(0.4, ((0..HOSTS.len(), 1..PATHS.len()), 1_u32..4));
     prop_oneof![
         1 => Just(Command::Crash),
         1 => Just(Command::OpenSession),
@@ -126,8 +138,8 @@ fn command() -> impl Strategy<Value = Command> {
         3 => (0_u64..90).prop_map(Command::Advance),
         4 => (0_usize..4).prop_map(Command::Lease),
         2 => (0_usize..4).prop_map(Command::Load),
-        10 => (numbering, proptest::collection::vec(change(), 0..8))
-            .prop_map(|(numbering, changes)| Command::Commit(numbering, changes)),
+        10 => (numbering, part, proptest::collection::vec(change(), 0..8))
+            .prop_map(|(numbering, part, changes)| Command::Commit(numbering, part, changes)),
         3 => (any::<u8>(), proptest::option::of(0_u64..120), any::<bool>())
             .prop_map(|(hosts, not_before_s, parked)| Command::Release { hosts, not_before_s, parked }),
     ]
@@ -146,11 +158,19 @@ fn change() -> impl Strategy<Value = Change> {
         OutcomeKind::Failed,
         OutcomeKind::Retry,
     ]);
+    let not_new = (0_u64..3, 0_u64..2, 0_u32..3).prop_map(|(refused, repeats, parts)| NotNew {
+        refused,
+        repeats,
+        parts,
+    });
+    let parent = proptest::option::of(0..PATHS.len());
     prop_oneof![
-        4 => (task(), outcome, proptest::option::weighted(0.2, 1..PATHS.len()), 0_u64..3)
-            .prop_map(|(task, outcome, read_as, refused)| Change::Ended { task, outcome, read_as, refused }),
-        6 => (task(), proptest::option::of(0..HOSTS.len()), any::<bool>(), 0_u16..3, 0..HOSTS.len())
-            .prop_map(|(task, found_on, guess, depth, named_by)| Change::Found { task, found_on, guess, depth, named_by }),
+        4 => (task(), outcome, proptest::option::weighted(0.2, 1..PATHS.len()), not_new)
+            .prop_map(|(task, outcome, read_as, not_new)| Change::Ended { task, outcome, read_as, not_new }),
+        6 => (task(), proptest::option::of(0..HOSTS.len()), parent, any::<bool>(), 0_u16..3, 0..HOSTS.len())
+            .prop_map(|(task, found_on, parent, guess, depth, named_by)| {
+                Change::Found { task, found_on, parent, guess, depth, named_by }
+            }),
         1 => task().prop_map(|task| Change::Again { task }),
         1 => (0..HOSTS.len(), 0_usize..200_000).prop_map(|(host, size)| Change::Robots { host, size }),
         1 => (0..HOSTS.len(), 0_u64..300).prop_map(|(host, seconds)| Change::Cooldown { host, seconds }),
@@ -187,7 +207,7 @@ struct Pair {
 
 impl Pair {
     fn start(factory: Factory) -> Self {
-        let bounds = QueueBounds { sitemaps_max: SITEMAPS_MAX };
+        let bounds = BOUNDS;
         let tested = factory.create(bounds);
         let clock = HandClock::at(tested.now());
         let model = match tested.session_ttl() {
@@ -216,7 +236,7 @@ impl Pair {
             }
             Command::Lease(n) => self.lease(n),
             Command::Load(n) => self.load(n),
-            Command::Commit(numbering, changes) => self.commit(numbering, changes),
+            Command::Commit(numbering, part, changes) => self.commit(numbering, part, changes),
             Command::Release { hosts, not_before_s, parked } => {
                 self.release(hosts, not_before_s, parked);
             }
@@ -250,13 +270,14 @@ impl Pair {
         assert_same(tested, model);
     }
 
-    fn commit(&mut self, numbering: Numbering, changes: Vec<Change>) {
+    fn commit(&mut self, numbering: Numbering, part: Option<((usize, usize), u32)>, changes: Vec<Change>) {
         let seq = match numbering {
             Numbering::Next => self.seq + 1,
             Numbering::Again => self.seq,
             Numbering::Skipping => self.seq + 2,
         };
-        let mut commit = Commit { seq, ..Commit::default() };
+        let part = part.map(|(index, number)| Part { of: task(index).task.id, number });
+        let mut commit = Commit { seq, part, ..Commit::default() };
         for change in changes {
             self.add(change, &mut commit);
         }
@@ -285,20 +306,23 @@ impl Pair {
     fn add(&self, change: Change, commit: &mut Commit) {
         let now = self.tested.now();
         match change {
-            Change::Ended { task: at, outcome, read_as, refused } => {
+            Change::Ended { task: at, outcome, read_as, not_new: NotNew { refused, repeats, parts } } => {
                 let new = task(at);
                 commit.outcomes.push(TaskOutcome {
                     read_as: read_as.map(|path| task((at.0, path)).task.id),
                     refused: (refused > 0).then_some((SkipReason::DepthLimit, refused)).into_iter().collect(),
+                    repeats,
+                    parts,
                     ..ended(&new, self.outcome(outcome))
                 });
             }
             Change::Again { task: at } => commit.again.push(task(at).task.id),
-            Change::Found { task: at, found_on, guess, depth, named_by } => {
+            Change::Found { task: at, found_on, parent, guess, depth, named_by } => {
                 let mut new = at_depth(depth, task(at));
                 new.task.named_by = vec![site(HOSTS[named_by]).id()];
                 if new.task.kind == TaskKind::Sitemap {
                     new.found_on = found_on.map(|host| site(HOSTS[host]).id());
+                    new.task.parent = found_on.zip(parent).map(|parent| task(parent).task.id);
                     new.task.kind = if guess { TaskKind::Probe(0) } else { TaskKind::Sitemap };
                 }
                 commit.found.push(new);

@@ -147,6 +147,10 @@ macro_rules! work_queue_suite {
             robots_and_guesses_do_not_count_against_the_bound,
             hosts_that_name_a_pending_task_are_merged,
             of_many_hosts_that_name_a_task_the_first_are_kept,
+            a_url_that_the_same_document_named_before_is_no_repeat,
+            what_an_index_names_in_parts_counts_with_its_outcome,
+            parts_of_an_earlier_reading_do_not_count,
+            hosts_of_a_site_beyond_the_bound_are_refused,
             a_host_with_new_tasks_stays_leased,
             a_retry_stays_pending_with_its_time,
             a_parked_host_is_not_leased_before_its_date,
@@ -201,7 +205,7 @@ impl Worker {
     }
 
     fn bounded(factory: Factory, sitemaps_max: u64) -> Self {
-        let queue = factory.create(QueueBounds { sitemaps_max });
+        let queue = factory.create(QueueBounds { sitemaps_max, hosts_per_site_max: 2 });
         let session = queue.open_session("first").unwrap();
         Self { queue, session, seq: 0 }
     }
@@ -311,7 +315,7 @@ fn at_depth(depth: u16, mut new: NewTask) -> NewTask {
 }
 
 fn ended(new: &NewTask, outcome: Outcome) -> TaskOutcome {
-    TaskOutcome { task: new.task.id, outcome, attempts: 1, read_as: None, refused: BTreeMap::new() }
+    TaskOutcome::new(new.task.id, outcome, 1)
 }
 
 fn read(new: &NewTask) -> TaskOutcome {

@@ -21,7 +21,7 @@ use crate::simulation::{Exchange, SimulatedWeb, VirtualClock, open_session};
 
 /// When the first session begins.
 const BEGIN: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
-const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 50_000 };
+const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 50_000, hosts_per_site_max: u64::MAX };
 /// Maximum number of sessions besides the killed ones. They go on when parked hosts are due.
 const SESSIONS_MAX: usize = 100;
 

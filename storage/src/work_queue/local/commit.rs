@@ -86,6 +86,9 @@ impl<S: Store> QueueState<S> {
         for (id, change) in changes.tasks {
             write_task(&mut writes, id, change, origins.get(&id.host).map_or("", String::as_str))?;
         }
+        for (site, change) in changes.sites {
+            writes.put(&keys::site(&site), &change.after)?;
+        }
         for (id, robots) in changes.robots {
             self.store.replace(&mut writes, &keys::robots(id), robots)?;
         }
@@ -109,6 +112,11 @@ impl<S: Store> QueueState<S> {
             if let Some(stored) = self.store.get::<StoredState>(&keys::task(id))? {
                 let origin = origins.get(&id.host).map_or("", String::as_str);
                 known.tasks.insert(id, stored.state(id, origin));
+            }
+        }
+        for site in &touched.sites {
+            if let Some(hosts) = self.store.get(&keys::site(site))? {
+                known.sites.insert(site.clone(), hosts);
             }
         }
         Ok((known, origins))

@@ -14,11 +14,12 @@
 //! L host                       a host that is leased
 //! U host url                   a task
 //! T host priority url          a pending task, in the order within its host
+//! W site                       number of hosts of a site that were found and not seeded
 //! ```
 //! Keys of one kind have one length, so no key is the beginning of another, as [`crate::Store`] requires.
 
 use frontier::task::HOP_PRIORITY;
-use frontier::{HostId, TaskId, Timestamp};
+use frontier::{HostId, Site, TaskId, Timestamp};
 
 use crate::segment::record::SegmentPlace;
 use crate::work_queue::FetchMark;
@@ -100,6 +101,10 @@ pub(super) fn task(id: TaskId) -> Vec<u8> {
     [TASKS, &id.host.0.to_be_bytes(), &id.url.to_be_bytes()].concat()
 }
 
+pub(super) fn site(site: &Site) -> Vec<u8> {
+    [&b"W"[..], &site.id().to_be_bytes()].concat()
+}
+
 /// The task of a [`TASKS`] key.
 pub(super) fn task_part(key: &[u8]) -> Option<TaskId> {
     Some(TaskId { host: host_at(key, 1)?, url: url_at(key, 17)? })
@@ -148,6 +153,10 @@ mod tests {
             (due(PARKED, Timestamp::default(), host), 1 + 8 + 16),
             (task(id), 1 + 16 + 16),
             (pending(id, 3), 1 + 16 + 2 + 16),
+            (
+                site(&Site::of(&frontier::Host::of(&url::Url::parse("https://a.example").unwrap()).unwrap())),
+                1 + 16,
+            ),
         ] {
             assert_eq!(key.len(), length, "{key:?}");
         }

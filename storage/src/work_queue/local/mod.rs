@@ -59,7 +59,7 @@ use crate::segment::record::{SegmentPlace, SegmentRecord};
 /// use storage::{LocalQueue, MemoryStore};
 ///
 /// # async fn crawl() -> Result<(), QueueError> {
-/// # let (clock, bounds) = (Arc::new(StoppedClock), QueueBounds { sitemaps_max: 1_000 });
+/// # let (clock, bounds) = (Arc::new(StoppedClock), QueueBounds { sitemaps_max: 1_000, hosts_per_site_max: u64::MAX });
 /// let store = MemoryStore::default();
 /// let queue = LocalQueue::in_memory(&store, clock.clone(), bounds)?;
 /// let session = queue.open_session("worker").await?;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use frontier::HostId;
 use frontier::work_queue::{Changes, Commit, HostRecord, Known, QueueError, Session, Touched};
+use frontier::{HostId, Site};
 use uuid::Uuid;
 
 use super::connection::{Connection, Prepared};
@@ -11,8 +11,8 @@ use super::error::Failure;
 use super::queue::{PostgresQueue, SESSION_TTL};
 use super::sql::sql;
 use super::tables::{
-    CommittedSession, Fence, FetchedRow, HostRow, HostRows, RobotsRows, SegmentRow, TASK, TaskRows,
-    session_times, task_state,
+    CommittedSession, Fence, FetchedRow, HostRow, HostRows, RobotsRows, SegmentRow, SiteRows, TASK, TaskRows,
+    session_times, site_counts, task_state,
 };
 use super::values::{host_key, session_key, task_keys};
 
@@ -54,9 +54,10 @@ impl PostgresQueue {
     ) -> Result<Option<(Changes<'a>, BTreeSet<HostId>)>, Failure> {
         let touched = Touched::by(commit);
         let host_keys: Vec<Uuid> = touched.hosts.iter().map(|&id| host_key(id)).collect();
+        let sites: Vec<&str> = touched.sites.iter().map(Site::as_str).collect();
         let (task_hosts, task_urls) = task_keys(touched.tasks);
         let (id, now) = (session_key(session.id), self.now_override());
-        let (_, fence, hosts, tasks, times) = tokio::try_join!(
+        let (_, fence, hosts, tasks, site_rows, times) = tokio::try_join!(
             biased;
             connection.begin(),
             connection.query(&statements.lock, [("crawl", &self.crawl), ("id", &id), ("now", &now)]),
@@ -64,6 +65,11 @@ impl PostgresQueue {
             connection.query(
                 &statements.tasks,
                 [("crawl", &self.crawl), ("host_id", &task_hosts), ("url_hash", &task_urls)],
+            ),
+            connection.query_if(
+                !sites.is_empty(),
+                &statements.sites,
+                [("crawl", &self.crawl), ("site", &sites)],
             ),
             connection.query(&statements.times, [("crawl", &self.crawl)]),
         )?;
@@ -79,6 +85,7 @@ impl PostgresQueue {
         let known = Known {
             hosts: hosts.into_iter().map(|row| (row.id, row.record)).collect(),
             tasks: tasks.iter().map(task_state).collect::<Result<_, _>>()?,
+            sites: site_counts(&site_rows, touched.sites.into_iter())?,
         };
         let sessions = session_times(&times)?;
         let keep_time = |record: &mut HostRecord| record.keep_shared_time(session.number, now, &sessions);
@@ -90,11 +97,13 @@ struct Statements {
     lock: Prepared,
     hosts: Prepared,
     tasks: Prepared,
+    sites: Prepared,
     times: Prepared,
     insert_hosts: Prepared,
     update_hosts: Prepared,
     insert_tasks: Prepared,
     update_tasks: Prepared,
+    write_sites: Prepared,
     write_robots: Prepared,
     write_fetched: Prepared,
     write_segment: Prepared,
@@ -107,11 +116,13 @@ impl Statements {
             lock: connection.prepare(sql!("sql/session_lock.sql")).await?,
             hosts: connection.prepare(sql!("sql/hosts_lock.sql", HostRow::TABLE.select_list())).await?,
             tasks: connection.prepare(sql!("sql/tasks_read.sql", TASK.select_list())).await?,
+            sites: connection.prepare(sql!("sql/sites_read.sql")).await?,
             times: connection.prepare(sql!("sql/session_times.sql")).await?,
             insert_hosts: connection.prepare(sql!("sql/hosts_insert.sql")).await?,
             update_hosts: connection.prepare(sql!("sql/hosts_update.sql")).await?,
             insert_tasks: connection.prepare(sql!("sql/tasks_insert.sql")).await?,
             update_tasks: connection.prepare(sql!("sql/tasks_update.sql")).await?,
+            write_sites: connection.prepare(sql!("sql/sites_write.sql")).await?,
             write_robots: connection.prepare(sql!("sql/robots_write.sql")).await?,
             write_fetched: connection.prepare(sql!("sql/fetched_write.sql")).await?,
             write_segment: connection.prepare(sql!("sql/segment_write.sql")).await?,
@@ -128,6 +139,7 @@ struct Writes {
     hosts: HostRows,
     new_tasks: TaskRows,
     tasks: TaskRows,
+    sites: SiteRows,
     robots: RobotsRows,
     segment: Option<SegmentRow>,
 }
@@ -153,6 +165,8 @@ impl Writes {
         for (id, record) in changes.robots {
             robots.push(id, record)?;
         }
+        let mut sites = SiteRows::default();
+        changes.sites.iter().for_each(|(site, change)| sites.push(site, change));
         let segment = commit.segment.as_ref();
         Ok(Self {
             session: CommittedSession::of(commit, session, changes.totals, SESSION_TTL)?,
@@ -161,6 +175,7 @@ impl Writes {
             hosts,
             new_tasks,
             tasks,
+            sites,
             robots,
             segment: segment.map(|segment| SegmentRow::of(segment, session)).transpose()?,
         })
@@ -176,18 +191,20 @@ impl Writes {
         let (crawl, now) = (&queue.crawl, &queue.now_override());
         let (new_hosts, hosts, new_tasks, tasks) =
             (&self.new_hosts, &self.hosts, &self.new_tasks, &self.tasks);
-        let (robots, fetched) = (&self.robots, self.fetched.parameters(crawl));
+        let (sites, robots, fetched) = (&self.sites, &self.robots, self.fetched.parameters(crawl));
         let no_segment = SegmentRow::default();
         let segment = self.segment.as_ref().unwrap_or(&no_segment).parameters(crawl, now);
         let session = self.session.parameters(crawl, now);
         let Statements { insert_hosts, update_hosts, insert_tasks, update_tasks, .. } = statements;
-        let Statements { write_robots, write_fetched, write_segment, commit_session, .. } = statements;
-        let (_, _, _, _, _, _, _, renewed, ()) = tokio::try_join!(
+        let Statements { write_sites, write_robots, write_fetched, write_segment, commit_session, .. } =
+            statements;
+        let (_, _, _, _, _, _, _, _, renewed, ()) = tokio::try_join!(
             biased;
             connection.execute_if(!new_hosts.is_empty(), insert_hosts, new_hosts.parameters(crawl)),
             connection.execute_if(!hosts.is_empty(), update_hosts, hosts.parameters(crawl)),
             connection.execute_if(!new_tasks.is_empty(), insert_tasks, new_tasks.parameters(crawl)),
             connection.execute_if(!tasks.is_empty(), update_tasks, tasks.parameters(crawl)),
+            connection.execute_if(!sites.is_empty(), write_sites, sites.parameters(crawl)),
             connection.execute_if(!robots.is_empty(), write_robots, robots.parameters(crawl)),
             connection.execute(write_fetched, fetched),
             connection.execute_if(self.segment.is_some(), write_segment, segment),

@@ -97,6 +97,16 @@ impl Connection {
         if is_needed { self.execute(prepared, parameters).await } else { Ok(0) }
     }
 
+    /// Runs a statement if `is_needed`, and returns its rows.
+    pub(super) async fn query_if<const N: usize>(
+        &self,
+        is_needed: bool,
+        prepared: &Prepared,
+        parameters: Parameters<'_, N>,
+    ) -> Result<Vec<Row>, Failure> {
+        if is_needed { self.query(prepared, parameters).await } else { Ok(Vec::new()) }
+    }
+
     /// Prepares and runs a statement, in two round trips the first time.
     pub(super) async fn prepare_and_query<const N: usize>(
         &self,

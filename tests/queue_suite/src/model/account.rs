@@ -1,8 +1,11 @@
 //! The account of a host, counted from what is known of its URLs.
 
+use std::collections::BTreeMap;
+
+use frontier::account::PartCounts;
 use frontier::{Account, ErrorKind, HostId, Outcome, TaskKind};
 
-use super::{FoundUrl, State};
+use super::{FoundUrl, Parts, State};
 
 impl State {
     /// What the account of `host` must be.
@@ -19,8 +22,20 @@ impl State {
                 }
             }
         }
+        account.parts = self.parts.get(&host).map(|parts| Box::new(part_counts(parts)));
         account
     }
+}
+
+fn part_counts(parts: &Parts) -> PartCounts {
+    let mut counts = PartCounts { of: parts.of, number: parts.number, repeats: 0, refused: BTreeMap::new() };
+    for reason in &parts.not_accepted {
+        match reason {
+            None => counts.repeats += 1,
+            Some(reason) => *counts.refused.entry(*reason).or_default() += 1,
+        }
+    }
+    counts
 }
 
 fn count_url(account: &mut Account, FoundUrl { task, ended, .. }: &FoundUrl) {

@@ -2,14 +2,23 @@
 
 use frontier::bounds::NAMED_BY_MAX;
 use frontier::work_queue::{
-    Commit, GivenUp, HostRecord, QueueBounds, RedirectAnswer, RedirectChange, RedirectUpdate, SessionRecord,
-    Touched,
+    Commit, GivenUp, HostRecord, Part, QueueBounds, RedirectAnswer, RedirectChange, RedirectUpdate,
+    SessionRecord, Touched,
 };
 use frontier::{
-    ErrorKind, HostId, NewTask, Outcome, SkipReason, Stage, Task, TaskId, TaskKind, TaskOutcome, Timestamp,
+    ErrorKind, HostId, NewTask, Outcome, Site, SkipReason, Stage, Task, TaskId, TaskKind, TaskOutcome,
+    Timestamp,
 };
 
-use super::{Caller, FoundUrl, State, is_hop};
+use super::{Caller, FoundUrl, Parts, State, is_hop};
+
+/// What becomes of a URL that was found.
+enum TakenOn {
+    /// A new task, or a URL that counts as nothing.
+    New,
+    Repeat,
+    Refused(SkipReason),
+}
 
 impl State {
     pub(super) fn session(&mut self, number: u32) -> Option<&mut SessionRecord> {
@@ -21,8 +30,9 @@ impl State {
         commit.outcomes.iter().for_each(|outcome| self.end(outcome));
         commit.again.iter().for_each(|task| self.try_again(*task));
         commit.redirects.into_iter().for_each(|update| self.redirect(update));
+        commit.part.into_iter().for_each(|part| self.begin_part(part));
         for new in commit.found {
-            if is_hop(&new.task) { self.find_hop(caller, new) } else { self.find(new, bounds) }
+            if is_hop(&new.task) { self.find_hop(caller, new) } else { self.find(new, commit.part, bounds) }
         }
         for update in commit.hosts {
             if let Some(record) = self.hosts.get_mut(&update.host) {
@@ -54,8 +64,15 @@ impl State {
             Outcome::Retry(not_before) => url.task.not_before = Some(not_before),
             ref last => url.ended = Some(last.clone()),
         }
+        let host = outcome.task.host;
         for (reason, count) in &outcome.refused {
-            (0..*count).for_each(|_| self.not_accepted.push((outcome.task.host, Some(*reason))));
+            (0..*count).for_each(|_| self.not_accepted.push((host, Some(*reason))));
+        }
+        (0..outcome.repeats).for_each(|_| self.not_accepted.push((host, None)));
+        if self.parts.get(&host).is_some_and(|parts| parts.of == outcome.task)
+            && let Some(parts) = self.parts.remove(&host).filter(|parts| parts.number == outcome.parts)
+        {
+            self.not_accepted.extend(parts.not_accepted.into_iter().map(|reason| (host, reason)));
         }
         if let (Some(read_as), false) = (outcome.read_as, matches!(outcome.outcome, Outcome::Retry(_))) {
             self.read_as.insert(read_as);
@@ -63,6 +80,17 @@ impl State {
                 other.ended = Some(Outcome::Duplicate);
             }
         }
+    }
+
+    fn begin_part(&mut self, part: Part) {
+        let host = part.of.host;
+        if !self.hosts.contains_key(&host) {
+            return;
+        }
+        let known = self.parts.remove(&host).filter(|parts| parts.of == part.of && part.number > 1);
+        let mut parts = known.unwrap_or(Parts { of: part.of, number: 0, not_accepted: Vec::new() });
+        parts.number += 1;
+        self.parts.insert(host, parts);
     }
 
     fn try_again(&mut self, id: TaskId) {
@@ -74,27 +102,54 @@ impl State {
         }
     }
 
-    fn find(&mut self, new: NewTask, bounds: QueueBounds) {
-        let NewTask { host, task, found_on } = new;
+    fn find(&mut self, new: NewTask, part: Option<Part>, bounds: QueueBounds) {
+        let part = part.filter(|part| Some(part.of) == new.task.parent);
+        let named_on = new.found_on.filter(|host| self.hosts.contains_key(host));
+        let refused_on = named_on.unwrap_or(new.task.id.host);
+        let (host, reason) = match self.take_on(new, bounds) {
+            TakenOn::New => return,
+            TakenOn::Repeat => (named_on, None),
+            TakenOn::Refused(reason) => {
+                (Some(refused_on).filter(|host| self.hosts.contains_key(host)), Some(reason))
+            }
+        };
+        let Some(host) = host else { return };
+        match self.parts.get_mut(&host).filter(|_| part.is_some()) {
+            Some(parts) => parts.not_accepted.push(reason),
+            None => self.not_accepted.push((host, reason)),
+        }
+    }
+
+    fn take_on(&mut self, NewTask { host, task, found_on }: NewTask, bounds: QueueBounds) -> TakenOn {
         let (id, is_sitemap) = (task.id, task.kind == TaskKind::Sitemap);
+        if !self.hosts.contains_key(&id.host) {
+            let site = Site::of(&host);
+            let hosts_of_site = self.found_hosts.iter().filter(|of| **of == site).count() as u64;
+            let is_of_another = found_on.is_some_and(|other| other != id.host);
+            if is_of_another && hosts_of_site >= bounds.hosts_per_site_max {
+                return TakenOn::Refused(SkipReason::CountLimit);
+            }
+            self.found_hosts.extend(is_of_another.then_some(site));
+        }
         let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(host.clone()));
-        let is_same_host = record.host == host;
-        record.is_seed |= found_on.is_none() && is_same_host;
-        record.is_site |= is_same_host;
-        let named_on = found_on.filter(|host| self.hosts.contains_key(host));
-        let refused_on = named_on.unwrap_or(id.host);
-        if !is_same_host {
-            self.not_accepted.push((refused_on, Some(SkipReason::HostCollision)));
-        } else if self.urls.contains_key(&id) || self.read_as.contains(&id) {
-            self.not_accepted.extend(named_on.filter(|_| is_sitemap).map(|host| (host, None)));
+        if record.host != host {
+            return TakenOn::Refused(SkipReason::HostCollision);
+        }
+        record.is_seed |= found_on.is_none();
+        record.is_site = true;
+        if self.urls.contains_key(&id) || self.read_as.contains(&id) {
+            let first_parent = self.urls.get(&id).and_then(|url| url.task.parent);
+            let is_named_again = first_parent.is_some() && first_parent == task.parent;
             if let Some(url) = self.pending(id) {
                 merge(&mut url.task.named_by, task.named_by);
             }
-        } else if is_sitemap && sitemaps(self.urls_of(id.host)) >= bounds.sitemaps_max {
-            self.not_accepted.push((refused_on, Some(SkipReason::CountLimit)));
-        } else {
-            self.urls.insert(id, FoundUrl { task, ended: None, times_pending: 1 });
+            return if is_sitemap && !is_named_again { TakenOn::Repeat } else { TakenOn::New };
         }
+        if is_sitemap && sitemaps(self.urls_of(id.host)) >= bounds.sitemaps_max {
+            return TakenOn::Refused(SkipReason::CountLimit);
+        }
+        self.urls.insert(id, FoundUrl { task, ended: None, times_pending: 1 });
+        TakenOn::New
     }
 
     fn redirect(&mut self, RedirectUpdate { host, change }: RedirectUpdate) {

@@ -17,7 +17,8 @@ use frontier::work_queue::{
     RENEWAL_MARGIN, Release, SegmentRef, Session, SessionRecord, Usage, set_back_by,
 };
 use frontier::{
-    Clock, FetchRecord, HostId, Outcome, SessionId, SkipReason, Task, TaskId, TaskKind, Timestamp, WorkQueue,
+    Clock, FetchRecord, HostId, Outcome, SessionId, Site, SkipReason, Task, TaskId, TaskKind, Timestamp,
+    WorkQueue,
 };
 
 /// A [`WorkQueue`] that keeps everything in maps behind one lock. Nothing of it outlives the process.
@@ -47,6 +48,10 @@ struct State {
     answered: Vec<HostId>,
     /// Each name of a URL that led to no new task: the host that it counts under, and why; `None` for a repeat.
     not_accepted: Vec<(HostId, Option<SkipReason>)>,
+    /// By host, the index whose children are being committed in parts.
+    parts: BTreeMap<HostId, Parts>,
+    /// The site of each host that was found and not seeded.
+    found_hosts: Vec<Site>,
     /// Requests by number of session and of commit.
     fetches: BTreeMap<(u32, u64), Vec<FetchRecord>>,
     segments: Vec<SegmentRef>,
@@ -59,6 +64,14 @@ struct FoundUrl {
     ended: Option<Outcome>,
     /// How often it became pending.
     times_pending: u64,
+}
+
+/// What an index named, of those of its parts that were committed.
+struct Parts {
+    of: TaskId,
+    number: u32,
+    /// Why each name led to no new task, as in [`State::not_accepted`].
+    not_accepted: Vec<Option<SkipReason>>,
 }
 
 /// The calling session and the time of the call.

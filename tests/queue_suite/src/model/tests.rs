@@ -21,9 +21,14 @@ impl ModelWithChanges {
             });
             Some((*id, found.or_else(|| state.read_as.contains(id).then_some(TaskState::ReadAs))?))
         };
+        let site = |site: &Site| {
+            let hosts = state.found_hosts.iter().filter(|of| *of == site).count() as u64;
+            Some((site.clone(), hosts)).filter(|_| hosts > 0)
+        };
         Known {
             hosts: touched.hosts.iter().filter_map(host).collect(),
             tasks: touched.tasks.iter().filter_map(task).collect(),
+            sites: touched.sites.iter().filter_map(site).collect(),
         }
     }
 
@@ -94,6 +99,7 @@ impl WorkQueue for ModelWithChanges {
         }
         assert_eq!(changes.hosts, differing(&before.hosts, after.hosts));
         assert_eq!(changes.tasks, differing(&before.tasks, after.tasks));
+        assert_eq!(changes.sites, differing(&before.sites, after.sites));
         let TotalsChange { hosts, hosts_done, hosts_parked, tasks, tasks_pending, entries } = changes.totals;
         let by = [hosts, hosts_done, tasks, tasks_pending, entries];
         let expected: Vec<u64> = totals.iter().zip(by).map(|(of, by)| of.strict_add_signed(by)).collect();

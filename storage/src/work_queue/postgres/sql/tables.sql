@@ -83,6 +83,15 @@ CREATE INDEX host_due ON host (crawl, due_at, host_id) WHERE due_at IS NOT NULL;
 CREATE INDEX host_owner ON host (crawl, owner) WHERE owner IS NOT NULL;
 CREATE INDEX host_parked ON host (crawl, not_before) WHERE parked;
 
+-- Number of hosts of a registrable domain that were found and not seeded. Of sessions that add hosts at the same time,
+-- each may add as many as are allowed.
+CREATE TABLE site (
+    crawl integer NOT NULL,
+    site text NOT NULL,
+    hosts bigint NOT NULL,
+    PRIMARY KEY (crawl, site)
+);
+
 -- Separate from table host, because every commit rewrites the rows of its hosts.
 CREATE TABLE robots (
     crawl integer NOT NULL,

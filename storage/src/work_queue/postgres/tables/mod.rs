@@ -6,6 +6,7 @@ mod fetched;
 mod host;
 mod segment;
 mod session;
+mod site;
 mod task;
 
 pub(super) use self::fetched::{FetchedRow, add_fetches};
@@ -14,6 +15,7 @@ pub(super) use self::segment::{SegmentRow, segment_record};
 pub(super) use self::session::{
     CommittedSession, Fence, counts, session, session_id, session_record, session_times,
 };
+pub(super) use self::site::{SiteRows, site_counts};
 pub(super) use self::task::{TASK, TaskRows, given_up, task, task_id, task_state};
 
 /// The current time for a statement; `None` stands for the server's clock.

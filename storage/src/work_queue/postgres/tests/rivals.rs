@@ -63,8 +63,7 @@ async fn work(queue: PostgresQueue, hosts: usize) -> Vec<HostId> {
 }
 
 fn done(task: &Task) -> TaskOutcome {
-    let (outcome, refused) = (Outcome::NotModified, Default::default());
-    TaskOutcome { task: task.id, outcome, attempts: 1, read_as: None, refused }
+    TaskOutcome::new(task.id, Outcome::NotModified, 1)
 }
 
 /// The task of depth 1 on host `n`. It is the same whichever task names it.

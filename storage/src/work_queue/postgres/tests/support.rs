@@ -11,7 +11,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::super::{Database, PostgresQueue, SharedCrawl};
 
-pub(super) const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 1_000 };
+pub(super) const BOUNDS: QueueBounds = QueueBounds { sitemaps_max: 1_000, hosts_per_site_max: u64::MAX };
 
 pub(super) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()

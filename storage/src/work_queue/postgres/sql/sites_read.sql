@@ -1,0 +1,1 @@
+SELECT site, hosts FROM site WHERE crawl = :crawl AND site = ANY (:site)
