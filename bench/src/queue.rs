@@ -169,7 +169,7 @@ impl Crawl {
             }
             let mut commit = Commit::default();
             for request in &started {
-                commit.outcomes.push(outcome(request.task.id));
+                commit.outcomes.push(outcome(request.step.task.id));
                 commit.fetches.push(fetch(&self.session, request, self.clock.now()));
             }
             self.commit(commit).await?;
@@ -265,8 +265,8 @@ fn fetch(session: &Session, request: &Request, begun_at: Timestamp) -> FetchReco
     }
     FetchRecord {
         session: session.id,
-        task: request.task.id,
-        parent: request.task.parent,
+        task: request.step.task.id,
+        parent: request.step.task.parent,
         kind: RequestKind::Sitemap,
         attempt: 1,
         hop: 0,

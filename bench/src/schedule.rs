@@ -147,7 +147,7 @@ impl Crawl {
     fn wake(&mut self) -> Duration {
         let begun_at = Instant::now();
         for request in self.started.drain(..) {
-            self.schedule.woken(request.task.id.host, false, self.now);
+            self.schedule.woken(request.step.task.id.host, false, self.now);
         }
         begun_at.elapsed()
     }

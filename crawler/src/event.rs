@@ -91,7 +91,7 @@ impl Event {
         rows: Option<FinishedRows>,
         read_at: Timestamp,
     ) -> Option<Self> {
-        if request.task.kind == TaskKind::RobotsHop {
+        if request.step.task.kind == TaskKind::RobotsHop {
             // The host that waits for it fails, if this failed.
             return None;
         }
@@ -105,8 +105,8 @@ impl Event {
         };
         Some(Self::Failed(Failure {
             url: request.url().to_owned(),
-            host: request.host.to_string(),
-            is_host: request.task.kind == TaskKind::Robots,
+            host: request.step.host.to_string(),
+            is_host: request.step.task.kind == TaskKind::Robots,
             error,
             detail: record.map_or_else(String::new, |record| record.detail.clone()),
             attempts: outcome.attempts,
@@ -123,7 +123,7 @@ impl Document {
     ) -> Self {
         Self {
             url: request.url().to_owned(),
-            host: request.host.to_string(),
+            host: request.step.host.to_string(),
             kind: document.document,
             entry_count: document.entries,
             dropped: document.dropped.clone(),

@@ -37,8 +37,8 @@ pub(crate) struct SessionOptions {
     pub site_concurrency: usize,
     /// Requests per second and site. 0 means no limit.
     pub site_rate: f64,
-    /// Requests in flight per address. `None` means no limit.
-    pub address_concurrency: Option<usize>,
+    /// Requests in flight per address. 0 means no limit.
+    pub address_concurrency: usize,
     /// Time limit of each stage of a request, in seconds.
     pub timeout_s: f64,
     /// The User-Agent.
@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn another_version_is_named() {
-        let newer = text().replace("\"version\":1", "\"version\":2");
+        let newer = text().replace("\"version\":2", "\"version\":3");
         let Err(error) = Remembered::parse(&newer, "the crawl") else { panic!("a later version is read") };
-        let expected = "the settings of the crawl have version 2, but this release reads version 1: \
+        let expected = "the settings of the crawl have version 3, but this release reads version 2: \
                         use the release that started the crawl";
         assert_eq!(error.to_string(), expected);
     }

@@ -105,7 +105,7 @@ impl Settings {
         self.site = SitePace {
             concurrency: Some(common.site_concurrency),
             rate: common.site_rate,
-            address_concurrency: common.address_concurrency,
+            address_concurrency: Some(common.address_concurrency).filter(|requests| *requests > 0),
         };
         if let Some(identity) = Identity::of(&common.user_agent).filter(|_| takes_identity) {
             self.identity = identity;
@@ -135,7 +135,7 @@ impl Settings {
             host_concurrency: self.host_concurrency,
             site_concurrency: self.site_concurrency(),
             site_rate: self.site.rate,
-            address_concurrency: self.site.address_concurrency,
+            address_concurrency: self.site.address_concurrency.unwrap_or(0),
             timeout_s: self.timeout.as_secs_f64(),
             user_agent: self.identity.user_agent.to_str().unwrap_or_default().to_owned(),
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::outcome::{DocumentKind, ErrorKind};
+use crate::outcome::{DocumentKind, ErrorKind, SkipReason};
 use crate::robots::RobotsRules;
 use crate::timestamp::Timestamp;
 use crate::validator::Validator;
@@ -28,10 +28,8 @@ pub struct Answer {
     /// and are followed ([`FoundLinks::add_child`](crate::discovery::FoundLinks::add_child)) when entries would be
     /// committed.
     pub children: u64,
-    /// Number of children beyond `--max-children`.
-    pub children_over: u64,
-    /// Number of children without a URL that can be fetched.
-    pub children_bad: u64,
+    /// Number of children that were not kept, by reason: beyond `--max-children`, or without a URL that can be fetched.
+    pub children_refused: BTreeMap<SkipReason, u64>,
     /// Validator for the next conditional request.
     pub validator: Validator,
 }

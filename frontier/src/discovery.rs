@@ -133,8 +133,7 @@ fn guess(host: &Host, task: &Task, from: u8, named: &[Url]) -> Option<NewTask> {
 /// The children of the index in `answer` that were not kept, counted as refused.
 pub fn not_kept(answer: &Answer) -> FoundLinks {
     let mut links = FoundLinks::default();
-    links.refuse(SkipReason::BadUrl, answer.children_bad);
-    links.refuse(SkipReason::CountLimit, answer.children_over);
+    answer.children_refused.iter().for_each(|(&reason, &count)| links.refuse(reason, count));
     links
 }
 

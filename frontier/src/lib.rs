@@ -38,7 +38,7 @@ pub use host::{Host, HostId, Scheme};
 pub use normal_url::normal_url;
 pub use outcome::{DocumentKind, ErrorKind, FetchedDocument, Outcome, SkipReason, TaskOutcome};
 pub use rate_limiter::RateLimiter;
-pub use request::{NextStep, Pace, Purpose, Request};
+pub use request::{NextStep, Pace, Purpose, Request, Step};
 pub use robots::{RobotsRules, RobotsState};
 pub use schedule::{Next, Schedule};
 pub use scope::{Probe, Scope};

@@ -27,22 +27,23 @@ pub fn delay(spacing: Duration, crawl_delay: Option<Duration>) -> Duration {
 /// answer that asked for it, so it is given as the moment when it ends.
 #[derive(Clone, Copy, Debug)]
 pub struct DueTime {
+    spacing: Duration,
     delay: Duration,
     started_at: Option<Timestamp>,
     cooldown_until: Option<Timestamp>,
 }
 
 impl DueTime {
-    /// The due time of a host that is leased at `now`.
+    /// The due time of a host that is leased at `now`, without a Crawl-delay. `spacing` follows from the rate.
     ///
     /// If `asked_before`, a lost session may have sent a request a moment ago, so the host waits for one full delay.
     pub fn of_leased(
         not_before: Option<Timestamp>,
         asked_before: bool,
-        delay: Duration,
+        spacing: Duration,
         now: Timestamp,
     ) -> Self {
-        Self { delay, started_at: asked_before.then_some(now), cooldown_until: not_before }
+        Self { spacing, delay: spacing, started_at: asked_before.then_some(now), cooldown_until: not_before }
     }
 
     /// When the next request is due. `None` for a host that has had no request and has no cooldown.
@@ -65,9 +66,9 @@ impl DueTime {
         self.cooldown_until > Some(now) && self.cooldown_until == self.at()
     }
 
-    /// Sets the delay after the host's robots rules changed.
-    pub fn set_delay(&mut self, delay: Duration) {
-        self.delay = delay;
+    /// Sets the Crawl-delay after the host's robots rules changed.
+    pub fn set_crawl_delay(&mut self, crawl_delay: Option<Duration>) {
+        self.delay = delay(self.spacing, crawl_delay);
     }
 }
 
@@ -105,7 +106,7 @@ mod tests {
     fn a_host_that_a_lost_session_may_have_asked_waits_one_delay_and_the_delay_may_grow() {
         let mut due = DueTime::of_leased(Some(at(3)), true, SECOND, at(5));
         assert_eq!(due.at(), Some(at(6)));
-        due.set_delay(SECOND * 10);
+        due.set_crawl_delay(Some(SECOND * 10));
         assert_eq!(due.at(), Some(at(15)));
     }
 

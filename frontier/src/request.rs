@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::host::{Host, HostId};
 use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
@@ -42,27 +44,64 @@ pub enum Purpose {
     RobotsRefresh,
 }
 
-/// One request to make, or one task to skip. It holds a slot of its host until it is settled.
+/// One step of a task: the URL that is requested next, and what led to it.
 #[derive(Clone, Debug)]
-pub struct Request {
-    /// The host that receives it. It uses a slot of this host and counts against its pace.
+pub struct Step {
+    /// The host that receives the request.
     pub host: Arc<Host>,
-    /// Whether a seed names the host.
-    pub is_seed: bool,
-    /// What it is made for.
-    pub purpose: Purpose,
-    /// The task it is made for.
+    /// The task.
     pub task: Box<Task>,
     /// The task's id. A copy, so that a scheduling decision does not have to read the boxed task.
     pub(crate) id: TaskId,
     /// The task's kind. A copy, as with `id`.
     pub(crate) kind: TaskKind,
-    /// The URL that a redirect led to, if the request follows one.
-    pub(crate) moved_to: Option<String>,
+    /// What the request is made for.
+    pub purpose: Purpose,
+    /// The normalised URL, parsed once: the task's, or the one that redirects within the host led to. `None` if the task's
+    /// cannot be parsed, so that it cannot be requested.
+    pub url: Option<Arc<Url>>,
     /// Redirects followed before this request within the same attempt.
     pub hop: u8,
-    /// Attempt number, from 1.
+    /// Attempt number, from 1. Redirects followed within the attempt do not count.
     pub attempt: u8,
+}
+
+impl Step {
+    /// The first step of the next attempt of `task`, which is on `host`.
+    pub fn new(host: &Arc<Host>, task: Task) -> Self {
+        Self {
+            host: host.clone(),
+            id: task.id,
+            kind: task.kind,
+            purpose: Purpose::Task,
+            url: Url::parse(&task.url).ok().map(Arc::new),
+            hop: 0,
+            attempt: task.attempts.saturating_add(1),
+            task: Box::new(task),
+        }
+    }
+
+    /// The same for the robots.txt of `host`, in no queue. If only another host needs it, `on_behalf_of` is the robots.txt of
+    /// that one.
+    pub(crate) fn robots_refresh(host: &Arc<Host>, on_behalf_of: Option<TaskId>) -> Self {
+        let task = Task::new(host, host.url("/robots.txt"), TaskKind::Robots);
+        let task = Task { parent: on_behalf_of, ..task };
+        Self { purpose: Purpose::RobotsRefresh, ..Self::new(host, task) }
+    }
+
+    /// The URL as text.
+    pub fn url(&self) -> &str {
+        self.url.as_deref().map_or(&self.task.url, Url::as_str)
+    }
+}
+
+/// One request to make, or one task to skip. It holds a slot of its host until it is settled.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is requested. It uses a slot of its host and counts against its pace.
+    pub step: Step,
+    /// Whether a seed names the host.
+    pub is_seed: bool,
     /// Whether its answer is known ([`crate::conclude::conclude_known`]), so that no request is made and the pace does
     /// not apply.
     pub is_known: bool,
@@ -80,12 +119,17 @@ pub struct Request {
 impl Request {
     /// The id of its host.
     pub fn host_id(&self) -> HostId {
-        self.id.host
+        self.step.id.host
+    }
+
+    /// Its task.
+    pub fn task(&self) -> &Task {
+        &self.step.task
     }
 
     /// The URL of this hop: the task's, or the one that a redirect led to.
     pub fn url(&self) -> &str {
-        self.moved_to.as_deref().unwrap_or(&self.task.url)
+        self.step.url()
     }
 }
 
@@ -96,7 +140,7 @@ pub enum NextStep {
     #[default]
     Done,
     /// Follow a redirect within the same attempt: the next URL, and the number of redirects followed before it.
-    Follow(String, u8),
+    Follow(Arc<Url>, u8),
     /// Wait until another host has made the request that a robots.txt was redirected to.
     Wait,
     /// Make another attempt, not before this moment.

@@ -21,7 +21,7 @@ use crate::due_times::DueTimes;
 use crate::host::HostId;
 use crate::host_queue::{Choice, HostQueue};
 use crate::outcome::SkipReason;
-pub use crate::request::{NextStep, Pace, Request};
+pub use crate::request::{NextStep, Pace, Request, Step};
 use crate::robots::loaded_rules::LoadedRules;
 use crate::task::TaskId;
 use crate::timestamp::Timestamp;
@@ -86,14 +86,26 @@ pub struct Schedule {
     places: HashMap<HostId, usize>,
     due: DueTimes,
     sites: Sites,
-    rules: LoadedRules,
-    /// Bytes of the robots rules texts of all hosts.
-    text_bytes: usize,
+    rules: HeldRules,
     in_flight: usize,
-    /// Places that may want tasks. Each is checked when it is taken out.
+    queued: QueuedPlaces,
+}
+
+/// Places to look at. Each is checked when it is taken out.
+#[derive(Default)]
+struct QueuedPlaces {
+    /// Those that may want tasks.
     wanting_tasks: VecDeque<usize>,
-    /// Places that may have nothing left to do. Each is checked when it is taken out.
+    /// Those that may have nothing left to do.
     idle: VecDeque<usize>,
+}
+
+/// The robots rules of all hosts.
+#[derive(Default)]
+struct HeldRules {
+    loaded: LoadedRules,
+    /// Bytes of their texts.
+    text_bytes: usize,
 }
 
 struct HostEntry {
@@ -119,11 +131,9 @@ impl Schedule {
             places: HashMap::new(),
             due: DueTimes::default(),
             sites: Sites::new(pace),
-            rules: LoadedRules::default(),
-            text_bytes: 0,
+            rules: HeldRules::default(),
             in_flight: 0,
-            wanting_tasks: VecDeque::new(),
-            idle: VecDeque::new(),
+            queued: QueuedPlaces::default(),
         }
     }
 
@@ -134,7 +144,7 @@ impl Schedule {
         if self.places.contains_key(&id) {
             return;
         }
-        self.text_bytes += queue.text_bytes();
+        self.rules.text_bytes += queue.text_bytes();
         let site = self.sites.join(queue.host());
         let place = self.hosts.insert(HostEntry {
             queue,
@@ -157,7 +167,7 @@ impl Schedule {
     pub fn wanting_tasks(&mut self, limit: usize) -> Vec<(HostId, usize)> {
         let mut wanting_tasks = Vec::new();
         while wanting_tasks.len() < limit {
-            let Some(place) = self.wanting_tasks.pop_front() else { break };
+            let Some(place) = self.queued.wanting_tasks.pop_front() else { break };
             let Some(entry) = self.hosts.get_mut(place) else { continue };
             entry.is_queued_for_tasks = false;
             if let Some(n) = entry.queue.tasks_wanted() {
@@ -177,7 +187,7 @@ impl Schedule {
             queue.load(loaded, now);
             dropped = before - queue.text_bytes();
         });
-        self.text_bytes -= dropped;
+        self.rules.text_bytes -= dropped;
         self.rules_used(host);
     }
 
@@ -268,14 +278,14 @@ impl Schedule {
     pub fn settle(&mut self, request: &Request, next: NextStep, now: Timestamp) {
         let goes_on = next != NextStep::Done;
         if let Some(entry) = self.entry(request) {
-            if !entry.queue.recorded(request.id) {
+            if !entry.queue.recorded(request.step.id) {
                 entry.queue.settle(request, next, now);
                 let site = entry.site;
                 self.slot_freed(site, now);
             }
             self.reschedule(request.place, now);
             if goes_on {
-                self.rules_used(request.id.host);
+                self.rules_used(request.host_id());
             }
         }
     }
@@ -347,7 +357,7 @@ impl Schedule {
 
     fn entry(&mut self, request: &Request) -> Option<&mut HostEntry> {
         // A place is reused only when its host has nothing in flight.
-        self.hosts.get_mut(request.place).filter(|entry| entry.queue.id() == request.id.host)
+        self.hosts.get_mut(request.place).filter(|entry| entry.queue.id() == request.host_id())
     }
 
     fn update(&mut self, host: HostId, now: Timestamp, change: impl FnOnce(&mut HostQueue)) {
@@ -369,11 +379,11 @@ impl Schedule {
         }
         if !entry.is_queued_for_tasks && entry.queue.tasks_wanted().is_some() {
             entry.is_queued_for_tasks = true;
-            self.wanting_tasks.push_back(place);
+            self.queued.wanting_tasks.push_back(place);
         }
         if !entry.is_queued_as_idle && entry.queue.is_idle() {
             entry.is_queued_as_idle = true;
-            self.idle.push_back(place);
+            self.queued.idle.push_back(place);
         }
         let Self { hosts, due, .. } = self;
         due.sweep(hosts.len(), |(at, place)| is_due(hosts, place, at));

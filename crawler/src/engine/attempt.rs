@@ -175,7 +175,7 @@ impl Attempt {
             }
         }
         let conclusion = &mut result.conclusion;
-        let host = request.task.waiting().unwrap_or(request.host_id());
+        let host = request.step.task.waiting().unwrap_or(request.host_id());
         commit.hosts.extend(conclusion.robots.clone().map(|robots| HostUpdate { host, robots }));
         let (found, host_id) = (std::mem::take(&mut conclusion.found), request.host_id());
         durable.wake(&found);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use frontier::{DocumentSummary, ErrorKind, Host, HostId, normal_url};
+use frontier::{DocumentSummary, ErrorKind, Host, HostId, SkipReason, normal_url};
 use sitemap::{Child, Document, DocumentEnd, DocumentKind, Entry, Problem, ProblemKind, Sink};
 use storage::{Children, EntryScope, Rows, Scratch, SegmentError};
 
@@ -76,8 +76,11 @@ impl<'a> Collector<'a> {
             truncated: body.answer.error.or_else(|| cut_short(document)),
         });
         body.answer.children = self.children.len();
-        body.answer.children_over = self.children_over;
-        body.answer.children_bad = if is_index { bad } else { 0 };
+        let refused = [
+            (SkipReason::CountLimit, self.children_over),
+            (SkipReason::BadUrl, if is_index { bad } else { 0 }),
+        ];
+        body.answer.children_refused = refused.into_iter().filter(|(_, count)| *count > 0).collect();
         body.contents = self.failure.map_or_else(|| contents(self.rows, self.children), Err)?;
         Ok(body)
     }

@@ -35,16 +35,16 @@ impl<E: Environment> Engine<E> {
         let jitter = self.jitter.next();
         let context = self.context(&attempt.request, attempt.timing.read_at, jitter);
         attempt.result.conclusion = conclude(&context, &attempt.result.body.answer);
-        if attempt.request.purpose == Purpose::RobotsRefresh {
+        if attempt.request.step.purpose == Purpose::RobotsRefresh {
             // It is not a task of the queue. A task with the same URL, from a seed, may be pending there.
             attempt.result.conclusion.outcome = None;
         }
         self.set_error(&mut attempt);
         let request = &attempt.request;
-        if request.task.kind == TaskKind::Robots
+        if request.step.task.kind == TaskKind::Robots
             && let Some(error) = attempt.result.conclusion.error.filter(|error| error.is_blocked())
         {
-            self.blocked.insert(request.task.id.host, error);
+            self.blocked.insert(request.step.task.id.host, error);
         }
         self.cool_down(&attempt);
         self.keep_contents(&mut attempt);
@@ -97,20 +97,15 @@ impl<E: Environment> Engine<E> {
             }
         }
         if let Some(until) = park_until {
-            let host = &attempt.request.host;
+            let host = &attempt.request.step.host;
             tracing::warn!(%host, %until, "host asked for a long cooldown and is parked");
         }
     }
 
     pub(super) fn context<'a>(&'a self, request: &'a Request, now: Timestamp, jitter: f64) -> Context<'a> {
-        let id = request.task.id;
+        let id = request.step.task.id;
         Context {
-            host: &request.host,
-            task: &request.task,
-            purpose: request.purpose,
-            url: request.url(),
-            hop: request.hop,
-            attempt: request.attempt,
+            step: &request.step,
             scope: &self.worker.scope,
             cached_rules: self.schedule.robots(id.host),
             redirect: self.schedule.redirect(id.host),
@@ -124,7 +119,7 @@ impl<E: Environment> Engine<E> {
     /// Leaves the contents to record in the attempt. The conclusion decides whether they are recorded, held for a later
     /// attempt, or dropped.
     fn keep_contents(&mut self, attempt: &mut Attempt) {
-        let (id, is_last) = (attempt.request.task.id, attempt.is_last());
+        let (id, is_last) = (attempt.request.step.task.id, attempt.is_last());
         let body = &mut attempt.result.body;
         match attempt.result.conclusion.rows {
             Rows::HoldAsBest => {

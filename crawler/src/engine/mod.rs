@@ -185,13 +185,13 @@ impl<E: Environment> Engine<E> {
             return self.record(attempt);
         }
         // The robots.txt of another host may redirect to a seed. The user's headers are not for that.
-        let kind = request.task.kind;
+        let kind = request.step.task.kind;
         let is_own = request.is_seed && kind != TaskKind::RobotsHop;
         let rules = self.schedule.robots(request.host_id());
         let rules = rules.filter(|rules| kind == TaskKind::Robots && rules.rules.is_some());
         let validator = rules.map(|rules| rules.validator.clone()).filter(|validator| !validator.is_empty());
         let sending = Sending {
-            client: self.fetch.client(&request.host)?,
+            client: self.fetch.client(&request.step.host)?,
             headers: if is_own { self.worker.settings.headers.clone() } else { HeaderMap::new() },
             validator,
             is_any_port_allowed: request.is_seed,
@@ -207,7 +207,7 @@ impl<E: Environment> Engine<E> {
         let blocked = self.blocked.get(&request.host_id());
         let blocked = blocked.filter(|_| reason == SkipReason::RobotsUnreachable);
         let outcome = blocked.map_or(Outcome::Skipped(reason), |error| Outcome::Failed(*error));
-        let outcome = TaskOutcome::new(request.task.id, outcome, request.task.attempts);
+        let outcome = TaskOutcome::new(request.step.task.id, outcome, request.step.task.attempts);
         let mut attempt = Attempt::new(request, self.now());
         attempt.result.conclusion.outcome = Some(outcome);
         self.record(attempt)
@@ -237,7 +237,7 @@ impl<E: Environment> Engine<E> {
             let Attempt { request, timing, result } = attempt;
             let (id, conclusion) = (request.host_id(), result.conclusion);
             self.ahead -= usize::from(timing.settled_at.is_some());
-            if let Some(robots) = conclusion.robots.filter(|_| request.task.waiting().is_none()) {
+            if let Some(robots) = conclusion.robots.filter(|_| request.step.task.waiting().is_none()) {
                 self.schedule.set_robots(id, robots, now);
             }
             if let Some(RedirectUpdate { change: RedirectChange::Wait(redirect), .. }) = conclusion.redirect {

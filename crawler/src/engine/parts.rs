@@ -68,7 +68,7 @@ impl LargeAttempts {
         let Some(current) = &mut self.current else { return Ok(None) };
         let tasks = current.next_tasks(scope)?;
         current.parts += 1;
-        let part = Part { of: current.attempt.request.task.id, number: current.parts };
+        let part = Part { of: current.attempt.request.step.task.id, number: current.parts };
         Ok(Some((part, tasks)))
     }
 
@@ -92,7 +92,7 @@ impl InParts {
         while tasks.len() < PART_TASKS_MAX
             && let Some(child) = self.children.as_mut().and_then(Iterator::next)
         {
-            self.links.add_child(&request.task, &child?, scope);
+            self.links.add_child(&request.step.task, &child?, scope);
             tasks.append(&mut self.links.found);
         }
         Ok(tasks)

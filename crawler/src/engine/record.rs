@@ -284,7 +284,7 @@ impl<E: Environment> Recorder<E> {
         let Some(children) = result.body.contents.children.take() else { return Ok(()) };
         let mut links = FoundLinks::default();
         for child in children.reader()? {
-            links.add_child(&request.task, &child?, &self.scope);
+            links.add_child(&request.step.task, &child?, &self.scope);
         }
         result.conclusion.add_links(links);
         Ok(())

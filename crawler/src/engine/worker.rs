@@ -136,20 +136,17 @@ impl<E: Environment> Worker<E> {
         record: &mut FetchRecord,
     ) -> Result<Option<Body>, SegmentError> {
         let Sending { client, headers, validator, is_any_port_allowed, .. } = sending;
-        let url = match Url::parse(request.url()) {
-            Ok(url) => url,
-            Err(error) => {
-                let error = FetchError { kind: ErrorKind::BadUrl, detail: error.to_string() };
-                return Ok(Some(failed(&error)));
-            }
+        let Some(url) = request.step.url.as_deref() else {
+            let detail = "the URL cannot be parsed".to_owned();
+            return Ok(Some(failed(&FetchError { kind: ErrorKind::BadUrl, detail })));
         };
         let is_any_port_allowed = *is_any_port_allowed;
-        let get = GetRequest { url: &url, headers, validator: validator.as_ref(), is_any_port_allowed };
+        let get = GetRequest { url, headers, validator: validator.as_ref(), is_any_port_allowed };
         let sending = client.get(&get, watch);
         let is_unsent = || matches!(watch.running().0, Stage::Dns | Stage::Connect | Stage::Tls);
         match self.lease_deadline.within(&*self.clock, is_unsent, sending).await {
             None => Ok(None),
-            Some(Ok(response)) => self.read(request, &url, response, watch, record).await.map(Some),
+            Some(Ok(response)) => self.read(request, url, response, watch, record).await.map(Some),
             Some(Err(error)) => Ok(Some(failed(&error))),
         }
     }
@@ -157,15 +154,15 @@ impl<E: Environment> Worker<E> {
     fn record(&self, request: &Request, started_at: Timestamp, rate_limiter_wait: Duration) -> FetchRecord {
         let mut record = FetchRecord {
             session: self.session.id,
-            task: request.task.id,
-            parent: request.task.parent,
-            kind: match request.task.kind {
+            task: request.step.task.id,
+            parent: request.step.task.parent,
+            kind: match request.step.task.kind {
                 TaskKind::Robots | TaskKind::RobotsHop => RequestKind::Robots,
                 TaskKind::Sitemap => RequestKind::Sitemap,
                 TaskKind::Probe(_) | TaskKind::LastProbe => RequestKind::Probe,
             },
-            attempt: request.attempt,
-            hop: request.hop,
+            attempt: request.step.attempt,
+            hop: request.step.hop,
             begun_at: request.begun_at,
             stages: frontier::Stages::default(),
             bytes_wire: 0,
@@ -194,7 +191,7 @@ impl<E: Environment> Worker<E> {
     ) -> Result<Body, SegmentError> {
         record.status = Some(response.status);
         record.connection = response.connection;
-        let mut body = match (response.status, request.task.kind) {
+        let mut body = match (response.status, request.step.task.kind) {
             (200..=299, TaskKind::Robots | TaskKind::RobotsHop) => {
                 let product_token = &self.settings.identity.product_token;
                 self.reader.robots(&mut response, product_token, watch).await
@@ -203,7 +200,7 @@ impl<E: Environment> Worker<E> {
                 let context = DocumentContext {
                     base: url,
                     head: self.head(request, url),
-                    named_by: &request.task.named_by,
+                    named_by: &request.step.task.named_by,
                     children_max: self.scope.max_children,
                 };
                 self.reader.document(&mut response, context, watch).await?
@@ -235,9 +232,9 @@ impl<E: Environment> Worker<E> {
 
     fn head(&self, request: &Request, url: &Url) -> DocumentHead {
         DocumentHead {
-            task: request.task.id,
-            attempt: request.attempt,
-            host: request.host.to_string(),
+            task: request.step.task.id,
+            attempt: request.step.attempt,
+            host: request.step.host.to_string(),
             sitemap: url.to_string(),
             fetched_at: self.clock.now(),
         }

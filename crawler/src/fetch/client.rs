@@ -185,9 +185,21 @@ impl ClientSettings {
         };
         let (allow_private, timeouts, uses) = (self.allow_private, self.timeouts, Arc::default());
         let http = builder.build()?;
-        let resolver = matches!(self.proxy, Proxy::None).then_some(resolver);
+        let is_proxied = match &self.proxy {
+            Proxy::None => false,
+            Proxy::System => names_proxy(),
+            Proxy::Url(_) => true,
+        };
+        let resolver = (!is_proxied).then_some(resolver);
         Ok(HostClient { http, rewrite, allow_private, has_target, timeouts, resolver, uses })
     }
+}
+
+/// Whether the environment names a proxy.
+fn names_proxy() -> bool {
+    let names = ["http_proxy", "https_proxy", "all_proxy"];
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    names.iter().any(|name| is_set(name) || is_set(&name.to_uppercase()))
 }
 
 fn headers() -> HeaderMap {

@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::backoff::backoff;
 use crate::bounds::{ATTEMPTS_MAX, PARKED_MAX, RETRY_AFTER_MAX};
 use crate::outcome::{ErrorKind, Outcome};
+use crate::request::Step;
 use crate::timestamp::Timestamp;
 
 use super::{Conclusion, Context};
@@ -32,7 +33,7 @@ pub(super) enum Recovery {
 impl Fault {
     /// Decides what follows an answer that failed because of `cause`.
     pub(super) fn of(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> Self {
-        let own = context.now + backoff(context.attempt, context.jitter);
+        let own = context.now + backoff(context.step.attempt, context.jitter);
         let retry_after = answer.retry_after.filter(|_| asks_for_cooldown(answer));
         if let Some(until) = retry_after.filter(|until| until.since(context.now) > RETRY_AFTER_MAX) {
             let until = until.min(context.now + PARKED_MAX);
@@ -45,7 +46,7 @@ impl Fault {
         // The cooldown lasts as long as the server asks for. If it names no future moment, our own backoff is used.
         let cooldown = retry_after.filter(|until| *until > context.now).unwrap_or(own);
         let cooldown_until = asks_for_cooldown(answer).then_some(cooldown);
-        let recovery = if context.attempt < ATTEMPTS_MAX && is_transient(answer.status, cause) {
+        let recovery = if context.step.attempt < ATTEMPTS_MAX && is_transient(answer.status, cause) {
             Recovery::Retry(cooldown_until.map_or(own, |cooldown| cooldown.max(own)))
         } else {
             Recovery::GiveUp
@@ -55,7 +56,8 @@ impl Fault {
 
     /// The host is parked until `until`, and its task continues then. The attempt does not count.
     pub(super) fn parked(context: &Context<'_>, until: Timestamp) -> Conclusion {
-        let uncounted = Context { attempt: context.attempt.saturating_sub(1), ..*context };
+        let step = Step { attempt: context.step.attempt.saturating_sub(1), ..context.step.clone() };
+        let uncounted = Context { step: &step, ..*context };
         Conclusion { park_until: Some(until), ..Conclusion::of(&uncounted, Outcome::Retry(until)) }
     }
 

@@ -1,5 +1,6 @@
 //! A request and answers to it, for the tests of this module.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -8,7 +9,7 @@ use super::{Answer, Conclusion, Context, conclude, conclude_known};
 use crate::answer::DocumentSummary;
 use crate::host::Host;
 use crate::outcome::{DocumentKind, ErrorKind, Outcome};
-use crate::request::Purpose;
+use crate::request::{NextStep, Purpose, Step};
 use crate::robots::RobotsRules;
 use crate::scope::Scope;
 use crate::task::{Task, TaskKind};
@@ -29,7 +30,6 @@ pub(super) fn days_ago(days: u64) -> Timestamp {
 /// A request that awaits its answer. It owns the values that a [`Context`] refers to.
 #[derive(Debug)]
 pub(super) struct TestRequest {
-    pub(super) host: Host,
     pub(super) task: Task,
     pub(super) purpose: Purpose,
     pub(super) url: String,
@@ -49,7 +49,6 @@ impl TestRequest {
         Self {
             task: Task::new(&host, url, kind),
             purpose: Purpose::Task,
-            host,
             url: url.to_owned(),
             hop: 0,
             attempt: 1,
@@ -74,22 +73,32 @@ impl TestRequest {
     }
 
     pub(super) fn conclude(&self, answer: &Answer) -> Conclusion {
-        conclude(&self.context(), answer)
+        conclude(&self.context(&self.step()), answer)
     }
 
     /// The conclusion without a request, if there is one.
     pub(super) fn conclude_known(&self) -> Option<Conclusion> {
-        conclude_known(&self.context())
+        conclude_known(&self.context(&self.step()))
     }
 
-    fn context(&self) -> Context<'_> {
-        Context {
-            host: &self.host,
-            task: &self.task,
+    /// The host of its task.
+    pub(super) fn host(&self) -> Host {
+        Host::of(&Url::parse(&self.task.url).unwrap()).unwrap()
+    }
+
+    fn step(&self) -> Step {
+        Step {
             purpose: self.purpose,
-            url: &self.url,
+            url: Url::parse(&self.url).ok().map(Arc::new),
             hop: self.hop,
             attempt: self.attempt,
+            ..Step::new(&Arc::new(self.host()), self.task.clone())
+        }
+    }
+
+    fn context<'a>(&'a self, step: &'a Step) -> Context<'a> {
+        Context {
+            step,
             scope: &self.scope,
             cached_rules: self.cached.as_ref(),
             redirect: self.redirect.as_ref(),
@@ -111,6 +120,11 @@ impl Conclusion {
     pub(super) fn links(&self) -> Vec<(&str, TaskKind)> {
         self.found.iter().map(|new| (new.task.url.as_str(), new.task.kind)).collect()
     }
+}
+
+/// The next step that follows a redirect to `url`.
+pub(super) fn follow(url: &str, hop: u8) -> NextStep {
+    NextStep::Follow(Arc::new(Url::parse(url).unwrap()), hop)
 }
 
 pub(super) fn status(status: u16) -> Answer {

@@ -11,31 +11,24 @@ mod robots_hop;
 mod robots_txt;
 mod sitemap;
 
+use std::sync::Arc;
+
+use url::Url;
+
 use crate::answer::Answer;
 use crate::discovery::FoundLinks;
-use crate::host::Host;
 use crate::outcome::{ErrorKind, Outcome, TaskOutcome};
-use crate::request::{NextStep, Purpose};
+use crate::request::{NextStep, Purpose, Step};
 use crate::scope::Scope;
-use crate::task::{NewTask, Task, TaskKind};
+use crate::task::{NewTask, TaskKind};
 use crate::timestamp::Timestamp;
 use crate::work_queue::{RedirectChange, RedirectUpdate, RobotsRecord, RobotsRedirect};
 
 /// The request that was answered, and what is known about its task and host.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The task's host, which received the request.
-    pub host: &'a Host,
-    /// The task.
-    pub task: &'a Task,
-    /// What the request was made for.
-    pub purpose: Purpose,
-    /// The normalised URL of the request: the task's, or the one that redirects led to.
-    pub url: &'a str,
-    /// Redirects followed before this request within this attempt.
-    pub hop: u8,
-    /// Attempt number, from 1. Redirects followed within the attempt do not count.
-    pub attempt: u8,
+    /// The request.
+    pub step: &'a Step,
     /// The scope of the crawl.
     pub scope: &'a Scope,
     /// The last robots rules of the host, of any age.
@@ -93,17 +86,14 @@ pub struct Conclusion {
 /// Decides what `answer` means for the task in `context`.
 ///
 /// ```
-/// use frontier::{Answer, Context, NextStep, Purpose, Scope, Seed, Timestamp, conclude};
+/// use std::sync::Arc;
+///
+/// use frontier::{Answer, Context, NextStep, Scope, Seed, Step, Timestamp, conclude};
 ///
 /// let seed = Seed::parse("https://a.example/sitemap.xml")?.ok_or("an empty line")?.task();
 /// let now = Timestamp::from_micros(1_700_000_000_000_000);
 /// let context = Context {
-///     host: &seed.host,
-///     task: &seed.task,
-///     purpose: Purpose::Task,
-///     url: &seed.task.url,
-///     hop: 0,
-///     attempt: 1,
+///     step: &Step::new(&Arc::new(seed.host), seed.task),
 ///     scope: &Scope::default(),
 ///     cached_rules: None,
 ///     redirect: None,
@@ -119,7 +109,7 @@ pub struct Conclusion {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
-    match context.task.kind {
+    match context.step.task.kind {
         TaskKind::Robots => robots_txt::conclude(context, answer).ending_redirect(context),
         TaskKind::RobotsHop => robots_hop::conclude(context, answer),
         TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => sitemap::conclude(context, answer),
@@ -133,12 +123,12 @@ pub fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
 /// request for another host, see [`TaskKind::RobotsHop`], it is known if the URL is the host's own robots.txt and that
 /// was read, or if the host is parked.
 pub fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
-    let mut conclusion = match context.task.kind {
+    let mut conclusion = match context.step.task.kind {
         TaskKind::Robots => robots_txt::conclude_known(context)?.ending_redirect(context),
         TaskKind::RobotsHop => robots_hop::conclude_known(context)?,
         TaskKind::Sitemap | TaskKind::Probe(_) | TaskKind::LastProbe => return None,
     };
-    if context.purpose == Purpose::RobotsRefresh {
+    if context.step.purpose == Purpose::RobotsRefresh {
         // It is not a task of the queue.
         conclusion.outcome = None;
     }
@@ -149,7 +139,8 @@ impl Conclusion {
     /// Ends the redirect of the host's robots.txt, unless the task continues.
     fn ending_redirect(mut self, context: &Context<'_>) -> Self {
         if self.next == NextStep::Done && context.redirect.is_some() {
-            self.redirect = Some(RedirectUpdate { host: context.task.id.host, change: RedirectChange::End });
+            self.redirect =
+                Some(RedirectUpdate { host: context.step.task.id.host, change: RedirectChange::End });
         }
         self
     }
@@ -160,13 +151,13 @@ impl Conclusion {
             Outcome::Retry(at) => NextStep::Retry(at),
             _ => NextStep::Done,
         };
-        let outcome = TaskOutcome::new(context.task.id, outcome, context.attempt);
+        let outcome = TaskOutcome::new(context.step.task.id, outcome, context.step.attempt);
         Self { outcome: Some(outcome), next, ..Self::of_next(NextStep::Done) }
     }
 
     /// The redirect to `url` is followed within the attempt.
-    fn follow(context: &Context<'_>, url: String) -> Self {
-        Self::of_next(NextStep::Follow(url, context.hop.saturating_add(1)))
+    fn follow(context: &Context<'_>, url: Url) -> Self {
+        Self::of_next(NextStep::Follow(Arc::new(url), context.step.hop.saturating_add(1)))
     }
 
     /// Adds tasks that the document leads to, and the numbers of repeats and of those refused.
@@ -253,7 +244,7 @@ mod tests {
             let outcome = conclusion.outcome.as_ref().map(|ended| &ended.outcome);
             match (&conclusion.next, outcome) {
                 (NextStep::Follow(url, hop), None) => {
-                    prop_assert_eq!(normal_url(url).map(String::from), Some(url.clone()));
+                    prop_assert_eq!(normal_url(url.as_str()), Some((**url).clone()));
                     prop_assert_eq!(*hop, request.hop + 1);
                     prop_assert!(*hop <= REDIRECTS_MAX);
                 }
@@ -264,8 +255,8 @@ mod tests {
                 }
                 (NextStep::Wait, None) => {
                     let [hop] = conclusion.found.as_slice() else { panic!("one request of another host") };
-                    prop_assert!(hop.host != request.host && hop.task.hops <= ROBOTS_REDIRECTS_MAX);
-                    prop_assert_eq!(hop.task.waiting(), Some(request.host.id()));
+                    prop_assert!(hop.host != request.host() && hop.task.hops <= ROBOTS_REDIRECTS_MAX);
+                    prop_assert_eq!(hop.task.waiting(), Some(request.host().id()));
                     prop_assert!(conclusion.redirect.is_some());
                 }
                 (NextStep::Done, Some(ended)) => prop_assert!(!matches!(ended, Outcome::Retry(_))),
@@ -300,7 +291,7 @@ mod tests {
                 let is_hop = task.kind == TaskKind::RobotsHop;
                 prop_assert!(is_hop || task.id == crate::task::TaskId::of(host.id(), &task.url));
                 prop_assert_eq!(normal_url(&task.url).map(String::from), Some(task.url.clone()));
-                prop_assert_eq!((*found_on, task.attempts), (Some(request.host.id()), 0));
+                prop_assert_eq!((*found_on, task.attempts), (Some(request.host().id()), 0));
                 prop_assert!(task.hops <= REDIRECTS_MAX && task.depth <= 1);
             }
             let Some(ended) = &conclusion.outcome else { return Ok(()) };

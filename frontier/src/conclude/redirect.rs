@@ -20,7 +20,7 @@ pub(super) fn is_redirect(status: u16) -> bool {
 /// [`ErrorKind::BadUrl`] if the URL is too long to be requested.
 pub(super) fn target(context: &Context<'_>, answer: &Answer) -> Result<Url, ErrorKind> {
     let location = answer.location.as_deref().ok_or(ErrorKind::Redirect)?;
-    let base = Url::parse(context.url).map_err(|_| ErrorKind::BadUrl)?;
+    let base = context.step.url.as_ref().ok_or(ErrorKind::BadUrl)?;
     let url = base.join(location.trim()).map_err(|_| ErrorKind::Redirect)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(ErrorKind::Redirect);
@@ -32,7 +32,7 @@ pub(super) fn target(context: &Context<'_>, answer: &Answer) -> Result<Url, Erro
 mod tests {
     use crate::bounds::REDIRECTS_MAX;
     use crate::conclude::Rows;
-    use crate::conclude::fixture::{TestRequest, redirect, status};
+    use crate::conclude::fixture::{TestRequest, follow, redirect, status};
     use crate::outcome::{ErrorKind, Outcome};
     use crate::request::NextStep;
     use crate::task::TaskKind;
@@ -43,10 +43,7 @@ mod tests {
             let mut answer = redirect("/Deep/%7esitemap.xml#top");
             answer.status = Some(code);
             let conclusion = TestRequest::sitemap().conclude(&answer);
-            assert_eq!(
-                conclusion.next,
-                NextStep::Follow("https://a.example/Deep/~sitemap.xml".to_owned(), 1)
-            );
+            assert_eq!(conclusion.next, follow("https://a.example/Deep/~sitemap.xml", 1));
             assert_eq!((conclusion.outcome, conclusion.error), (None, None));
         }
     }
@@ -59,7 +56,7 @@ mod tests {
             ..TestRequest::sitemap()
         };
         let next = request.conclude(&redirect("../t.xml")).next;
-        assert_eq!(next, NextStep::Follow("https://a.example/deep/t.xml".to_owned(), 4));
+        assert_eq!(next, follow("https://a.example/deep/t.xml", 4));
     }
 
     #[test]
@@ -70,14 +67,17 @@ mod tests {
             let mut request = TestRequest { hop: 2, ..TestRequest::sitemap() };
             request.task.hops = 3;
             request.task.depth = 4;
-            request.task.named_by = vec![request.host.id()];
+            request.task.named_by = vec![request.host().id()];
             let conclusion = request.conclude(&redirect(target));
             assert_eq!((conclusion.ended(), &conclusion.next), (&Outcome::Redirected, &NextStep::Done));
             assert_eq!(conclusion.links(), [(target, TaskKind::Sitemap)]);
             let found = &conclusion.found[0];
             assert_eq!((found.task.hops, found.task.depth, found.task.attempts), (6, 4, 0));
             assert_eq!(found.task.named_by, request.task.named_by);
-            assert_eq!((found.task.parent, found.found_on), (Some(request.task.id), Some(request.host.id())));
+            assert_eq!(
+                (found.task.parent, found.found_on),
+                (Some(request.task.id), Some(request.host().id()))
+            );
             assert_eq!(found.task.id.host, found.host.id());
         }
     }

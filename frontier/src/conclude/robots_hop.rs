@@ -28,9 +28,9 @@ pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
             Conclusion { error, ..answered(context, RedirectAnswer::Absent, Some(record)) }
         }
         Meaning::Moved(url) => {
-            let hops = context.task.hops.saturating_add(context.hop);
-            if Host::of(&url).as_ref() == Some(context.host) && hops < ROBOTS_REDIRECTS_MAX {
-                return Conclusion::follow(context, url.into());
+            let hops = context.step.task.hops.saturating_add(context.step.hop);
+            if Host::of(&url).as_ref() == Some(&*context.step.host) && hops < ROBOTS_REDIRECTS_MAX {
+                return Conclusion::follow(context, url);
             }
             answered(context, RedirectAnswer::Moved(url.into(), hops), None)
         }
@@ -44,12 +44,12 @@ pub(super) fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
     if let Some(until) = context.parked_until {
         return Some(answered(context, RedirectAnswer::Parked(until), None));
     }
-    if context.task.url != context.host.url("/robots.txt") {
+    if context.step.task.url != context.step.host.url("/robots.txt") {
         return None;
     }
     if let Some(redirect) = context.redirect.filter(|redirect| redirect.is_waiting()) {
         let next = redirect.urls.get(1)?.clone();
-        return Some(answered(context, RedirectAnswer::Moved(next, context.task.hops), None));
+        return Some(answered(context, RedirectAnswer::Moved(next, context.step.task.hops), None));
     }
     let known = context.cached_rules?;
     Some(match known.rules {
@@ -79,8 +79,8 @@ fn answered(context: &Context<'_>, answer: RedirectAnswer, robots: Option<Robots
         RedirectAnswer::Unreachable(cause) => Outcome::Failed(cause),
         RedirectAnswer::Parked(_) => Outcome::Failed(ErrorKind::RateLimited),
     };
-    let change = RedirectChange::Answer { url: context.task.url.clone(), at: context.now, answer };
-    let redirect = context.task.waiting().map(|host| RedirectUpdate { host, change });
+    let change = RedirectChange::Answer { url: context.step.task.url.clone(), at: context.now, answer };
+    let redirect = context.step.task.waiting().map(|host| RedirectUpdate { host, change });
     Conclusion { robots, redirect, ..Conclusion::of(context, outcome) }
 }
 
@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::conclude::fixture::{
-        NOW, TestRequest, after, cached, days_ago, no_answer, redirect, rules, status,
+        NOW, TestRequest, after, cached, days_ago, follow, no_answer, redirect, rules, status,
     };
     use crate::request::{NextStep, Purpose};
     use crate::task::{Task, TaskKind};
@@ -105,7 +105,7 @@ mod tests {
         let (target, waiting) = (host("https://b.example/"), host("https://a.example/"));
         let url = target.url(path);
         let task = Task::robots_hop(&target, &url, 1, &waiting);
-        TestRequest { host: target, task, url: url.clone(), ..TestRequest::new(&url, TaskKind::RobotsHop) }
+        TestRequest { task, ..TestRequest::new(&url, TaskKind::RobotsHop) }
     }
 
     fn answer_of(conclusion: &Conclusion) -> &RedirectAnswer {
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!((&conclusion.next, &conclusion.outcome), (&NextStep::Wait, &None));
         let [found] = conclusion.found.as_slice() else { panic!("one task") };
         assert_eq!((found.task.url.as_str(), found.task.kind), (THERE, TaskKind::RobotsHop));
-        assert_eq!((found.task.hops, found.task.waiting()), (3, Some(request.host.id())));
+        assert_eq!((found.task.hops, found.task.waiting()), (3, Some(request.host().id())));
         let waits = RobotsRedirect {
             urls: vec![OWN.to_owned(), THERE.to_owned()],
             hops: 3,
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_redirect_within_the_other_host_is_followed_there_and_one_to_a_third_is_not() {
         let conclusion = hop("/r.txt").conclude(&redirect("/s.txt"));
-        assert_eq!(conclusion.next, NextStep::Follow("https://b.example/s.txt".to_owned(), 1));
+        assert_eq!(conclusion.next, follow("https://b.example/s.txt", 1));
         let away = TestRequest { hop: 1, ..hop("/r.txt") }.conclude(&redirect("https://c.example/t"));
         assert_eq!(answer_of(&away), &RedirectAnswer::Moved("https://c.example/t".to_owned(), 2));
         assert_eq!(away.next, NextStep::Done);
@@ -192,7 +192,7 @@ mod tests {
         );
         // Back to the host itself, at another URL: that is a request of its own.
         let back = moved("https://a.example/r.txt", 1).conclude_known().unwrap();
-        assert_eq!(back.next, NextStep::Follow("https://a.example/r.txt".to_owned(), 2));
+        assert_eq!(back.next, follow("https://a.example/r.txt", 2));
         for request in [moved(third, 5), moved(THERE, 2)] {
             let conclusion = request.conclude_known().unwrap();
             assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, Some(ErrorKind::Redirect)));

@@ -1,5 +1,7 @@
 //! Decides what the answer to a robots.txt request means (RFC 9309 section 2.3.1).
 
+use std::sync::Arc;
+
 use url::Url;
 
 use crate::answer::Answer;
@@ -41,9 +43,9 @@ impl Meaning {
         match status {
             200..=299 => match answer.error.filter(is_unread) {
                 Some(error) => Self::Unreachable(error),
-                None => Self::Rules(rules_at(context.url, answer)),
+                None => Self::Rules(rules_at(context.step.url(), answer)),
             },
-            304 if context.task.kind == TaskKind::Robots && is_conditional(context) => Self::Unchanged,
+            304 if context.step.task.kind == TaskKind::Robots && is_conditional(context) => Self::Unchanged,
             // Without a valid target it counts as absent (RFC 9309 section 2.3.1.2).
             status if is_redirect(status) => match target(context, answer) {
                 Ok(url) => Self::Moved(url),
@@ -77,20 +79,21 @@ pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
         Meaning::Rules(rules) => read(context, answer, &rules),
         Meaning::Unchanged => unchanged(context, answer),
         Meaning::Absent(error) => absent(context, error),
-        Meaning::Moved(url) => moved(context, url, context.hop),
+        Meaning::Moved(url) => moved(context, url, context.step.hop),
         Meaning::Unreachable(cause) => unreachable(context, answer, cause),
     }
 }
 
 /// See [`super::conclude_known`].
 pub(super) fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
-    let answer = context.redirect.filter(|_| context.hop == 0).and_then(|redirect| redirect.answer.as_ref());
+    let answer =
+        context.redirect.filter(|_| context.step.hop == 0).and_then(|redirect| redirect.answer.as_ref());
     if let Some((_, answer)) = answer {
         return answered(context, answer);
     }
     let (robots, known) = cached_rules(context)?;
     let is_young = context.now.distance(known.fetched_at) < ROBOTS_AGE_MAX;
-    let is_seed_task = context.purpose == Purpose::Task;
+    let is_seed_task = context.step.purpose == Purpose::Task;
     (is_young && is_seed_task).then(|| with_rules(context, &robots, known.clone(), Outcome::NotModified))
 }
 
@@ -164,7 +167,7 @@ fn absent(context: &Context<'_>, error: Option<ErrorKind>) -> Conclusion {
 /// Within the host it is followed within the attempt. Another host makes the request itself, and this one waits. Too
 /// many redirects count as no robots.txt (RFC 9309 section 2.3.1.2), and so does one back to a URL on the way.
 fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
-    let own = || vec![context.host.url("/robots.txt")];
+    let own = || vec![context.step.host.url("/robots.txt")];
     let mut urls = context.redirect.map_or_else(own, |redirect| redirect.urls.clone());
     let target = Host::of(&url).filter(|_| hops < ROBOTS_REDIRECTS_MAX);
     let Some(target) = target else { return absent(context, Some(ErrorKind::Redirect)) };
@@ -172,8 +175,8 @@ fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
     if urls.iter().any(|before| before == url.as_str()) {
         return absent(context, Some(ErrorKind::Redirect));
     }
-    if target == *context.host {
-        return Conclusion::of_next(NextStep::Follow(url.into(), hops));
+    if target == *context.step.host {
+        return Conclusion::of_next(NextStep::Follow(Arc::new(url), hops));
     }
     urls.push(url.clone().into());
     wait(context, &url, hops, urls)
@@ -182,8 +185,8 @@ fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
 /// Waits for the answer of another host to `url`, the last of `urls`, which `hops` redirects led to.
 fn wait(context: &Context<'_>, url: &Url, hops: u8, urls: Vec<String>) -> Conclusion {
     let Some(target) = Host::of(url) else { return absent(context, Some(ErrorKind::BadUrl)) };
-    let host = context.task.id.host;
-    let task = Task::robots_hop(&target, url.as_str(), hops, context.host);
+    let host = context.step.task.id.host;
+    let task = Task::robots_hop(&target, url.as_str(), hops, &context.step.host);
     let since = context.redirect.map_or(context.now, |redirect| redirect.since);
     let change = RedirectChange::Wait(RobotsRedirect { urls, hops, since, answer: None });
     Conclusion {
@@ -219,7 +222,7 @@ fn with_rules(
     record: RobotsRecord,
     outcome: Outcome,
 ) -> Conclusion {
-    let links = match context.purpose {
+    let links = match context.step.purpose {
         Purpose::Task => links(context, robots),
         Purpose::RobotsRefresh => FoundLinks::default(),
     };
@@ -229,7 +232,8 @@ fn with_rules(
 }
 
 fn links(context: &Context<'_>, robots: &RobotsRules) -> FoundLinks {
-    let links = from_robots(context.host, context.task, context.url, robots, context.scope.probe);
+    let links =
+        from_robots(&context.step.host, &context.step.task, context.step.url(), robots, context.scope.probe);
     if is_too_slow(robots.crawl_delay()) { links.refuse_all(SkipReason::CrawlDelay) } else { links }
 }
 
@@ -237,7 +241,7 @@ fn links(context: &Context<'_>, robots: &RobotsRules) -> FoundLinks {
 mod tests {
     use super::*;
     use crate::conclude::fixture::{
-        NOW, TestRequest, after, cached, days_ago, no_answer, redirect, rules, status,
+        NOW, TestRequest, after, cached, days_ago, follow, no_answer, redirect, rules, status,
     };
     use crate::scope::{Probe, Scope};
 
@@ -265,7 +269,7 @@ mod tests {
             conclusion
                 .found
                 .iter()
-                .all(|new| new.task.named_by == [request.host.id()] && new.task.depth == 0)
+                .all(|new| new.task.named_by == [request.host().id()] && new.task.depth == 0)
         );
     }
 
@@ -356,7 +360,7 @@ mod tests {
     fn five_redirects_are_followed_in_place_and_the_sixth_counts_as_no_file() {
         for hop in 0..5 {
             let conclusion = TestRequest { hop, ..TestRequest::robots() }.conclude(&redirect("/r.txt"));
-            assert_eq!(conclusion.next, NextStep::Follow("https://a.example/r.txt".to_owned(), hop + 1));
+            assert_eq!(conclusion.next, follow("https://a.example/r.txt", hop + 1));
             assert_eq!((conclusion.outcome, conclusion.robots), (None, None));
         }
         for target in ["/r.txt", "https://www.a.example/robots.txt"] {

@@ -68,17 +68,17 @@ fn item_count(answer: &Answer) -> u64 {
 
 /// Whether the answer says that nothing is at a guessed path, by its status or by a page that is not a sitemap.
 fn is_absence(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> bool {
-    context.task.kind.is_probe()
+    context.step.task.kind.is_probe()
         && (cause == ErrorKind::NotASitemap || matches!(answer.status, Some(204 | 404 | 410)))
 }
 
 /// Nothing is at a guessed path: continues with the next guess. Paths that robots.txt names are skipped.
 fn absent(context: &Context<'_>) -> Conclusion {
     let rules = context.cached_rules.and_then(|cached| cached.rules.as_deref()).map(RobotsRules::from_text);
-    let robots_url = context.host.url("/robots.txt");
+    let robots_url = context.step.host.url("/robots.txt");
     let named = rules.map(|robots| named_sitemaps(&robots, &robots_url).0).unwrap_or_default();
     let mut conclusion = Conclusion::of(context, Outcome::Absent);
-    conclusion.found.extend(next_guess(context.host, context.task, &named));
+    conclusion.found.extend(next_guess(&context.step.host, &context.step.task, &named));
     conclusion
 }
 
@@ -98,8 +98,8 @@ fn fetched(context: &Context<'_>, answer: &Answer, rows: Rows) -> Conclusion {
     if is_index {
         conclusion.add_links(not_kept(answer));
     }
-    if let Some(ended) = conclusion.outcome.as_mut().filter(|_| context.url != context.task.url) {
-        ended.read_as = Some(TaskId::of(context.host.id(), context.url));
+    if let Some(ended) = conclusion.outcome.as_mut().filter(|_| context.step.url() != context.step.task.url) {
+        ended.read_as = Some(TaskId::of(context.step.host.id(), context.step.url()));
     }
     conclusion
 }
@@ -111,21 +111,23 @@ fn redirected(context: &Context<'_>, answer: &Answer) -> Conclusion {
         Ok(url) => url,
         Err(error) => return failed(context, &without_body(answer), error),
     };
-    let used = context.task.hops.saturating_add(context.hop);
-    let is_loop = [context.url, context.task.url.as_str()].contains(&url.as_str());
+    let used = context.step.task.hops.saturating_add(context.step.hop);
+    let is_loop = [context.step.url(), context.step.task.url.as_str()].contains(&url.as_str());
     if used >= REDIRECTS_MAX || is_loop {
         return failed(context, &without_body(answer), ErrorKind::Redirect);
     }
-    if Host::of(&url).as_ref() == Some(context.host) {
-        return Conclusion::follow(context, url.into());
+    if Host::of(&url).as_ref() == Some(&*context.step.host) {
+        return Conclusion::follow(context, url);
     }
     let mut conclusion = Conclusion::of(context, Outcome::Redirected);
-    conclusion.found.extend(from_redirect(context.task, &url, used + 1));
+    conclusion.found.extend(from_redirect(&context.step.task, &url, used + 1));
     conclusion
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::conclude::fixture::{
         TestRequest, after, cached, days_ago, index, no_answer, part, status, urlset,
@@ -160,7 +162,7 @@ mod tests {
             TestRequest { url: "https://a.example/final.xml".to_owned(), hop: 1, ..TestRequest::sitemap() };
         let ended = request.conclude(&urlset(1)).outcome.unwrap();
         assert_eq!(ended.task, request.task.id);
-        assert_eq!(ended.read_as, Some(TaskId::of(request.host.id(), "https://a.example/final.xml")));
+        assert_eq!(ended.read_as, Some(TaskId::of(request.host().id(), "https://a.example/final.xml")));
         assert_eq!(request.conclude(&status(404)).outcome.unwrap().read_as, None);
         assert_eq!(TestRequest::sitemap().conclude(&urlset(1)).outcome.unwrap().read_as, None);
     }
@@ -247,15 +249,16 @@ mod tests {
 
     #[test]
     fn children_that_were_not_kept_are_counted_by_reason() {
-        let answer = Answer { children_over: 10, children_bad: 1, ..index(4) };
+        let refused = BTreeMap::from([(SkipReason::BadUrl, 1), (SkipReason::CountLimit, 10)]);
+        let answer = Answer { children_refused: refused.clone(), ..index(4) };
         let conclusion = TestRequest::sitemap().conclude(&answer);
-        let refused = [(SkipReason::BadUrl, 1), (SkipReason::CountLimit, 10)];
-        assert_eq!((conclusion.rows, conclusion.outcome.unwrap().refused), (Rows::Commit, refused.into()));
+        assert_eq!((conclusion.rows, conclusion.outcome.unwrap().refused), (Rows::Commit, refused));
     }
 
     #[test]
     fn only_an_index_has_children() {
-        let answer = Answer { children_over: 1, children_bad: 1, ..urlset(1) };
+        let refused = BTreeMap::from([(SkipReason::BadUrl, 1), (SkipReason::CountLimit, 1)]);
+        let answer = Answer { children_refused: refused, ..urlset(1) };
         let conclusion = TestRequest::sitemap().conclude(&answer);
         assert!(conclusion.outcome.unwrap().refused.is_empty());
     }

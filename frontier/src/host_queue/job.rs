@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bounds::RETRY_AFTER_MAX;
 use crate::host::Host;
 use crate::outcome::SkipReason;
-use crate::request::Purpose;
+use crate::request::{Purpose, Step};
 use crate::robots::RobotsState;
 use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
@@ -15,17 +15,9 @@ use crate::timestamp::Timestamp;
 /// The fields that a scheduling decision reads are copied out of the boxed task. With 100,000 hosts, a decision costs
 /// what its memory accesses cost, so it must not follow the box.
 pub(super) struct Job {
-    pub(super) host: Arc<Host>,
-    pub(super) id: TaskId,
-    pub(super) kind: TaskKind,
-    pub(super) purpose: Purpose,
+    pub(super) step: Step,
     /// Whether it is a request for another host, for the robots.txt of this one.
     pub(super) is_own_robots: bool,
-    pub(super) task: Box<Task>,
-    /// The URL that a redirect led to, if the job follows one.
-    pub(super) moved_to: Option<String>,
-    pub(super) hop: u8,
-    pub(super) attempt: u8,
     pub(super) not_before: Option<Timestamp>,
     /// When it was loaded into memory.
     pub(super) known_at: Timestamp,
@@ -35,35 +27,35 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// The next attempt of `task`.
     pub(super) fn new(host: &Arc<Host>, task: Task, now: Timestamp) -> Self {
-        Self {
-            host: host.clone(),
-            id: task.id,
-            kind: task.kind,
-            purpose: Purpose::Task,
-            is_own_robots: task.kind == TaskKind::RobotsHop && task.url == host.url("/robots.txt"),
-            moved_to: None,
-            hop: 0,
-            attempt: task.attempts.saturating_add(1),
-            // A moment further away than RETRY_AFTER_MAX comes from a clock that has been set back since.
-            not_before: task.not_before.map(|at| at.min(now + RETRY_AFTER_MAX)),
-            known_at: now,
-            skip: None,
-            task: Box::new(task),
-        }
+        // A moment further away than RETRY_AFTER_MAX comes from a clock that has been set back since.
+        let not_before = task.not_before.map(|at| at.min(now + RETRY_AFTER_MAX));
+        Self { not_before, ..Self::of(Step::new(host, task), now) }
     }
 
-    /// A refresh of the robots.txt of `host`. If only another host needs it, `on_behalf_of` is the robots.txt of that one.
-    pub(super) fn robots_refresh(host: &Arc<Host>, on_behalf_of: Option<TaskId>, now: Timestamp) -> Self {
-        let task = Task::new(host, host.url("/robots.txt"), TaskKind::Robots);
-        let task = Task { parent: on_behalf_of, ..task };
-        Self { purpose: Purpose::RobotsRefresh, ..Self::new(host, task, now) }
+    /// A step that may be taken at once.
+    pub(super) fn of(step: Step, now: Timestamp) -> Self {
+        let is_own_robots = step.kind == TaskKind::RobotsHop && step.task.url == step.host.url("/robots.txt");
+        Self { step, is_own_robots, not_before: None, known_at: now, skip: None }
+    }
+
+    pub(super) fn id(&self) -> TaskId {
+        self.step.id
+    }
+
+    pub(super) fn kind(&self) -> TaskKind {
+        self.step.kind
+    }
+
+    /// Whether it is a task of the queue.
+    pub(super) fn is_task(&self) -> bool {
+        self.step.purpose == Purpose::Task
     }
 
     /// Applies `rules` to the job's URL.
     pub(super) fn judge(&mut self, rules: &RobotsState) {
-        let url = self.moved_to.as_ref().unwrap_or(&self.task.url);
-        self.skip = rules.verdict(self.kind, url);
+        self.skip = rules.verdict(self.step.kind, self.step.url.as_deref());
     }
 
     pub(super) fn judged(mut self, rules: &RobotsState) -> Self {

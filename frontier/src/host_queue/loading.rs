@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::request::Purpose;
 use crate::robots::ROBOTS_AGE_MAX;
 use crate::task::{Task, TaskId, TaskKind};
 use crate::timestamp::Timestamp;
@@ -36,18 +35,18 @@ impl HostQueue {
     /// How many tasks to request from the queue, or `None` for none.
     pub(crate) fn tasks_wanted(&self) -> Option<usize> {
         let Loading::Wanted { tasks, hops } = self.loading else { return None };
-        let is_wanted = (tasks && self.is_low(&self.jobs)) || (hops && self.is_low(&self.hops));
-        let held = self.jobs.len().max(self.hops.len()) + self.in_flight();
-        is_wanted.then_some(held + self.settled_ahead.len() + TASKS_WANTED + self.slots.len())
+        let is_wanted = (tasks && self.is_low(&self.jobs.own)) || (hops && self.is_low(&self.jobs.hops));
+        let held = self.jobs.own.len().max(self.jobs.hops.len()) + self.in_flight();
+        is_wanted.then_some(held + self.slots.settled_ahead.len() + TASKS_WANTED + self.slots.all.len())
     }
 
     /// Whether more of `jobs` are needed soon.
     fn is_low(&self, jobs: &VecDeque<Job>) -> bool {
-        if jobs.len() + self.in_flight() >= TASKS_HELD_MAX + self.slots.len() {
+        if jobs.len() + self.in_flight() >= TASKS_HELD_MAX + self.slots.all.len() {
             return false;
         }
         let mut ready = jobs.iter().filter(|job| job.not_before.is_none());
-        ready.nth(self.slots.len()).is_none()
+        ready.nth(self.slots.all.len()).is_none()
     }
 
     /// Notes that `n` tasks were requested from the queue.
@@ -69,8 +68,8 @@ impl HostQueue {
             self.load_redirect(loaded.redirect, now);
         }
         // A parked host has no request to make for another one, but tells it so.
-        let takes_hops = !self.is_without_rules;
-        let takes_tasks = takes_hops && self.parked_until.is_none() && !self.waits_for_redirect();
+        let takes_hops = !self.robots.are_dropped;
+        let takes_tasks = takes_hops && self.hold.parked_until.is_none() && !self.waits_for_redirect();
         let tasks = if takes_tasks { loaded.tasks } else { Vec::new() };
         let hops = if takes_hops { loaded.hops } else { Vec::new() };
         let has_more =
@@ -91,20 +90,20 @@ impl HostQueue {
         let has_rules =
             |answer: &RedirectAnswer| matches!(answer, RedirectAnswer::Read | RedirectAnswer::Absent);
         // Rules that were committed after the lease come with the next one.
-        let are_older = |since| self.robots.as_ref().is_none_or(|robots| robots.fetched_at < since);
-        let are_rules_newer = self.inbox != self.leased_inbox
+        let are_older = |since| self.robots.record.as_ref().is_none_or(|robots| robots.fetched_at < since);
+        let are_rules_newer = self.inbox != self.lease.inbox
             && redirect.as_ref().is_some_and(|redirect| are_older(redirect.since));
         let is_usable = |(at, answer): &(Timestamp, RedirectAnswer)| {
             at.distance(now) < ROBOTS_AGE_MAX
-                && (!has_rules(answer) || are_rules_newer || self.robots.is_some())
+                && (!has_rules(answer) || are_rules_newer || self.robots.record.is_some())
         };
         let redirect = redirect.filter(|redirect| redirect.answer.as_ref().is_none_or(is_usable));
         let answer = redirect.as_ref().and_then(|redirect| redirect.answer.as_ref());
         if are_rules_newer && answer.is_some_and(|(_, answer)| has_rules(answer)) {
             self.drop_rules();
         }
-        self.redirect = redirect.map(Box::new);
-        if let Some(redirect) = &self.redirect {
+        self.robots.redirect = redirect.map(Box::new);
+        if let Some(redirect) = &self.robots.redirect {
             self.busy_since = self.busy_since.max(redirect.since);
             if !redirect.is_waiting() {
                 // The wait for the answer counts as politeness, up to now.
@@ -116,21 +115,25 @@ impl HostQueue {
     /// Adds a task from the queue, unless it is in memory or was settled since the queue was read.
     fn add(&mut self, task: Task, settled: &[TaskId], now: Timestamp) {
         // A refresh of robots.txt is not a task of the queue, but may have the id of one.
-        let is_same = |job: &Job| job.id == task.id && job.purpose == Purpose::Task;
-        let is_known = self.jobs.iter().chain(&self.hops).any(is_same)
-            || self.settled_ahead.contains(&task.id)
+        let is_same = |job: &Job| job.id() == task.id && job.is_task();
+        let is_known = self.jobs.own.iter().chain(&self.jobs.hops).any(is_same)
+            || self.slots.settled_ahead.contains(&task.id)
             || settled.contains(&task.id)
             || self.taken().any(|taken| taken == task.id);
         if is_known {
             return;
         }
-        let job = Job::new(&self.host, task, now).judged(&self.rules);
-        if job.kind == TaskKind::RobotsHop { self.hops.push_back(job) } else { self.jobs.push_back(job) }
+        let job = Job::new(&self.lease.host, task, now).judged(&self.robots.rules);
+        if job.kind() == TaskKind::RobotsHop {
+            self.jobs.hops.push_back(job)
+        } else {
+            self.jobs.own.push_back(job)
+        }
     }
 
     /// Notes that new tasks were committed for the host. `has_hop` says whether a request for another host is among them.
     pub(crate) fn wake(&mut self, has_hop: bool, now: Timestamp) {
-        self.is_surplus = false;
+        self.hold.is_surplus = false;
         let has_nothing = self.has_nothing();
         match &mut self.loading {
             Loading::Complete => {
@@ -157,7 +160,7 @@ impl HostQueue {
 
     /// Drops a task from memory.
     pub(crate) fn forget(&mut self, task: TaskId) {
-        self.jobs.retain(|job| job.id != task);
+        self.jobs.own.retain(|job| job.id() != task);
     }
 
     /// Whether it has nothing left to do.
@@ -166,14 +169,14 @@ impl HostQueue {
     }
 
     fn has_nothing(&self) -> bool {
-        let has_job = !self.jobs.is_empty() || !self.hops.is_empty();
-        !has_job && self.in_flight() == 0 && self.settled_ahead.is_empty()
+        let has_job = !self.jobs.own.is_empty() || !self.jobs.hops.is_empty();
+        !has_job && self.in_flight() == 0 && self.slots.settled_ahead.is_empty()
     }
 
     /// Whether it can be released together with its tasks: the queue knows all of them, or will after the next commit.
     pub(crate) fn can_be_released(&self) -> bool {
         matches!(self.loading, Loading::Wanted { .. } | Loading::Complete)
-            && !(self.jobs.is_empty() && self.hops.is_empty())
+            && !(self.jobs.own.is_empty() && self.jobs.hops.is_empty())
             && self.is_known_to_queue()
     }
 
@@ -185,26 +188,26 @@ impl HostQueue {
     /// Whether dropping the tasks in memory loses nothing that the queue does not know.
     fn is_known_to_queue(&self) -> bool {
         let is_known = |job: &Job| {
-            let is_first = job.attempt == 1;
-            job.moved_to.is_none()
-                && job.attempt == job.task.attempts.saturating_add(1)
-                && (is_first || job.purpose == Purpose::Task)
+            let step = &job.step;
+            step.hop == 0
+                && step.attempt == step.task.attempts.saturating_add(1)
+                && (step.attempt == 1 || job.is_task())
         };
-        self.in_flight() == 0 && self.jobs.iter().chain(&self.hops).all(is_known)
+        self.in_flight() == 0 && self.jobs.own.iter().chain(&self.jobs.hops).all(is_known)
     }
 
     pub(crate) fn is_surplus(&self) -> bool {
-        self.is_surplus
+        self.hold.is_surplus
     }
 
     /// Drops the tasks in memory, to be released with those in the queue. No request starts before `until`, in this
     /// session or another. The host is idle as soon as the outcomes of its settled tasks are committed.
     pub(crate) fn release_surplus(&mut self, until: Timestamp) {
         self.due.cool_down(until);
-        self.jobs.clear();
-        self.hops.clear();
+        self.jobs.own.clear();
+        self.jobs.hops.clear();
         self.loading = Loading::Complete;
-        self.is_surplus = true;
+        self.hold.is_surplus = true;
     }
 
     /// Like [`release_surplus`](Self::release_surplus), and drops the rules, which the queue keeps. The loading
@@ -213,22 +216,27 @@ impl HostQueue {
     pub(crate) fn release_without_rules(&mut self, until: Timestamp) {
         self.due.cool_down(until);
         self.drop_rules();
-        self.is_surplus = true;
+        self.hold.is_surplus = true;
     }
 
     fn drop_rules(&mut self) {
-        self.jobs.clear();
-        self.hops.clear();
-        self.robots = None;
-        self.rules.evict();
-        self.is_without_rules = true;
+        self.jobs.own.clear();
+        self.jobs.hops.clear();
+        self.robots.record = None;
+        self.robots.rules.evict();
+        self.robots.are_dropped = true;
     }
 
     /// Offers the host for release.
     pub(crate) fn begin_release(&mut self) -> Release {
         self.loading = Loading::Releasing { is_woken: false };
-        let not_before = self.due.at().max(self.parked_until);
-        Release { host: self.id, inbox: self.inbox, not_before, parked: self.parked_until.is_some() }
+        let not_before = self.due.at().max(self.hold.parked_until);
+        Release {
+            host: self.lease.id,
+            inbox: self.inbox,
+            not_before,
+            parked: self.hold.parked_until.is_some(),
+        }
     }
 
     pub(crate) fn is_being_released(&self) -> bool {
@@ -238,7 +246,7 @@ impl HostQueue {
     /// Keeps the host, which was not released because it has new tasks.
     pub(crate) fn keep_leased(&mut self, now: Timestamp) {
         self.wake(true, now);
-        self.is_surplus = false;
+        self.hold.is_surplus = false;
         self.loading = Loading::Wanted { tasks: true, hops: true };
     }
 }

@@ -79,8 +79,8 @@ impl RobotsState {
     }
 
     /// Why a request of `kind` for `url` must not be made; `None` if it may be made. robots.txt itself may always be
-    /// requested, also for another host.
-    pub fn verdict(&self, kind: TaskKind, url: &str) -> Option<SkipReason> {
+    /// requested, also for another host. `None` stands for a URL that cannot be parsed.
+    pub fn verdict(&self, kind: TaskKind, url: Option<&Url>) -> Option<SkipReason> {
         if matches!(kind, TaskKind::Robots | TaskKind::RobotsHop) {
             return None;
         }
@@ -91,10 +91,10 @@ impl RobotsState {
             Self::Known { robots, .. } if politeness::is_too_slow(robots.crawl_delay()) => {
                 Some(SkipReason::CrawlDelay)
             }
-            Self::Known { robots, .. } => match Url::parse(url) {
-                Ok(url) if robots.allows(&url) => None,
-                Ok(_) => Some(SkipReason::RobotsDisallowed),
-                Err(_) => Some(SkipReason::BadUrl),
+            Self::Known { robots, .. } => match url {
+                Some(url) if robots.allows(url) => None,
+                Some(_) => Some(SkipReason::RobotsDisallowed),
+                None => Some(SkipReason::BadUrl),
             },
         }
     }
@@ -113,26 +113,30 @@ mod tests {
         }
     }
 
+    fn verdict(rules: &RobotsState, kind: TaskKind, url: &str) -> Option<SkipReason> {
+        rules.verdict(kind, Url::parse(url).ok().as_ref())
+    }
+
     #[test]
     fn rules_judge_all_but_robots_txt_itself() {
         let rules = known("User-agent: *\nDisallow: /private/\n");
-        assert_eq!(rules.verdict(TaskKind::Sitemap, URL), Some(SkipReason::RobotsDisallowed));
-        assert_eq!(rules.verdict(TaskKind::Robots, URL), None);
-        assert_eq!(rules.verdict(TaskKind::Sitemap, "https://a.example/sitemap.xml"), None);
+        assert_eq!(verdict(&rules, TaskKind::Sitemap, URL), Some(SkipReason::RobotsDisallowed));
+        assert_eq!(verdict(&rules, TaskKind::Robots, URL), None);
+        assert_eq!(verdict(&rules, TaskKind::Sitemap, "https://a.example/sitemap.xml"), None);
     }
 
     #[test]
     fn only_robots_txt_of_a_host_with_unreachable_rules_is_requested() {
         let rules = RobotsState::Unreachable { since: Timestamp::from_micros(0) };
-        assert_eq!(rules.verdict(TaskKind::Probe(0), URL), Some(SkipReason::RobotsUnreachable));
-        assert_eq!(rules.verdict(TaskKind::Robots, URL), None);
+        assert_eq!(verdict(&rules, TaskKind::Probe(0), URL), Some(SkipReason::RobotsUnreachable));
+        assert_eq!(verdict(&rules, TaskKind::Robots, URL), None);
     }
 
     #[test]
     fn a_host_that_wants_more_than_a_minute_between_requests_is_skipped() {
         let url = "https://a.example/sitemap.xml";
         let of = |delay: &str| {
-            known(&format!("User-agent: *\nCrawl-delay: {delay}\n")).verdict(TaskKind::Sitemap, url)
+            verdict(&known(&format!("User-agent: *\nCrawl-delay: {delay}\n")), TaskKind::Sitemap, url)
         };
         assert_eq!(of("60"), None);
         assert_eq!(of("60.5"), Some(SkipReason::CrawlDelay));
@@ -140,6 +144,6 @@ mod tests {
 
     #[test]
     fn an_invalid_url_is_skipped_without_a_request() {
-        assert_eq!(known("").verdict(TaskKind::Sitemap, "no url"), Some(SkipReason::BadUrl));
+        assert_eq!(verdict(&known(""), TaskKind::Sitemap, "no url"), Some(SkipReason::BadUrl));
     }
 }

@@ -64,7 +64,7 @@ fn all_that_wait_for_its_robots_txt_share_one_request() {
     let hops = ["c", "d", "e"].map(|waiting| hop("/robots.txt", waiting)).to_vec();
     let mut schedule = with_hops(hops, Vec::new());
     let request = started(schedule.next(at(0)));
-    assert_eq!((request.purpose, request.task.kind), (Purpose::RobotsRefresh, TaskKind::Robots));
+    assert_eq!((request.step.purpose, request.step.task.kind), (Purpose::RobotsRefresh, TaskKind::Robots));
     assert!(matches!(schedule.next(at(5)), Next::Wait(None)), "the others wait for it");
     schedule.set_robots(host("b").id(), known("", at(5)), at(5));
     schedule.settle(&request, NextStep::Done, at(5));
@@ -78,7 +78,7 @@ fn all_that_wait_for_its_robots_txt_share_one_request() {
 fn a_host_that_waits_starts_nothing_of_its_own_and_serves_others() {
     let mut schedule = with_hops(vec![hop("/r.txt", "c")], vec![task("b", "/robots.txt"), task("b", "/1")]);
     let request = started(schedule.next(at(0)));
-    assert_eq!(request.task.kind, TaskKind::Robots);
+    assert_eq!(request.step.task.kind, TaskKind::Robots);
     let urls = vec![host("b").url("/robots.txt"), host("a").url("/r.txt")];
     let redirect = RobotsRedirect { urls, hops: 1, since: at(0), answer: None };
     schedule.set_redirect(host("b").id(), redirect, at(0));
@@ -117,7 +117,7 @@ fn the_answer_is_concluded_without_a_request_and_the_wait_is_politeness() {
     let redirect = Some(redirect(Some((at(30), RedirectAnswer::Read))));
     schedule.load(Loaded { redirect, ..loaded("a", 1, Some(at(0)), tasks) }, at(40));
     let request = started(schedule.next(at(40)));
-    assert!(request.is_known && request.task.kind == TaskKind::Robots);
+    assert!(request.is_known && request.step.task.kind == TaskKind::Robots);
     schedule.settle(&request, NextStep::Done, at(40));
     let request = started(schedule.next(at(40)));
     assert_eq!((request.url(), request.is_known), (host("a").url("/1").as_str(), false));
@@ -159,5 +159,5 @@ fn rules_that_were_committed_after_the_lease_come_with_the_next_one() {
     let redirect = Some(redirect(Some((at(5), RedirectAnswer::Read))));
     schedule.load(Loaded { redirect, ..loaded("a", 1, None, vec![task("a", "/1")]) }, at(6));
     assert!(matches!(schedule.next(at(9)), Next::Wait(None)), "it starts nothing");
-    assert_eq!((schedule.idle().len(), schedule.text_bytes), (1, 0), "it is released");
+    assert_eq!((schedule.idle().len(), schedule.rules.text_bytes), (1, 0), "it is released");
 }

@@ -11,7 +11,7 @@ impl Schedule {
     /// queue's answer.
     pub fn idle(&mut self) -> Vec<Release> {
         let mut idle = Vec::new();
-        for place in std::mem::take(&mut self.idle) {
+        for place in std::mem::take(&mut self.queued.idle) {
             let Some(entry) = self.hosts.get_mut(place) else { continue };
             entry.is_queued_as_idle = false;
             if entry.queue.is_idle() {
@@ -49,10 +49,10 @@ impl Schedule {
             if self.hosts.get(place).is_some_and(|entry| entry.queue.is_being_released()) {
                 self.places.remove(&release.host);
                 let entry = self.hosts.remove(place);
-                self.text_bytes -= entry.queue.text_bytes();
+                self.rules.text_bytes -= entry.queue.text_bytes();
                 self.sites.leave(entry.site, now);
                 if let Some(rules_use) = entry.rules_use {
-                    self.rules.forget(rules_use);
+                    self.rules.loaded.forget(rules_use);
                 }
             }
         }

@@ -26,7 +26,7 @@ impl Schedule {
             queue.set_robots(robots);
             after = queue.text_bytes();
         });
-        self.text_bytes = self.text_bytes + after - before;
+        self.rules.text_bytes = self.rules.text_bytes + after - before;
         self.rules_used(host);
     }
 
@@ -37,7 +37,7 @@ impl Schedule {
 
     /// Whether the robots rules texts leave room for those of many more hosts.
     pub fn has_room_for_rules(&self) -> bool {
-        self.text_bytes < TEXT_BYTES_WANTED
+        self.rules.text_bytes < TEXT_BYTES_WANTED
     }
 
     /// Chooses hosts to release together with their tasks while the robots rules texts take too much memory. Returns
@@ -56,7 +56,7 @@ impl Schedule {
         candidates.sort_unstable_by_key(|&candidate| Reverse(candidate));
         let mut chosen = 0;
         for (waits, _, place) in candidates {
-            if self.text_bytes >= if waits { TEXT_BYTES_WANTED } else { TEXT_BYTES_MAX } {
+            if self.rules.text_bytes >= if waits { TEXT_BYTES_WANTED } else { TEXT_BYTES_MAX } {
                 chosen += 1;
                 self.release_without_rules(place, now);
             }
@@ -66,9 +66,9 @@ impl Schedule {
 
     fn release_without_rules(&mut self, place: usize, now: Timestamp) {
         if let Some(entry) = self.hosts.get_mut(place) {
-            self.text_bytes -= entry.queue.text_bytes();
+            self.rules.text_bytes -= entry.queue.text_bytes();
             if let Some(rules_use) = entry.rules_use.take() {
-                self.rules.forget(rules_use);
+                self.rules.loaded.forget(rules_use);
             }
             entry.queue.release_without_rules(entry.due_at().unwrap_or(now));
             self.reschedule(place, now);
@@ -80,12 +80,12 @@ impl Schedule {
         let Some(&place) = self.places.get(&host) else { return };
         if let Some(entry) = self.hosts.get_mut(place) {
             if let Some(rules_use) = entry.rules_use.take() {
-                self.rules.forget(rules_use);
+                self.rules.loaded.forget(rules_use);
             }
             let bytes = entry.queue.rules_bytes();
-            entry.rules_use = (bytes > 0).then(|| self.rules.used(place, bytes));
+            entry.rules_use = (bytes > 0).then(|| self.rules.loaded.used(place, bytes));
         }
-        while let Some(oldest) = self.rules.take_oldest_beyond(loaded_rules::BYTES_MAX) {
+        while let Some(oldest) = self.rules.loaded.take_oldest_beyond(loaded_rules::BYTES_MAX) {
             if let Some(entry) = self.hosts.get_mut(oldest) {
                 entry.queue.evict_rules();
                 entry.rules_use = None;

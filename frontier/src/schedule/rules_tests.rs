@@ -18,7 +18,7 @@ fn rules_of_ten_thousand_hosts_take_bounded_memory_and_go_on_being_obeyed() {
     let names: Vec<String> = (0..HOSTS).map(|n| format!("h{n}")).collect();
     for name in &names {
         schedule.admit(LeasedHost { robots: Some(rules.clone()), ..leased(name) }, at(0));
-        assert!(schedule.rules.bytes() <= loaded_rules::BYTES_MAX);
+        assert!(schedule.rules.loaded.bytes() <= loaded_rules::BYTES_MAX);
     }
     let in_memory = schedule.hosts.iter().filter(|(_, placed)| placed.queue.rules_bytes() > 0).count();
     assert!(in_memory > 1_000 && in_memory < HOSTS / 2, "{in_memory} of {HOSTS}");
@@ -47,20 +47,20 @@ fn rules_of_two_thousand_hosts_of_500_000_bytes_each_send_hosts_back_until_they_
             load(&mut schedule, &name, &["/x/1", "/open"], at(0));
             count += 1;
         }
-        most = most.max(schedule.text_bytes);
+        most = most.max(schedule.rules.text_bytes);
         let Next::Skip(skipped, SkipReason::RobotsDisallowed) = schedule.next(at(0)) else { panic!() };
         schedule.settle(&skipped, NextStep::Done, at(0));
         let request = started(schedule.next(at(0)));
-        schedule.cool_down(request.host.id(), at(100), at(0));
+        schedule.cool_down(request.step.host.id(), at(100), at(0));
         schedule.settle(&request, NextStep::Retry(at(100)), at(0));
         schedule.evict_rules(at(0));
         let idle = schedule.idle();
         schedule.released(&idle, &[], at(0));
     }
     assert!(most <= TEXT_BYTES_WANTED + (1 << 20), "{most} bytes of text");
-    assert!(schedule.rules.bytes() <= loaded_rules::BYTES_MAX);
+    assert!(schedule.rules.loaded.bytes() <= loaded_rules::BYTES_MAX);
     let texts: usize = schedule.hosts.iter().map(|(_, placed)| placed.queue.text_bytes()).sum();
-    assert_eq!(schedule.text_bytes, texts, "the sum is kept up to date");
+    assert_eq!(schedule.rules.text_bytes, texts, "the sum is kept up to date");
 }
 
 /// Leased hosts whose rules are only fetched now, as at the beginning of a crawl.
@@ -80,12 +80,12 @@ fn rules_fetched_by_two_thousand_leased_hosts_are_dropped_where_they_do_not_fit(
     }
     for _ in 0..HOSTS {
         let request = started(schedule.next(at(0)));
-        let host = request.host.id();
+        let host = request.step.host.id();
         schedule.set_robots(host, rules.clone(), at(0));
         schedule.settle(&request, NextStep::Done, at(0));
         schedule.woken(host, false, at(0));
         schedule.evict_rules(at(0));
-        assert!(schedule.text_bytes <= TEXT_BYTES_MAX, "{} bytes of text", schedule.text_bytes);
+        assert!(schedule.rules.text_bytes <= TEXT_BYTES_MAX, "{} bytes of text", schedule.rules.text_bytes);
     }
     assert!(schedule.idle().is_empty(), "their marks of new work are not known yet");
     schedule.wanting_tasks(HOSTS);

@@ -37,11 +37,11 @@ fn end(schedule: &mut Schedule, request: &Request, now: Timestamp) {
 fn hosts_of_a_full_site_wait_and_start_in_turn_when_a_request_ends() {
     let mut schedule = schedule(&["1.a", "2.a", "3.a", "4.a", "b"], 2, 0);
     let in_flight = [0, 1, 2].map(|_| started(schedule.next(at(0))));
-    let names: Vec<&str> = in_flight.iter().map(|request| request.host.name()).collect();
+    let names: Vec<&str> = in_flight.iter().map(|request| request.step.host.name()).collect();
     assert!(names.contains(&"b.example"), "another site is not held up: {names:?}");
     assert_waits(&schedule.next(at(0)), None);
     assert_eq!(schedule.waiting_for(at(0)).pace, 2, "they wait for their site, not for a worker");
-    let first = in_flight.iter().find(|request| request.host.name() != "b.example").unwrap();
+    let first = in_flight.iter().find(|request| request.step.host.name() != "b.example").unwrap();
     end(&mut schedule, first, at(5));
     let next = started(schedule.next(at(6)));
     assert_eq!((next.begun_at, next.permitted_at), (at(0), at(5)), "the wait for the site is politeness");
@@ -82,7 +82,7 @@ fn a_host_that_is_released_while_it_waits_for_its_site_holds_no_other_up() {
     schedule.released(&idle, &[], at(1));
     end(&mut schedule, &first, at(2));
     let last = started(schedule.next(at(2)));
-    assert_ne!(last.host.id(), idle[0].host);
+    assert_ne!(last.host_id(), idle[0].host);
     end(&mut schedule, &last, at(3));
     assert!(schedule.is_empty());
 }
@@ -98,6 +98,6 @@ fn a_request_whose_address_is_full_is_put_back_and_waits_without_a_slot() {
     assert!(schedule.resume(host("a").id(), at(9)));
     assert!(!schedule.resume(host("a").id(), at(9)), "it waits no more");
     let again = started(schedule.next(at(9)));
-    assert_eq!((again.url(), again.attempt), (request.url(), 1));
+    assert_eq!((again.url(), again.step.attempt), (request.url(), 1));
     assert_eq!((again.begun_at, again.permitted_at), (at(0), at(9)));
 }

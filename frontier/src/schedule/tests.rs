@@ -1,5 +1,6 @@
 //! Tests of the schedule with a clock that the tests control.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -67,8 +68,12 @@ pub(super) fn started(next: Next) -> Request {
     }
 }
 
+fn follow(url: &str, hop: u8) -> NextStep {
+    NextStep::Follow(Arc::new(url::Url::parse(url).unwrap()), hop)
+}
+
 fn path(request: &Request) -> &str {
-    request.url().strip_prefix(&request.host.to_string()).unwrap()
+    request.url().strip_prefix(&request.step.host.to_string()).unwrap()
 }
 
 fn assert_waits(next: &Next, until: Option<Timestamp>) {
@@ -79,7 +84,10 @@ fn assert_waits(next: &Next, until: Option<Timestamp>) {
 fn a_request_leaves_one_delay_after_the_start_before_it() {
     let mut schedule = with_host("", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(5)));
-    assert_eq!((path(&first), first.attempt, first.begun_at, first.permitted_at), ("/1", 1, at(0), at(0)));
+    assert_eq!(
+        (path(&first), first.step.attempt, first.begun_at, first.permitted_at),
+        ("/1", 1, at(0), at(0))
+    );
     assert_waits(&schedule.next(at(5)), None);
     schedule.settle(&first, NextStep::Done, at_ms(5_300));
     assert_waits(&schedule.next(at_ms(5_300)), Some(at(6)));
@@ -114,11 +122,11 @@ fn robots_txt_of_a_host_without_rules_is_requested_first_without_a_task_in_the_q
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/1"], at(0));
     let robots = started(schedule.next(at(0)));
-    assert_eq!((path(&robots), robots.purpose), ("/robots.txt", Purpose::RobotsRefresh));
+    assert_eq!((path(&robots), robots.step.purpose), ("/robots.txt", Purpose::RobotsRefresh));
     assert_waits(&schedule.next(at(5)), None);
     schedule.settle(&robots, NextStep::Retry(at(10)), at(5));
     let again = started(schedule.next(at(10)));
-    assert_eq!((path(&again), again.attempt), ("/robots.txt", 2));
+    assert_eq!((path(&again), again.step.attempt), ("/robots.txt", 2));
     schedule.set_robots(host("a").id(), known("User-agent: *\nCrawl-delay: 7", at(11)), at(11));
     schedule.settle(&again, NextStep::Done, at(11));
     assert_waits(&schedule.next(at(11)), Some(at(17)));
@@ -130,7 +138,7 @@ fn the_robots_task_of_a_seed_brings_its_rules() {
     let mut schedule = Schedule::new(Pace::of_hosts(SECOND, 1), at(0));
     schedule.admit(leased("a"), at(0));
     load(&mut schedule, "a", &["/robots.txt", "/1"], at(0));
-    assert_eq!(*started(schedule.next(at(0))).task, task("a", "/robots.txt"));
+    assert_eq!(*started(schedule.next(at(0))).step.task, task("a", "/robots.txt"));
 }
 
 #[test]
@@ -187,12 +195,15 @@ fn rules_are_unreachable_if_none_are_set() {
 fn redirect_hops_come_first_and_obey_the_rules_too() {
     let mut schedule = with_host("User-agent: *\nDisallow: /x", 1, &["/1", "/2"]);
     let first = started(schedule.next(at(0)));
-    schedule.settle(&first, NextStep::Follow("https://a.example/moved".to_owned(), 1), at(0));
+    schedule.settle(&first, follow("https://a.example/moved", 1), at(0));
     let hop = started(schedule.next(at(1)));
-    assert_eq!((path(&hop), hop.hop, hop.attempt, &hop.task), ("/moved", 1, 1, &first.task));
-    schedule.settle(&hop, NextStep::Follow("https://a.example/x".to_owned(), 2), at(1));
+    assert_eq!(
+        (path(&hop), hop.step.hop, hop.step.attempt, &hop.step.task),
+        ("/moved", 1, 1, &first.step.task)
+    );
+    schedule.settle(&hop, follow("https://a.example/x", 2), at(1));
     let Next::Skip(hop, SkipReason::RobotsDisallowed) = schedule.next(at(1)) else { panic!() };
-    assert_eq!((path(&hop), hop.hop), ("/x", 2));
+    assert_eq!((path(&hop), hop.step.hop), ("/x", 2));
 }
 
 #[test]
@@ -205,7 +216,7 @@ fn other_tasks_continue_while_a_retry_waits() {
     schedule.settle(&second, NextStep::Done, at(2));
     assert_eq!(schedule.waiting_for(at(3)).retry, 1);
     let again = started(schedule.next(at(30)));
-    assert_eq!((path(&again), again.attempt, again.begun_at), ("/1", 2, at(2)));
+    assert_eq!((path(&again), again.step.attempt, again.begun_at), ("/1", 2, at(2)));
 }
 
 #[test]
@@ -309,7 +320,8 @@ fn hosts_permitted_longest_come_first() {
     for name in ["a", "b", "c"] {
         schedule.load(loaded(name, 0, None, vec![task(name, "/1")]), at(0));
     }
-    let order: Vec<String> = (0..3).map(|_| started(schedule.next(at(10))).host.name().to_owned()).collect();
+    let order: Vec<String> =
+        (0..3).map(|_| started(schedule.next(at(10))).step.host.name().to_owned()).collect();
     assert_eq!(order, ["b.example", "c.example", "a.example"]);
     assert_eq!((schedule.in_flight(), schedule.waiting_for(at(10)).answer), (3, 3));
 }
@@ -333,7 +345,7 @@ fn few_tasks_are_held_and_more_are_requested_in_time() {
     // Its outcome is committed after the queue was read. The task must not be started again.
     schedule.settle(&request, NextStep::Done, at(0));
     schedule.load(loaded("a", 0, None, tasks[7..].to_vec()), at(0));
-    assert_eq!(*started(schedule.next(at(0))).task, tasks[8]);
+    assert_eq!(*started(schedule.next(at(0))).step.task, tasks[8]);
     assert!(schedule.wanting_tasks(10).is_empty(), "all tasks are loaded");
 }
 

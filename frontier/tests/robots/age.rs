@@ -84,7 +84,7 @@ impl Visits {
                     self.settle(&mut schedule, &request, conclusion);
                 }
                 Next::Skip(request, reason) => {
-                    let outcome = TaskOutcome::new(request.task.id, Outcome::Skipped(reason), 0);
+                    let outcome = TaskOutcome::new(request.step.task.id, Outcome::Skipped(reason), 0);
                     self.commit(Commit { outcomes: vec![outcome], ..Commit::default() });
                     schedule.settle(&request, NextStep::Done, now);
                 }
@@ -123,7 +123,7 @@ impl Visits {
 
     fn conclude(&self, request: &Request, rules: Option<&str>) -> Conclusion {
         let found = Answer { status: Some(200), ..Answer::default() };
-        let answer = match (request.task.kind, rules) {
+        let answer = match (request.step.task.kind, rules) {
             (TaskKind::Robots, None) => Answer { status: Some(503), ..Answer::default() },
             (TaskKind::Robots, Some(text)) => {
                 Answer { robots: Some(RobotsRules::parse(text.as_bytes(), "otter")), ..found }
@@ -137,12 +137,7 @@ impl Visits {
             },
         };
         let context = Context {
-            host: &request.host,
-            task: &request.task,
-            purpose: request.purpose,
-            url: request.url(),
-            hop: request.hop,
-            attempt: request.attempt,
+            step: &request.step,
             scope: &Scope::default(),
             cached_rules: self.known.as_ref(),
             redirect: None,
@@ -156,7 +151,7 @@ impl Visits {
 
     fn settle(&mut self, schedule: &mut Schedule, request: &Request, conclusion: Conclusion) {
         let (now, id) = (self.clock.now(), self.host.id());
-        let is_of_queue = request.task.kind != TaskKind::Robots;
+        let is_of_queue = request.step.task.kind != TaskKind::Robots;
         let hosts = conclusion.robots.clone().map(|robots| HostUpdate { host: id, robots });
         self.commit(Commit {
             outcomes: conclusion.outcome.into_iter().filter(|_| is_of_queue).collect(),
