@@ -20,6 +20,9 @@ pub const LOC_CHARS_STANDARD: usize = 2_048;
 pub const HOST_BYTES_MAX: usize = 253;
 /// Maximum number of entries that sitemaps.org allows. More are kept, and reported once.
 pub const ENTRIES_STANDARD: u64 = 50_000;
+/// Maximum number of entries of one document that are also passed on as children, because their URLs are those of
+/// sitemaps.
+pub const SITEMAP_ENTRIES_MAX: u64 = 100;
 /// Maximum number of nested gzip layers that are removed.
 pub const GZIP_LAYERS_MAX: usize = 2;
 /// Maximum number of members of one gzip stream. Each member costs an allocation. Block-wise compressors need about

@@ -110,6 +110,20 @@ fn is_scheme(host: &[u8]) -> bool {
     host == b"https" || host == b"http"
 }
 
+/// Whether the path of a URL ends like that of a sitemap: in `.xml`, `.xml.gz` or `.txt.gz`, in any case.
+pub(crate) fn is_of_sitemap(url: &str) -> bool {
+    let bytes = url.as_bytes();
+    let path_end = memchr::memchr2(b'?', b'#', bytes).unwrap_or(bytes.len());
+    let path = &bytes[..path_end];
+    let ends_in =
+        |end: &[u8]| path.len() > end.len() && path[path.len() - end.len()..].eq_ignore_ascii_case(end);
+    match path.last() {
+        Some(b'l' | b'L') => ends_in(b".xml"),
+        Some(b'z' | b'Z') => ends_in(b".xml.gz") || ends_in(b".txt.gz"),
+        _ => false,
+    }
+}
+
 /// Whether a text is a URL that needs no rewriting: a lower-case scheme, a plain host (see [`is_plain_host`]), no
 /// port or user, and otherwise printable ASCII without backslashes.
 pub(crate) fn is_clean(text: &str) -> bool {

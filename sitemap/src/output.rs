@@ -5,10 +5,11 @@ use url::Url;
 
 use crate::bad_bytes::BadBytesQueue;
 use crate::child::Child;
+use crate::document_kind::DocumentKind;
 use crate::draft::Draft;
 use crate::entry::{Entry, is_changefreq, is_priority};
 use crate::lastmod;
-use crate::limits::{ENTRIES_STANDARD, LOC_CHARS_STANDARD, Limits};
+use crate::limits::{ENTRIES_STANDARD, LOC_CHARS_STANDARD, Limits, SITEMAP_ENTRIES_MAX};
 use crate::loc::{self, Loc, LocError};
 use crate::problem::{Problem, ProblemCounts, ProblemKind, quote};
 use crate::sink::Sink;
@@ -18,6 +19,8 @@ use crate::sink::Sink;
 pub(crate) struct Tally {
     pub(crate) entries: u64,
     pub(crate) children: u64,
+    /// Entries that were passed on as children too.
+    sitemap_entries: u64,
     pub(crate) problems: ProblemCounts,
     /// Invalid bytes in text that is not parsed yet.
     pub(crate) bad_bytes: BadBytesQueue,
@@ -59,8 +62,8 @@ impl<S: Sink> Output<'_, S> {
         }
     }
 
-    /// Passes the drafted entry to the sink, or reports why it is dropped.
-    pub(crate) fn entry(&mut self, draft: &Draft) {
+    /// Passes the drafted entry of a document of this kind to the sink, or reports why it is dropped.
+    pub(crate) fn entry(&mut self, draft: &Draft, kind: DocumentKind) {
         let Some(published) = self.published_loc(draft, "entry") else { return };
         let Some(loc) = self.valid_loc(published, draft) else { return };
         let lastmod_at = self.instant(draft);
@@ -71,6 +74,29 @@ impl<S: Sink> Output<'_, S> {
         self.sink.entry(&entry);
         self.tally.entries += 1;
         self.check_count(self.tally.entries, draft.offset);
+        if matches!(kind, DocumentKind::Urlset | DocumentKind::Text) && loc::is_of_sitemap(entry.loc) {
+            self.sitemap_entry(&entry, draft.offset);
+        }
+    }
+
+    /// Passes an entry that looks like a sitemap of the same host on as a child too. The document itself is no child.
+    fn sitemap_entry(&mut self, entry: &Entry<'_>, offset: u64) {
+        let Ok(mut url) = Url::parse(entry.loc) else { return };
+        if url.origin() != self.base.origin() {
+            return;
+        }
+        url.set_fragment(self.base.fragment());
+        let is_followed = url != *self.base && self.tally.sitemap_entries < SITEMAP_ENTRIES_MAX;
+        self.problem(ProblemKind::SitemapAsEntry, offset, || {
+            let action = if is_followed { "kept, and followed as a sitemap" } else { "kept" };
+            format!("{} is listed as a page but looks like a sitemap, {action}", quote(entry.loc))
+        });
+        if is_followed {
+            let Entry { loc, lastmod, lastmod_at, .. } = *entry;
+            self.sink.child(&Child { loc, lastmod, lastmod_at, is_entry: true });
+            self.tally.children += 1;
+            self.tally.sitemap_entries += 1;
+        }
     }
 
     /// Passes the drafted child to the sink, or reports why it is dropped.
@@ -78,7 +104,7 @@ impl<S: Sink> Output<'_, S> {
         let Some(published) = self.published_loc(draft, "sitemap") else { return };
         let Some(loc) = self.valid_loc(published, draft) else { return };
         let lastmod_at = self.instant(draft);
-        self.sink.child(&Child { loc: as_text(&loc), lastmod: draft.lastmod(), lastmod_at });
+        self.sink.child(&Child { loc: as_text(&loc), lastmod: draft.lastmod(), lastmod_at, is_entry: false });
         self.tally.children += 1;
         self.check_count(self.tally.children, draft.offset);
     }

@@ -107,6 +107,8 @@ kinds! {
     /// White space or unprintable characters in a loc, or the delimiters of a CDATA section, were removed or
     /// percent-encoded.
     RepairedLoc = "repaired_loc",
+    /// An entry whose URL is that of a sitemap on the same host was kept, and passed on as a child too.
+    SitemapAsEntry = "sitemap_as_entry",
     /// A second loc in one element started a separate entry.
     RepeatedLoc = "repeated_loc",
     /// The text of an entry without a loc element was used as its loc.

@@ -1,5 +1,6 @@
 //! Text documents with one URL per line.
 
+use crate::document_kind::DocumentKind;
 use crate::draft::{Draft, Field, trim};
 use crate::loc;
 use crate::output::Output;
@@ -87,7 +88,7 @@ impl TextReader {
         self.draft.open_field();
         self.draft.append(line);
         self.draft.close_field(Field::Loc(0));
-        out.entry(&self.draft);
+        out.entry(&self.draft, DocumentKind::Text);
     }
 
     /// Starts skipping a line that is too long, and reports it once.

@@ -467,8 +467,8 @@ impl Tree {
         self.broken_tokens = 0;
         if role == Role::Child {
             out.child(&self.draft);
-        } else {
-            out.entry(&self.draft);
+        } else if let Some(kind) = self.kind {
+            out.entry(&self.draft, kind);
         }
     }
 

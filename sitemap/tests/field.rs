@@ -1,6 +1,6 @@
 //! Documents as publishers really send them: each test is a kind of mistake that was reported about other crawlers.
 
-use sitemap::{Document, Limits, ProblemKind};
+use sitemap::{Document, Limits, ProblemKind, limits};
 
 use crate::fixtures::gzip;
 use crate::reading::{Reading, base, comparable, read, read_in_pieces};
@@ -62,4 +62,72 @@ fn a_loc_without_a_host_is_dropped_in_every_format() {
         read_all_ways("https://a.example/\nhttps:///blog/p\nhttps://https://a.example/\n");
     assert_eq!(problems(&document), [(ProblemKind::BadUrl, 2)]);
     assert_eq!(reading.locs(), ["https://a.example/"]);
+}
+
+#[test]
+fn sitemaps_among_the_pages_are_kept_and_followed_too() {
+    let locs = [
+        "/sitemap-2.xml",
+        "https://www.example.com/posts.XML.gz?page=2",
+        "HTTPS://WWW.EXAMPLE.COM:443/a.txt.gz#x",
+        "/sitemap.xml",
+        "/page",
+        "/notes.txt",
+        "/xml",
+        "/a?b=c.xml",
+        "https://other.example/sitemap.xml",
+        "http://www.example.com/s.xml",
+        "https://www.example.com:8443/s.xml",
+    ];
+    let followed = [
+        "https://www.example.com/sitemap-2.xml",
+        "https://www.example.com/posts.XML.gz?page=2",
+        "https://www.example.com/a.txt.gz#x",
+    ];
+    let lines =
+        locs.map(
+            |loc| if loc.starts_with('/') { format!("https://www.example.com{loc}") } else { loc.to_owned() },
+        );
+    let elements =
+        locs.map(|loc| format!("<url><loc><![CDATA[{loc}]]></loc><lastmod>2024-05-06</lastmod></url>"));
+    for document in [urlset(&elements.concat()), lines.join("\n")] {
+        let (document, reading) = read_all_ways(document);
+        assert_eq!((document.entries, document.children), (11, 3));
+        assert_eq!(
+            document.problem_counts.get(ProblemKind::SitemapAsEntry),
+            4,
+            "the document itself included"
+        );
+        let (children, entries): (Vec<_>, Vec<_>) =
+            reading.items.iter().partition(|item| !item["sitemap"].is_null());
+        assert_eq!(
+            children.iter().map(|child| child["sitemap"].as_str().unwrap()).collect::<Vec<_>>(),
+            followed
+        );
+        assert!(
+            children
+                .iter()
+                .all(|child| child["is_entry"] == true && child["lastmod"] == entries[0]["lastmod"])
+        );
+        assert_eq!(entries[2]["loc"], followed[2], "an entry that is followed is kept");
+    }
+}
+
+#[test]
+fn at_most_a_hundred_sitemaps_among_the_pages_are_followed() {
+    let document = urlset(&(0..150).map(|n| format!("<url><loc>/{n}.xml</loc></url>")).collect::<String>());
+    let (document, _) = read_all_ways(document);
+    assert_eq!((document.entries, document.children), (150, limits::SITEMAP_ENTRIES_MAX));
+    assert_eq!(document.problem_counts.get(ProblemKind::SitemapAsEntry), 150);
+}
+
+#[test]
+fn sitemaps_in_feeds_and_indexes_are_what_they_say() {
+    let feed = "<rss><channel><item><link>https://www.example.com/s.xml</link></item></channel></rss>";
+    let (document, _) = read_all_ways(feed);
+    assert_eq!((document.entries, document.children, document.problems), (1, 0, 0));
+    let (document, reading) =
+        read_all_ways(index("<sitemap><loc>https://www.example.com/s.xml</loc></sitemap>"));
+    assert_eq!((document.entries, document.children, document.problems), (0, 1, 0));
+    assert_eq!(reading.items[0].get("is_entry"), None);
 }

@@ -40,6 +40,9 @@ impl Sink for Reading {
         put(&mut item, "sitemap", Some(child.loc));
         put(&mut item, "lastmod", child.lastmod);
         put(&mut item, "lastmod_at", child.lastmod_at.map(|at| at.to_string()).as_deref());
+        if child.is_entry {
+            item.insert("is_entry".into(), true.into());
+        }
         self.items.push(item.into());
     }
 

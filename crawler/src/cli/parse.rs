@@ -126,6 +126,10 @@ impl Sink for Printer {
     }
 
     fn child(&mut self, child: &Child<'_>) {
+        // It is printed as an entry.
+        if child.is_entry {
+            return;
+        }
         match self.format {
             ParseFormat::Jsonl => jsonl::write_child(&mut self.buffer, child),
             ParseFormat::Txt => self.line(child.loc),

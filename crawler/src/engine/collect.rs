@@ -92,6 +92,9 @@ impl Sink for Collector<'_> {
     }
 
     fn child(&mut self, child: &Child<'_>) {
+        if child.is_entry {
+            return;
+        }
         let bytes = self.children.bytes() + child.loc.len();
         if self.children.len() >= self.children_max || bytes > CHILDREN_BYTES_MAX {
             self.children_over += 1;

@@ -245,6 +245,7 @@ mod tests {
             loc: "https://a.example/s.xml",
             lastmod: Some("2026-01-02T03:04:05+02:00"),
             lastmod_at: Some(at),
+            is_entry: false,
         };
         let mut out = Vec::new();
         write_child(&mut out, &child);
