@@ -69,6 +69,8 @@ pub(crate) struct Draft {
     pub(crate) offset: u64,
     /// Base URL for relative URLs, if the document sets one with `xml:base`.
     pub(crate) base: Option<Url>,
+    /// Whether the entry has no tag of its own: its fields lie directly in the root element.
+    pub(crate) is_implied: bool,
     /// Whether some part exceeded the size limit and was skipped.
     pub(crate) is_over_limit: bool,
     text: String,
@@ -95,6 +97,7 @@ impl Draft {
         Self {
             offset: 0,
             base: None,
+            is_implied: false,
             is_over_limit: false,
             text: String::new(),
             used_bytes: 0,
@@ -119,6 +122,7 @@ impl Draft {
         self.release_unused();
         self.offset = offset;
         self.base = None;
+        self.is_implied = false;
         self.is_over_limit = false;
         self.text.clear();
         self.used_bytes = 0;
@@ -147,6 +151,17 @@ impl Draft {
 
     pub(crate) fn has_loc(&self) -> bool {
         self.loc.is_some()
+    }
+
+    /// Whether a field that `url` or `sitemap` may have once has a value.
+    pub(crate) fn has(&self, field: Field) -> bool {
+        match field {
+            Field::Loc(_) => self.loc.is_some(),
+            Field::Lastmod(_) => self.lastmod.is_some(),
+            Field::Changefreq => self.changefreq.is_some(),
+            Field::Priority => self.priority.is_some(),
+            _ => false,
+        }
     }
 
     /// The loc as published.

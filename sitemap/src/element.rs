@@ -51,6 +51,8 @@ pub(crate) enum Place {
     As(Role),
     /// After the innermost open element, which was not closed. It must be closed before this element is placed again.
     CloseFirst,
+    /// First in an entry that has no tag of its own, with this role.
+    ImpliedEntry(Role),
     /// First in a new entry, with this role. The open entry ends before this element.
     NextEntry(Role),
 }

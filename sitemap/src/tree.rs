@@ -132,15 +132,21 @@ impl Tree {
             self.declare(tag, at, out);
             match self.place(tag, at, out) {
                 Place::As(role) => break role,
+                Place::ImpliedEntry(role) => {
+                    self.open_implied_entry(at);
+                    break role;
+                }
                 Place::NextEntry(role) => {
                     self.start_next_entry(at, out);
                     break role;
                 }
                 Place::CloseFirst => {
                     self.namespaces.leave(self.open.len());
-                    self.mismatch(at, out, || {
-                        format!("{} starts before the previous element is closed", quote(name))
-                    });
+                    if !self.is_implied_entry(self.open.last()) {
+                        self.mismatch(at, out, || {
+                            format!("{} starts before the previous element is closed", quote(name))
+                        });
+                    }
                     self.close(at, out);
                 }
             }
@@ -171,7 +177,8 @@ impl Tree {
         }
         match self.innermost(name) {
             Some(index) => {
-                let unclosed = self.open.len() - 1 - index;
+                let inner = &self.open[index + 1..];
+                let unclosed = inner.iter().filter(|open| !self.is_implied_entry(Some(open))).count();
                 if unclosed > 0 {
                     self.mismatch(at, out, || {
                         format!("</{}> also closes {unclosed} unclosed element(s)", printable(name))
@@ -378,12 +385,33 @@ impl Tree {
 
     /// Ends the open entry or child at its second loc and starts the next one.
     fn start_next_entry<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
-        out.problem(ProblemKind::RepeatedLoc, at, || {
-            "a second loc in one element starts a new entry".to_owned()
-        });
+        let is_implied = self.draft.is_implied;
+        let (kind, text) = match is_implied {
+            true => (ProblemKind::MisplacedElement, "a second field outside an entry starts a new entry"),
+            false => (ProblemKind::RepeatedLoc, "a second loc in one element starts a new entry"),
+        };
+        out.problem(kind, at, || text.to_owned());
         let role = self.open.last().map_or(Role::Entry, |open| open.role);
         self.emit(role, out);
         self.draft.begin(at);
+        self.draft.is_implied = is_implied;
+    }
+
+    /// Opens the entry or child around a field that lies directly in the root element.
+    fn open_implied_entry(&mut self, at: u64) {
+        let (role, name) = match self.kind {
+            Some(DocumentKind::Index) => (Role::Child, "sitemap"),
+            _ => (Role::Entry, "url"),
+        };
+        self.draft.begin(at);
+        self.draft.is_implied = true;
+        self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });
+        // An end tag without its start tag may close it.
+        self.names.push_str(name);
+    }
+
+    fn is_implied_entry(&self, open: Option<&Open>) -> bool {
+        self.draft.is_implied && open.is_some_and(|open| matches!(open.role, Role::Entry | Role::Child))
     }
 
     /// Starts an element in the draft. Returns its role, or `Ignored` if its content does not fit.
@@ -465,6 +493,10 @@ impl Tree {
 
     fn emit<S: Sink>(&mut self, role: Role, out: &mut Output<'_, S>) {
         self.broken_tokens = 0;
+        // The misplaced fields are reported already.
+        if self.draft.is_implied && !self.draft.has_loc() {
+            return;
+        }
         if role == Role::Child {
             out.child(&self.draft);
         } else if let Some(kind) = self.kind {

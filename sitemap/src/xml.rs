@@ -23,7 +23,7 @@ pub(crate) fn place<S: Sink>(
     let (vocabulary, local) = (element.vocabulary, element.local);
     let is_own = vocabulary == Vocabulary::Own;
     let role = match parent {
-        Role::Root if is_own => place_in_root(kind, element, out),
+        Role::Root if is_own => return place_in_root(kind, element, out),
         Role::Entry | Role::Child if is_own => return place_in_entry(element, draft, out),
         Role::Entry | Role::Child => place_extension(element, draft, out),
         Role::News | Role::Publication => place_news(vocabulary, local),
@@ -54,18 +54,23 @@ pub(crate) fn attribute_place(element: Field, attribute: &str) -> Option<Attribu
     }
 }
 
-fn place_in_root<S: Sink>(kind: DocumentKind, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
-    let (role, is_in_place) = match element.local {
-        "url" => (Role::Entry, kind == DocumentKind::Urlset),
-        "sitemap" => (Role::Child, kind == DocumentKind::Index),
-        "urlset" | "sitemapindex" => (Role::Root, false),
-        _ => (Role::Ignored, false),
+/// A field without an entry around it begins one. An unknown element may be there in place of `url`, or around several
+/// of them.
+fn place_in_root<S: Sink>(kind: DocumentKind, element: &Element<'_>, out: &mut Output<'_, S>) -> Place {
+    let (place, action) = match element.local {
+        "url" if kind == DocumentKind::Urlset => return Place::As(Role::Entry),
+        "sitemap" if kind == DocumentKind::Index => return Place::As(Role::Child),
+        "url" => (Place::As(Role::Entry), "read anyway"),
+        "sitemap" => (Place::As(Role::Child), "read anyway"),
+        "urlset" | "sitemapindex" => (Place::As(Role::Root), "read anyway"),
+        "image" | "video" | "news" => (Place::As(Role::Ignored), "skipped"),
+        local => match entry_field(local) {
+            Some(field) => (Place::ImpliedEntry(Role::Field(field)), "read as part of an entry"),
+            None => (Place::As(Role::Root), "only entries inside it are read"),
+        },
     };
-    if !is_in_place {
-        let action = if role == Role::Ignored { "skipped" } else { "read anyway" };
-        report_misplaced(element, action, out);
-    }
-    role
+    report_misplaced(element, action, out);
+    place
 }
 
 /// Ignores an element of another vocabulary in the root. An entry in another namespace, or an extension outside of
@@ -81,7 +86,9 @@ fn place_foreign_in_root<S: Sink>(element: &Element<'_>, out: &mut Output<'_, S>
 
 fn place_in_entry<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut Output<'_, S>) -> Place {
     match entry_field(element.local) {
-        Some(field @ Field::Loc(_)) if draft.has_loc() => Place::NextEntry(Role::Field(field)),
+        Some(field) if draft.has(field) && (draft.is_implied || matches!(field, Field::Loc(_))) => {
+            Place::NextEntry(Role::Field(field))
+        }
         Some(field) => Place::As(Role::Field(field)),
         None if is_entry(element.local) => Place::CloseFirst,
         None => Place::As(place_link(element, draft, out)),

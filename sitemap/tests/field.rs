@@ -1,6 +1,6 @@
 //! Documents as publishers really send them: each test is a kind of mistake that was reported about other crawlers.
 
-use sitemap::{Document, Limits, ProblemKind, limits};
+use sitemap::{Document, DocumentEnd, Limits, ProblemKind, limits};
 
 use crate::fixtures::gzip;
 use crate::reading::{Reading, base, comparable, read, read_in_pieces};
@@ -130,4 +130,55 @@ fn sitemaps_in_feeds_and_indexes_are_what_they_say() {
         read_all_ways(index("<sitemap><loc>https://www.example.com/s.xml</loc></sitemap>"));
     assert_eq!((document.entries, document.children, document.problems), (0, 1, 0));
     assert_eq!(reading.items[0].get("is_entry"), None);
+}
+
+/// The locs of a reading with their lastmods.
+fn with_lastmods(reading: &Reading) -> Vec<(&str, Option<&str>)> {
+    reading.locs().into_iter().zip(reading.items.iter().map(|item| item["lastmod"].as_str())).collect()
+}
+
+#[test]
+fn locs_without_their_parent_are_entries_or_children() {
+    let [a, b] = ["https://www.example.com/a", "https://www.example.com/b"];
+    for (content, expected) in [
+        ("<loc>/a</loc><loc>/b</loc>", [(a, None), (b, None)]),
+        ("<LOC><![CDATA[/a]]></LOC>\n<LOC>/b</LOC>", [(a, None), (b, None)]),
+        ("<loc>/a</loc><lastmod>2024</lastmod><loc>/b</loc>", [(a, Some("2024")), (b, None)]),
+        (
+            "<lastmod>2023</lastmod><loc>/a</loc><lastmod>2024</lastmod><loc>/b</loc>",
+            [(a, Some("2023")), (b, Some("2024"))],
+        ),
+        ("<loc>/a</loc></url><loc>/b</loc></url>", [(a, None), (b, None)]),
+        ("<loc>/a</loc><url><loc>/b</loc><lastmod>2024</lastmod></url>", [(a, None), (b, Some("2024"))]),
+        (
+            "<page><loc>/a</loc><lastmod>2023</lastmod></page><page><loc>/b</loc></page>",
+            [(a, Some("2023")), (b, None)],
+        ),
+        ("<pages><url><loc>/a</loc></url><url><loc>/b</loc></url></pages>", [(a, None), (b, None)]),
+    ] {
+        let content =
+            content.replace("/a<", "https://www.example.com/a<").replace("/a]", "https://www.example.com/a]");
+        let content = content.replace("/b<", "https://www.example.com/b<");
+        let (document, reading) = read_all_ways(urlset(&content));
+        assert_eq!(with_lastmods(&reading), expected, "{content}");
+        assert_eq!((document.entries, &document.ended), (2, &DocumentEnd::Whole), "{content}");
+        let counts = problems(&document);
+        assert!(matches!(counts[..], [(ProblemKind::MisplacedElement, 1..=4)]), "{content}: {counts:?}");
+        let content = content.replace("url>", "sitemap>");
+        let (document, reading) = read_all_ways(index(&content));
+        assert_eq!(with_lastmods(&reading), expected, "{content}");
+        assert_eq!((document.children, document.ended), (2, DocumentEnd::Whole), "{content}");
+    }
+    let extended = "<loc>/a</loc><image:image><image:loc>/i.jpg</image:loc></image:image><loc>/b</loc>";
+    let (_, reading) = read_all_ways(urlset(extended));
+    assert_eq!(reading.items[0]["images"][0]["loc"], "https://www.example.com/i.jpg");
+    assert!(reading.items[1]["images"].is_null());
+}
+
+#[test]
+fn fields_and_images_outside_of_entries_bring_no_entry_of_their_own() {
+    let content = "<image><loc>/i.jpg</loc></image><lastmod>2020</lastmod><url><loc>https://www.example.com/a</loc></url><priority>1</priority>";
+    let (document, reading) = read_all_ways(urlset(content));
+    assert_eq!(reading.items, [serde_json::json!({"loc": "https://www.example.com/a"})]);
+    assert_eq!(problems(&document), [(ProblemKind::MisplacedElement, 3)]);
 }
