@@ -239,12 +239,15 @@ fn reject<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S
     (token.len() > limit).then(|| skip_too_long(token, at, tree, out))
 }
 
-/// Rejects a tag or an XML declaration that was never closed.
+/// Rejects a tag or an XML declaration that was never closed. An end tag has its effect all the same.
 #[inline]
 fn reject_unclosed<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
     let limit = out.limits.token_bytes;
     if let Some(cut) = stray_tag(token, limit) {
-        tree.bad_markup(&token[..cut], at, out);
+        match unclosed_end_name(&token[..cut]) {
+            Some(name) => tree.unclosed_end(name, at, out),
+            None => tree.bad_markup(&token[..cut], at, out),
+        }
         return Some(Halt::Skip(cut, None));
     }
     let cut = unclosed_declaration(token, limit)?;
@@ -343,6 +346,13 @@ fn stray_tag(token: &str, limit: usize) -> Option<usize> {
         memchr::memchr(b'<', &bytes[1..])
     };
     found.map(|found| found + 1)
+}
+
+/// The name in an end tag without its `>`, if there is nothing else in it.
+fn unclosed_end_name(tag: &str) -> Option<&str> {
+    let name = tag.strip_prefix("</")?.trim_end();
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, ':' | '_' | '-' | '.');
+    (!name.is_empty() && name.chars().all(is_name)).then_some(name)
 }
 
 /// Length of an XML declaration that ends in `>` instead of `?>`. Otherwise the text after it would become part of

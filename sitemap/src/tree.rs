@@ -238,6 +238,16 @@ impl Tree {
         self.imply_root(token);
     }
 
+    /// An end tag that ends where the next tag begins, because its `>` is missing.
+    pub(crate) fn unclosed_end<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
+        self.is_broken = true;
+        self.broken_tokens += 1;
+        out.problem(ProblemKind::BadMarkup, at, || {
+            format!("</{} has no \">\", read as if it had one", printable(name))
+        });
+        self.end(name, at, out);
+    }
+
     /// Opens the root element if `token` is its broken tag, recognised by its name. Only the conventional prefixes
     /// are then known.
     fn imply_root(&mut self, token: &str) {

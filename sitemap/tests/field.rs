@@ -182,3 +182,30 @@ fn fields_and_images_outside_of_entries_bring_no_entry_of_their_own() {
     assert_eq!(reading.items, [serde_json::json!({"loc": "https://www.example.com/a"})]);
     assert_eq!(problems(&document), [(ProblemKind::MisplacedElement, 3)]);
 }
+
+#[test]
+fn an_end_tag_without_its_bracket_ends_where_the_next_tag_begins() {
+    let expected = [("https://www.example.com/a", Some("2024-05-06")), ("https://www.example.com/b", None)];
+    for content in [
+        "<loc>https://www.example.com/a</loc<lastmod>2024-05-06</lastmod>",
+        "<loc>https://www.example.com/a</loc \n <lastmod>2024-05-06</lastmod>",
+        "<loc><![CDATA[https://www.example.com/a]]></loc\n\t<lastmod>2024-05-06</lastmod<priority>0.5</priority",
+        "<LOC>https://www.example.com/a</LOC<lastmod>2024-05-06</lastmod",
+        "<loc>https://www.example.com/a</loc<!-- a --><lastmod>2024-05-06</lastmod>",
+        "<lastmod>2024-05-06</lastmod<loc>https://www.example.com/a</loc",
+    ] {
+        let second = "<url><loc>https://www.example.com/b</loc</url>";
+        let (document, reading) = read_all_ways(urlset(&format!("<url>{content}</url>{second}")));
+        assert_eq!(with_lastmods(&reading), expected, "{content}");
+        let counts = problems(&document);
+        assert!(matches!(counts[..], [(ProblemKind::BadMarkup, 2..=4)]), "{content}: {counts:?}");
+        let children =
+            format!("<sitemap>{content}</sitemap<sitemap><loc>https://www.example.com/b</loc</sitemap>");
+        assert_eq!(with_lastmods(&read_all_ways(index(&children)).1), expected, "{content}");
+    }
+    let (_, reading) =
+        read_all_ways("<rss><channel><item><link>https://www.example.com/a</link</item></channel></rss>");
+    assert_eq!(reading.locs(), ["https://www.example.com/a"]);
+    let (document, reading) = read_all_ways("<urlset><url><loc>https://www.example.com/a</loc</url</urlset");
+    assert_eq!((reading.locs(), document.ended), (vec!["https://www.example.com/a"], DocumentEnd::Truncated));
+}
