@@ -209,3 +209,32 @@ fn an_end_tag_without_its_bracket_ends_where_the_next_tag_begins() {
     let (document, reading) = read_all_ways("<urlset><url><loc>https://www.example.com/a</loc</url</urlset");
     assert_eq!((reading.locs(), document.ended), (vec!["https://www.example.com/a"], DocumentEnd::Truncated));
 }
+
+#[test]
+fn dates_of_xml_schema_and_named_zones_are_read_and_unknown_zones_are_told() {
+    for (lastmod, expected) in [
+        ("2015-12-22Z", Some("2015-12-22T00:00:00Z")),
+        ("2015-12-22+01:00", Some("2015-12-21T23:00:00Z")),
+        ("Tue, 22 Sept 2015 10:00:00 CEST", Some("2015-09-22T08:00:00Z")),
+        ("Tue, 22 Sep 2015 10:00:00 QQT", None),
+    ] {
+        for document in [
+            urlset(&format!(
+                "<url><loc>https://www.example.com/</loc><lastmod><![CDATA[{lastmod}]]></lastmod></url>"
+            )),
+            format!(
+                "<rss><channel><item><link>https://www.example.com/</link><pubDate>{lastmod}</pubDate></item></channel></rss>"
+            ),
+        ] {
+            let (document, reading) = read_all_ways(document);
+            assert_eq!(reading.items[0]["lastmod_at"].as_str(), expected, "{lastmod}");
+            assert_eq!(reading.items[0]["lastmod"], lastmod, "a date is kept as published");
+            let bad = u64::from(expected.is_none());
+            assert_eq!(
+                (document.problems, document.problem_counts.get(ProblemKind::BadLastmod)),
+                (bad, bad),
+                "{lastmod}"
+            );
+        }
+    }
+}
