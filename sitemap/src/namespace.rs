@@ -16,6 +16,8 @@ pub(crate) enum Vocabulary {
     Atom,
     DublinCore,
     Foreign,
+    /// A prefix that is neither declared nor conventional.
+    Undeclared,
 }
 
 /// One declaration in scope.
@@ -163,7 +165,7 @@ fn conventional_vocabulary(prefix: &str) -> Vocabulary {
         "xhtml" => Vocabulary::Xhtml,
         "atom" => Vocabulary::Atom,
         "dc" | "dcterms" => Vocabulary::DublinCore,
-        _ => Vocabulary::Foreign,
+        _ => Vocabulary::Undeclared,
     }
 }
 
@@ -197,7 +199,7 @@ mod tests {
         assert_eq!(namespaces.resolve("i:loc"), (Vocabulary::Image, "loc".into()));
         assert_eq!(namespaces.resolve("image:loc"), (Vocabulary::Foreign, "loc".into()));
         assert_eq!(namespaces.resolve("video:title"), (Vocabulary::Video, "title".into()));
-        assert_eq!(namespaces.resolve("x:loc"), (Vocabulary::Foreign, "loc".into()));
+        assert_eq!(namespaces.resolve("x:loc"), (Vocabulary::Undeclared, "loc".into()));
     }
 
     #[test]

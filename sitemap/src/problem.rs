@@ -74,6 +74,8 @@ kinds! {
     MismatchedTag = "mismatched_tag",
     /// An element in the wrong place was skipped, or read according to its name.
     MisplacedElement = "misplaced_element",
+    /// An element of an extension has no namespace of that extension; it was read by its local name.
+    UndeclaredNamespace = "undeclared_namespace",
     /// Text outside the root element, another element after its end, or text after the URL on a line.
     TrailingContent = "trailing_content",
     /// A token exceeds its size limit and was skipped.

@@ -76,8 +76,10 @@ fn place_in_root<S: Sink>(kind: DocumentKind, element: &Element<'_>, out: &mut O
 /// Ignores an element of another vocabulary in the root. An entry in another namespace, or an extension outside of
 /// an entry, is reported.
 fn place_foreign_in_root<S: Sink>(element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
-    let is_extension =
-        !matches!(element.vocabulary, Vocabulary::Foreign | Vocabulary::DublinCore | Vocabulary::Atom);
+    let is_extension = matches!(
+        element.vocabulary,
+        Vocabulary::News | Vocabulary::Image | Vocabulary::Video | Vocabulary::Xhtml
+    );
     if is_entry(element.local) || is_extension {
         report_misplaced(element, "skipped", out);
     }
@@ -91,7 +93,7 @@ fn place_in_entry<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut O
         }
         Some(field) => Place::As(Role::Field(field)),
         None if is_entry(element.local) => Place::CloseFirst,
-        None => Place::As(place_link(element, draft, out)),
+        None => Place::As(place_extension(element, draft, out)),
     }
 }
 
@@ -100,13 +102,24 @@ fn place_extension<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut 
         (Vocabulary::News, "news") => Role::News,
         (Vocabulary::Image, "image") => Role::Image,
         (Vocabulary::Video, "video") => Role::Video,
-        (Vocabulary::Xhtml, _) => place_link(element, draft, out),
+        (Vocabulary::Own | Vocabulary::Undeclared, "news") => without_namespace(Role::News, element, out),
+        (Vocabulary::Own | Vocabulary::Undeclared, "image") => without_namespace(Role::Image, element, out),
+        (Vocabulary::Own | Vocabulary::Undeclared, "video") => without_namespace(Role::Video, element, out),
+        (Vocabulary::Xhtml | Vocabulary::Own | Vocabulary::Undeclared, _) => place_link(element, draft, out),
         (Vocabulary::News | Vocabulary::Image | Vocabulary::Video, _) => {
             report_misplaced(element, "skipped", out);
             Role::Ignored
         }
         _ => Role::Ignored,
     }
+}
+
+/// The role of an element of an extension that is known by its local name alone.
+fn without_namespace<S: Sink>(role: Role, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
+    out.problem(ProblemKind::UndeclaredNamespace, element.at, || {
+        format!("element {} has no namespace, read by its name", quote(element.name()))
+    });
+    role
 }
 
 /// Adds an alternate from `<link rel="alternate" hreflang href/>`. The element itself has no content.
@@ -144,13 +157,18 @@ fn place_news(vocabulary: Vocabulary, local: &str) -> Role {
 
 fn place_video(vocabulary: Vocabulary, local: &str) -> Role {
     match local {
-        _ if !matches!(vocabulary, Vocabulary::Video | Vocabulary::Own) => Role::Ignored,
+        _ if !is_or_lacks(vocabulary, Vocabulary::Video) => Role::Ignored,
         "tag" => Role::Field(Field::Tag),
         "price" => Role::Field(Field::Price),
         "content_segment_loc" => Role::Field(Field::Segment),
         "tvshow" => Role::TvShow,
         _ => value(vocabulary, Vocabulary::Video, &Video::FIELDS, "", local, Field::Video),
     }
+}
+
+/// Whether an element is of the vocabulary `expected` or has no namespace that says otherwise.
+fn is_or_lacks(vocabulary: Vocabulary, expected: Vocabulary) -> bool {
+    vocabulary == expected || matches!(vocabulary, Vocabulary::Own | Vocabulary::Undeclared)
 }
 
 /// The role of a value of a record, by the local name of its element. A missing prefix is accepted.
@@ -162,7 +180,7 @@ fn value(
     local: &str,
     field: impl FnOnce(u8) -> Field,
 ) -> Role {
-    if vocabulary != expected && vocabulary != Vocabulary::Own {
+    if !is_or_lacks(vocabulary, expected) {
         return Role::Ignored;
     }
     let index = index_of(fields, prefix, local).and_then(|index| u8::try_from(index).ok());

@@ -238,3 +238,37 @@ fn dates_of_xml_schema_and_named_zones_are_read_and_unknown_zones_are_told() {
         }
     }
 }
+
+#[test]
+fn extensions_without_their_namespace_are_read_by_their_names() {
+    let image = serde_json::json!([{"loc": "https://www.example.com/i.jpg", "title": "An image"}]);
+    let video = serde_json::json!([{"title": "A video", "player_loc": "https://www.example.com/p", "player_loc_allow_embed": "yes", "tags": ["x"]}]);
+    let news = serde_json::json!({"name": "The Example", "language": "en", "title": "News"});
+    let alternates = serde_json::json!([{"hreflang": "de", "href": "https://www.example.com/de"}]);
+    for prefix in ["", "ext:", "IMG:"] {
+        let extensions = "<p:image><p:loc><![CDATA[https://www.example.com/i.jpg]]></p:loc><p:Title>An image</p:Title></p:image>\
+            <p:VIDEO><p:title>A video</p:title><p:tag>x</p:tag><p:player_loc allow_embed='yes'>https://www.example.com/p</p:player_loc></p:VIDEO>\
+            <p:news><p:publication><p:name>The Example</p:name><p:language>en</p:language></p:publication><p:title>News</p:title></p:news>\
+            <p:link rel='alternate' hreflang='de' href='https://www.example.com/de'/>";
+        let extensions = extensions.replace("p:", prefix).replace("player_loc>https", "player_loc>https");
+        let loc = "<loc>https://www.example.com/a</loc>";
+        for content in [format!("{loc}{extensions}"), format!("{extensions}{loc}")] {
+            let (document, reading) = read_all_ways(urlset(&format!("<url>{content}</url>")));
+            let entry = &reading.items[0];
+            assert_eq!(reading.items.len(), 1, "with {prefix:?}");
+            assert_eq!(
+                [&entry["loc"], &entry["images"], &entry["videos"], &entry["news"], &entry["alternates"]],
+                [&"https://www.example.com/a".into(), &image, &video, &news, &alternates],
+                "with {prefix:?}"
+            );
+            assert_eq!(problems(&document), [(ProblemKind::UndeclaredNamespace, 3)], "with {prefix:?}");
+        }
+    }
+    let declared = "<url><loc>https://www.example.com/</loc><o:image xmlns:o='urn:other'><o:loc>https://www.example.com/i</o:loc></o:image></url>";
+    let (document, reading) = read_all_ways(urlset(declared));
+    assert_eq!(
+        (document.problems, &reading.items[0]["images"]),
+        (0, &serde_json::Value::Null),
+        "another vocabulary"
+    );
+}
