@@ -13,6 +13,7 @@ use crate::limits::{ENTRIES_STANDARD, LOC_CHARS_STANDARD, Limits, SITEMAP_ENTRIE
 use crate::loc::{self, Loc, LocError};
 use crate::problem::{Problem, ProblemCounts, ProblemKind, quote};
 use crate::sink::Sink;
+use crate::video::Video;
 
 /// Counts for the document so far.
 #[derive(Debug, Default)]
@@ -286,6 +287,12 @@ fn apply_outcomes<'d>(outcomes: &'d [LinkOutcome], entry: &mut Entry<'d>) {
         Some(LinkOutcome::Dropped) => false,
         Some(LinkOutcome::Kept) | None => true,
     });
+    // What had nothing but its link is gone with it.
+    entry.images.retain(|image| image.values().iter().any(Option::is_some));
+    for video in &mut entry.videos {
+        video.content_segments.retain(|segment| segment.values().iter().any(Option::is_some));
+    }
+    entry.videos.retain(|video| *video != Video::default());
 }
 
 fn as_text<'l>(loc: &'l Loc<'_>) -> &'l str {

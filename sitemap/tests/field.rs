@@ -272,3 +272,32 @@ fn extensions_without_their_namespace_are_read_by_their_names() {
         "another vocabulary"
     );
 }
+
+#[test]
+fn what_has_nothing_but_a_bad_link_is_dropped() {
+    for bad in [
+        "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
+        "javascript:void(0)",
+        "about:blank",
+        "https:///i.jpg",
+        "blob:https://a.example/1",
+    ] {
+        let content = format!(
+            "<loc>https://www.example.com/</loc><image:image><image:loc><![CDATA[{bad}]]></image:loc></image:image>\
+             <image:image><image:loc>{bad}</image:loc><image:caption>kept</image:caption></image:image>\
+             <image:image><image:loc>https://www.example.com/i.jpg</image:loc></image:image>\
+             <video:video><video:thumbnail_loc>{bad}</video:thumbnail_loc></video:video>\
+             <video:video><video:title>v</video:title><video:content_segment_loc>{bad}</video:content_segment_loc></video:video>\
+             <video:video><video:content_segment_loc>{bad}</video:content_segment_loc></video:video>\
+             <xhtml:link rel='alternate' hreflang='de' href='{bad}'/>"
+        );
+        let (document, reading) = read_all_ways(urlset(&format!("<url>{content}</url>")));
+        let expected = serde_json::json!({
+            "loc": "https://www.example.com/",
+            "images": [{"caption": "kept"}, {"loc": "https://www.example.com/i.jpg"}],
+            "videos": [{"title": "v"}],
+        });
+        assert_eq!(reading.items, [expected], "{bad}");
+        assert_eq!(problems(&document), [(ProblemKind::BadLink, 6)], "{bad}");
+    }
+}
