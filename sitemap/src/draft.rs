@@ -1,5 +1,7 @@
 //! The entry or child being read, until its element closes.
 
+use std::borrow::Cow;
+
 use url::Url;
 
 use crate::alternate::Alternate;
@@ -89,7 +91,7 @@ pub(crate) struct Draft {
     news: Option<Record<{ News::FIELDS.len() }>>,
     images: Vec<Record<{ Image::FIELDS.len() }>>,
     videos: Vec<VideoDraft>,
-    alternates: Vec<(Option<Span>, Span)>,
+    alternates: Vec<Record<{ Alternate::FIELDS.len() }>>,
 }
 
 impl Draft {
@@ -325,14 +327,15 @@ impl Draft {
         }
     }
 
-    /// Adds an alternate version of the page.
-    pub(crate) fn add_alternate(&mut self, hreflang: Option<&str>, href: &str) {
-        if !self.reserve_record::<(Option<Span>, Span)>() {
+    /// Adds an alternate version of the page, from values in the order of `Alternate::FIELDS`. Without an `href` it is
+    /// none.
+    pub(crate) fn add_alternate(&mut self, values: &[Option<Cow<'_, str>>; Alternate::FIELDS.len()]) {
+        if !self.reserve_record::<Record<{ Alternate::FIELDS.len() }>>() {
             return;
         }
-        let hreflang = hreflang.and_then(|text| self.add_text(text));
-        if let Some(href) = self.add_text(href) {
-            self.alternates.push((hreflang, href));
+        let values = values.each_ref().map(|value| self.add_text(value.as_deref()?));
+        if values[Alternate::HREF].is_some() {
+            self.alternates.push(values);
         }
     }
 
@@ -358,7 +361,7 @@ impl Draft {
             alternates: self
                 .alternates
                 .iter()
-                .map(|&(hreflang, href)| Alternate { hreflang: hreflang.map(text), href: text(href) })
+                .map(|values| Alternate::from_values(self.texts(values)))
                 .collect(),
         }
     }

@@ -73,6 +73,27 @@ pub(crate) fn absolute<'a>(text: &'a str, base: &Url, bytes_max: usize) -> Resul
     Ok(Loc::Rewritten { url: url.into(), was_relative, was_repaired })
 }
 
+/// Whether a text is a URL of an app, with the scheme `android-app` or `ios-app`.
+pub(crate) fn is_of_app(text: &str) -> bool {
+    ["android-app:", "ios-app:"].iter().any(|scheme| begins_with(text, scheme))
+}
+
+/// The URL of an app. It is unchanged if it is printable ASCII; the rest is percent-encoded.
+pub(crate) fn of_app(text: &str, bytes_max: usize) -> Result<Loc<'_>, LocError> {
+    if text.len() > bytes_max {
+        return Err(LocError::TooLong { limit: bytes_max });
+    }
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Loc::AsPublished(text));
+    }
+    let url = String::from(Url::parse(&without_line_breaks(text))?).replace(' ', "%20");
+    match url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true if url.len() > bytes_max => Err(LocError::TooLong { limit: bytes_max }),
+        true => Ok(Loc::Rewritten { url, was_relative: false, was_repaired: true }),
+        false => Err(LocError::BadHost),
+    }
+}
+
 /// The URL of an `xml:base`, resolved against `outer`; `None` if it is not a valid http or https URL.
 pub(crate) fn base(text: &str, outer: &Url, bytes_max: usize) -> Option<Url> {
     let text = text.trim();

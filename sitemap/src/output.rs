@@ -178,7 +178,10 @@ impl<S: Sink> Output<'_, S> {
         let mut outcomes: Vec<LinkOutcome> = links(entry)
             .map(|link| link.map_or(LinkOutcome::Kept, |text| self.check_link(text, draft, &mut room)))
             .collect();
-        outcomes.extend(entry.alternates.iter().map(|link| self.check_link(link.href, draft, &mut room)));
+        outcomes.extend(entry.alternates.iter().map(|link| match loc::is_of_app(link.href) {
+            true => self.check_app_link(link.href, draft, &mut room),
+            false => self.check_link(link.href, draft, &mut room),
+        }));
         outcomes
     }
 
@@ -186,7 +189,22 @@ impl<S: Sink> Output<'_, S> {
     /// long as the URL of its document.
     fn check_link(&mut self, text: &str, draft: &Draft, room: &mut usize) -> LinkOutcome {
         let base = draft.base.as_ref().unwrap_or(self.base);
-        match loc::absolute(text, base, self.limits.loc_bytes) {
+        self.outcome(text, loc::absolute(text, base, self.limits.loc_bytes), draft, room)
+    }
+
+    /// Checks a link to an app, which is kept as published.
+    fn check_app_link(&mut self, text: &str, draft: &Draft, room: &mut usize) -> LinkOutcome {
+        self.outcome(text, loc::of_app(text, self.limits.loc_bytes), draft, room)
+    }
+
+    fn outcome(
+        &mut self,
+        text: &str,
+        link: Result<Loc<'_>, LocError>,
+        draft: &Draft,
+        room: &mut usize,
+    ) -> LinkOutcome {
+        match link {
             Ok(Loc::Rewritten { url, was_relative, was_repaired }) if was_relative || was_repaired => {
                 let Some(rest) = room.checked_sub(url.len()) else {
                     // The links after it do not fit either, so the first ones are kept.

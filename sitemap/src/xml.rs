@@ -1,5 +1,6 @@
 //! The elements of `urlset` and `sitemapindex` of sitemaps.org, with the news, image, video and alternate extensions.
 
+use crate::alternate::Alternate;
 use crate::attribute::{self, Attributes};
 use crate::document_kind::DocumentKind;
 use crate::draft::{Attribute, Draft, Field};
@@ -122,28 +123,30 @@ fn without_namespace<S: Sink>(role: Role, element: &Element<'_>, out: &mut Outpu
     role
 }
 
-/// Adds an alternate from `<link rel="alternate" hreflang href/>`. The element itself has no content.
+/// Adds an alternate from `<link rel="alternate" hreflang href media type title/>`. The element itself has no content.
 fn place_link<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut Output<'_, S>) -> Role {
     if element.local != "link" {
         return Role::Ignored;
     }
-    let (mut rel, mut hreflang, mut href) = (None, None, None);
+    let mut rel = None;
+    let mut values = [const { None }; Alternate::FIELDS.len()];
     for (name, value) in Attributes::of(element.tag) {
-        match name {
-            "rel" => rel = Some(value),
-            "hreflang" => hreflang = Some(value),
-            "href" => href = Some(value),
-            _ => {}
+        if name.eq_ignore_ascii_case("rel") {
+            rel = Some(value);
+        } else if let Some(field) =
+            Alternate::FIELDS.iter().position(|field| name.eq_ignore_ascii_case(field))
+        {
+            values[field] = Some(value);
         }
     }
     let is_alternate = rel.is_none_or(|rel| rel.trim().eq_ignore_ascii_case("alternate"));
-    if let Some(href) = href.filter(|_| is_alternate) {
+    if values[Alternate::HREF].is_some() && is_alternate {
         if attribute::has_raw_ampersand(element.tag.attributes_raw()) {
             out.problem(ProblemKind::RawAmpersand, element.at, || {
                 format!("raw \"&\" in the attributes of {}, kept as text", quote(element.name()))
             });
         }
-        draft.add_alternate(hreflang.as_deref(), &href);
+        draft.add_alternate(&values);
     }
     Role::Ignored
 }

@@ -301,3 +301,24 @@ fn what_has_nothing_but_a_bad_link_is_dropped() {
         assert_eq!(problems(&document), [(ProblemKind::BadLink, 6)], "{bad}");
     }
 }
+
+#[test]
+fn all_that_an_alternate_says_is_kept() {
+    let links = "<xhtml:link rel='alternate' media='only screen and (max-width: 640px)' href='https://m.example.com/'/>\
+        <XHTML:Link REL='Alternate' HREF='https://www.example.com/feed' TYPE='application/rss+xml' Title='News &amp; more'/>\
+        <link rel='alternate' href='android-app://com.example.app/http/www.example.com/'/>\
+        <xhtml:link rel='alternate' href='iOS-app://123456/example/page?a=1&amp;b=2' hreflang='de'></xhtml:link>\
+        <xhtml:link rel='alternate' href='android-app://com.example.app/a b\u{202e}'/>\
+        <xhtml:link rel='alternate' href='intent://example'/>";
+    let expected = serde_json::json!([
+        {"href": "https://m.example.com/", "media": "only screen and (max-width: 640px)"},
+        {"href": "https://www.example.com/feed", "type": "application/rss+xml", "title": "News & more"},
+        {"href": "android-app://com.example.app/http/www.example.com/"},
+        {"href": "iOS-app://123456/example/page?a=1&b=2", "hreflang": "de"},
+        {"href": "android-app://com.example.app/a%20b%E2%80%AE"},
+    ]);
+    let (document, reading) =
+        read_all_ways(urlset(&format!("<url><loc>https://www.example.com/</loc>{links}</url>")));
+    assert_eq!(reading.items[0]["alternates"], expected);
+    assert_eq!(problems(&document), [(ProblemKind::BadLink, 1)]);
+}

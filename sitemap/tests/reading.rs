@@ -30,7 +30,7 @@ impl Sink for Reading {
         });
         put_list(&mut item, "videos", &entry.videos, video);
         put_list(&mut item, "alternates", &entry.alternates, |alternate| {
-            record(&["hreflang", "href"], &[alternate.hreflang, Some(alternate.href)])
+            record(&sitemap::Alternate::FIELDS, &alternate.values())
         });
         self.items.push(item.into());
     }

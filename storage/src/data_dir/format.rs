@@ -12,7 +12,7 @@ use super::replace::replace_durably;
 
 /// The version that this release reads and writes. Every change of the format before release 0.1.0 raises it, and
 /// older directories are refused.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// The text before the version.
 const MAGIC: &str = "sitemap-crawler data directory, format ";

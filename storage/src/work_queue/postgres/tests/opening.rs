@@ -171,7 +171,7 @@ fn tables_of_an_older_release_are_refused_with_what_to_do() {
         connect(&fresh).await.batch_execute("UPDATE schema_version SET version = 2").await.unwrap();
         let text = refusal(&fresh).await;
         assert!(
-            text.contains("has tables of version 2, this release needs version 4; start the crawl again"),
+            text.contains("has tables of version 2, this release needs version 5; start the crawl again"),
             "{text}"
         );
     });
