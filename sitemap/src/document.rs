@@ -396,7 +396,7 @@ impl DocumentReader {
                     return DocumentEnd::NotASitemap(reason.to_owned());
                 }
                 if tree.kind().is_none() {
-                    return DocumentEnd::NotASitemap("no root element".to_owned());
+                    return DocumentEnd::NotASitemap(tree.missing_root());
                 }
                 let ends_inside = tree.is_open() || !window.is_empty() || markup.is_skipping();
                 ends_inside && tree.finish(window, *window_offset, &mut out)

@@ -9,6 +9,8 @@ use crate::namespace::Vocabulary;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Root,
+    /// An element before or around the root element.
+    Passed,
     /// `channel` of a feed.
     Channel,
     /// `url`, `item` or `entry`.

@@ -72,6 +72,11 @@ impl Namespaces {
         }
     }
 
+    /// Makes all declarations in scope those of the element that is opened next, outside all others.
+    pub(crate) fn move_to_root(&mut self) {
+        self.bindings.iter_mut().for_each(|binding| binding.depth = 0);
+    }
+
     /// Bytes of memory.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes + self.bindings.capacity() * size_of::<Binding>()

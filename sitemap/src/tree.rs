@@ -4,6 +4,8 @@
 //! [`crate::feed`] contain the rules. Text is used only inside fields. Mismatched tags are repaired in the way that
 //! loses least: an end tag closes all elements up to its start tag, or none if it has no start tag.
 
+mod root;
+
 use std::hash::{BuildHasher, RandomState};
 
 use quick_xml::events::BytesStart;
@@ -20,6 +22,7 @@ use crate::output::Output;
 use crate::problem::{ProblemKind, quote};
 use crate::sink::Sink;
 use crate::{feed, loc, xml};
+use root::Preamble;
 
 /// An open element.
 struct Open {
@@ -44,9 +47,12 @@ pub(crate) struct Tree {
     /// Every `xml:base` in scope, with the number of elements around the one that sets it.
     bases: Vec<(usize, Url)>,
     draft: Draft,
+    preamble: Preamble,
     /// Why the document is not a sitemap.
     refusal: Option<String>,
     is_root_closed: bool,
+    /// Whether the root element has no tags.
+    is_root_implied: bool,
     is_broken: bool,
     /// Broken tokens since the last entry.
     broken_tokens: u32,
@@ -63,8 +69,10 @@ impl Tree {
             namespaces: Namespaces::new(),
             bases: Vec::new(),
             draft: Draft::new(limits.entry_bytes),
+            preamble: Preamble::default(),
             refusal: None,
             is_root_closed: false,
+            is_root_implied: false,
             is_broken: false,
             broken_tokens: 0,
         }
@@ -123,8 +131,8 @@ impl Tree {
         out: &mut Output<'_, S>,
     ) {
         let name = tag.name().0;
-        // The first element is always placed, because the document is no sitemap if it is not a root element.
-        let is_long = self.kind.is_some() && self.names.len() + name.len() > NAMES_BYTES_MAX;
+        // The first element is always placed, because it may be the root.
+        let is_long = self.is_open() && self.names.len() + name.len() > NAMES_BYTES_MAX;
         if self.too_deep > 0 || is_long || self.open.len() >= out.limits.depth {
             return self.start_too_deep(is_empty, at, out);
         }
@@ -157,9 +165,7 @@ impl Tree {
             self.set_base(tag, out);
         }
         let role = self.begin(role, tag, at, out);
-        // `names` holds at most `NAMES_BYTES_MAX` and one token, far less than 4 GiB.
-        self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });
-        self.names.push_str(name);
+        self.push_open(role, name);
         if is_empty {
             self.close(at, out);
         }
@@ -188,6 +194,8 @@ impl Tree {
                     self.close(at, out);
                 }
             }
+            None if self.kind.is_none() => self.ended_before_root(name, at),
+            None if self.end_around_root() => {}
             None => self.mismatch(at, out, || format!("</{}> has no start tag, skipped", printable(name))),
         }
     }
@@ -206,7 +214,7 @@ impl Tree {
             Some(Role::Field(_) | Role::Inner) => self.draft.append(text),
             Some(Role::Entry | Role::Child) => self.draft.append_bare(text),
             Some(_) => {}
-            None if trim(text).is_empty() => {}
+            None if self.is_passing() || trim(text).is_empty() => {}
             None => out.problem(ProblemKind::TrailingContent, at, || {
                 format!("text {} outside the root element, skipped", quote(text))
             }),
@@ -220,6 +228,9 @@ impl Tree {
             None => {
                 let is_name =
                     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=' || c == '/');
+                if self.is_passing() {
+                    return;
+                }
                 let kind = if is_name { ProblemKind::UnknownEntity } else { ProblemKind::RawAmpersand };
                 out.problem(kind, at, || format!("&{}; kept as text", printable(name)));
                 for piece in ["&", name, ";"] {
@@ -234,32 +245,23 @@ impl Tree {
         self.is_broken = true;
         self.broken_tokens += 1;
         self.draft.damage_field();
-        out.problem(ProblemKind::BadMarkup, at, || format!("invalid markup {}, skipped", quote(token)));
-        self.imply_root(token);
+        self.imply_root(token, at, out);
+        if !self.is_passing() {
+            out.problem(ProblemKind::BadMarkup, at, || format!("invalid markup {}, skipped", quote(token)));
+        }
     }
 
     /// An end tag that ends where the next tag begins, because its `>` is missing.
     pub(crate) fn unclosed_end<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
         self.is_broken = true;
         self.broken_tokens += 1;
+        if self.kind.is_none() {
+            return self.end(name, at, out);
+        }
         out.problem(ProblemKind::BadMarkup, at, || {
             format!("</{} has no \">\", read as if it had one", printable(name))
         });
         self.end(name, at, out);
-    }
-
-    /// Opens the root element if `token` is its broken tag, recognised by its name. Only the conventional prefixes
-    /// are then known.
-    fn imply_root(&mut self, token: &str) {
-        let (kind, name) = match token {
-            _ if self.kind.is_some() => return,
-            _ if token.starts_with("<urlset") => (DocumentKind::Urlset, "urlset"),
-            _ if token.starts_with("<sitemapindex") => (DocumentKind::Index, "sitemapindex"),
-            _ => return,
-        };
-        self.kind = Some(kind);
-        self.open.push(Open { role: Role::Root, name_start: self.names.len() as u32, name_hash: 0 });
-        self.names.push_str(name);
     }
 
     /// Notes that a token was skipped because it is too long.
@@ -271,6 +273,12 @@ impl Tree {
     pub(crate) fn finish<S: Sink>(&mut self, rest: &str, at: u64, out: &mut Output<'_, S>) -> bool {
         if !rest.starts_with('<') && !self.is_open() {
             self.text(rest, at, out);
+            return false;
+        }
+        if self.is_root_implied && self.has_only_implied() && trim(rest).is_empty() {
+            while self.is_open() {
+                self.close(at, out);
+            }
             return false;
         }
         if !self.is_open() && self.is_root_closed {
@@ -357,71 +365,8 @@ impl Tree {
                 feed::place(kind, parent, &element, &mut self.draft)
             }
             (Some(parent), Some(kind)) => xml::place(kind, parent, &element, &mut self.draft, out),
-            _ => Place::As(self.root(&element, out)),
+            _ => self.root(&element, out),
         }
-    }
-
-    /// The role of an element outside all others. The first one decides the kind of the document.
-    fn root<S: Sink>(&mut self, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
-        let name = element.name();
-        let found = match element.local {
-            "urlset" => Some(DocumentKind::Urlset),
-            "sitemapindex" => Some(DocumentKind::Index),
-            "rss" | "rdf" => Some(DocumentKind::Rss),
-            "feed" => Some(DocumentKind::Atom),
-            _ => None,
-        };
-        match (self.kind, found) {
-            (None, Some(kind)) => {
-                let prefix = name.split_once(':').map_or("", |(prefix, _)| prefix);
-                self.namespaces.adopt(prefix);
-                self.kind = Some(kind);
-                Role::Root
-            }
-            (None, None) => {
-                self.refusal = Some(format!("the root element is {}", quote(name)));
-                Role::Ignored
-            }
-            (Some(kind), found) => {
-                let is_same_kind = found == Some(kind);
-                out.problem(ProblemKind::TrailingContent, element.at, || {
-                    let action = if is_same_kind { "also read" } else { "skipped" };
-                    format!("{} after the end of the root element, {action}", quote(name))
-                });
-                if is_same_kind { Role::Root } else { Role::Ignored }
-            }
-        }
-    }
-
-    /// Ends the open entry or child at its second loc and starts the next one.
-    fn start_next_entry<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
-        let is_implied = self.draft.is_implied;
-        let (kind, text) = match is_implied {
-            true => (ProblemKind::MisplacedElement, "a second field outside an entry starts a new entry"),
-            false => (ProblemKind::RepeatedLoc, "a second loc in one element starts a new entry"),
-        };
-        out.problem(kind, at, || text.to_owned());
-        let role = self.open.last().map_or(Role::Entry, |open| open.role);
-        self.emit(role, out);
-        self.draft.begin(at);
-        self.draft.is_implied = is_implied;
-    }
-
-    /// Opens the entry or child around a field that lies directly in the root element.
-    fn open_implied_entry(&mut self, at: u64) {
-        let (role, name) = match self.kind {
-            Some(DocumentKind::Index) => (Role::Child, "sitemap"),
-            _ => (Role::Entry, "url"),
-        };
-        self.draft.begin(at);
-        self.draft.is_implied = true;
-        self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });
-        // An end tag without its start tag may close it.
-        self.names.push_str(name);
-    }
-
-    fn is_implied_entry(&self, open: Option<&Open>) -> bool {
-        self.draft.is_implied && open.is_some_and(|open| matches!(open.role, Role::Entry | Role::Child))
     }
 
     /// Starts an element in the draft. Returns its role, or `Ignored` if its content does not fit.
@@ -489,8 +434,15 @@ impl Tree {
             Role::Image => self.draft.close_image(),
             Role::Video => self.draft.close_video(),
             Role::Root => self.is_root_closed = self.open.is_empty(),
+            Role::Passed => self.note_junk(),
             _ => {}
         }
+    }
+
+    fn push_open(&mut self, role: Role, name: &str) {
+        // `names` holds at most `NAMES_BYTES_MAX` and one token, far less than 4 GiB.
+        self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });
+        self.names.push_str(name);
     }
 
     fn pop(&mut self) -> Option<Role> {
@@ -515,6 +467,9 @@ impl Tree {
     }
 
     fn mismatch<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>, text: impl FnOnce() -> String) {
+        if self.is_passing() {
+            return;
+        }
         self.is_broken = true;
         out.problem(ProblemKind::MismatchedTag, at, text);
     }

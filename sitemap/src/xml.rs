@@ -34,7 +34,7 @@ pub(crate) fn place<S: Sink>(
         Role::Root => place_foreign_in_root(element, out),
         Role::Field(open) if is_own && is_left_open(draft, open, local) => return Place::CloseFirst,
         Role::Field(_) | Role::Inner => Role::Inner,
-        Role::Channel | Role::Ignored => Role::Ignored,
+        Role::Passed | Role::Channel | Role::Ignored => Role::Ignored,
     };
     Place::As(role)
 }
@@ -215,7 +215,12 @@ fn entry_field(local: &str) -> Option<Field> {
     }
 }
 
-fn is_entry(local: &str) -> bool {
+/// Whether this is the local name of a field of `url` or `sitemap`.
+pub(crate) fn is_field(local: &str) -> bool {
+    entry_field(local).is_some()
+}
+
+pub(crate) fn is_entry(local: &str) -> bool {
     matches!(local, "url" | "sitemap")
 }
 

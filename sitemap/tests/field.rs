@@ -1,6 +1,6 @@
 //! Documents as publishers really send them: each test is a kind of mistake that was reported about other crawlers.
 
-use sitemap::{Document, DocumentEnd, Limits, ProblemKind, limits};
+use sitemap::{Document, DocumentEnd, DocumentKind, Limits, ProblemKind, limits};
 
 use crate::fixtures::gzip;
 use crate::reading::{Reading, base, comparable, read, read_in_pieces};
@@ -321,4 +321,144 @@ fn all_that_an_alternate_says_is_kept() {
         read_all_ways(urlset(&format!("<url><loc>https://www.example.com/</loc>{links}</url>")));
     assert_eq!(reading.items[0]["alternates"], expected);
     assert_eq!(problems(&document), [(ProblemKind::BadLink, 1)]);
+}
+
+const PAGES: &str = "<url><loc>https://www.example.com/a</loc></url><url><loc>https://www.example.com/b</loc><lastmod>2024</lastmod></url>";
+const PAGES_READ: [(&str, Option<&str>); 2] =
+    [("https://www.example.com/a", None), ("https://www.example.com/b", Some("2024"))];
+
+#[test]
+fn leftovers_of_a_page_before_the_document_are_passed_over() {
+    let declared = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", urlset(PAGES));
+    let long = "<p>x</p> ".repeat(440);
+    for junk in [
+        "<style>a > b { color: red; } @media print { c { d: e } }</style>",
+        "<div class=\"a b\"></div>\n",
+        "<script>if (a<b && c<d) { document.write('<p>'); }</script>\n\n",
+        "<STYLE type='text/css'>\n.a{}\n</STYLE>  <meta charset='utf-8'/>",
+        "</div></body>",
+        "--></style>",
+        "a { b: c }</style>",
+        "Warning: something is wrong in /srv/www/a.php on line 3",
+        "<br />\n<b>Notice</b>: &nbsp; R&D <i>a < b</i> in <b>/srv/www/a.php</b> on line <b>3</b><br />\n",
+        "<!-- cached --><link rel='stylesheet' href='https://www.example.com/a.css'><img src=a.png><br>",
+        &long,
+    ] {
+        for document in [declared.clone(), urlset(PAGES), declared.replace("?>\n", &format!("?>\n{junk}"))] {
+            let (document, reading) = read_all_ways(format!("{junk}{document}"));
+            assert_eq!(with_lastmods(&reading), PAGES_READ, "{junk}");
+            assert_eq!(document.ended, DocumentEnd::Whole, "{junk}");
+            let counts = problems(&document);
+            assert!(
+                counts.iter().all(|(kind, _)| matches!(
+                    kind,
+                    ProblemKind::TrailingContent | ProblemKind::MisplacedElement
+                )),
+                "{junk}: {counts:?}"
+            );
+            assert!(!counts.is_empty(), "{junk}");
+        }
+    }
+    let feed =
+        "<rss version='2.0'><channel><item><link>https://www.example.com/a</link></item></channel></rss>";
+    assert_eq!(read_all_ways(format!("<style>a{{}}</style>{feed}")).1.locs(), ["https://www.example.com/a"]);
+    let children = index("<sitemap><loc>https://www.example.com/a.xml</loc></sitemap>");
+    assert_eq!(read_all_ways(format!("<div>\n{children}")).0.children, 1);
+}
+
+#[test]
+fn a_sitemap_in_a_page_or_far_from_the_start_is_none() {
+    let far = format!("{}{}", "<p>x</p>\n".repeat(1_000), urlset(PAGES));
+    for document in [
+        format!("<html><body>{}</body></html>", urlset(PAGES)),
+        format!("<!DOCTYPE html>\n<div>{}</div>", urlset(PAGES)),
+        format!("<style>a{{}}</style><HTML><body><pre>{}</pre></body></HTML>", urlset(PAGES)),
+        format!("<body>{}</body>", urlset(PAGES)),
+        far,
+        "<p>no sitemap</p>".to_owned(),
+        "<config><url>https://www.example.com/a</url></config>".to_owned(),
+        "<catalog><feed><entry/></feed></catalog>".to_owned(),
+        "<places><place><loc>Berlin</loc></place></places>".to_owned(),
+    ] {
+        let (read, reading) = read_all_ways(&document);
+        assert!(matches!(read.ended, DocumentEnd::NotASitemap(_)), "{document}: {}", read.ended);
+        assert!(reading.items.is_empty());
+    }
+}
+
+#[test]
+fn a_root_around_the_root_is_read_with_a_problem() {
+    for (before, after) in [
+        ("<xml>", "</xml>"),
+        ("<?xml version='1.0'?><XML><data>\n", "</data>\n</XML>\n"),
+        ("<soap:Envelope xmlns:soap='urn:soap'><soap:Body>", "</soap:Body></soap:Envelope>"),
+        ("<root xmlns='urn:root'>", "</root>"),
+        ("<xml>", ""),
+    ] {
+        for inner in [
+            urlset(PAGES),
+            format!(
+                "<s:urlset xmlns:s='urn:s'>{}</s:urlset>",
+                PAGES.replace("</", "</s:").replace("<u", "<s:u").replace("<l", "<s:l")
+            ),
+        ] {
+            let (document, reading) = read_all_ways(format!("{before}{inner}{after}"));
+            assert_eq!(with_lastmods(&reading), PAGES_READ, "{before}");
+            assert_eq!(
+                (&document.ended, problems(&document)),
+                (&DocumentEnd::Whole, vec![(ProblemKind::MisplacedElement, 1)]),
+                "{before}{inner}"
+            );
+        }
+        let children = index("<sitemap><loc>https://www.example.com/a.xml</loc></sitemap>");
+        let (document, _) = read_all_ways(format!("{before}{children}{after}"));
+        assert_eq!(
+            (document.kind, document.children, document.problems),
+            (Some(DocumentKind::Index), 1, 1),
+            "{before}"
+        );
+        let (document, _) = read_all_ways(format!(
+            "{before}<feed xmlns='http://www.w3.org/2005/Atom'><entry><link href='/a'/></entry></feed>{after}"
+        ));
+        assert_eq!((document.kind, document.entries), (Some(DocumentKind::Atom), 1), "{before}");
+    }
+    let image = "<url><loc>https://www.example.com/</loc><i:image><i:loc>https://www.example.com/i</i:loc></i:image></url>";
+    let declared = "xmlns:i='http://www.google.com/schemas/sitemap-image/1.1'";
+    let (_, reading) = read_all_ways(format!("<a><xml {declared}>{}</xml></a>", urlset(&image.repeat(2))));
+    assert_eq!(reading.items[1]["images"][0]["loc"], "https://www.example.com/i");
+    let cut = format!("<xml>{}", urlset(PAGES));
+    assert_eq!(read_all_ways(&cut[..cut.len() - 9]).0.ended, DocumentEnd::Truncated);
+}
+
+#[test]
+fn entries_without_a_root_are_read_with_a_problem() {
+    for (before, after) in [
+        ("", ""),
+        ("<?xml version='1.0'?>\n", "\n"),
+        ("<urls>", "</urls>"),
+        ("<a><b>", "</b></a>"),
+        ("", "</urlset>"),
+    ] {
+        let (document, reading) = read_all_ways(format!("{before}{PAGES}{after}"));
+        assert_eq!(with_lastmods(&reading), PAGES_READ, "{before}");
+        let expected = (DocumentEnd::Whole, vec![(ProblemKind::MisplacedElement, 1)]);
+        assert_eq!((document.ended.clone(), problems(&document)), expected, "{before}");
+        assert_eq!(document.kind, Some(DocumentKind::Urlset));
+        let children = PAGES.replace("url>", "sitemap>");
+        let (document, reading) =
+            read_all_ways(format!("{before}{children}{}", after.replace("urlset", "sitemapindex")));
+        assert_eq!((document.kind, document.children), (Some(DocumentKind::Index), 2), "{before}");
+        assert_eq!(
+            (document.ended, with_lastmods(&reading)),
+            (DocumentEnd::Whole, PAGES_READ.to_vec()),
+            "{before}"
+        );
+    }
+    let (document, reading) =
+        read_all_ways("<loc>https://www.example.com/a</loc>\n<loc>https://www.example.com/b</loc>\n");
+    assert_eq!(reading.locs(), ["https://www.example.com/a", "https://www.example.com/b"]);
+    assert_eq!((document.ended, document.problems), (DocumentEnd::Whole, 2));
+    let (document, reading) =
+        read_all_ways("<url><loc>https://www.example.com/a</loc></url><url><loc>https://www.ex");
+    assert_eq!((document.ended, reading.locs()), (DocumentEnd::Truncated, vec!["https://www.example.com/a"]));
 }
