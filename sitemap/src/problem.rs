@@ -66,7 +66,8 @@ kinds! {
     UnknownEncoding = "unknown_encoding",
     /// A `&` that does not start a reference was kept as text.
     RawAmpersand = "raw_ampersand",
-    /// A reference to an entity other than the five of XML was kept as text. Such entities are never expanded.
+    /// A reference to an entity other than the five of XML. If HTML has a character of that name, it was read as that
+    /// character, otherwise it was kept as text. Nothing else is ever expanded.
     UnknownEntity = "unknown_entity",
     /// Invalid markup was skipped.
     BadMarkup = "bad_markup",

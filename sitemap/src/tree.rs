@@ -223,20 +223,23 @@ impl Tree {
 
     /// A reference `&name;` in text.
     pub(crate) fn reference<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
-        match attribute::referenced_character(name) {
-            Some(character) => self.text(character.encode_utf8(&mut [0; 4]), at, out),
-            None => {
-                let is_name =
-                    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=' || c == '/');
-                if self.is_passing() {
-                    return;
-                }
-                let kind = if is_name { ProblemKind::UnknownEntity } else { ProblemKind::RawAmpersand };
-                out.problem(kind, at, || format!("&{}; kept as text", printable(name)));
-                for piece in ["&", name, ";"] {
-                    self.text(piece, at, out);
-                }
-            }
+        if let Some(character) = attribute::referenced_character(name) {
+            return self.text(character.encode_utf8(&mut [0; 4]), at, out);
+        }
+        if self.is_passing() {
+            return;
+        }
+        if let Some(characters) = attribute::html_characters(name) {
+            out.problem(ProblemKind::UnknownEntity, at, || {
+                format!("&{name}; is a reference of HTML, read as {}", quote(characters))
+            });
+            return self.text(characters, at, out);
+        }
+        let is_name = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=' || c == '/');
+        let kind = if is_name { ProblemKind::UnknownEntity } else { ProblemKind::RawAmpersand };
+        out.problem(kind, at, || format!("&{}; kept as text", printable(name)));
+        for piece in ["&", name, ";"] {
+            self.text(piece, at, out);
         }
     }
 

@@ -141,7 +141,13 @@ fn place_link<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut Outpu
     }
     let is_alternate = rel.is_none_or(|rel| rel.trim().eq_ignore_ascii_case("alternate"));
     if values[Alternate::HREF].is_some() && is_alternate {
-        if attribute::has_raw_ampersand(element.tag.attributes_raw()) {
+        let (has_raw_ampersand, has_html) = attribute::odd_references(element.tag.attributes_raw());
+        if has_html {
+            out.problem(ProblemKind::UnknownEntity, element.at, || {
+                format!("references of HTML in the attributes of {}, read as such", quote(element.name()))
+            });
+        }
+        if has_raw_ampersand {
             out.problem(ProblemKind::RawAmpersand, element.at, || {
                 format!("raw \"&\" in the attributes of {}, kept as text", quote(element.name()))
             });

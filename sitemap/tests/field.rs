@@ -462,3 +462,35 @@ fn entries_without_a_root_are_read_with_a_problem() {
         read_all_ways("<url><loc>https://www.example.com/a</loc></url><url><loc>https://www.ex");
     assert_eq!((document.ended, reading.locs()), (DocumentEnd::Truncated, vec!["https://www.example.com/a"]));
 }
+
+#[test]
+fn named_characters_of_html_are_read_and_nothing_else_is_expanded() {
+    for (text, expected, entities) in [
+        ("caf&eacute;", "caf%C3%A9", 1),
+        ("CAF&Eacute;?a=1&amp;b=&uuml;", "CAF%C3%89?a=1&b=%C3%BC", 2),
+        ("a&nbsp;", "a", 1),
+        ("x&ndash;y&hellip;", "x%E2%80%93y%E2%80%A6", 2),
+        ("&CounterClockwiseContourIntegral;", "%E2%88%B3", 1),
+        ("<![CDATA[caf&eacute;]]>", "caf&eacute;", 0),
+        ("caf&amp;eacute;", "caf&eacute;", 0),
+        ("a&mine;", "a&mine;", 1),
+    ] {
+        let document = format!(
+            "<!DOCTYPE urlset [<!ENTITY mine 'no'><!ENTITY eacute 'no'>]>{}",
+            urlset(&format!("<url><loc>https://www.example.com/{text}</loc></url>"))
+        );
+        let (document, reading) = read_all_ways(document);
+        assert_eq!(reading.locs(), [format!("https://www.example.com/{expected}")], "{text}");
+        assert_eq!(document.problem_counts.get(ProblemKind::UnknownEntity), entities, "{text}");
+        assert_eq!(document.ended, DocumentEnd::Whole, "{text}");
+    }
+    let rich = "<url><loc>https://www.example.com/?copy=1&copy=2</loc><news:news><news:title>Caf&eacute; &mdash; &copy;</news:title></news:news>\
+        <xhtml:link rel='alternate' hreflang='fr' href='https://www.example.com/caf&eacute;?a=1&amp;b=2&copy=3'/></url>";
+    let (document, reading) = read_all_ways(urlset(rich));
+    assert_eq!(reading.items[0]["loc"], "https://www.example.com/?copy=1&copy=2");
+    assert_eq!(reading.items[0]["news"]["title"], "Café — ©");
+    assert_eq!(reading.items[0]["alternates"][0]["href"], "https://www.example.com/café?a=1&b=2&copy=3");
+    assert_eq!(problems(&document), [(ProblemKind::RawAmpersand, 2), (ProblemKind::UnknownEntity, 4)]);
+    let feed = "<rss><channel><item><link>https://www.example.com/caf&eacute;</link></item></channel></rss>";
+    assert_eq!(read_all_ways(feed).1.locs(), ["https://www.example.com/caf%C3%A9"]);
+}
