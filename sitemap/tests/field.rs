@@ -494,3 +494,42 @@ fn named_characters_of_html_are_read_and_nothing_else_is_expanded() {
     let feed = "<rss><channel><item><link>https://www.example.com/caf&eacute;</link></item></channel></rss>";
     assert_eq!(read_all_ways(feed).1.locs(), ["https://www.example.com/caf%C3%A9"]);
 }
+
+#[test]
+fn more_in_a_line_than_a_url_is_cut_off() {
+    let url = "https://www.example.com/a";
+    for (line, expected, is_cut) in [
+        ("{},2024-05-06", "", true),
+        ("{},2024-05-06T07:08:09Z,daily,0.8", "", true),
+        ("{}, 2024-05-06", "", true),
+        ("{},\"2024-05-06\"", "", true),
+        ("{},Mon, 06 May 2024 07:08:09 GMT", "", true),
+        ("{} {}", "", true),
+        ("{}\u{a0}{}", "", true),
+        ("{}\t2024-05-06\tdaily", "", true),
+        ("{} # a note", "", true),
+        ("{},", "", true),
+        ("{},,  ", "", true),
+        ("\u{feff}  {}  ", "", false),
+        ("{},b", ",b", false),
+        ("{},2024", ",2024", false),
+        ("{},2024-05-06-news", ",2024-05-06-news", false),
+        ("{},1,2024-05-06/b", ",1,2024-05-06/b", false),
+        ("{},1,2024-05-06", ",1", true),
+        ("{};2024-05-06", ";2024-05-06", false),
+    ] {
+        let line = line.replace("{}", url);
+        for document in [format!("{line}\r\n{url}/b"), format!("{url}/b\n{line}")] {
+            let (document, reading) = read_all_ways(document);
+            let mut locs = reading.locs();
+            locs.sort_unstable();
+            let mut both = [format!("{url}{expected}"), format!("{url}/b")];
+            both.sort_unstable();
+            assert_eq!(locs, both, "{line}");
+            let counts = if is_cut { vec![(ProblemKind::TrailingContent, 1)] } else { Vec::new() };
+            assert_eq!(problems(&document), counts, "{line}");
+        }
+    }
+    let commas = format!("{url}/{}", ",2".repeat(1_000));
+    assert_eq!(read_all_ways(&commas).1.locs(), [commas]);
+}
