@@ -533,3 +533,50 @@ fn more_in_a_line_than_a_url_is_cut_off() {
     let commas = format!("{url}/{}", ",2".repeat(1_000));
     assert_eq!(read_all_ways(&commas).1.locs(), [commas]);
 }
+
+#[test]
+fn a_body_cut_at_a_ceiling_is_too_large_wherever_it_is_cut() {
+    let low_limits = Limits { document_bytes: 2 << 20, ..Limits::default() };
+    let long = "x".repeat(3 << 20);
+    for (body, kind) in [
+        (format!("<urlset a='{long}'>{PAGES}</urlset>"), Some(DocumentKind::Urlset)),
+        (format!("<?xml version='1.0'?>\n<s:sitemapindex xmlns:s=\"{long}"), Some(DocumentKind::Index)),
+        (format!("<xml a=\"{long}\"><urlset/></xml>"), None),
+        (format!("<!-- {long} -->{}", urlset(PAGES)), None),
+        (format!("<!DOCTYPE urlset [{long}]>{}", urlset(PAGES)), None),
+        (" ".repeat(3 << 20), None),
+    ] {
+        for body in [body.clone().into_bytes(), gzip(body.as_bytes())] {
+            let whole = comparable(read(&body, &base(), low_limits));
+            assert_eq!(
+                (whole.0.kind, &whole.0.ended),
+                (kind, &DocumentEnd::TooLarge),
+                "{}",
+                &whole.1.problems.join("\n")
+            );
+            assert_eq!(comparable(read_in_pieces(&body, &base(), low_limits, &[1_000])), whole);
+        }
+    }
+    let attribute = format!("<URLSET a='{}'>{PAGES}</URLSET>", "x".repeat(limits::TOKEN_BYTES_MAX));
+    let (document, reading) = read(attribute.as_bytes(), &base(), Limits::default());
+    assert_eq!((with_lastmods(&reading), document.ended), (PAGES_READ.to_vec(), DocumentEnd::Whole));
+    assert_eq!(
+        problems(&read(attribute.as_bytes(), &base(), Limits::default()).0),
+        [(ProblemKind::TokenTooLong, 1)]
+    );
+}
+
+#[test]
+fn gzip_that_breaks_off_is_cut_short_wherever_it_breaks() {
+    let body = gzip(urlset(&PAGES.repeat(50)).as_bytes());
+    for length in 4..body.len() {
+        let cut = &body[..length];
+        let whole = comparable(read(cut, &base(), Limits::default()));
+        assert_eq!(whole.0.ended, DocumentEnd::Truncated, "after {length} bytes");
+        assert_eq!(whole.0.problem_counts.get(ProblemKind::GzipCutShort), 1, "after {length} bytes");
+        assert_eq!(comparable(read_in_pieces(cut, &base(), Limits::default(), &[1])), whole);
+    }
+    let page = gzip(format!("<!DOCTYPE html><html>{}</html>", "<p>x</p>".repeat(50)).as_bytes());
+    let (document, _) = read(&page[..page.len() - 9], &base(), Limits::default());
+    assert!(matches!(document.ended, DocumentEnd::NotASitemap(_)), "a page is one however it ends");
+}

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use anyhow::Context;
 use reports::jsonl;
 use sitemap::limits::SLICE_BYTES;
-use sitemap::{Buffer, Child, Document, DocumentEnd, DocumentReader, Entry, Inflater, Limits, Problem, Sink};
+use sitemap::{Buffer, Child, Document, DocumentReader, Entry, Inflater, Limits, Problem, Sink};
 use url::Url;
 
 use super::args::{ParseArgs, ParseFormat};
@@ -26,13 +26,11 @@ pub fn run(args: &ParseArgs) -> anyhow::Result<u8> {
         .with_context(|| format!("failed to read {}", args.file.display()))?;
     let (output, written) = printer.finish();
     let code = output::end(output, written, None)?;
-    match &document.ended {
-        DocumentEnd::NotASitemap(_) | DocumentEnd::Empty => {
-            output::note(&format!("{}: {}", args.file.display(), document.ended));
-            Ok(exit_code::FAILURE)
-        }
-        _ => Ok(code),
+    if document.kind.is_none() {
+        output::note(&format!("{}: {}", args.file.display(), document.ended));
+        return Ok(exit_code::FAILURE);
     }
+    Ok(code)
 }
 
 /// Reads the document piece by piece.

@@ -61,10 +61,8 @@ impl<'a> Collector<'a> {
         let bad: u64 = document.dropped().map(|(_, count)| count).sum();
         body.answer.error = ended_early.map(|error| error.kind);
         let Some(kind) = document.kind else {
-            // A body may reach its size limit before its format is known.
-            let is_too_large = document.ended == DocumentEnd::TooLarge;
-            let error = if is_too_large { ErrorKind::TooLarge } else { ErrorKind::NotASitemap };
-            body.answer.error.get_or_insert(error);
+            // A body may be cut before its format is known.
+            body.answer.error.get_or_insert(cut_short(document).unwrap_or(ErrorKind::NotASitemap));
             return Ok(body);
         };
         let dropped = document.dropped().map(|(reason, count)| (reason.as_str().into(), count));
@@ -127,7 +125,8 @@ fn contents(rows: Rows, children: Children) -> Result<Contents, SegmentError> {
 
 /// Why the document was not read to its end. `None` if it was.
 fn cut_short(document: &Document) -> Option<ErrorKind> {
-    let is_damaged = document.problem_counts.get(ProblemKind::GzipDamaged) > 0;
+    let damages = [ProblemKind::GzipDamaged, ProblemKind::GzipCutShort];
+    let is_damaged = damages.iter().any(|&kind| document.problem_counts.get(kind) > 0);
     match document.ended {
         DocumentEnd::TooLarge => Some(ErrorKind::TooLarge),
         DocumentEnd::Truncated | DocumentEnd::Broken | DocumentEnd::Whole if is_damaged => {
