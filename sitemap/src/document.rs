@@ -177,6 +177,32 @@ impl DocumentReader {
         }
     }
 
+    /// Sets the charset that the Content-Type of the document names. Call it before the first bytes.
+    ///
+    /// Like the encoding in an XML declaration, over which it takes precedence (RFC 7303 section 3.2), it is not believed
+    /// against the bytes.
+    ///
+    /// ```
+    /// use sitemap::{DocumentReader, Limits, OwnedItem};
+    ///
+    /// let base = url::Url::parse("https://example.com/sitemap.txt")?;
+    /// let mut items = Vec::new();
+    /// let mut reader = DocumentReader::new(&base, Limits::default()).with_charset("windows-1251");
+    /// reader.push(b"https://example.com/\xe4", &mut items)?;
+    /// reader.finish(&mut items);
+    /// let [OwnedItem::Entry(entry)] = items.as_slice() else { panic!("one entry was expected") };
+    /// assert_eq!(entry.loc, "https://example.com/%D0%B4");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_charset(mut self, label: &str) -> Self {
+        self.set_charset(label);
+        self
+    }
+
+    pub(crate) fn set_charset(&mut self, label: &str) {
+        self.decoder.set_charset(label);
+    }
+
     /// Reads the next bytes of the document.
     ///
     /// # Errors
@@ -324,10 +350,10 @@ impl DocumentReader {
         decoder.push(bytes, last, window, &mut |at, count| {
             tally.bad_bytes.push(BadBytes { at: *window_offset + at as u64, count });
         });
-        if let Some(label) = decoder.take_unknown() {
-            self.output(sink).problem(ProblemKind::UnknownEncoding, 0, || {
-                format!("unknown encoding {}, read as UTF-8", quote(&label))
-            });
+        tally.encoding_notes.extend(std::iter::from_fn(|| decoder.take_note()));
+        while let Some(label) = self.decoder.take_unknown() {
+            self.output(sink)
+                .problem(ProblemKind::UnknownEncoding, 0, || format!("unknown encoding {label}, ignored"));
         }
         if matches!(self.parser, Parser::Undecided) {
             self.detect_format(last, sink);

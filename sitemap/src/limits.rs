@@ -44,6 +44,8 @@ pub const NAMESPACES_BYTES_MAX: usize = 64 << 10;
 pub const SLICE_BYTES: usize = 128 << 10;
 /// An XML declaration that does not end within this many bytes is ignored.
 pub const DECLARATION_BYTES_MAX: usize = 1 << 10;
+/// So many bytes, from the first one beyond ASCII, decide about the encoding of a document.
+pub const DECIDING_BYTES: usize = 8 << 10;
 /// A text document must have its first URL within this many bytes.
 pub const SNIFF_BYTES: usize = 8 << 10;
 

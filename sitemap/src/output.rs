@@ -1,5 +1,7 @@
 //! Checks entries and children before they reach the sink, and counts and limits problems.
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 use url::Url;
 
@@ -25,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) problems: ProblemCounts,
     /// Invalid bytes in text that is not parsed yet.
     pub(crate) bad_bytes: BadBytesQueue,
+    /// What to say about each entry of `bad_bytes` with a count of 0: a label of the encoding was wrong.
+    pub(crate) encoding_notes: VecDeque<String>,
 }
 
 /// Receives the results of the format parsers, checks them and passes them to the sink.
@@ -57,6 +61,11 @@ impl<S: Sink> Output<'_, S> {
 
     fn report_bad_bytes(&mut self, offset: u64) {
         while let Some(bad) = self.tally.bad_bytes.pop_before(offset) {
+            if bad.count == 0 {
+                let note = self.tally.encoding_notes.pop_front().unwrap_or_default();
+                self.problem(ProblemKind::WrongEncoding, bad.at, || note);
+                continue;
+            }
             self.problem(ProblemKind::BadEncoding, bad.at, || {
                 format!("{} invalid byte(s), replaced with U+FFFD", bad.count)
             });

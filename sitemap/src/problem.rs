@@ -62,8 +62,10 @@ kinds! {
     GzipTrailingData = "gzip_trailing_data",
     /// Bytes that are invalid in the encoding of the document were replaced with U+FFFD.
     BadEncoding = "bad_encoding",
-    /// The declared encoding is unknown; the document was read as UTF-8.
+    /// The encoding that the Content-Type or the XML declaration names is unknown, and was ignored.
     UnknownEncoding = "unknown_encoding",
+    /// The bytes are not in the encoding that is named, or not in UTF-8 where none is named; they were read in another.
+    WrongEncoding = "wrong_encoding",
     /// A `&` that does not start a reference was kept as text.
     RawAmpersand = "raw_ampersand",
     /// A reference to an entity other than the five of XML. If HTML has a character of that name, it was read as that

@@ -1,6 +1,6 @@
 //! Documents as publishers really send them: each test is a kind of mistake that was reported about other crawlers.
 
-use sitemap::{Document, DocumentEnd, DocumentKind, Limits, ProblemKind, limits};
+use sitemap::{Document, DocumentEnd, DocumentKind, DocumentReader, Limits, ProblemKind, limits};
 
 use crate::fixtures::gzip;
 use crate::reading::{Reading, base, comparable, read, read_in_pieces};
@@ -579,4 +579,92 @@ fn gzip_that_breaks_off_is_cut_short_wherever_it_breaks() {
     let page = gzip(format!("<!DOCTYPE html><html>{}</html>", "<p>x</p>".repeat(50)).as_bytes());
     let (document, _) = read(&page[..page.len() - 9], &base(), Limits::default());
     assert!(matches!(document.ended, DocumentEnd::NotASitemap(_)), "a page is one however it ends");
+}
+
+/// Reads a document whose Content-Type names this charset, as it is and in pieces.
+#[track_caller]
+fn read_with_charset(body: &[u8], charset: Option<&str>) -> (Document, Reading) {
+    let read_in = |bytes: usize| {
+        let mut reading = Reading::default();
+        let mut reader = DocumentReader::new(&base(), Limits::default());
+        if let Some(charset) = charset {
+            reader = reader.with_charset(charset);
+        }
+        for piece in body.chunks(bytes) {
+            reader.push(piece, &mut reading).unwrap();
+        }
+        (reader.finish(&mut reading), reading)
+    };
+    let whole = read_in(body.len());
+    assert_eq!(read_in(1), whole);
+    assert_eq!(read_in(1_000), whole);
+    let mut pulled = Vec::new();
+    let mut entries = sitemap::entries(body, &base());
+    if let Some(charset) = charset {
+        entries = entries.with_charset(charset);
+    }
+    pulled.extend(entries.by_ref().map(Result::unwrap));
+    assert_eq!(entries.document(), Some(&whole.0));
+    whole
+}
+
+#[test]
+fn the_charset_of_the_content_type_counts_before_the_declaration_and_never_against_the_bytes() {
+    let (cyrillic, _, _) = encoding_rs::WINDOWS_1251.encode("новости");
+    let (latin, _, _) = encoding_rs::WINDOWS_1252.encode("Größe");
+    let utf8 = "новости".as_bytes();
+    for (charset, declared, word, expected, problem) in [
+        (Some("windows-1251"), None, &*cyrillic, "новости", None),
+        (Some("Windows-1251"), Some("UTF-8"), &cyrillic, "новости", Some(ProblemKind::WrongEncoding)),
+        (None, Some("windows-1251"), &cyrillic, "новости", None),
+        (Some("ISO-8859-1"), None, &latin, "Größe", None),
+        (None, None, &latin, "Größe", Some(ProblemKind::WrongEncoding)),
+        (Some("utf-8"), Some("UTF-8"), &latin, "Größe", Some(ProblemKind::WrongEncoding)),
+        (Some("ISO-8859-1"), Some("UTF-8"), utf8, "новости", Some(ProblemKind::WrongEncoding)),
+        (Some("utf-8"), Some("ISO-8859-1"), utf8, "новости", Some(ProblemKind::WrongEncoding)),
+        (Some("utf-16"), None, utf8, "новости", Some(ProblemKind::WrongEncoding)),
+        (Some("klingon"), None, utf8, "новости", Some(ProblemKind::UnknownEncoding)),
+        (Some("utf-8"), None, utf8, "новости", None),
+        (None, None, utf8, "новости", None),
+    ] {
+        let declaration =
+            declared.map_or_else(String::new, |label| format!("<?xml version='1.0' encoding='{label}'?>"));
+        let encoded = url::form_urlencoded::byte_serialize(expected.as_bytes()).collect::<String>();
+        let expected_loc = format!("https://www.example.com/{encoded}");
+        for (before, after) in [
+            (format!("{declaration}<urlset><url><loc>https://www.example.com/"), "</loc></url></urlset>"),
+            (
+                format!("{declaration}<rss><channel><item><link>https://www.example.com/"),
+                "</link></item></channel></rss>",
+            ),
+            ("https://www.example.com/".to_owned(), "\n"),
+        ] {
+            if declared.is_some() && declaration.is_empty() || declared.is_some() && after == "\n" {
+                continue;
+            }
+            let body = [before.as_bytes(), word, after.as_bytes()].concat();
+            let (document, reading) = read_with_charset(&body, charset);
+            assert_eq!(reading.locs(), [expected_loc.as_str()], "{charset:?}, {declared:?}");
+            let expected_problems: Vec<_> = problem.map(|kind| (kind, 1)).into_iter().collect();
+            assert_eq!(problems(&document), expected_problems, "{charset:?}, {declared:?}");
+        }
+    }
+}
+
+#[test]
+fn a_document_is_utf_8_if_its_bytes_nearly_all_are() {
+    let entry = |word: &[u8]| [b"<url><loc>https://www.example.com/", word, b"</loc></url>"].concat();
+    let good = entry("é".as_bytes()).repeat(60);
+    let body = [b"<urlset>", good.as_slice(), &entry(b"\xe9"), b"</urlset>"].concat();
+    let (document, reading) = read_with_charset(&body, Some("iso-8859-1"));
+    assert_eq!(reading.locs()[0], "https://www.example.com/%C3%A9");
+    assert_eq!(reading.locs()[60], "https://www.example.com/%EF%BF%BD");
+    assert_eq!(document.problem_counts.get(ProblemKind::BadEncoding), 1);
+    assert_eq!(document.problem_counts.get(ProblemKind::WrongEncoding), 1);
+    // ASCII for megabytes, and then not.
+    let ascii = entry(b"a").repeat(60_000);
+    let body = [b"<urlset>", ascii.as_slice(), &entry(b"\xe9"), b"</urlset>"].concat();
+    let (document, reading) = read(&body, &base(), Limits::default());
+    assert_eq!(reading.locs()[60_000], "https://www.example.com/%C3%A9");
+    assert_eq!(document.problem_counts.get(ProblemKind::WrongEncoding), 1);
 }

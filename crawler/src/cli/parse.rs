@@ -22,7 +22,11 @@ pub fn run(args: &ParseArgs) -> anyhow::Result<u8> {
     let base = Url::parse(base).map_err(|_| UsageError::Base(base.to_owned()))?;
     let mut input = output::read_input(&args.file)?;
     let mut printer = Printer::new(args.format, Output::open(None)?);
-    let document = read(&mut input, &base, &mut printer)
+    let mut reader = DocumentReader::new(&base, Limits::default());
+    if let Some(charset) = &args.charset {
+        reader = reader.with_charset(charset);
+    }
+    let document = read(&mut input, reader, &mut printer)
         .with_context(|| format!("failed to read {}", args.file.display()))?;
     let (output, written) = printer.finish();
     let code = output::end(output, written, None)?;
@@ -34,10 +38,8 @@ pub fn run(args: &ParseArgs) -> anyhow::Result<u8> {
 }
 
 /// Reads the document piece by piece.
-fn read(input: &mut dyn Read, base: &Url, printer: &mut Printer) -> io::Result<Document> {
-    let limits = Limits::default();
-    let mut inflater = Inflater::new(&limits);
-    let mut reader = DocumentReader::new(base, limits);
+fn read(input: &mut dyn Read, mut reader: DocumentReader, printer: &mut Printer) -> io::Result<Document> {
+    let mut inflater = Inflater::new(&Limits::default());
     let mut piece = vec![0; SLICE_BYTES];
     let mut slice = Buffer::new();
     while !printer.is_closed() {
