@@ -379,6 +379,7 @@ impl Draft {
         }
     }
 
+    #[inline(always)]
     fn texts<const N: usize>(&self, values: &Record<N>) -> [Option<&str>; N] {
         values.map(|value| value.map(|span| self.text_at(span)))
     }

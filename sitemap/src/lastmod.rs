@@ -110,7 +110,7 @@ struct Time {
 /// The moment of a date and a time at an offset from UTC in seconds.
 fn instant(date: &Date, time: &Time, offset: i32) -> Option<Timestamp> {
     // xsd:dateTime names the end of a day like this.
-    let is_end_of_day = time.hour == 24 && (time.minute, time.second, time.nanosecond) == (0, 0, 0);
+    let is_end_of_day = time.hour == 24 && time.minute == 0 && time.second == 0 && time.nanosecond == 0;
     let date_time = DateTime::new(
         i16::try_from(date.year).ok()?,
         i8::try_from(date.month).ok()?,

@@ -131,10 +131,10 @@ fn is_scheme(host: &[u8]) -> bool {
     host == b"https" || host == b"http"
 }
 
-/// Whether the path of a URL ends like that of a sitemap: in `.xml`, `.xml.gz` or `.txt.gz`, in any case.
+/// Whether the path of a URL without fragment ends like that of a sitemap: in `.xml`, `.xml.gz` or `.txt.gz`, in any case.
 pub(crate) fn is_of_sitemap(url: &str) -> bool {
     let bytes = url.as_bytes();
-    let path_end = memchr::memchr2(b'?', b'#', bytes).unwrap_or(bytes.len());
+    let path_end = memchr::memchr(b'?', bytes).unwrap_or(bytes.len());
     let path = &bytes[..path_end];
     let ends_in =
         |end: &[u8]| path.len() > end.len() && path[path.len() - end.len()..].eq_ignore_ascii_case(end);

@@ -179,8 +179,14 @@ impl Tree {
         // Nearly always, the tag closes the innermost element, whose name is the last.
         if self.open.last().is_some_and(|open| &self.names[open.name_start as usize..] == name) {
             self.close(at, out);
-            return;
+        } else {
+            self.end_other(name, at, out);
         }
+    }
+
+    /// Closes the elements up to the innermost one of that name, which is not the innermost of all.
+    #[cold]
+    fn end_other<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
         match self.innermost(name) {
             Some(index) => {
                 let inner = &self.open[index + 1..];
@@ -442,6 +448,7 @@ impl Tree {
         }
     }
 
+    #[inline]
     fn push_open(&mut self, role: Role, name: &str) {
         // `names` holds at most `NAMES_BYTES_MAX` and one token, far less than 4 GiB.
         self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });

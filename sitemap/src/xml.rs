@@ -94,7 +94,7 @@ fn place_in_entry<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut O
         }
         Some(field) => Place::As(Role::Field(field)),
         None if is_entry(element.local) => Place::CloseFirst,
-        None => Place::As(place_extension(element, draft, out)),
+        None => Place::As(place_without_namespace(element, draft, out)),
     }
 }
 
@@ -103,20 +103,29 @@ fn place_extension<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut 
         (Vocabulary::News, "news") => Role::News,
         (Vocabulary::Image, "image") => Role::Image,
         (Vocabulary::Video, "video") => Role::Video,
-        (Vocabulary::Own | Vocabulary::Undeclared, "news") => without_namespace(Role::News, element, out),
-        (Vocabulary::Own | Vocabulary::Undeclared, "image") => without_namespace(Role::Image, element, out),
-        (Vocabulary::Own | Vocabulary::Undeclared, "video") => without_namespace(Role::Video, element, out),
-        (Vocabulary::Xhtml | Vocabulary::Own | Vocabulary::Undeclared, _) => place_link(element, draft, out),
+        (Vocabulary::Xhtml, _) => place_link(element, draft, out),
         (Vocabulary::News | Vocabulary::Image | Vocabulary::Video, _) => {
             report_misplaced(element, "skipped", out);
             Role::Ignored
         }
+        (Vocabulary::Undeclared, _) => place_without_namespace(element, draft, out),
         _ => Role::Ignored,
     }
 }
 
 /// The role of an element of an extension that is known by its local name alone.
-fn without_namespace<S: Sink>(role: Role, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
+#[cold]
+fn place_without_namespace<S: Sink>(
+    element: &Element<'_>,
+    draft: &mut Draft,
+    out: &mut Output<'_, S>,
+) -> Role {
+    let role = match element.local {
+        "news" => Role::News,
+        "image" => Role::Image,
+        "video" => Role::Video,
+        _ => return place_link(element, draft, out),
+    };
     out.problem(ProblemKind::UndeclaredNamespace, element.at, || {
         format!("element {} has no namespace, read by its name", quote(element.name()))
     });

@@ -91,6 +91,18 @@ pub(crate) fn offset(text: &[u8]) -> Option<i32> {
 
 /// Like [`offset`], after white space. A missing zone is UTC.
 pub(crate) fn offset_or_utc(text: &[u8]) -> Option<i32> {
+    // Nearly all zones look like one of these.
+    match text {
+        [] | b"Z" => return Some(0),
+        [sign @ (b'+' | b'-'), h, o, b':', m, i]
+            if [h, o, m, i].iter().all(|byte| byte.is_ascii_digit()) && *m < b'6' =>
+        {
+            let digit = |byte: &u8| i32::from(byte - b'0');
+            let minutes = (digit(h) * 10 + digit(o)) * 60 + digit(m) * 10 + digit(i);
+            return Some(if *sign == b'-' { -minutes * 60 } else { minutes * 60 });
+        }
+        _ => {}
+    }
     let text = text.trim_ascii_start();
     if text.is_empty() { Some(0) } else { offset(text) }
 }
