@@ -165,11 +165,10 @@ fn rfc822(text: &str) -> Option<Timestamp> {
     }
     let first = date_part(&mut parts)?;
     let second = date_part(&mut parts)?;
-    let (day, month) = match (first, second) {
-        (DatePart::Number(day), DatePart::Month(month)) | (DatePart::Month(month), DatePart::Number(day)) => {
-            (day, month)
-        }
-        _ => return None,
+    let ((DatePart::Number(day), DatePart::Month(month)) | (DatePart::Month(month), DatePart::Number(day))) =
+        (first, second)
+    else {
+        return None;
     };
     let year = year(&mut parts)?;
     separator(&mut parts);

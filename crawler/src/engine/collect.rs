@@ -20,6 +20,9 @@ pub struct Collector<'a> {
     children: Children,
     children_max: u64,
     children_over: u64,
+    /// Entries that look like sitemaps.
+    listed: Vec<String>,
+    listed_bytes: usize,
     failure: Option<SegmentError>,
     problem: Option<Problem>,
 }
@@ -33,6 +36,8 @@ impl<'a> Collector<'a> {
             children: scratch.children(),
             children_max: context.children_max,
             children_over: 0,
+            listed: Vec::new(),
+            listed_bytes: 0,
             failure: None,
             problem: None,
         }
@@ -40,7 +45,7 @@ impl<'a> Collector<'a> {
 
     /// Bytes of memory.
     pub fn held_bytes(&self) -> usize {
-        self.rows.held_bytes() + self.children.held_bytes()
+        self.rows.held_bytes() + self.children.held_bytes() + self.listed_bytes
     }
 
     /// Whether something could not be stored.
@@ -77,6 +82,7 @@ impl<'a> Collector<'a> {
         body.answer.children_over = self.children_over;
         body.answer.children_bad = if is_index { bad } else { 0 };
         body.contents = self.failure.map_or_else(|| contents(self.rows, self.children), Err)?;
+        body.contents.listed = self.listed;
         Ok(body)
     }
 }
@@ -91,7 +97,8 @@ impl Sink for Collector<'_> {
 
     fn child(&mut self, child: &Child<'_>) {
         if child.is_entry {
-            return;
+            self.listed_bytes += child.loc.len();
+            return self.listed.push(child.loc.to_owned());
         }
         let bytes = self.children.bytes() + child.loc.len();
         if self.children.len() >= self.children_max || bytes > CHILDREN_BYTES_MAX {
@@ -120,7 +127,7 @@ fn recorded_kind(kind: DocumentKind) -> frontier::DocumentKind {
 fn contents(rows: Rows, children: Children) -> Result<Contents, SegmentError> {
     let rows = if rows.is_empty() { None } else { Some(rows.finish()?) };
     let children = if children.is_empty() { None } else { Some(children.finish()?) };
-    Ok(Contents { rows, children })
+    Ok(Contents { rows, children, listed: Vec::new() })
 }
 
 /// Why the document was not read to its end. `None` if it was.

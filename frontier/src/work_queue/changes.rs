@@ -290,7 +290,7 @@ impl Decision {
         let is_collision = record.host != new.host;
         record.is_seed |= new.found_on.is_none() && !is_collision;
         record.is_site |= !is_collision;
-        let is_full = new.task.kind == TaskKind::Sitemap && record.accepted >= bound;
+        let is_full = new.task.kind.is_named() && record.accepted >= bound;
         // A repeat or refusal counts under the host whose document named the URL.
         let named_on = new.found_on.filter(|host| self.hosts.contains_key(host));
         if is_collision {
@@ -367,7 +367,7 @@ impl Decision {
     fn add_task(&mut self, task: Task) {
         if let Some(record) = self.touch(task.id.host) {
             record.account.take_on(task.kind);
-            record.accepted += u64::from(task.kind == TaskKind::Sitemap);
+            record.accepted += u64::from(task.kind.is_named());
             record.inbox += 1;
         }
         self.tasks.insert(task.id, TaskState::Pending(task));

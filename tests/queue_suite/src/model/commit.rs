@@ -77,6 +77,7 @@ impl State {
     fn find(&mut self, new: NewTask, bounds: QueueBounds) {
         let NewTask { host, task, found_on } = new;
         let (id, is_sitemap) = (task.id, task.kind == TaskKind::Sitemap);
+        let is_full = sitemaps(self.urls_of(id.host)) >= bounds.sitemaps_max;
         let record = self.hosts.entry(id.host).or_insert_with(|| HostRecord::new(host.clone()));
         let is_same_host = record.host == host;
         record.is_seed |= found_on.is_none() && is_same_host;
@@ -90,7 +91,7 @@ impl State {
             if let Some(url) = self.pending(id) {
                 merge(&mut url.task.named_by, task.named_by);
             }
-        } else if is_sitemap && sitemaps(self.urls_of(id.host)) >= bounds.sitemaps_max {
+        } else if task.kind.is_named() && is_full {
             self.not_accepted.push((refused_on, Some(SkipReason::CountLimit)));
         } else {
             self.urls.insert(id, FoundUrl { task, ended: None, times_pending: 1 });
@@ -170,7 +171,7 @@ impl State {
 }
 
 fn sitemaps<'a>(urls: impl Iterator<Item = &'a FoundUrl>) -> u64 {
-    urls.filter(|url| url.task.kind == TaskKind::Sitemap).count() as u64
+    urls.filter(|url| url.task.kind.is_named()).count() as u64
 }
 
 fn merge(named_by: &mut Vec<HostId>, more: Vec<HostId>) {
