@@ -6,6 +6,7 @@ use url::Url;
 
 use crate::alternate::Alternate;
 use crate::buffer;
+use crate::element::Attribute;
 use crate::entry::Entry;
 use crate::image::Image;
 use crate::news::News;
@@ -149,10 +150,6 @@ impl Draft {
         if self.used_bytes > UNUSED_BYTES_MAX {
             *self = Self::new(self.limit_bytes);
         }
-    }
-
-    pub(crate) fn has_loc(&self) -> bool {
-        self.loc.is_some()
     }
 
     /// Whether a field that `url` or `sitemap` may have once has a value.
@@ -449,14 +446,6 @@ impl Draft {
         let start = self.field_start + (text.as_ptr() as usize - field.as_ptr() as usize);
         (!text.is_empty()).then(|| span(start, start + text.len()))
     }
-}
-
-/// The field that the value of an attribute belongs to, by its index in the `FIELDS` of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attribute {
-    Video(usize),
-    Price(usize),
-    Segment(usize),
 }
 
 /// Removes white space, byte order marks, zero-width spaces and NUL characters from both ends.

@@ -58,3 +58,11 @@ pub(crate) enum Place {
     /// First in a new entry, with this role. The open entry ends before this element.
     NextEntry(Role),
 }
+
+/// The field that the value of an attribute belongs to, by its index in the `FIELDS` of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attribute {
+    Video(usize),
+    Price(usize),
+    Segment(usize),
+}

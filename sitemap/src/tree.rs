@@ -249,30 +249,6 @@ impl Tree {
         }
     }
 
-    /// Reports invalid markup that is skipped.
-    pub(crate) fn bad_markup<S: Sink>(&mut self, token: &str, at: u64, out: &mut Output<'_, S>) {
-        self.is_broken = true;
-        self.broken_tokens += 1;
-        self.draft.damage_field();
-        self.imply_root(token, at, out);
-        if !self.is_passing() {
-            out.problem(ProblemKind::BadMarkup, at, || format!("invalid markup {}, skipped", quote(token)));
-        }
-    }
-
-    /// An end tag that ends where the next tag begins, because its `>` is missing.
-    pub(crate) fn unclosed_end<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
-        self.is_broken = true;
-        self.broken_tokens += 1;
-        if self.kind.is_none() {
-            return self.end(name, at, out);
-        }
-        out.problem(ProblemKind::BadMarkup, at, || {
-            format!("</{} has no \">\", read as if it had one", printable(name))
-        });
-        self.end(name, at, out);
-    }
-
     /// Notes that a token was skipped because it is too long.
     pub(crate) fn token_skipped(&mut self) {
         self.draft.damage_field();
@@ -305,7 +281,7 @@ impl Tree {
             if matches!(role, Role::Field(_)) && !is_value_complete {
                 self.draft.damage_field();
             }
-            if matches!(role, Role::Entry | Role::Child) && !self.draft.has_loc() {
+            if matches!(role, Role::Entry | Role::Child) && !self.draft.has(Field::Loc(0)) {
                 out.problem(ProblemKind::EntryCutShort, self.draft.offset, || {
                     "entry dropped, the document ends before its loc is complete".to_owned()
                 });
@@ -466,7 +442,7 @@ impl Tree {
     fn emit<S: Sink>(&mut self, role: Role, out: &mut Output<'_, S>) {
         self.broken_tokens = 0;
         // The misplaced fields are reported already.
-        if self.draft.is_implied && !self.draft.has_loc() {
+        if self.draft.is_implied && !self.draft.has(Field::Loc(0)) {
             return;
         }
         if role == Role::Child {

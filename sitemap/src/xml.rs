@@ -3,8 +3,8 @@
 use crate::alternate::Alternate;
 use crate::attribute::{self, Attributes};
 use crate::document_kind::DocumentKind;
-use crate::draft::{Attribute, Draft, Field};
-use crate::element::{Element, Place, Role};
+use crate::draft::{Draft, Field};
+use crate::element::{Attribute, Element, Place, Role};
 use crate::image::Image;
 use crate::namespace::Vocabulary;
 use crate::news::News;

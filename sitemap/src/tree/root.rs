@@ -1,4 +1,4 @@
-//! The root element: what may stand before and around it, and what takes its place where it is missing.
+//! The root element: what may stand before and around it, and what takes its place where it is missing or broken.
 //!
 //! Elements before the root are passed over, with all that is between them, until a known root element is found. Some are
 //! leftovers of a web page, others contain the root.
@@ -212,6 +212,30 @@ impl Tree {
         let is_around = self.preamble.around > 0 && self.has_only_implied();
         self.preamble.around -= usize::from(is_around);
         is_around
+    }
+
+    /// Reports invalid markup that is skipped.
+    pub(crate) fn bad_markup<S: Sink>(&mut self, token: &str, at: u64, out: &mut Output<'_, S>) {
+        self.is_broken = true;
+        self.broken_tokens += 1;
+        self.draft.damage_field();
+        self.imply_root(token, at, out);
+        if !self.is_passing() {
+            out.problem(ProblemKind::BadMarkup, at, || format!("invalid markup {}, skipped", quote(token)));
+        }
+    }
+
+    /// An end tag that ends where the next tag begins, because its `>` is missing.
+    pub(crate) fn unclosed_end<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
+        self.is_broken = true;
+        self.broken_tokens += 1;
+        if self.kind.is_none() {
+            return self.end(name, at, out);
+        }
+        out.problem(ProblemKind::BadMarkup, at, || {
+            format!("</{} has no \">\", read as if it had one", printable(name))
+        });
+        self.end(name, at, out);
     }
 
     /// Opens the root element if `token` is its broken tag, recognised by its name. Only the conventional prefixes are
