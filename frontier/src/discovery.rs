@@ -51,6 +51,15 @@ impl FoundLinks {
         }
     }
 
+    /// Adds an entry of the document at `task` that looks like a sitemap, as a guess. Nothing is counted if `scope` does not
+    /// admit it.
+    pub fn add_listed(&mut self, task: &Task, entry: &str, scope: &Scope) {
+        if let Ok(mut guess) = child_task(task, entry, scope) {
+            guess.task.kind = TaskKind::LastProbe;
+            self.found.push(guess);
+        }
+    }
+
     /// Counts all found tasks as refused for `reason`.
     pub fn refuse_all(mut self, reason: SkipReason) -> Self {
         self.refuse(reason, self.found.len() as u64);

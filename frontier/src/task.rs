@@ -49,8 +49,8 @@ pub enum TaskKind {
     Sitemap,
     /// A guess: the nth well-known sitemap path. Its absence is not an error.
     Probe(u8),
-    /// The last guess: a well-known path redirected to this URL, which is on another host and has another path. Its
-    /// absence is not an error, and no further guess follows.
+    /// The last guess, after which no other follows: a well-known path redirected to this URL, which is on another host and
+    /// has another path, or a document of pages lists it, although it looks like a sitemap. No failure of it is an error.
     LastProbe,
     /// A request for another host: the robots.txt of that host redirects here. [`Task::parent`] is that robots.txt.
     RobotsHop,
@@ -60,6 +60,11 @@ impl TaskKind {
     /// Whether the URL is a guess, so that its absence is not an error.
     pub fn is_probe(self) -> bool {
         matches!(self, Self::Probe(_) | Self::LastProbe)
+    }
+
+    /// Whether a document may name many of them, so that `--max-sitemaps` bounds their number.
+    pub fn is_named(self) -> bool {
+        matches!(self, Self::Sitemap | Self::LastProbe)
     }
 }
 

@@ -1,7 +1,9 @@
-//! The attributes of a tag, and references: only the five predefined entities and character references.
+//! The attributes of a tag, and references: the five predefined entities, character references, and the named characters
+//! of HTML, which XML does not have.
 
 use std::borrow::Cow;
 
+use quick_xml::escape::resolve_html5_entity;
 use quick_xml::events::BytesStart;
 
 /// Iterator over the names and values of a tag's attributes.
@@ -53,11 +55,23 @@ pub(crate) fn referenced_character(name: &str) -> Option<char> {
     }
 }
 
-/// Whether `raw` contains a `&` that does not start a reference.
-pub(crate) fn has_raw_ampersand(raw: &str) -> bool {
-    raw.split('&')
-        .skip(1)
-        .any(|rest| rest.split_once(';').is_none_or(|(name, _)| referenced_character(name).is_none()))
+/// The characters of a reference `&name;` to a named character of HTML.
+pub(crate) fn html_characters(name: &str) -> Option<&'static str> {
+    resolve_html5_entity(name)
+}
+
+/// Whether `raw` contains a `&` that starts no reference, and whether it contains a reference to a named character of
+/// HTML.
+pub(crate) fn odd_references(raw: &str) -> (bool, bool) {
+    let (mut has_raw_ampersand, mut has_html) = (false, false);
+    for rest in raw.split('&').skip(1) {
+        match rest.split_once(';') {
+            Some((name, _)) if referenced_character(name).is_some() => {}
+            Some((name, _)) if html_characters(name).is_some() => has_html = true,
+            _ => has_raw_ampersand = true,
+        }
+    }
+    (has_raw_ampersand, has_html)
 }
 
 /// Resolves the references in a raw value. Anything that is not a valid reference is kept as text.
@@ -69,15 +83,16 @@ fn resolve(raw: Cow<'_, str>) -> Cow<'_, str> {
     let mut pieces = raw.split('&');
     resolved.extend(pieces.next());
     for piece in pieces {
-        match piece.split_once(';').and_then(|(name, rest)| Some((referenced_character(name)?, rest))) {
-            Some((character, rest)) => {
-                resolved.push(character);
-                resolved.push_str(rest);
-            }
-            None => {
-                resolved.push('&');
-                resolved.push_str(piece);
-            }
+        let (name, rest) = piece.split_once(';').unwrap_or_default();
+        if let Some(character) = referenced_character(name) {
+            resolved.push(character);
+            resolved.push_str(rest);
+        } else if let Some(characters) = html_characters(name) {
+            resolved.push_str(characters);
+            resolved.push_str(rest);
+        } else {
+            resolved.push('&');
+            resolved.push_str(piece);
         }
     }
     Cow::Owned(resolved)
@@ -95,12 +110,13 @@ mod tests {
 
     #[test]
     fn references_are_resolved_and_others_kept() {
-        let found = attributes("link href='?a=1&amp;b=2&c=3&#x41;&nbsp;' hreflang=de");
-        assert_eq!(found[0], ("href".to_owned(), "?a=1&b=2&c=3A&nbsp;".to_owned()));
+        let found = attributes("link href='?a=1&amp;b=2&c=3&#x41;&none;&eacute;' hreflang=de");
+        assert_eq!(found[0], ("href".to_owned(), "?a=1&b=2&c=3A&none;é".to_owned()));
         assert_eq!(found[1], ("hreflang".to_owned(), "de".to_owned()));
-        assert!(has_raw_ampersand("href='?a=1&b=2'"));
-        assert!(!has_raw_ampersand("href='?a=1&amp;b=2'"));
-        assert!(has_raw_ampersand("href='?a=1&#+65;'"));
+        assert_eq!(odd_references("href='?a=1&b=2'"), (true, false));
+        assert_eq!(odd_references("href='?a=1&amp;b=2'"), (false, false));
+        assert_eq!(odd_references("href='?a=1&#+65;'"), (true, false));
+        assert_eq!(odd_references("href='&eacute;' title='&x;'"), (true, true));
         let signed = attributes("link href='?a=&#+65;&#x+41;&#65;'");
         assert_eq!(signed[0].1, "?a=&#+65;&#x+41;A");
     }

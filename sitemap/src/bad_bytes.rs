@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 pub(crate) struct BadBytes {
     /// Offset of their U+FFFD in the document.
     pub(crate) at: u64,
-    /// Number of bytes.
+    /// Number of bytes. 0 marks where a label of the encoding turned out to be wrong.
     pub(crate) count: u8,
 }
 

@@ -25,6 +25,11 @@ impl BodyReader {
         }
     }
 
+    /// Sets the charset of the Content-Type.
+    pub(crate) fn set_charset(&mut self, label: &str) {
+        self.reader.set_charset(label);
+    }
+
     /// Consumes some of `input`, and parses at most [`SLICE_BYTES`](crate::limits::SLICE_BYTES) of decoded bytes.
     ///
     /// Call it again with the rest of the input until everything is consumed and [`Inflated::more`] is false. After

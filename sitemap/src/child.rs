@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// A nested sitemap listed by an index.
+/// A nested sitemap listed by an index, or by a `urlset` or a text document among its pages.
 ///
 /// ```
 /// use sitemap::OwnedItem;
@@ -22,6 +22,9 @@ pub struct Child<'a> {
     pub lastmod: Option<&'a str>,
     /// `lastmod` as an instant, if it is a valid date.
     pub lastmod_at: Option<Timestamp>,
+    /// Whether a document of pages lists it as one of them. It was passed to the sink as an entry too, and may be no
+    /// sitemap at all.
+    pub is_entry: bool,
 }
 
 /// Like [`Child`], but owns its texts.
@@ -33,12 +36,19 @@ pub struct OwnedChild {
     pub lastmod: Option<String>,
     /// `lastmod` as an instant, if it is a valid date.
     pub lastmod_at: Option<Timestamp>,
+    /// Whether a document of pages lists it as one of them; see [`Child::is_entry`].
+    pub is_entry: bool,
 }
 
 impl OwnedChild {
     /// The same child with borrowed texts.
     pub fn as_borrowed(&self) -> Child<'_> {
-        Child { loc: &self.loc, lastmod: self.lastmod.as_deref(), lastmod_at: self.lastmod_at }
+        Child {
+            loc: &self.loc,
+            lastmod: self.lastmod.as_deref(),
+            lastmod_at: self.lastmod_at,
+            is_entry: self.is_entry,
+        }
     }
 }
 
@@ -48,6 +58,7 @@ impl From<&Child<'_>> for OwnedChild {
             loc: borrowed.loc.to_owned(),
             lastmod: borrowed.lastmod.map(str::to_owned),
             lastmod_at: borrowed.lastmod_at,
+            is_entry: borrowed.is_entry,
         }
     }
 }

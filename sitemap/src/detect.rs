@@ -15,19 +15,16 @@ pub(crate) enum Format {
     Unknown,
 }
 
-/// The start of a PHP warning, which some servers print before the document.
-const PHP_WARNING: &str = "<br";
 /// The possible starts of a sitemap.
-const OPENINGS: [&str; 3] = ["<?xml", "<urlset", "<sitemapindex"];
+const OPENINGS: [&str; 5] = ["<?xml", "<urlset", "<sitemapindex", "<rss", "<feed"];
 
 /// The format of a document whose text, after leading white space, begins with `start`. `None` while more text is
 /// needed.
 ///
 /// A text document is detected by a line with an absolute URL within its first [`SNIFF_BYTES`]. A sitemap after
-/// messages of the server is detected within the same bytes by the line where the sitemap starts.
+/// messages of the server is detected within the same bytes by the tag with which it starts.
 pub(crate) fn format(start: &str, last: bool) -> Option<Format> {
-    if start.starts_with('<') && !start.starts_with(PHP_WARNING) && (last || start.len() >= PHP_WARNING.len())
-    {
+    if start.starts_with('<') {
         return Some(Format::Xml(0));
     }
     if !last && start.len() < SNIFF_BYTES {
@@ -38,29 +35,41 @@ pub(crate) fn format(start: &str, last: bool) -> Option<Format> {
     if let Some(opening) = sitemap_start(start).filter(|_| !is_binary) {
         return Some(Format::Xml(opening));
     }
-    if start.starts_with('<') {
-        return Some(Format::Xml(0));
-    }
     let has_url = start.lines().any(|line| loc::begins_with_http(trim(line)));
     Some(if has_url && !is_binary { Format::Text } else { Format::Unknown })
 }
 
-/// Offset of the first line that starts a sitemap. `None` if a line of a web page or a URL comes first: text inside a
+/// Offset of the first tag that starts a sitemap. `None` if a line of a web page or a URL comes first: text inside a
 /// web page or a list of URLs is not a sitemap.
 fn sitemap_start(text: &str) -> Option<usize> {
     let mut line_start = 0;
     for line in text.split_inclusive('\n') {
-        let is_page = ["<html", "<!doctype"].iter().any(|tag| line.to_ascii_lowercase().contains(tag));
-        if is_page || loc::begins_with_http(trim(line)) {
+        let lower = line.to_ascii_lowercase();
+        let page = ["<html", "<!doctype html"].iter().filter_map(|tag| lower.find(tag)).min();
+        if loc::begins_with_http(trim(line)) {
             return None;
         }
-        let indent = line.len() - line.trim_start().len();
-        if OPENINGS.iter().any(|opening| line[indent..].starts_with(opening)) {
-            return Some(line_start + indent);
+        match (opening(&lower), page) {
+            (Some(opening), None) => return Some(line_start + opening),
+            (Some(opening), Some(page)) if opening < page => return Some(line_start + opening),
+            (_, Some(_)) => return None,
+            (None, None) => line_start += line.len(),
         }
-        line_start += line.len();
     }
     None
+}
+
+/// Offset of the tag in a line, in lower case, that starts a sitemap. Text that only mentions such a tag does not count:
+/// the tag is the first in its line, follows another one, or has an attribute of a document.
+fn opening(line: &str) -> Option<usize> {
+    line.match_indices('<').map(|(at, _)| at).find(|&at| {
+        let (before, tag) = (line[..at].trim_end(), &line[at..]);
+        let Some(rest) = OPENINGS.iter().find_map(|opening| tag.strip_prefix(opening)) else { return false };
+        let attributes = rest.split('>').next().unwrap_or_default();
+        let is_whole = !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let has_attribute = ["xmlns", "version"].iter().any(|name| attributes.contains(name));
+        is_whole && (before.is_empty() || before.ends_with('>') || has_attribute)
+    })
 }
 
 /// Length in bytes of the white space and byte order marks before a document.
@@ -78,17 +87,20 @@ mod tests {
     fn markup_is_detected_by_its_first_character() {
         assert_eq!(format("<ab", false), Some(Format::Xml(0)));
         assert_eq!(format("<", true), Some(Format::Xml(0)));
-        assert_eq!(format("<b", false), None);
+        assert_eq!(format("<b", false), Some(Format::Xml(0)));
         assert_eq!(blank_length("\u{feff}\n <a/>"), 5);
     }
 
     #[test]
     fn messages_before_a_sitemap_end_at_its_first_line() {
         assert_eq!(format("Notice: x\n <?xml version='1.0'?>", true), Some(Format::Xml(11)));
-        assert_eq!(format("<br />\n<b>Warning</b>\n<urlset>", true), Some(Format::Xml(22)));
-        assert_eq!(format("<br />", true), Some(Format::Xml(0)));
+        assert_eq!(format("Notice: x<?xml version='1.0'?>", true), Some(Format::Xml(9)));
+        assert_eq!(format("a { b: c }</style> <URLSET>", true), Some(Format::Xml(19)));
+        assert_eq!(format("-->\n<rss version='2.0'>", true), Some(Format::Xml(4)));
         assert_eq!(format("a text about <urlset>", true), Some(Format::Unknown));
-        assert_eq!(format("<br/>\n<HTML><pre>\n<urlset>", true), Some(Format::Xml(0)));
+        assert_eq!(format("Notice\n<HTML><pre>\n<urlset>", true), Some(Format::Unknown));
+        assert_eq!(format("Notice <html><urlset xmlns='x'>", true), Some(Format::Unknown));
+        assert_eq!(format("a text about <urlsets xmlns='x'>", true), Some(Format::Unknown));
         assert_eq!(format("http://a.example/\n<urlset>", true), Some(Format::Text));
         assert_eq!(format("PK\0\n<urlset>", true), Some(Format::Unknown));
     }

@@ -76,7 +76,7 @@ pub enum Stop {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Its format; `None` if it is not a sitemap.
+    /// Its format; `None` if it is not a sitemap, or was cut off before that was known.
     pub kind: Option<DocumentKind>,
     /// Entries passed to the sink.
     pub entries: u64,
@@ -177,6 +177,32 @@ impl DocumentReader {
         }
     }
 
+    /// Sets the charset that the Content-Type of the document names. Call it before the first bytes.
+    ///
+    /// Like the encoding in an XML declaration, over which it takes precedence (RFC 7303 section 3.2), it is not believed
+    /// against the bytes.
+    ///
+    /// ```
+    /// use sitemap::{DocumentReader, Limits, OwnedItem};
+    ///
+    /// let base = url::Url::parse("https://example.com/sitemap.txt")?;
+    /// let mut items = Vec::new();
+    /// let mut reader = DocumentReader::new(&base, Limits::default()).with_charset("windows-1251");
+    /// reader.push(b"https://example.com/\xe4", &mut items)?;
+    /// reader.finish(&mut items);
+    /// let [OwnedItem::Entry(entry)] = items.as_slice() else { panic!("one entry was expected") };
+    /// assert_eq!(entry.loc, "https://example.com/%D0%B4");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_charset(mut self, label: &str) -> Self {
+        self.set_charset(label);
+        self
+    }
+
+    pub(crate) fn set_charset(&mut self, label: &str) {
+        self.decoder.set_charset(label);
+    }
+
     /// Reads the next bytes of the document.
     ///
     /// # Errors
@@ -257,8 +283,12 @@ impl DocumentReader {
 
     /// Ends the document and returns its summary.
     pub fn finish(mut self, sink: &mut impl Sink) -> Document {
+        let stopped_before = self.stopped;
         if matches!(self.stopped, None | Some(Stop::TooLarge)) {
             self.read(b"", true, sink);
+        }
+        if self.is_cut_before_root(stopped_before) {
+            self.stopped = stopped_before;
         }
         if self.stopped == Some(Stop::TooLarge) {
             let (limit, at) = (self.limits.document_bytes, self.bytes_decoded);
@@ -287,6 +317,21 @@ impl DocumentReader {
         }
     }
 
+    /// Whether the document was cut off before it was known to be a sitemap or not. `stopped_before` is why reading stopped
+    /// before the end.
+    fn is_cut_before_root(&self, stopped_before: Option<Stop>) -> bool {
+        let is_cut = match stopped_before {
+            None => self.reported.iter().any(|problem| is_cut_of_gzip(problem.kind)),
+            Some(stop) => stop == Stop::TooLarge,
+        };
+        is_cut
+            && match &self.parser {
+                Parser::Undecided | Parser::Unknown => true,
+                Parser::Xml(xml) => xml.1.kind().is_none() && xml.1.refusal().is_none(),
+                Parser::Text(_) => false,
+            }
+    }
+
     fn kind(&self) -> Option<DocumentKind> {
         match &self.parser {
             Parser::Xml(xml) => xml.1.kind(),
@@ -305,10 +350,10 @@ impl DocumentReader {
         decoder.push(bytes, last, window, &mut |at, count| {
             tally.bad_bytes.push(BadBytes { at: *window_offset + at as u64, count });
         });
-        if let Some(label) = decoder.take_unknown() {
-            self.output(sink).problem(ProblemKind::UnknownEncoding, 0, || {
-                format!("unknown encoding {}, read as UTF-8", quote(&label))
-            });
+        tally.encoding_notes.extend(std::iter::from_fn(|| decoder.take_note()));
+        while let Some(label) = self.decoder.take_unknown() {
+            self.output(sink)
+                .problem(ProblemKind::UnknownEncoding, 0, || format!("unknown encoding {label}, ignored"));
         }
         if matches!(self.parser, Parser::Undecided) {
             self.detect_format(last, sink);
@@ -382,12 +427,18 @@ impl DocumentReader {
         if !matches!(stopped, Some(Stop::NotASitemap | Stop::Parse)) {
             out.advance_to(u64::MAX);
         }
+        let is_gzip_cut = out.tally.problems.iter().any(|(kind, _)| is_cut_of_gzip(kind));
+        // What cut a document before its root is what is wrong with it.
+        let without_root = |otherwise| match stopped {
+            Some(Stop::TooLarge) => DocumentEnd::TooLarge,
+            None if is_gzip_cut => DocumentEnd::Truncated,
+            _ => otherwise,
+        };
         let is_truncated = match parser {
-            Parser::Undecided => {
-                return if stopped.is_some() { DocumentEnd::TooLarge } else { DocumentEnd::Empty };
-            }
+            Parser::Undecided => return without_root(DocumentEnd::Empty),
             Parser::Unknown => {
-                return DocumentEnd::NotASitemap("neither markup nor a list of URLs".to_owned());
+                let reason = "neither markup nor a list of URLs".to_owned();
+                return without_root(DocumentEnd::NotASitemap(reason));
             }
             Parser::Text(_) => false,
             Parser::Xml(xml) => {
@@ -396,22 +447,24 @@ impl DocumentReader {
                     return DocumentEnd::NotASitemap(reason.to_owned());
                 }
                 if tree.kind().is_none() {
-                    return DocumentEnd::NotASitemap("no root element".to_owned());
+                    return without_root(DocumentEnd::NotASitemap(tree.missing_root()));
                 }
                 let ends_inside = tree.is_open() || !window.is_empty() || markup.is_skipping();
                 ends_inside && tree.finish(window, *window_offset, &mut out)
             }
         };
         let is_broken = matches!(&self.parser, Parser::Xml(xml) if xml.1.is_broken());
-        let gzip = [ProblemKind::GzipCutShort, ProblemKind::GzipDamaged];
         match stopped {
             Some(Stop::TooLarge) => DocumentEnd::TooLarge,
             Some(Stop::Parse) => DocumentEnd::Broken,
-            _ if is_truncated || gzip.iter().any(|&kind| self.tally.problems.get(kind) > 0) => {
-                DocumentEnd::Truncated
-            }
+            _ if is_truncated || is_gzip_cut => DocumentEnd::Truncated,
             _ if is_broken => DocumentEnd::Broken,
             _ => DocumentEnd::Whole,
         }
     }
+}
+
+/// Whether a gzip stream with this problem lacks some of its data.
+fn is_cut_of_gzip(kind: ProblemKind) -> bool {
+    matches!(kind, ProblemKind::GzipCutShort | ProblemKind::GzipDamaged)
 }

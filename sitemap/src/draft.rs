@@ -1,9 +1,12 @@
 //! The entry or child being read, until its element closes.
 
+use std::borrow::Cow;
+
 use url::Url;
 
 use crate::alternate::Alternate;
 use crate::buffer;
+use crate::element::Attribute;
 use crate::entry::Entry;
 use crate::image::Image;
 use crate::news::News;
@@ -69,6 +72,8 @@ pub(crate) struct Draft {
     pub(crate) offset: u64,
     /// Base URL for relative URLs, if the document sets one with `xml:base`.
     pub(crate) base: Option<Url>,
+    /// Whether the entry has no tag of its own: its fields lie directly in the root element.
+    pub(crate) is_implied: bool,
     /// Whether some part exceeded the size limit and was skipped.
     pub(crate) is_over_limit: bool,
     text: String,
@@ -87,7 +92,7 @@ pub(crate) struct Draft {
     news: Option<Record<{ News::FIELDS.len() }>>,
     images: Vec<Record<{ Image::FIELDS.len() }>>,
     videos: Vec<VideoDraft>,
-    alternates: Vec<(Option<Span>, Span)>,
+    alternates: Vec<Record<{ Alternate::FIELDS.len() }>>,
 }
 
 impl Draft {
@@ -95,6 +100,7 @@ impl Draft {
         Self {
             offset: 0,
             base: None,
+            is_implied: false,
             is_over_limit: false,
             text: String::new(),
             used_bytes: 0,
@@ -119,6 +125,7 @@ impl Draft {
         self.release_unused();
         self.offset = offset;
         self.base = None;
+        self.is_implied = false;
         self.is_over_limit = false;
         self.text.clear();
         self.used_bytes = 0;
@@ -145,8 +152,15 @@ impl Draft {
         }
     }
 
-    pub(crate) fn has_loc(&self) -> bool {
-        self.loc.is_some()
+    /// Whether a field that `url` or `sitemap` may have once has a value.
+    pub(crate) fn has(&self, field: Field) -> bool {
+        match field {
+            Field::Loc(_) => self.loc.is_some(),
+            Field::Lastmod(_) => self.lastmod.is_some(),
+            Field::Changefreq => self.changefreq.is_some(),
+            Field::Priority => self.priority.is_some(),
+            _ => false,
+        }
     }
 
     /// The loc as published.
@@ -310,14 +324,15 @@ impl Draft {
         }
     }
 
-    /// Adds an alternate version of the page.
-    pub(crate) fn add_alternate(&mut self, hreflang: Option<&str>, href: &str) {
-        if !self.reserve_record::<(Option<Span>, Span)>() {
+    /// Adds an alternate version of the page, from values in the order of `Alternate::FIELDS`. Without an `href` it is
+    /// none.
+    pub(crate) fn add_alternate(&mut self, values: &[Option<Cow<'_, str>>; Alternate::FIELDS.len()]) {
+        if !self.reserve_record::<Record<{ Alternate::FIELDS.len() }>>() {
             return;
         }
-        let hreflang = hreflang.and_then(|text| self.add_text(text));
-        if let Some(href) = self.add_text(href) {
-            self.alternates.push((hreflang, href));
+        let values = values.each_ref().map(|value| self.add_text(value.as_deref()?));
+        if values[Alternate::HREF].is_some() {
+            self.alternates.push(values);
         }
     }
 
@@ -343,7 +358,7 @@ impl Draft {
             alternates: self
                 .alternates
                 .iter()
-                .map(|&(hreflang, href)| Alternate { hreflang: hreflang.map(text), href: text(href) })
+                .map(|values| Alternate::from_values(self.texts(values)))
                 .collect(),
         }
     }
@@ -361,6 +376,7 @@ impl Draft {
         }
     }
 
+    #[inline(always)]
     fn texts<const N: usize>(&self, values: &Record<N>) -> [Option<&str>; N] {
         values.map(|value| value.map(|span| self.text_at(span)))
     }
@@ -430,14 +446,6 @@ impl Draft {
         let start = self.field_start + (text.as_ptr() as usize - field.as_ptr() as usize);
         (!text.is_empty()).then(|| span(start, start + text.len()))
     }
-}
-
-/// The field that the value of an attribute belongs to, by its index in the `FIELDS` of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attribute {
-    Video(usize),
-    Price(usize),
-    Segment(usize),
 }
 
 /// Removes white space, byte order marks, zero-width spaces and NUL characters from both ends.

@@ -9,6 +9,8 @@ use crate::namespace::Vocabulary;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Root,
+    /// An element before or around the root element.
+    Passed,
     /// `channel` of a feed.
     Channel,
     /// `url`, `item` or `entry`.
@@ -51,6 +53,16 @@ pub(crate) enum Place {
     As(Role),
     /// After the innermost open element, which was not closed. It must be closed before this element is placed again.
     CloseFirst,
+    /// First in an entry that has no tag of its own, with this role.
+    ImpliedEntry(Role),
     /// First in a new entry, with this role. The open entry ends before this element.
     NextEntry(Role),
+}
+
+/// The field that the value of an attribute belongs to, by its index in the `FIELDS` of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attribute {
+    Video(usize),
+    Price(usize),
+    Segment(usize),
 }

@@ -92,6 +92,15 @@ impl<R: Read> Entries<R> {
         }
     }
 
+    /// Sets the charset that the Content-Type of the document names; see
+    /// [`DocumentReader::with_charset`](crate::DocumentReader::with_charset). Call it before the first item.
+    pub fn with_charset(mut self, label: &str) -> Self {
+        if let Some(body) = &mut self.body {
+            body.set_charset(label);
+        }
+        self
+    }
+
     /// Reads, inflates and parses one slice, and queues its items.
     fn read_slice(&mut self, mut body: BodyReader) {
         let mut items = Vec::new();

@@ -19,7 +19,7 @@ use crate::video::{OwnedVideo, Video};
 ///     loc: "https://example.com/",
 ///     lastmod: Some("2024-05"),
 ///     lastmod_at: sitemap::lastmod::parse("2024-05"),
-///     alternates: vec![Alternate { hreflang: Some("de"), href: "https://example.com/de" }],
+///     alternates: vec![Alternate { hreflang: Some("de"), href: "https://example.com/de", ..Alternate::default() }],
 ///     ..Entry::default()
 /// };
 /// assert_eq!(entry.lastmod_at.map(|at| at.to_string()).as_deref(), Some("2024-05-01T00:00:00Z"));

@@ -1,20 +1,27 @@
-//! Dates of sitemaps and feeds: W3C datetimes of any precision, and RFC 2822 dates.
+//! Dates of sitemaps and feeds: W3C datetimes of any precision, dates of XML Schema, and dates of RFC 822 and its
+//! successors.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::fmt::rfc2822;
 use jiff::tz::Offset;
+
+use crate::zone;
 
 /// Parses a `lastmod`; `None` if the text is not a date.
 ///
 /// The accepted W3C datetimes (a profile of ISO 8601) are `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, and a date with a time and
 /// a zone, where the time is precise to the minute, the second or a fraction of a second. Omitted parts get their
-/// smallest value: `2005` is the first instant of 2005.
+/// smallest value: `2005` is the first instant of 2005. As in XML Schema, whose `xsd:date` and `xsd:dateTime`
+/// sitemap.xsd names, a date without a time may have a zone (`2005-03-04Z`), a year may have a sign, and `24:00:00` is
+/// the end of a day.
 ///
 /// Also accepted: a missing zone (read as UTC), a space or lower-case `t` before the time, white space before the
 /// zone, `+0100` and `+01` for `+01:00`, a comma before the fraction, second 60, and months and days of one digit.
 ///
-/// RFC 2822 dates, which feeds use, are accepted too, also with two-digit years. They must have a zone.
+/// RFC 822 dates and their successors (RFC 2822, RFC 850), which feeds use, are accepted too. They must have a zone.
+/// Months and days of the week may be longer than three letters (`Sept`, `September`), and years may have two digits.
+///
+/// A zone is an offset or a common abbreviation such as `CEST`. A text with any other zone is not a date.
 ///
 /// ```
 /// use sitemap::lastmod;
@@ -22,14 +29,15 @@ use jiff::tz::Offset;
 /// let instant = lastmod::parse("2024-05-01T12:00+02:00");
 /// assert_eq!(instant.map(|at| at.to_string()).as_deref(), Some("2024-05-01T10:00:00Z"));
 /// assert_eq!(instant, lastmod::parse("Wed, 01 May 2024 10:00:00 GMT"));
+/// assert_eq!(instant, lastmod::parse("Wed, 01 May 2024 12:00:00 CEST"));
 /// assert_eq!(lastmod::parse("yesterday"), None);
 /// ```
 pub fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    w3c(text.as_bytes()).or_else(|| rfc2822(text))
+    w3c(text.as_bytes()).or_else(|| rfc822(text))
 }
 
-/// A parser for the parts of a W3C datetime, from left to right.
+/// A parser for the parts of a date, from left to right.
 struct Parts<'a> {
     rest: &'a [u8],
 }
@@ -56,38 +64,39 @@ impl Parts<'_> {
             _ => false,
         }
     }
+
+    fn skip_spaces(&mut self) {
+        self.rest = self.rest.trim_ascii_start();
+    }
 }
 
 fn w3c(text: &[u8]) -> Option<Timestamp> {
     let mut parts = Parts { rest: text };
+    let is_negative = parts.take(b"-");
     let year = parts.number(4, 4)?;
-    let mut month = 1;
-    let mut day = 1;
+    let mut date = Date { year: if is_negative { -year } else { year }, month: 1, day: 1 };
     let mut time = Time::default();
     let mut offset = 0;
     if parts.take(b"-") {
-        month = parts.number(1, 2)?;
+        date.month = parts.number(1, 2)?;
         if parts.take(b"-") {
-            day = parts.number(1, 2)?;
-            if parts.take(b"Tt ") {
+            date.day = parts.number(1, 2)?;
+            let is_digit_next =
+                |parts: &Parts<'_>| parts.rest.trim_ascii_start().first().is_some_and(u8::is_ascii_digit);
+            if parts.take(b"Tt") || is_digit_next(&parts) && parts.take(b" ") {
                 time = time_of_day(&mut parts)?;
-                offset = zone(&mut parts)?;
             }
+            offset = zone::offset_or_utc(parts.rest)?;
+            parts.rest = &[];
         }
     }
-    if !parts.rest.is_empty() {
-        return None;
-    }
-    let date = DateTime::new(
-        i16::try_from(year).ok()?,
-        i8::try_from(month).ok()?,
-        i8::try_from(day).ok()?,
-        time.hour,
-        time.minute,
-        time.second,
-        time.nanosecond,
-    );
-    Offset::from_seconds(offset).ok()?.to_timestamp(date.ok()?).ok()
+    if parts.rest.is_empty() { instant(&date, &time, offset) } else { None }
+}
+
+struct Date {
+    year: i32,
+    month: i32,
+    day: i32,
 }
 
 #[derive(Default)]
@@ -98,9 +107,29 @@ struct Time {
     nanosecond: i32,
 }
 
+/// The moment of a date and a time at an offset from UTC in seconds.
+fn instant(date: &Date, time: &Time, offset: i32) -> Option<Timestamp> {
+    // xsd:dateTime names the end of a day like this.
+    let is_end_of_day = time.hour == 24 && time.minute == 0 && time.second == 0 && time.nanosecond == 0;
+    let date_time = DateTime::new(
+        i16::try_from(date.year).ok()?,
+        i8::try_from(date.month).ok()?,
+        i8::try_from(date.day).ok()?,
+        if is_end_of_day { 0 } else { time.hour },
+        time.minute,
+        time.second,
+        time.nanosecond,
+    );
+    let mut date_time = date_time.ok()?;
+    if is_end_of_day {
+        date_time = date_time.tomorrow().ok()?;
+    }
+    Offset::from_seconds(offset).ok()?.to_timestamp(date_time).ok()
+}
+
 /// `hh:mm[:ss[.fraction]]`.
 fn time_of_day(parts: &mut Parts<'_>) -> Option<Time> {
-    while parts.take(b" ") {}
+    parts.skip_spaces();
     let mut time = Time { hour: i8::try_from(parts.number(1, 2)?).ok()?, ..Time::default() };
     if !parts.take(b":") {
         return None;
@@ -125,32 +154,101 @@ fn fraction(parts: &mut Parts<'_>) -> Option<i32> {
     Some((digits..9).fold(value, |value, _| value * 10))
 }
 
-/// Offset from UTC in seconds, positive to the east: `Z`, `±hh:mm`, `±hhmm` or `±hh`. A missing zone is UTC.
-fn zone(parts: &mut Parts<'_>) -> Option<i32> {
-    while parts.take(b" ") {}
-    if parts.rest.is_empty() || parts.take(b"Zz") || parts.rest.eq_ignore_ascii_case(b"utc") {
-        if parts.rest.eq_ignore_ascii_case(b"utc") {
-            parts.rest = &[];
-        }
-        return Some(0);
-    }
-    let sign = if parts.take(b"+") {
-        1
-    } else if parts.take(b"-") {
-        -1
+/// `[Wed, ]01 May 2024 12:00[:00] ZONE`. The day of the week is often wrong, so only the date counts. As in RFC 850,
+/// the parts of the date may be joined by `-`; the month may come before the day.
+fn rfc822(text: &str) -> Option<Timestamp> {
+    let mut parts = Parts { rest: text.as_bytes() };
+    if let Some(weekday) = word(&mut parts).filter(|word| month(word).is_none()) {
+        is_start_of(weekday, &WEEKDAYS).then_some(())?;
     } else {
+        parts.rest = text.as_bytes();
+    }
+    let first = date_part(&mut parts)?;
+    let second = date_part(&mut parts)?;
+    let ((DatePart::Number(day), DatePart::Month(month)) | (DatePart::Month(month), DatePart::Number(day))) =
+        (first, second)
+    else {
         return None;
     };
-    let hours = parts.number(2, 2)?;
-    parts.take(b":");
-    let minutes = if parts.rest.is_empty() { 0 } else { parts.number(2, 2)? };
-    (minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
+    let year = year(&mut parts)?;
+    separator(&mut parts);
+    let time = time_of_day(&mut parts)?;
+    let zone = std::str::from_utf8(parts.rest).ok()?.trim();
+    // A comment in parentheses names the zone once more.
+    let zone = zone.split_once('(').map_or(zone, |(zone, _)| zone.trim_end());
+    instant(&Date { year, month, day }, &time, zone::offset(zone.as_bytes())?)
 }
 
-fn rfc2822(text: &str) -> Option<Timestamp> {
-    // The day of the week is often wrong, so only the date counts.
-    static PARSER: rfc2822::DateTimeParser = rfc2822::DateTimeParser::new().relaxed_weekday(true);
-    PARSER.parse_timestamp(text).ok()
+enum DatePart {
+    Number(i32),
+    Month(i32),
+}
+
+fn date_part(parts: &mut Parts<'_>) -> Option<DatePart> {
+    separator(parts);
+    match parts.number(1, 2) {
+        Some(day) => Some(DatePart::Number(day)),
+        None => month(word(parts)?).map(DatePart::Month),
+    }
+}
+
+/// A year of four digits, or of two or three (RFC 2822 section 4.3).
+fn year(parts: &mut Parts<'_>) -> Option<i32> {
+    separator(parts);
+    let before = parts.rest.len();
+    let year = parts.number(2, 4)?;
+    Some(match before - parts.rest.len() {
+        2 if year < 50 => 2_000 + year,
+        2 | 3 => 1_900 + year,
+        _ => year,
+    })
+}
+
+/// The letters that come next. A full stop after them is skipped.
+fn word<'a>(parts: &mut Parts<'a>) -> Option<&'a [u8]> {
+    let length = parts.rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let (word, rest) = parts.rest.split_at(length);
+    parts.rest = rest;
+    parts.take(b".");
+    (!word.is_empty()).then_some(word)
+}
+
+/// Skips what may be between the parts of a date.
+fn separator(parts: &mut Parts<'_>) {
+    parts.skip_spaces();
+    if parts.take(b",-") {
+        parts.skip_spaces();
+    }
+}
+
+const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// Whether `word` is one of `names` or its start, of three letters or more, in any case.
+fn is_start_of(word: &[u8], names: &[&str]) -> bool {
+    names.iter().any(|name| starts(name, word))
+}
+
+fn starts(name: &str, word: &[u8]) -> bool {
+    word.len() >= 3 && name.as_bytes().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
+/// The number of a month, from 1.
+fn month(word: &[u8]) -> Option<i32> {
+    (1..).zip(MONTHS).find_map(|(number, name)| starts(name, word).then_some(number))
 }
 
 #[cfg(test)]
@@ -170,6 +268,27 @@ mod tests {
             ("2005-03-04T05:06Z", "2005-03-04T05:06:00Z"),
             ("2005-03-04T05:06:07+01:30", "2005-03-04T03:36:07Z"),
             ("2005-03-04T05:06:07.25-08:00", "2005-03-04T13:06:07.25Z"),
+        ] {
+            assert_eq!(instant(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_of_xml_schema_are_read() {
+        for (text, expected) in [
+            ("2015-12-22Z", "2015-12-22T00:00:00Z"),
+            ("2015-12-22z", "2015-12-22T00:00:00Z"),
+            ("2015-12-22+01:00", "2015-12-21T23:00:00Z"),
+            ("2015-12-22-05:00", "2015-12-22T05:00:00Z"),
+            ("2015-12-22 +01:00", "2015-12-21T23:00:00Z"),
+            ("2015-12-22 UTC", "2015-12-22T00:00:00Z"),
+            ("2015-12-22T24:00:00", "2015-12-23T00:00:00Z"),
+            ("2015-12-31T24:00:00.000-01:00", "2016-01-01T01:00:00Z"),
+            ("-0044-03-15", "-000044-03-15T00:00:00Z"),
+            ("2015-12-22T10:00:00-14:00", "2015-12-23T00:00:00Z"),
+            ("2015-12-22T10:00:00 CEST", "2015-12-22T08:00:00Z"),
+            ("2015-12-22T10:00:00GMT", "2015-12-22T10:00:00Z"),
+            ("2015-12-22T10:00:00 GMT+1", "2015-12-22T09:00:00Z"),
         ] {
             assert_eq!(instant(text).as_deref(), Some(expected), "{text}");
         }
@@ -199,6 +318,26 @@ mod tests {
             ("Mon, 05 Jan 2017 12:34:50 GMT", Some("2017-01-05T12:34:50Z")),
             ("05 Jan 17 11:34 -0100", Some("2017-01-05T12:34:00Z")),
             ("05 Jan 17 13:34:55", None),
+            ("Tue, 22 Sept 2015 10:00:00 CEST", Some("2015-09-22T08:00:00Z")),
+            ("Tuesday, 22-September-15 10:00 +02:00", Some("2015-09-22T08:00:00Z")),
+            ("Tues., 22 sep. 2015 10:00:00 cest", Some("2015-09-22T08:00:00Z")),
+            ("Tue, 22 Sep 2015 10:00:00 +0200 (CEST)", Some("2015-09-22T08:00:00Z")),
+            (
+                "Tue Sep 22 2015 10:00:00 GMT+0200 (Central European Summer Time)",
+                Some("2015-09-22T08:00:00Z"),
+            ),
+            ("22 June 2015 10:00:00.5 Z", Some("2015-06-22T10:00:00.5Z")),
+            ("22 May 115 10:00 UT", Some("2015-05-22T10:00:00Z")),
+            ("Tue, 22 Sep 2015 10:00:00 EST", Some("2015-09-22T15:00:00Z")),
+            ("Tue, 22 Sep 2015 10:00:00 IST", Some("2015-09-22T04:30:00Z")),
+            ("Tue, 22 Sep 2015 10:00:00 XYZT", None),
+            ("Tue, 22 Sep 2015 10:00:00 A", None),
+            ("Tue, 22 Sep 2015 10:00:00 Europe/Berlin", None),
+            ("Tue, 22 Sep 2015", None),
+            ("Foo, 22 Sep 2015 10:00:00 GMT", None),
+            ("Tue, 22 Septembre 2015 10:00:00 GMT", None),
+            ("22 09 2015 10:00:00 GMT", None),
+            ("22 Sep 2015 25:00:00 GMT", None),
         ] {
             assert_eq!(instant(text).as_deref(), expected, "{text}");
         }
@@ -219,6 +358,13 @@ mod tests {
             "2005-03-04T",
             "99999-01-01",
             "2005-03-04T05:06:07Z2",
+            "2005-03-04T05:06:07 XYZT",
+            "2015-12-22T",
+            "2015-12-22X",
+            "2015-12-22+01:0",
+            "2015-12-22T24:00:01",
+            "2015-12-22T25:00:00",
+            "2015-12Z",
         ] {
             assert_eq!(instant(text), None, "{text}");
         }

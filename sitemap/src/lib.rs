@@ -99,6 +99,7 @@ mod news;
 mod output;
 mod record;
 mod video;
+mod zone;
 
 // Limits, and problems found.
 pub mod limits;

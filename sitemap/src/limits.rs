@@ -20,6 +20,9 @@ pub const LOC_CHARS_STANDARD: usize = 2_048;
 pub const HOST_BYTES_MAX: usize = 253;
 /// Maximum number of entries that sitemaps.org allows. More are kept, and reported once.
 pub const ENTRIES_STANDARD: u64 = 50_000;
+/// Maximum number of entries of one document that are also passed on as children, because their URLs are those of
+/// sitemaps.
+pub const SITEMAP_ENTRIES_MAX: u64 = 100;
 /// Maximum number of nested gzip layers that are removed.
 pub const GZIP_LAYERS_MAX: usize = 2;
 /// Maximum number of members of one gzip stream. Each member costs an allocation. Block-wise compressors need about
@@ -41,6 +44,8 @@ pub const NAMESPACES_BYTES_MAX: usize = 64 << 10;
 pub const SLICE_BYTES: usize = 128 << 10;
 /// An XML declaration that does not end within this many bytes is ignored.
 pub const DECLARATION_BYTES_MAX: usize = 1 << 10;
+/// So many bytes, from the first one beyond ASCII, decide about the encoding of a document.
+pub const DECIDING_BYTES: usize = 8 << 10;
 /// A text document must have its first URL within this many bytes.
 pub const SNIFF_BYTES: usize = 8 << 10;
 

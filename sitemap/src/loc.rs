@@ -33,6 +33,8 @@ pub(crate) enum LocError {
     Malformed(#[from] url::ParseError),
     #[error("has no valid host")]
     BadHost,
+    #[error("has no host after exactly two slashes")]
+    NoAuthority,
 }
 
 /// The absolute URL of a published text, resolved against `base` if it is relative.
@@ -56,6 +58,7 @@ pub(crate) fn absolute<'a>(text: &'a str, base: &Url, bytes_max: usize) -> Resul
         return Err(LocError::NotHttp);
     }
     let joined = without_line_breaks(text);
+    check_slashes(&joined)?;
     let was_repaired =
         was_cdata || text.chars().any(|character| character == ' ' || is_unsafe_to_print(character));
     let (url, was_relative) = match Url::parse(&joined) {
@@ -70,17 +73,76 @@ pub(crate) fn absolute<'a>(text: &'a str, base: &Url, bytes_max: usize) -> Resul
     Ok(Loc::Rewritten { url: url.into(), was_relative, was_repaired })
 }
 
+/// Whether a text is a URL of an app, with the scheme `android-app` or `ios-app`.
+pub(crate) fn is_of_app(text: &str) -> bool {
+    ["android-app:", "ios-app:"].iter().any(|scheme| begins_with(text, scheme))
+}
+
+/// The URL of an app. It is unchanged if it is printable ASCII; the rest is percent-encoded.
+pub(crate) fn of_app(text: &str, bytes_max: usize) -> Result<Loc<'_>, LocError> {
+    if text.len() > bytes_max {
+        return Err(LocError::TooLong { limit: bytes_max });
+    }
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Loc::AsPublished(text));
+    }
+    let url = String::from(Url::parse(&without_line_breaks(text))?).replace(' ', "%20");
+    match url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true if url.len() > bytes_max => Err(LocError::TooLong { limit: bytes_max }),
+        true => Ok(Loc::Rewritten { url, was_relative: false, was_repaired: true }),
+        false => Err(LocError::BadHost),
+    }
+}
+
 /// The URL of an `xml:base`, resolved against `outer`; `None` if it is not a valid http or https URL.
 pub(crate) fn base(text: &str, outer: &Url, bytes_max: usize) -> Option<Url> {
-    let base = outer.join(text.trim()).ok().filter(|_| text.len() <= bytes_max)?;
+    let text = text.trim();
+    check_slashes(text).ok()?;
+    let base = outer.join(text).ok().filter(|_| text.len() <= bytes_max)?;
     check(&base, bytes_max).is_ok().then_some(base)
+}
+
+/// Refuses a reference whose host does not follow exactly two slashes, such as `https:///blog`: the URL standard would
+/// take `blog` as its host. A reference without a host, such as `/blog`, passes.
+fn check_slashes(text: &str) -> Result<(), LocError> {
+    let is_slash = |byte: u8| matches!(byte, b'/' | b'\\');
+    let text = text.trim_start_matches(|character: char| character <= ' ');
+    let scheme_end =
+        ["https:", "http:"].iter().find(|scheme| begins_with(text, scheme)).map(|scheme| scheme.len());
+    let after_scheme = &text.as_bytes()[scheme_end.unwrap_or(0)..];
+    let slashes = after_scheme.iter().take_while(|&&byte| is_slash(byte)).count();
+    let has_authority = slashes == 2 && after_scheme.starts_with(b"//");
+    let is_path = scheme_end.is_none() && slashes < 2;
+    if has_authority || is_path { Ok(()) } else { Err(LocError::NoAuthority) }
 }
 
 /// Whether a text begins with `http://` or `https://`, in any case.
 pub(crate) fn begins_with_http(text: &str) -> bool {
-    ["http://", "https://"]
-        .iter()
-        .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+    begins_with(text, "http://") || begins_with(text, "https://")
+}
+
+/// Whether a text begins with `start`, in any case.
+fn begins_with(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
+}
+
+/// Whether a host is the name of a scheme: `https://http://example.com/` has the host `http`.
+fn is_scheme(host: &[u8]) -> bool {
+    host == b"https" || host == b"http"
+}
+
+/// Whether the path of a URL without fragment ends like that of a sitemap: in `.xml`, `.xml.gz` or `.txt.gz`, in any case.
+pub(crate) fn is_of_sitemap(url: &str) -> bool {
+    let bytes = url.as_bytes();
+    let path_end = memchr::memchr(b'?', bytes).unwrap_or(bytes.len());
+    let path = &bytes[..path_end];
+    let ends_in =
+        |end: &[u8]| path.len() > end.len() && path[path.len() - end.len()..].eq_ignore_ascii_case(end);
+    match path.last() {
+        Some(b'l' | b'L') => ends_in(b".xml"),
+        Some(b'z' | b'Z') => ends_in(b".xml.gz") || ends_in(b".txt.gz"),
+        _ => false,
+    }
 }
 
 /// Whether a text is a URL that needs no rewriting: a lower-case scheme, a plain host (see [`is_plain_host`]), no
@@ -95,7 +157,7 @@ pub(crate) fn is_clean(text: &str) -> bool {
     // Some readers treat a backslash as a slash, others do not.
     let is_printable =
         tail.iter().fold(true, |good, byte| good & (b'!'..=b'~').contains(byte) & (*byte != b'\\'));
-    is_printable && is_plain_host(host)
+    is_printable && is_plain_host(host) && !is_scheme(host)
 }
 
 /// Whether every reader understands a host in the same way: lower-case letters, digits, `-`, `_` and `.`, but no
@@ -129,6 +191,9 @@ fn check(url: &Url, bytes_max: usize) -> Result<(), LocError> {
         return Err(LocError::TooLong { limit: bytes_max });
     }
     match url.host() {
+        Some(Host::Domain(name)) if is_scheme(name.as_bytes()) || name.bytes().all(|byte| byte == b'.') => {
+            Err(LocError::BadHost)
+        }
         Some(Host::Domain(name)) if name.len() <= HOST_BYTES_MAX && name.bytes().all(is_host_byte) => Ok(()),
         Some(Host::Ipv4(_) | Host::Ipv6(_)) => Ok(()),
         _ => Err(LocError::BadHost),
@@ -211,6 +276,21 @@ mod tests {
             "&entity;",
             "http://[::1",
             "http://exa%00mple/",
+            "https:///blog/p",
+            "HTTPS:////blog/p",
+            "https:/blog/p",
+            "https:blog/p",
+            "https:\\\\example.com/p",
+            "https:/\n//blog/p",
+            "///blog/p",
+            "/\\blog/p",
+            "http://http://example.com/",
+            "https://HTTPS:/example.com/",
+            "https://http//example.com/",
+            "https://https/",
+            "//https://example.com/",
+            "https://./p",
+            "<![CDATA[https:///blog/p]]>",
         ] {
             assert!(read(text).is_err(), "{text}: {:?}", read(text));
         }

@@ -141,6 +141,9 @@ fn read_tokens<S: Sink>(
             let plain = read_plain(&text[start..], offset + (run + start) as u64, tree, out);
             reader.stream().consume(plain);
             start += plain;
+            if tree.kind().is_none() && tree.is_refused() {
+                return (run + start, Halt::Refused);
+            }
         }
         let event = reader.read_event();
         is_after_tag = matches!(event, Ok(Event::Start(_) | Event::End(_)));
@@ -192,6 +195,9 @@ fn read_plain<S: Sink>(window: &str, offset: u64, tree: &mut Tree, out: &mut Out
         }
         out.advance_to(offset_of(after));
         tree.start(&BytesStart::from_content(name, name.len()), false, offset_of(tag), out);
+        if tree.kind().is_none() && tree.is_refused() {
+            return done + after;
+        }
         if let Shape::Leaf(text) = shape {
             let end = after + text.len();
             out.advance_to(offset_of(end));
@@ -217,14 +223,15 @@ fn dispatch<S: Sink>(
         Event::Empty(tag) => tree.start(tag, true, at, out),
         Event::End(tag) => tree.end(tag.name().0, at, out),
         Event::Text(_) => {
-            if token.starts_with('&') {
+            if token.starts_with('&') && !tree.is_passing() {
                 out.problem(ProblemKind::RawAmpersand, at, || format!("{} kept as text", quote(token)));
             }
             tree.text(token, at, out);
         }
         Event::CData(text) => tree.text(text, at, out),
         Event::GeneralRef(name) => tree.reference(name, at, out),
-        Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::DocType(_) | Event::Eof => {}
+        Event::DocType(text) => tree.document_type(text),
+        Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::Eof => {}
     }
     tree.is_refused().then_some(Halt::Refused)
 }
@@ -239,12 +246,15 @@ fn reject<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S
     (token.len() > limit).then(|| skip_too_long(token, at, tree, out))
 }
 
-/// Rejects a tag or an XML declaration that was never closed.
+/// Rejects a tag or an XML declaration that was never closed. An end tag has its effect all the same.
 #[inline]
 fn reject_unclosed<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Output<'_, S>) -> Option<Halt> {
     let limit = out.limits.token_bytes;
     if let Some(cut) = stray_tag(token, limit) {
-        tree.bad_markup(&token[..cut], at, out);
+        match unclosed_end_name(&token[..cut]) {
+            Some(name) => tree.unclosed_end(name, at, out),
+            None => tree.bad_markup(&token[..cut], at, out),
+        }
         return Some(Halt::Skip(cut, None));
     }
     let cut = unclosed_declaration(token, limit)?;
@@ -284,6 +294,12 @@ fn skip_too_long<S: Sink>(token: &str, at: u64, tree: &mut Tree, out: &mut Outpu
             quote(&token[..token.floor_char_boundary(limit.min(QUOTED_BYTES))])
         )
     });
+    if matches!(skip, Skip::Tag { .. }) {
+        tree.imply_root(token, at, out);
+    }
+    if tree.is_passing() {
+        tree.refuse();
+    }
     tree.token_skipped();
     Halt::Skip(length, Some(skip))
 }
@@ -343,6 +359,13 @@ fn stray_tag(token: &str, limit: usize) -> Option<usize> {
         memchr::memchr(b'<', &bytes[1..])
     };
     found.map(|found| found + 1)
+}
+
+/// The name in an end tag without its `>`, if there is nothing else in it.
+fn unclosed_end_name(tag: &str) -> Option<&str> {
+    let name = tag.strip_prefix("</")?.trim_end();
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, ':' | '_' | '-' | '.');
+    (!name.is_empty() && name.chars().all(is_name)).then_some(name)
 }
 
 /// Length of an XML declaration that ends in `>` instead of `?>`. Otherwise the text after it would become part of

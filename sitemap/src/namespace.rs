@@ -16,6 +16,8 @@ pub(crate) enum Vocabulary {
     Atom,
     DublinCore,
     Foreign,
+    /// A prefix that is neither declared nor conventional.
+    Undeclared,
 }
 
 /// One declaration in scope.
@@ -68,6 +70,11 @@ impl Namespaces {
             self.bytes = self.bindings.iter().map(|binding| binding.prefix.len() + binding.uri.len()).sum();
             self.update_unprefixed();
         }
+    }
+
+    /// Makes all declarations in scope those of the element that is opened next, outside all others.
+    pub(crate) fn move_to_root(&mut self) {
+        self.bindings.iter_mut().for_each(|binding| binding.depth = 0);
     }
 
     /// Bytes of memory.
@@ -163,7 +170,7 @@ fn conventional_vocabulary(prefix: &str) -> Vocabulary {
         "xhtml" => Vocabulary::Xhtml,
         "atom" => Vocabulary::Atom,
         "dc" | "dcterms" => Vocabulary::DublinCore,
-        _ => Vocabulary::Foreign,
+        _ => Vocabulary::Undeclared,
     }
 }
 
@@ -197,7 +204,7 @@ mod tests {
         assert_eq!(namespaces.resolve("i:loc"), (Vocabulary::Image, "loc".into()));
         assert_eq!(namespaces.resolve("image:loc"), (Vocabulary::Foreign, "loc".into()));
         assert_eq!(namespaces.resolve("video:title"), (Vocabulary::Video, "title".into()));
-        assert_eq!(namespaces.resolve("x:loc"), (Vocabulary::Foreign, "loc".into()));
+        assert_eq!(namespaces.resolve("x:loc"), (Vocabulary::Undeclared, "loc".into()));
     }
 
     #[test]

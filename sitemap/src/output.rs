@@ -1,26 +1,34 @@
 //! Checks entries and children before they reach the sink, and counts and limits problems.
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 use url::Url;
 
 use crate::bad_bytes::BadBytesQueue;
 use crate::child::Child;
+use crate::document_kind::DocumentKind;
 use crate::draft::Draft;
 use crate::entry::{Entry, is_changefreq, is_priority};
 use crate::lastmod;
-use crate::limits::{ENTRIES_STANDARD, LOC_CHARS_STANDARD, Limits};
+use crate::limits::{ENTRIES_STANDARD, LOC_CHARS_STANDARD, Limits, SITEMAP_ENTRIES_MAX};
 use crate::loc::{self, Loc, LocError};
 use crate::problem::{Problem, ProblemCounts, ProblemKind, quote};
 use crate::sink::Sink;
+use crate::video::Video;
 
 /// Counts for the document so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) entries: u64,
     pub(crate) children: u64,
+    /// Entries that were passed on as children too.
+    sitemap_entries: u64,
     pub(crate) problems: ProblemCounts,
     /// Invalid bytes in text that is not parsed yet.
     pub(crate) bad_bytes: BadBytesQueue,
+    /// What to say about each entry of `bad_bytes` with a count of 0: a label of the encoding was wrong.
+    pub(crate) encoding_notes: VecDeque<String>,
 }
 
 /// Receives the results of the format parsers, checks them and passes them to the sink.
@@ -53,14 +61,19 @@ impl<S: Sink> Output<'_, S> {
 
     fn report_bad_bytes(&mut self, offset: u64) {
         while let Some(bad) = self.tally.bad_bytes.pop_before(offset) {
+            if bad.count == 0 {
+                let note = self.tally.encoding_notes.pop_front().unwrap_or_default();
+                self.problem(ProblemKind::WrongEncoding, bad.at, || note);
+                continue;
+            }
             self.problem(ProblemKind::BadEncoding, bad.at, || {
                 format!("{} invalid byte(s), replaced with U+FFFD", bad.count)
             });
         }
     }
 
-    /// Passes the drafted entry to the sink, or reports why it is dropped.
-    pub(crate) fn entry(&mut self, draft: &Draft) {
+    /// Passes the drafted entry of a document of this kind to the sink, or reports why it is dropped.
+    pub(crate) fn entry(&mut self, draft: &Draft, kind: DocumentKind) {
         let Some(published) = self.published_loc(draft, "entry") else { return };
         let Some(loc) = self.valid_loc(published, draft) else { return };
         let lastmod_at = self.instant(draft);
@@ -71,6 +84,29 @@ impl<S: Sink> Output<'_, S> {
         self.sink.entry(&entry);
         self.tally.entries += 1;
         self.check_count(self.tally.entries, draft.offset);
+        if matches!(kind, DocumentKind::Urlset | DocumentKind::Text) && loc::is_of_sitemap(entry.loc) {
+            self.sitemap_entry(&entry, draft.offset);
+        }
+    }
+
+    /// Passes an entry that looks like a sitemap of the same host on as a child too. The document itself is no child.
+    fn sitemap_entry(&mut self, entry: &Entry<'_>, offset: u64) {
+        let Ok(mut url) = Url::parse(entry.loc) else { return };
+        if url.origin() != self.base.origin() {
+            return;
+        }
+        url.set_fragment(self.base.fragment());
+        let is_followed = url != *self.base && self.tally.sitemap_entries < SITEMAP_ENTRIES_MAX;
+        self.problem(ProblemKind::SitemapAsEntry, offset, || {
+            let action = if is_followed { "kept, and followed as a sitemap" } else { "kept" };
+            format!("{} is listed as a page but looks like a sitemap, {action}", quote(entry.loc))
+        });
+        if is_followed {
+            let Entry { loc, lastmod, lastmod_at, .. } = *entry;
+            self.sink.child(&Child { loc, lastmod, lastmod_at, is_entry: true });
+            self.tally.children += 1;
+            self.tally.sitemap_entries += 1;
+        }
     }
 
     /// Passes the drafted child to the sink, or reports why it is dropped.
@@ -78,7 +114,7 @@ impl<S: Sink> Output<'_, S> {
         let Some(published) = self.published_loc(draft, "sitemap") else { return };
         let Some(loc) = self.valid_loc(published, draft) else { return };
         let lastmod_at = self.instant(draft);
-        self.sink.child(&Child { loc: as_text(&loc), lastmod: draft.lastmod(), lastmod_at });
+        self.sink.child(&Child { loc: as_text(&loc), lastmod: draft.lastmod(), lastmod_at, is_entry: false });
         self.tally.children += 1;
         self.check_count(self.tally.children, draft.offset);
     }
@@ -151,7 +187,10 @@ impl<S: Sink> Output<'_, S> {
         let mut outcomes: Vec<LinkOutcome> = links(entry)
             .map(|link| link.map_or(LinkOutcome::Kept, |text| self.check_link(text, draft, &mut room)))
             .collect();
-        outcomes.extend(entry.alternates.iter().map(|link| self.check_link(link.href, draft, &mut room)));
+        outcomes.extend(entry.alternates.iter().map(|link| match loc::is_of_app(link.href) {
+            true => self.check_app_link(link.href, draft, &mut room),
+            false => self.check_link(link.href, draft, &mut room),
+        }));
         outcomes
     }
 
@@ -159,7 +198,22 @@ impl<S: Sink> Output<'_, S> {
     /// long as the URL of its document.
     fn check_link(&mut self, text: &str, draft: &Draft, room: &mut usize) -> LinkOutcome {
         let base = draft.base.as_ref().unwrap_or(self.base);
-        match loc::absolute(text, base, self.limits.loc_bytes) {
+        self.outcome(text, loc::absolute(text, base, self.limits.loc_bytes), draft, room)
+    }
+
+    /// Checks a link to an app, which is kept as published.
+    fn check_app_link(&mut self, text: &str, draft: &Draft, room: &mut usize) -> LinkOutcome {
+        self.outcome(text, loc::of_app(text, self.limits.loc_bytes), draft, room)
+    }
+
+    fn outcome(
+        &mut self,
+        text: &str,
+        link: Result<Loc<'_>, LocError>,
+        draft: &Draft,
+        room: &mut usize,
+    ) -> LinkOutcome {
+        match link {
             Ok(Loc::Rewritten { url, was_relative, was_repaired }) if was_relative || was_repaired => {
                 let Some(rest) = room.checked_sub(url.len()) else {
                     // The links after it do not fit either, so the first ones are kept.
@@ -260,6 +314,12 @@ fn apply_outcomes<'d>(outcomes: &'d [LinkOutcome], entry: &mut Entry<'d>) {
         Some(LinkOutcome::Dropped) => false,
         Some(LinkOutcome::Kept) | None => true,
     });
+    // What had nothing but its link is gone with it.
+    entry.images.retain(|image| image.values().iter().any(Option::is_some));
+    for video in &mut entry.videos {
+        video.content_segments.retain(|segment| segment.values().iter().any(Option::is_some));
+    }
+    entry.videos.retain(|video| *video != Video::default());
 }
 
 fn as_text<'l>(loc: &'l Loc<'_>) -> &'l str {

@@ -62,11 +62,14 @@ kinds! {
     GzipTrailingData = "gzip_trailing_data",
     /// Bytes that are invalid in the encoding of the document were replaced with U+FFFD.
     BadEncoding = "bad_encoding",
-    /// The declared encoding is unknown; the document was read as UTF-8.
+    /// The encoding that the Content-Type or the XML declaration names is unknown, and was ignored.
     UnknownEncoding = "unknown_encoding",
+    /// The bytes are not in the encoding that is named, or not in UTF-8 where none is named; they were read in another.
+    WrongEncoding = "wrong_encoding",
     /// A `&` that does not start a reference was kept as text.
     RawAmpersand = "raw_ampersand",
-    /// A reference to an entity other than the five of XML was kept as text. Such entities are never expanded.
+    /// A reference to an entity other than the five of XML. If HTML has a character of that name, it was read as that
+    /// character, otherwise it was kept as text. Nothing else is ever expanded.
     UnknownEntity = "unknown_entity",
     /// Invalid markup was skipped.
     BadMarkup = "bad_markup",
@@ -74,6 +77,8 @@ kinds! {
     MismatchedTag = "mismatched_tag",
     /// An element in the wrong place was skipped, or read according to its name.
     MisplacedElement = "misplaced_element",
+    /// An element of an extension has no namespace of that extension; it was read by its local name.
+    UndeclaredNamespace = "undeclared_namespace",
     /// Text outside the root element, another element after its end, or text after the URL on a line.
     TrailingContent = "trailing_content",
     /// A token exceeds its size limit and was skipped.
@@ -107,6 +112,8 @@ kinds! {
     /// White space or unprintable characters in a loc, or the delimiters of a CDATA section, were removed or
     /// percent-encoded.
     RepairedLoc = "repaired_loc",
+    /// An entry whose URL is that of a sitemap on the same host was kept, and passed on as a child too.
+    SitemapAsEntry = "sitemap_as_entry",
     /// A second loc in one element started a separate entry.
     RepeatedLoc = "repeated_loc",
     /// The text of an entry without a loc element was used as its loc.

@@ -1,10 +1,17 @@
 //! Text documents with one URL per line.
 
+use crate::document_kind::DocumentKind;
 use crate::draft::{Draft, Field, trim};
+use crate::lastmod;
 use crate::loc;
 use crate::output::Output;
 use crate::problem::{ProblemKind, quote};
 use crate::sink::Sink;
+
+/// Shorter texts than `2024-5-6` are no date in a column of a text document.
+const DATE_BYTES_MIN: usize = "2024-5-6".len();
+/// Longer texts are no date.
+const DATE_BYTES_MAX: usize = 64;
 
 /// Reads the lines of a text document.
 pub(crate) struct TextReader {
@@ -76,18 +83,17 @@ impl TextReader {
             });
             return;
         }
-        let (line, columns) = line.split_once('\t').unwrap_or((line, ""));
-        if !columns.is_empty() {
+        let url = &line[..url_length(line)];
+        if url.len() < line.len() {
             out.problem(ProblemKind::TrailingContent, at, || {
-                format!("text after {} on the same line, skipped", quote(line))
+                format!("text after {} on the same line, skipped", quote(url))
             });
         }
-        let line = trim(line);
         self.draft.begin(at);
         self.draft.open_field();
-        self.draft.append(line);
+        self.draft.append(url);
         self.draft.close_field(Field::Loc(0));
-        out.entry(&self.draft);
+        out.entry(&self.draft, DocumentKind::Text);
     }
 
     /// Starts skipping a line that is too long, and reports it once.
@@ -98,4 +104,22 @@ impl TextReader {
             self.is_skipping = true;
         }
     }
+}
+
+/// Length of the URL that a line begins with. It ends at white space, and at a comma that a date follows; commas at its
+/// end do not belong to it.
+fn url_length(line: &str) -> usize {
+    let url = line.split(char::is_whitespace).next().unwrap_or_default();
+    let date =
+        url.match_indices(',').map(|(comma, _)| comma).find(|comma| begins_with_date(&line[comma + 1..]));
+    url[..date.unwrap_or(url.len())].trim_end_matches(',').len()
+}
+
+/// Whether a column with a date begins here. A year or a month alone is no date here, because URLs end in such numbers.
+fn begins_with_date(text: &str) -> bool {
+    let text = text.trim_start_matches([' ', '\t', '"']);
+    let text = &text[..text.floor_char_boundary(DATE_BYTES_MAX)];
+    let is_date = |text: &str| text.len() >= DATE_BYTES_MIN && lastmod::parse(text).is_some();
+    let ends = text.match_indices([',', ';', '"', '\t', ' ']).map(|(end, _)| end).chain([text.len()]);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && ends.into_iter().any(|end| is_date(&text[..end]))
 }

@@ -4,6 +4,8 @@
 //! [`crate::feed`] contain the rules. Text is used only inside fields. Mismatched tags are repaired in the way that
 //! loses least: an end tag closes all elements up to its start tag, or none if it has no start tag.
 
+mod root;
+
 use std::hash::{BuildHasher, RandomState};
 
 use quick_xml::events::BytesStart;
@@ -20,6 +22,7 @@ use crate::output::Output;
 use crate::problem::{ProblemKind, quote};
 use crate::sink::Sink;
 use crate::{feed, loc, xml};
+use root::Preamble;
 
 /// An open element.
 struct Open {
@@ -44,9 +47,12 @@ pub(crate) struct Tree {
     /// Every `xml:base` in scope, with the number of elements around the one that sets it.
     bases: Vec<(usize, Url)>,
     draft: Draft,
+    preamble: Preamble,
     /// Why the document is not a sitemap.
     refusal: Option<String>,
     is_root_closed: bool,
+    /// Whether the root element has no tags.
+    is_root_implied: bool,
     is_broken: bool,
     /// Broken tokens since the last entry.
     broken_tokens: u32,
@@ -63,8 +69,10 @@ impl Tree {
             namespaces: Namespaces::new(),
             bases: Vec::new(),
             draft: Draft::new(limits.entry_bytes),
+            preamble: Preamble::default(),
             refusal: None,
             is_root_closed: false,
+            is_root_implied: false,
             is_broken: false,
             broken_tokens: 0,
         }
@@ -123,8 +131,8 @@ impl Tree {
         out: &mut Output<'_, S>,
     ) {
         let name = tag.name().0;
-        // The first element is always placed, because the document is no sitemap if it is not a root element.
-        let is_long = self.kind.is_some() && self.names.len() + name.len() > NAMES_BYTES_MAX;
+        // The first element is always placed, because it may be the root.
+        let is_long = self.is_open() && self.names.len() + name.len() > NAMES_BYTES_MAX;
         if self.too_deep > 0 || is_long || self.open.len() >= out.limits.depth {
             return self.start_too_deep(is_empty, at, out);
         }
@@ -132,15 +140,21 @@ impl Tree {
             self.declare(tag, at, out);
             match self.place(tag, at, out) {
                 Place::As(role) => break role,
+                Place::ImpliedEntry(role) => {
+                    self.open_implied_entry(at);
+                    break role;
+                }
                 Place::NextEntry(role) => {
                     self.start_next_entry(at, out);
                     break role;
                 }
                 Place::CloseFirst => {
                     self.namespaces.leave(self.open.len());
-                    self.mismatch(at, out, || {
-                        format!("{} starts before the previous element is closed", quote(name))
-                    });
+                    if !self.is_implied_entry(self.open.last()) {
+                        self.mismatch(at, out, || {
+                            format!("{} starts before the previous element is closed", quote(name))
+                        });
+                    }
                     self.close(at, out);
                 }
             }
@@ -151,9 +165,7 @@ impl Tree {
             self.set_base(tag, out);
         }
         let role = self.begin(role, tag, at, out);
-        // `names` holds at most `NAMES_BYTES_MAX` and one token, far less than 4 GiB.
-        self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });
-        self.names.push_str(name);
+        self.push_open(role, name);
         if is_empty {
             self.close(at, out);
         }
@@ -167,11 +179,18 @@ impl Tree {
         // Nearly always, the tag closes the innermost element, whose name is the last.
         if self.open.last().is_some_and(|open| &self.names[open.name_start as usize..] == name) {
             self.close(at, out);
-            return;
+        } else {
+            self.end_other(name, at, out);
         }
+    }
+
+    /// Closes the elements up to the innermost one of that name, which is not the innermost of all.
+    #[cold]
+    fn end_other<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
         match self.innermost(name) {
             Some(index) => {
-                let unclosed = self.open.len() - 1 - index;
+                let inner = &self.open[index + 1..];
+                let unclosed = inner.iter().filter(|open| !self.is_implied_entry(Some(open))).count();
                 if unclosed > 0 {
                     self.mismatch(at, out, || {
                         format!("</{}> also closes {unclosed} unclosed element(s)", printable(name))
@@ -181,6 +200,8 @@ impl Tree {
                     self.close(at, out);
                 }
             }
+            None if self.kind.is_none() => self.ended_before_root(name, at),
+            None if self.end_around_root() => {}
             None => self.mismatch(at, out, || format!("</{}> has no start tag, skipped", printable(name))),
         }
     }
@@ -199,7 +220,7 @@ impl Tree {
             Some(Role::Field(_) | Role::Inner) => self.draft.append(text),
             Some(Role::Entry | Role::Child) => self.draft.append_bare(text),
             Some(_) => {}
-            None if trim(text).is_empty() => {}
+            None if self.is_passing() || trim(text).is_empty() => {}
             None => out.problem(ProblemKind::TrailingContent, at, || {
                 format!("text {} outside the root element, skipped", quote(text))
             }),
@@ -208,41 +229,24 @@ impl Tree {
 
     /// A reference `&name;` in text.
     pub(crate) fn reference<S: Sink>(&mut self, name: &str, at: u64, out: &mut Output<'_, S>) {
-        match attribute::referenced_character(name) {
-            Some(character) => self.text(character.encode_utf8(&mut [0; 4]), at, out),
-            None => {
-                let is_name =
-                    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=' || c == '/');
-                let kind = if is_name { ProblemKind::UnknownEntity } else { ProblemKind::RawAmpersand };
-                out.problem(kind, at, || format!("&{}; kept as text", printable(name)));
-                for piece in ["&", name, ";"] {
-                    self.text(piece, at, out);
-                }
-            }
+        if let Some(character) = attribute::referenced_character(name) {
+            return self.text(character.encode_utf8(&mut [0; 4]), at, out);
         }
-    }
-
-    /// Reports invalid markup that is skipped.
-    pub(crate) fn bad_markup<S: Sink>(&mut self, token: &str, at: u64, out: &mut Output<'_, S>) {
-        self.is_broken = true;
-        self.broken_tokens += 1;
-        self.draft.damage_field();
-        out.problem(ProblemKind::BadMarkup, at, || format!("invalid markup {}, skipped", quote(token)));
-        self.imply_root(token);
-    }
-
-    /// Opens the root element if `token` is its broken tag, recognised by its name. Only the conventional prefixes
-    /// are then known.
-    fn imply_root(&mut self, token: &str) {
-        let (kind, name) = match token {
-            _ if self.kind.is_some() => return,
-            _ if token.starts_with("<urlset") => (DocumentKind::Urlset, "urlset"),
-            _ if token.starts_with("<sitemapindex") => (DocumentKind::Index, "sitemapindex"),
-            _ => return,
-        };
-        self.kind = Some(kind);
-        self.open.push(Open { role: Role::Root, name_start: self.names.len() as u32, name_hash: 0 });
-        self.names.push_str(name);
+        if self.is_passing() {
+            return;
+        }
+        if let Some(characters) = attribute::html_characters(name) {
+            out.problem(ProblemKind::UnknownEntity, at, || {
+                format!("&{name}; is a reference of HTML, read as {}", quote(characters))
+            });
+            return self.text(characters, at, out);
+        }
+        let is_name = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=' || c == '/');
+        let kind = if is_name { ProblemKind::UnknownEntity } else { ProblemKind::RawAmpersand };
+        out.problem(kind, at, || format!("&{}; kept as text", printable(name)));
+        for piece in ["&", name, ";"] {
+            self.text(piece, at, out);
+        }
     }
 
     /// Notes that a token was skipped because it is too long.
@@ -254,6 +258,12 @@ impl Tree {
     pub(crate) fn finish<S: Sink>(&mut self, rest: &str, at: u64, out: &mut Output<'_, S>) -> bool {
         if !rest.starts_with('<') && !self.is_open() {
             self.text(rest, at, out);
+            return false;
+        }
+        if self.is_root_implied && self.has_only_implied() && trim(rest).is_empty() {
+            while self.is_open() {
+                self.close(at, out);
+            }
             return false;
         }
         if !self.is_open() && self.is_root_closed {
@@ -271,7 +281,7 @@ impl Tree {
             if matches!(role, Role::Field(_)) && !is_value_complete {
                 self.draft.damage_field();
             }
-            if matches!(role, Role::Entry | Role::Child) && !self.draft.has_loc() {
+            if matches!(role, Role::Entry | Role::Child) && !self.draft.has(Field::Loc(0)) {
                 out.problem(ProblemKind::EntryCutShort, self.draft.offset, || {
                     "entry dropped, the document ends before its loc is complete".to_owned()
                 });
@@ -340,50 +350,8 @@ impl Tree {
                 feed::place(kind, parent, &element, &mut self.draft)
             }
             (Some(parent), Some(kind)) => xml::place(kind, parent, &element, &mut self.draft, out),
-            _ => Place::As(self.root(&element, out)),
+            _ => self.root(&element, out),
         }
-    }
-
-    /// The role of an element outside all others. The first one decides the kind of the document.
-    fn root<S: Sink>(&mut self, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
-        let name = element.name();
-        let found = match element.local {
-            "urlset" => Some(DocumentKind::Urlset),
-            "sitemapindex" => Some(DocumentKind::Index),
-            "rss" | "rdf" => Some(DocumentKind::Rss),
-            "feed" => Some(DocumentKind::Atom),
-            _ => None,
-        };
-        match (self.kind, found) {
-            (None, Some(kind)) => {
-                let prefix = name.split_once(':').map_or("", |(prefix, _)| prefix);
-                self.namespaces.adopt(prefix);
-                self.kind = Some(kind);
-                Role::Root
-            }
-            (None, None) => {
-                self.refusal = Some(format!("the root element is {}", quote(name)));
-                Role::Ignored
-            }
-            (Some(kind), found) => {
-                let is_same_kind = found == Some(kind);
-                out.problem(ProblemKind::TrailingContent, element.at, || {
-                    let action = if is_same_kind { "also read" } else { "skipped" };
-                    format!("{} after the end of the root element, {action}", quote(name))
-                });
-                if is_same_kind { Role::Root } else { Role::Ignored }
-            }
-        }
-    }
-
-    /// Ends the open entry or child at its second loc and starts the next one.
-    fn start_next_entry<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>) {
-        out.problem(ProblemKind::RepeatedLoc, at, || {
-            "a second loc in one element starts a new entry".to_owned()
-        });
-        let role = self.open.last().map_or(Role::Entry, |open| open.role);
-        self.emit(role, out);
-        self.draft.begin(at);
     }
 
     /// Starts an element in the draft. Returns its role, or `Ignored` if its content does not fit.
@@ -451,8 +419,16 @@ impl Tree {
             Role::Image => self.draft.close_image(),
             Role::Video => self.draft.close_video(),
             Role::Root => self.is_root_closed = self.open.is_empty(),
+            Role::Passed => self.note_junk(),
             _ => {}
         }
+    }
+
+    #[inline]
+    fn push_open(&mut self, role: Role, name: &str) {
+        // `names` holds at most `NAMES_BYTES_MAX` and one token, far less than 4 GiB.
+        self.open.push(Open { role, name_start: self.names.len() as u32, name_hash: 0 });
+        self.names.push_str(name);
     }
 
     fn pop(&mut self) -> Option<Role> {
@@ -465,14 +441,21 @@ impl Tree {
 
     fn emit<S: Sink>(&mut self, role: Role, out: &mut Output<'_, S>) {
         self.broken_tokens = 0;
+        // The misplaced fields are reported already.
+        if self.draft.is_implied && !self.draft.has(Field::Loc(0)) {
+            return;
+        }
         if role == Role::Child {
             out.child(&self.draft);
-        } else {
-            out.entry(&self.draft);
+        } else if let Some(kind) = self.kind {
+            out.entry(&self.draft, kind);
         }
     }
 
     fn mismatch<S: Sink>(&mut self, at: u64, out: &mut Output<'_, S>, text: impl FnOnce() -> String) {
+        if self.is_passing() {
+            return;
+        }
         self.is_broken = true;
         out.problem(ProblemKind::MismatchedTag, at, text);
     }

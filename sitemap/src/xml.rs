@@ -1,9 +1,10 @@
 //! The elements of `urlset` and `sitemapindex` of sitemaps.org, with the news, image, video and alternate extensions.
 
+use crate::alternate::Alternate;
 use crate::attribute::{self, Attributes};
 use crate::document_kind::DocumentKind;
-use crate::draft::{Attribute, Draft, Field};
-use crate::element::{Element, Place, Role};
+use crate::draft::{Draft, Field};
+use crate::element::{Attribute, Element, Place, Role};
 use crate::image::Image;
 use crate::namespace::Vocabulary;
 use crate::news::News;
@@ -23,7 +24,7 @@ pub(crate) fn place<S: Sink>(
     let (vocabulary, local) = (element.vocabulary, element.local);
     let is_own = vocabulary == Vocabulary::Own;
     let role = match parent {
-        Role::Root if is_own => place_in_root(kind, element, out),
+        Role::Root if is_own => return place_in_root(kind, element, out),
         Role::Entry | Role::Child if is_own => return place_in_entry(element, draft, out),
         Role::Entry | Role::Child => place_extension(element, draft, out),
         Role::News | Role::Publication => place_news(vocabulary, local),
@@ -33,7 +34,7 @@ pub(crate) fn place<S: Sink>(
         Role::Root => place_foreign_in_root(element, out),
         Role::Field(open) if is_own && is_left_open(draft, open, local) => return Place::CloseFirst,
         Role::Field(_) | Role::Inner => Role::Inner,
-        Role::Channel | Role::Ignored => Role::Ignored,
+        Role::Passed | Role::Channel | Role::Ignored => Role::Ignored,
     };
     Place::As(role)
 }
@@ -54,25 +55,32 @@ pub(crate) fn attribute_place(element: Field, attribute: &str) -> Option<Attribu
     }
 }
 
-fn place_in_root<S: Sink>(kind: DocumentKind, element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
-    let (role, is_in_place) = match element.local {
-        "url" => (Role::Entry, kind == DocumentKind::Urlset),
-        "sitemap" => (Role::Child, kind == DocumentKind::Index),
-        "urlset" | "sitemapindex" => (Role::Root, false),
-        _ => (Role::Ignored, false),
+/// A field without an entry around it begins one. An unknown element may be there in place of `url`, or around several
+/// of them.
+fn place_in_root<S: Sink>(kind: DocumentKind, element: &Element<'_>, out: &mut Output<'_, S>) -> Place {
+    let (place, action) = match element.local {
+        "url" if kind == DocumentKind::Urlset => return Place::As(Role::Entry),
+        "sitemap" if kind == DocumentKind::Index => return Place::As(Role::Child),
+        "url" => (Place::As(Role::Entry), "read anyway"),
+        "sitemap" => (Place::As(Role::Child), "read anyway"),
+        "urlset" | "sitemapindex" => (Place::As(Role::Root), "read anyway"),
+        "image" | "video" | "news" => (Place::As(Role::Ignored), "skipped"),
+        local => match entry_field(local) {
+            Some(field) => (Place::ImpliedEntry(Role::Field(field)), "read as part of an entry"),
+            None => (Place::As(Role::Root), "only entries inside it are read"),
+        },
     };
-    if !is_in_place {
-        let action = if role == Role::Ignored { "skipped" } else { "read anyway" };
-        report_misplaced(element, action, out);
-    }
-    role
+    report_misplaced(element, action, out);
+    place
 }
 
 /// Ignores an element of another vocabulary in the root. An entry in another namespace, or an extension outside of
 /// an entry, is reported.
 fn place_foreign_in_root<S: Sink>(element: &Element<'_>, out: &mut Output<'_, S>) -> Role {
-    let is_extension =
-        !matches!(element.vocabulary, Vocabulary::Foreign | Vocabulary::DublinCore | Vocabulary::Atom);
+    let is_extension = matches!(
+        element.vocabulary,
+        Vocabulary::News | Vocabulary::Image | Vocabulary::Video | Vocabulary::Xhtml
+    );
     if is_entry(element.local) || is_extension {
         report_misplaced(element, "skipped", out);
     }
@@ -81,10 +89,12 @@ fn place_foreign_in_root<S: Sink>(element: &Element<'_>, out: &mut Output<'_, S>
 
 fn place_in_entry<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut Output<'_, S>) -> Place {
     match entry_field(element.local) {
-        Some(field @ Field::Loc(_)) if draft.has_loc() => Place::NextEntry(Role::Field(field)),
+        Some(field) if draft.has(field) && (draft.is_implied || matches!(field, Field::Loc(_))) => {
+            Place::NextEntry(Role::Field(field))
+        }
         Some(field) => Place::As(Role::Field(field)),
         None if is_entry(element.local) => Place::CloseFirst,
-        None => Place::As(place_link(element, draft, out)),
+        None => Place::As(place_without_namespace(element, draft, out)),
     }
 }
 
@@ -98,32 +108,60 @@ fn place_extension<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut 
             report_misplaced(element, "skipped", out);
             Role::Ignored
         }
+        (Vocabulary::Undeclared, _) => place_without_namespace(element, draft, out),
         _ => Role::Ignored,
     }
 }
 
-/// Adds an alternate from `<link rel="alternate" hreflang href/>`. The element itself has no content.
+/// The role of an element of an extension that is known by its local name alone.
+#[cold]
+fn place_without_namespace<S: Sink>(
+    element: &Element<'_>,
+    draft: &mut Draft,
+    out: &mut Output<'_, S>,
+) -> Role {
+    let role = match element.local {
+        "news" => Role::News,
+        "image" => Role::Image,
+        "video" => Role::Video,
+        _ => return place_link(element, draft, out),
+    };
+    out.problem(ProblemKind::UndeclaredNamespace, element.at, || {
+        format!("element {} has no namespace, read by its name", quote(element.name()))
+    });
+    role
+}
+
+/// Adds an alternate from `<link rel="alternate" hreflang href media type title/>`. The element itself has no content.
 fn place_link<S: Sink>(element: &Element<'_>, draft: &mut Draft, out: &mut Output<'_, S>) -> Role {
     if element.local != "link" {
         return Role::Ignored;
     }
-    let (mut rel, mut hreflang, mut href) = (None, None, None);
+    let mut rel = None;
+    let mut values = [const { None }; Alternate::FIELDS.len()];
     for (name, value) in Attributes::of(element.tag) {
-        match name {
-            "rel" => rel = Some(value),
-            "hreflang" => hreflang = Some(value),
-            "href" => href = Some(value),
-            _ => {}
+        if name.eq_ignore_ascii_case("rel") {
+            rel = Some(value);
+        } else if let Some(field) =
+            Alternate::FIELDS.iter().position(|field| name.eq_ignore_ascii_case(field))
+        {
+            values[field] = Some(value);
         }
     }
     let is_alternate = rel.is_none_or(|rel| rel.trim().eq_ignore_ascii_case("alternate"));
-    if let Some(href) = href.filter(|_| is_alternate) {
-        if attribute::has_raw_ampersand(element.tag.attributes_raw()) {
+    if values[Alternate::HREF].is_some() && is_alternate {
+        let (has_raw_ampersand, has_html) = attribute::odd_references(element.tag.attributes_raw());
+        if has_html {
+            out.problem(ProblemKind::UnknownEntity, element.at, || {
+                format!("references of HTML in the attributes of {}, read as such", quote(element.name()))
+            });
+        }
+        if has_raw_ampersand {
             out.problem(ProblemKind::RawAmpersand, element.at, || {
                 format!("raw \"&\" in the attributes of {}, kept as text", quote(element.name()))
             });
         }
-        draft.add_alternate(hreflang.as_deref(), &href);
+        draft.add_alternate(&values);
     }
     Role::Ignored
 }
@@ -137,13 +175,18 @@ fn place_news(vocabulary: Vocabulary, local: &str) -> Role {
 
 fn place_video(vocabulary: Vocabulary, local: &str) -> Role {
     match local {
-        _ if !matches!(vocabulary, Vocabulary::Video | Vocabulary::Own) => Role::Ignored,
+        _ if !is_or_lacks(vocabulary, Vocabulary::Video) => Role::Ignored,
         "tag" => Role::Field(Field::Tag),
         "price" => Role::Field(Field::Price),
         "content_segment_loc" => Role::Field(Field::Segment),
         "tvshow" => Role::TvShow,
         _ => value(vocabulary, Vocabulary::Video, &Video::FIELDS, "", local, Field::Video),
     }
+}
+
+/// Whether an element is of the vocabulary `expected` or has no namespace that says otherwise.
+fn is_or_lacks(vocabulary: Vocabulary, expected: Vocabulary) -> bool {
+    vocabulary == expected || matches!(vocabulary, Vocabulary::Own | Vocabulary::Undeclared)
 }
 
 /// The role of a value of a record, by the local name of its element. A missing prefix is accepted.
@@ -155,7 +198,7 @@ fn value(
     local: &str,
     field: impl FnOnce(u8) -> Field,
 ) -> Role {
-    if vocabulary != expected && vocabulary != Vocabulary::Own {
+    if !is_or_lacks(vocabulary, expected) {
         return Role::Ignored;
     }
     let index = index_of(fields, prefix, local).and_then(|index| u8::try_from(index).ok());
@@ -187,7 +230,12 @@ fn entry_field(local: &str) -> Option<Field> {
     }
 }
 
-fn is_entry(local: &str) -> bool {
+/// Whether this is the local name of a field of `url` or `sitemap`.
+pub(crate) fn is_field(local: &str) -> bool {
+    entry_field(local).is_some()
+}
+
+pub(crate) fn is_entry(local: &str) -> bool {
     matches!(local, "url" | "sitemap")
 }
 

@@ -62,7 +62,7 @@ fn a_token_above_the_ceiling_is_left_out_and_the_rest_is_read() {
         format!("<?{long}?>"),
         format!("<url><loc>https://www.example.com/{long}</loc></url>"),
         format!("<url><loc>https://www.example.com/<![CDATA[{long}]]></loc></url>"),
-        format!("<url {long}><loc>https://www.example.com/</loc>"),
+        format!("<url {long}></url>"),
         format!("<url><loc>https://www.example.com/&{long};</loc></url>"),
     ] {
         let (document, reading) =
@@ -70,6 +70,15 @@ fn a_token_above_the_ceiling_is_left_out_and_the_rest_is_read() {
         assert_eq!(reading.locs(), ["https://www.example.com/a", "https://www.example.com/b"]);
         assert_eq!(document.problem_counts.get(ProblemKind::TokenTooLong), 1);
     }
+}
+
+#[test]
+fn an_entry_whose_tag_is_above_the_ceiling_is_read_without_its_tag() {
+    let long = "x".repeat(limits::TOKEN_BYTES_MAX + 1);
+    let body = urlset(&format!("<url {long}><loc>https://www.example.com/a</loc></url>{}", url("b")));
+    let (document, reading) = read(&body, &base(), Limits::default());
+    assert_eq!(reading.locs(), ["https://www.example.com/a", "https://www.example.com/b"]);
+    assert_eq!(document.problem_counts.get(ProblemKind::TokenTooLong), 1);
 }
 
 #[test]

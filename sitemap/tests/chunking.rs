@@ -141,6 +141,15 @@ fn fragment() -> impl Strategy<Value = &'static [u8]> {
         b"]]&gt;",
         b"<a b='<'>",
         b"<priority>2</priority>",
+        b"<xml>",
+        b"</xml>",
+        b"<!DOCTYPE html>",
+        b"<style>a > b</style>",
+        b"</loc",
+        b"<image>",
+        b"</image>",
+        b"/a.xml",
+        b"&eacute;",
         b"aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     ])
 }

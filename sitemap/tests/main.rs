@@ -4,6 +4,7 @@
 mod ceilings;
 mod chunking;
 mod corpus;
+mod field;
 mod fixtures;
 mod memory;
 mod pulling;

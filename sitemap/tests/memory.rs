@@ -75,7 +75,9 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
         b"<?xml version='1.0' encoding='windows-1252'?><urlset>".to_vec(),
         [b"<".to_vec(), vec![0x80; limits::TOKEN_BYTES_MAX / 3 - 100], b">".to_vec()].concat().repeat(40),
     ];
-    let invalid = [&b"<urlset><url><loc>"[..], &vec![0xff; 300_000]].concat();
+    // The characters before the invalid bytes make it UTF-8.
+    let utf8 = "é".repeat(limits::DECIDING_BYTES);
+    let invalid = [b"<urlset><!--", utf8.as_bytes(), b"--><url><loc>", &vec![0xff; 300_000]].concat();
     let text = format!("<urlset><url>{}", format!("<loc>{}</loc>", &long[..1_000_000]).repeat(2));
     let feed = format!("<feed xml:base='https://a.example/{0}/'><entry xml:base='{0}/'>", &long[..8_000]);
     let wide: Vec<u8> = format!("\u{feff}<urlset>{}", format!("<{}>", &long[..400_000]).repeat(20))
@@ -109,6 +111,7 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
             )),
         ),
         ("invalid bytes", invalid.clone()),
+        ("bytes in no encoding", [&b"<urlset><url><loc>"[..], &vec![0xff; 300_000]].concat()),
         ("invalid bytes in a large entry", [text.as_bytes(), &invalid].concat()),
         ("bases of a feed", feed.into_bytes()),
         ("a line", format!("https://a.example/\nhttps://a.example/{long}").into_bytes()),

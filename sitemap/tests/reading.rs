@@ -30,7 +30,7 @@ impl Sink for Reading {
         });
         put_list(&mut item, "videos", &entry.videos, video);
         put_list(&mut item, "alternates", &entry.alternates, |alternate| {
-            record(&["hreflang", "href"], &[alternate.hreflang, Some(alternate.href)])
+            record(&sitemap::Alternate::FIELDS, &alternate.values())
         });
         self.items.push(item.into());
     }
@@ -40,6 +40,9 @@ impl Sink for Reading {
         put(&mut item, "sitemap", Some(child.loc));
         put(&mut item, "lastmod", child.lastmod);
         put(&mut item, "lastmod_at", child.lastmod_at.map(|at| at.to_string()).as_deref());
+        if child.is_entry {
+            item.insert("is_entry".into(), true.into());
+        }
         self.items.push(item.into());
     }
 

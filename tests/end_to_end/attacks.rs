@@ -128,20 +128,24 @@ fn every_encoding_is_read_and_bad_bytes_become_replacement_characters() {
         .chain(text("UTF-8").chars())
         .flat_map(|c| (u32::from(c) as u16).to_be_bytes())
         .collect();
+    let entry =
+        |word: &[u8]| [b"<urlset><url><loc>http://a.example/", word, b"</loc></url></urlset>"].concat();
+    let cyrillic = entry(b"\xe4");
+    let nearly_utf8 = entry(&["\u{e9}".repeat(60).as_bytes(), b"\xff"].concat());
     let run = one_host_each([
         ("latin", Page::new("text/xml", latin("ISO-8859-1"))),
         ("utf-8", Page::new("text/xml", text("utf-8"))),
         ("utf-16-with-a-mark-and-a-wrong-declaration", Page::new("text/xml", wide)),
         ("latin-declared-as-utf-8", Page::new("text/xml", latin("UTF-8"))),
+        ("labelled-by-its-content-type", Page::new("text/xml; Charset=\"Windows-1251\"", cyrillic)),
+        ("utf-8-with-a-bad-byte", Page::new("text/xml", nearly_utf8)),
     ]);
     run.crawl();
     let mut locs = run.locs();
     locs.sort();
-    let replaced = "http://a.example/caf%EF%BF%BD";
-    assert_eq!(
-        locs,
-        ["http://a.example/caf%C3%A9", "http://a.example/caf%C3%A9", "http://a.example/caf%C3%A9", replaced]
-    );
+    let replaced = format!("http://a.example/{}%EF%BF%BD", "%C3%A9".repeat(60));
+    let cafe = "http://a.example/caf%C3%A9";
+    assert_eq!(locs, [&replaced, "http://a.example/%D0%B4", cafe, cafe, cafe, cafe]);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn a_damaged_gzip_file_keeps_its_whole_entries_and_is_reported() {
     ]);
     run.crawl();
     let report = run.report();
-    assert_ended(&report, "truncated.example", "parse", 2);
+    assert_ended(&report, "truncated.example", "decode", 2);
     let kept = host(&report, "truncated.example")["entries"]["kept"].as_u64().unwrap();
     assert!((1_000..4_000).contains(&kept), "{kept} entries of half a file");
     let whole = host(&report, "with-junk-behind.example");

@@ -148,6 +148,19 @@ fn parse_prints_entries_on_stdout_and_problems_on_stderr() {
 }
 
 #[test]
+fn parse_takes_the_charset_of_the_content_type() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("s.txt");
+    std::fs::write(&file, b"https://a.example/\xe4\n").unwrap();
+    let file = file.to_str().unwrap();
+    let output = expect(crawl_with(&["parse", file, "--charset", "windows-1251", "--format", "txt"]), 0);
+    assert_eq!((stdout(&output), stderr(&output)), ("https://a.example/%D0%B4\n".to_owned(), String::new()));
+    let output = expect(crawl_with(&["parse", file, "--format", "txt"]), 0);
+    assert_eq!(stdout(&output), "https://a.example/%C3%A4\n");
+    assert!(stderr(&output).starts_with("problem wrong_encoding at byte 18: "), "{}", stderr(&output));
+}
+
+#[test]
 fn parse_of_something_that_is_no_sitemap_fails_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("page.html");

@@ -61,7 +61,7 @@ fn published() -> Value {
         "news": record(0, ["name", "language"].into_iter().chain(NEWS_ELEMENTS)),
         "images": list(IMAGES, |n| record(n, ["loc", "caption", "title", "geo_location", "license"])),
         "videos": list(VIDEOS, video),
-        "alternates": list(ALTERNATES, |n| record(n, ["hreflang", "href"])),
+        "alternates": list(ALTERNATES, |n| record(n, ["hreflang", "href", "media", "type", "title"])),
     })
 }
 
@@ -126,8 +126,11 @@ fn document(entry: &Value) -> String {
         write_video(&mut xml, video);
     }
     for alternate in items(&entry["alternates"]) {
-        let (hreflang, href) = (escaped(text(&alternate["hreflang"])), escaped(text(&alternate["href"])));
-        write!(xml, "<xhtml:link rel=\"alternate\" hreflang=\"{hreflang}\" href=\"{href}\"/>").unwrap();
+        xml.push_str("<xhtml:link rel=\"alternate\"");
+        for (key, value) in alternate.as_object().unwrap() {
+            write!(xml, " {key}=\"{}\"", escaped(text(value))).unwrap();
+        }
+        xml.push_str("/>");
     }
     xml.push_str("</url>\n<url><loc>https://a.example/behind</loc></url></urlset>");
     xml

@@ -179,6 +179,23 @@ fn children_that_are_gone_or_are_web_pages_cost_their_siblings_nothing() {
 }
 
 #[test]
+fn sitemaps_among_the_pages_are_followed_and_none_of_their_failures_counts() {
+    let listed = ["http://a.example/good.xml", "http://a.example/gone.xml", "http://a.example/page.xml"];
+    let run = run_of(
+        [("/s.xml", Page::xml(urlset(&listed)))],
+        Site::new()
+            .page("/page.xml", Page::html("<!DOCTYPE html><html><body>A page</body></html>"))
+            .page("/good.xml", Page::xml(urlset(&["http://a.example/1"]))),
+    );
+    let mut locs = run.locs();
+    locs.sort();
+    assert_eq!(locs, ["http://a.example/1", listed[1], listed[0], listed[2]]);
+    let host = host(&run);
+    assert_eq!(host["errors"], serde_json::json!({}), "{host}");
+    assert_eq!(host["complete"], true, "{host}");
+}
+
+#[test]
 fn a_chain_of_indexes_is_followed_to_the_depth_allowed() {
     let mut chain = Site::new();
     for level in 1..20 {

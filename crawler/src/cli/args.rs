@@ -354,6 +354,9 @@ pub struct ParseArgs {
     /// URL of the document, against which relative URLs are resolved.
     #[arg(long, value_name = "BASE")]
     pub url: Option<String>,
+    /// Charset that the Content-Type of the document named.
+    #[arg(long, value_name = "LABEL")]
+    pub charset: Option<String>,
     /// Output format.
     #[arg(short, long, default_value = "jsonl")]
     pub format: ParseFormat,

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use anyhow::Context;
 use reports::jsonl;
 use sitemap::limits::SLICE_BYTES;
-use sitemap::{Buffer, Child, Document, DocumentEnd, DocumentReader, Entry, Inflater, Limits, Problem, Sink};
+use sitemap::{Buffer, Child, Document, DocumentReader, Entry, Inflater, Limits, Problem, Sink};
 use url::Url;
 
 use super::args::{ParseArgs, ParseFormat};
@@ -22,24 +22,24 @@ pub fn run(args: &ParseArgs) -> anyhow::Result<u8> {
     let base = Url::parse(base).map_err(|_| UsageError::Base(base.to_owned()))?;
     let mut input = output::read_input(&args.file)?;
     let mut printer = Printer::new(args.format, Output::open(None)?);
-    let document = read(&mut input, &base, &mut printer)
+    let mut reader = DocumentReader::new(&base, Limits::default());
+    if let Some(charset) = &args.charset {
+        reader = reader.with_charset(charset);
+    }
+    let document = read(&mut input, reader, &mut printer)
         .with_context(|| format!("failed to read {}", args.file.display()))?;
     let (output, written) = printer.finish();
     let code = output::end(output, written, None)?;
-    match &document.ended {
-        DocumentEnd::NotASitemap(_) | DocumentEnd::Empty => {
-            output::note(&format!("{}: {}", args.file.display(), document.ended));
-            Ok(exit_code::FAILURE)
-        }
-        _ => Ok(code),
+    if document.kind.is_none() {
+        output::note(&format!("{}: {}", args.file.display(), document.ended));
+        return Ok(exit_code::FAILURE);
     }
+    Ok(code)
 }
 
 /// Reads the document piece by piece.
-fn read(input: &mut dyn Read, base: &Url, printer: &mut Printer) -> io::Result<Document> {
-    let limits = Limits::default();
-    let mut inflater = Inflater::new(&limits);
-    let mut reader = DocumentReader::new(base, limits);
+fn read(input: &mut dyn Read, mut reader: DocumentReader, printer: &mut Printer) -> io::Result<Document> {
+    let mut inflater = Inflater::new(&Limits::default());
     let mut piece = vec![0; SLICE_BYTES];
     let mut slice = Buffer::new();
     while !printer.is_closed() {
@@ -126,6 +126,10 @@ impl Sink for Printer {
     }
 
     fn child(&mut self, child: &Child<'_>) {
+        // It is printed as an entry.
+        if child.is_entry {
+            return;
+        }
         match self.format {
             ParseFormat::Jsonl => jsonl::write_child(&mut self.buffer, child),
             ParseFormat::Txt => self.line(child.loc),

@@ -105,9 +105,10 @@ impl Attempt {
         self.result.body.contents.rows.is_some()
     }
 
-    /// Whether it has children of an index that are no tasks yet.
+    /// Whether it has children that are no tasks yet.
     pub fn has_children(&self) -> bool {
-        self.result.body.contents.children.is_some()
+        let contents = &self.result.body.contents;
+        contents.children.is_some() || !contents.listed.is_empty()
     }
 
     /// Whether its task has ended with it.
@@ -118,7 +119,8 @@ impl Attempt {
     /// The number of new tasks that it leads to.
     pub fn new_tasks(&self) -> u64 {
         let AttemptResult { conclusion, body, .. } = &self.result;
-        conclusion.found.len() as u64 + body.contents.children.as_ref().map_or(0, FinishedChildren::len)
+        let children = body.contents.children.as_ref().map_or(0, FinishedChildren::len);
+        (conclusion.found.len() + body.contents.listed.len()) as u64 + children
     }
 
     /// Size of the robots.txt rules that were fetched.

@@ -39,4 +39,6 @@ pub struct Contents {
     pub rows: Option<FinishedRows>,
     /// The sitemaps that it names, if it is an index.
     pub children: Option<FinishedChildren>,
+    /// Entries that look like sitemaps, at most [`SITEMAP_ENTRIES_MAX`](sitemap::limits::SITEMAP_ENTRIES_MAX).
+    pub listed: Vec<String>,
 }

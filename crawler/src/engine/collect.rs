@@ -20,6 +20,9 @@ pub struct Collector<'a> {
     children: Children,
     children_max: u64,
     children_over: u64,
+    /// Entries that look like sitemaps.
+    listed: Vec<String>,
+    listed_bytes: usize,
     failure: Option<SegmentError>,
     problem: Option<Problem>,
 }
@@ -33,6 +36,8 @@ impl<'a> Collector<'a> {
             children: scratch.children(),
             children_max: context.children_max,
             children_over: 0,
+            listed: Vec::new(),
+            listed_bytes: 0,
             failure: None,
             problem: None,
         }
@@ -40,7 +45,7 @@ impl<'a> Collector<'a> {
 
     /// Bytes of memory.
     pub fn held_bytes(&self) -> usize {
-        self.rows.held_bytes() + self.children.held_bytes()
+        self.rows.held_bytes() + self.children.held_bytes() + self.listed_bytes
     }
 
     /// Whether something could not be stored.
@@ -61,10 +66,8 @@ impl<'a> Collector<'a> {
         let bad: u64 = document.dropped().map(|(_, count)| count).sum();
         body.answer.error = ended_early.map(|error| error.kind);
         let Some(kind) = document.kind else {
-            // A body may reach its size limit before its format is known.
-            let is_too_large = document.ended == DocumentEnd::TooLarge;
-            let error = if is_too_large { ErrorKind::TooLarge } else { ErrorKind::NotASitemap };
-            body.answer.error.get_or_insert(error);
+            // A body may be cut before its format is known.
+            body.answer.error.get_or_insert(cut_short(document).unwrap_or(ErrorKind::NotASitemap));
             return Ok(body);
         };
         let dropped = document.dropped().map(|(reason, count)| (reason.as_str().into(), count));
@@ -82,6 +85,7 @@ impl<'a> Collector<'a> {
         ];
         body.answer.children_refused = refused.into_iter().filter(|(_, count)| *count > 0).collect();
         body.contents = self.failure.map_or_else(|| contents(self.rows, self.children), Err)?;
+        body.contents.listed = self.listed;
         Ok(body)
     }
 }
@@ -95,6 +99,10 @@ impl Sink for Collector<'_> {
     }
 
     fn child(&mut self, child: &Child<'_>) {
+        if child.is_entry {
+            self.listed_bytes += child.loc.len();
+            return self.listed.push(child.loc.to_owned());
+        }
         let bytes = self.children.bytes() + child.loc.len();
         if self.children.len() >= self.children_max || bytes > CHILDREN_BYTES_MAX {
             self.children_over += 1;
@@ -122,12 +130,13 @@ fn recorded_kind(kind: DocumentKind) -> frontier::DocumentKind {
 fn contents(rows: Rows, children: Children) -> Result<Contents, SegmentError> {
     let rows = if rows.is_empty() { None } else { Some(rows.finish()?) };
     let children = if children.is_empty() { None } else { Some(children.finish()?) };
-    Ok(Contents { rows, children })
+    Ok(Contents { rows, children, listed: Vec::new() })
 }
 
 /// Why the document was not read to its end. `None` if it was.
 fn cut_short(document: &Document) -> Option<ErrorKind> {
-    let is_damaged = document.problem_counts.get(ProblemKind::GzipDamaged) > 0;
+    let damages = [ProblemKind::GzipDamaged, ProblemKind::GzipCutShort];
+    let is_damaged = damages.iter().any(|&kind| document.problem_counts.get(kind) > 0);
     match document.ended {
         DocumentEnd::TooLarge => Some(ErrorKind::TooLarge),
         DocumentEnd::Truncated | DocumentEnd::Broken | DocumentEnd::Whole if is_damaged => {

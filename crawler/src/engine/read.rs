@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use frontier::{ErrorKind, RobotsRules, Stage};
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use sitemap::limits::{DOCUMENT_BYTES_MAX, SLICE_BYTES};
 use sitemap::{Buffer, DocumentReader, InflateError, Inflated, Inflater, Limits, ProblemKind};
 use storage::{Scratch, SegmentError};
@@ -81,7 +81,10 @@ impl BodyReader {
         let meters = Meters { watch, cpu: &self.meter };
         let mut inflater = Inflater::new(&limits);
         let mut reading = DocumentReading {
-            reader: DocumentReader::new(context.base, limits),
+            reader: match charset(response) {
+                Some(charset) => DocumentReader::new(context.base, limits).with_charset(&charset),
+                None => DocumentReader::new(context.base, limits),
+            },
             collector: Collector::new(&context, &self.scratch),
             memory: self.memory.open(),
             coding: unknown_coding(response),
@@ -160,6 +163,15 @@ impl BodyReader {
             body
         })
     }
+}
+
+/// The charset that the Content-Type of `response` names (RFC 9110 section 8.3.2).
+fn charset(response: &Response<impl ResponseBody>) -> Option<String> {
+    let content_type = response.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let mut parameters = content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let (_, value) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    let value = value.trim().trim_matches(['"', '\'']).trim();
+    (!value.is_empty()).then(|| value.to_owned())
 }
 
 /// A content coding (RFC 9110 section 8.4.1) of `response` that was not requested and cannot be decoded. A body that begins

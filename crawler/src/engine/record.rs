@@ -278,13 +278,17 @@ impl<E: Environment> Recorder<E> {
         if attempts.iter().any(may_repeat) { self.without_repeats(attempts).await } else { Ok(attempts) }
     }
 
-    /// Turns the children of an index into new tasks.
+    /// Turns the children of an index, and the entries that look like sitemaps, into new tasks.
     fn add_children(&self, attempt: &mut Attempt) -> Result<(), SegmentError> {
         let Attempt { request, result, .. } = attempt;
-        let Some(children) = result.body.contents.children.take() else { return Ok(()) };
         let mut links = FoundLinks::default();
-        for child in children.reader()? {
-            links.add_child(&request.step.task, &child?, &self.scope);
+        if let Some(children) = result.body.contents.children.take() {
+            for child in children.reader()? {
+                links.add_child(&request.step.task, &child?, &self.scope);
+            }
+        }
+        for entry in std::mem::take(&mut result.body.contents.listed) {
+            links.add_listed(&request.step.task, &entry, &self.scope);
         }
         result.conclusion.add_links(links);
         Ok(())

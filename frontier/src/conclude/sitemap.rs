@@ -6,7 +6,7 @@ use crate::discovery::{from_redirect, named_sitemaps, next_guess, not_kept};
 use crate::host::Host;
 use crate::outcome::{DocumentKind, ErrorKind, FetchedDocument, Outcome};
 use crate::robots::RobotsRules;
-use crate::task::TaskId;
+use crate::task::{TaskId, TaskKind};
 
 use super::fault::{Fault, Recovery};
 use super::redirect::{is_redirect, target};
@@ -66,10 +66,12 @@ fn item_count(answer: &Answer) -> u64 {
     answer.document.as_ref().map_or(0, |document| document.entries.saturating_add(answer.children))
 }
 
-/// Whether the answer says that nothing is at a guessed path, by its status or by a page that is not a sitemap.
+/// Whether the answer says that nothing is at a guessed path, by its status or by a page that is not a sitemap. Of the
+/// last guess, every failure says so.
 fn is_absence(context: &Context<'_>, answer: &Answer, cause: ErrorKind) -> bool {
-    context.step.task.kind.is_probe()
-        && (cause == ErrorKind::NotASitemap || matches!(answer.status, Some(204 | 404 | 410)))
+    context.step.task.kind == TaskKind::LastProbe
+        || context.step.task.kind.is_probe()
+            && (cause == ErrorKind::NotASitemap || matches!(answer.status, Some(204 | 404 | 410)))
 }
 
 /// Nothing is at a guessed path: continues with the next guess. Paths that robots.txt names are skipped.
@@ -134,7 +136,6 @@ mod tests {
     };
     use crate::outcome::SkipReason;
     use crate::request::NextStep;
-    use crate::task::TaskKind;
 
     fn entries(conclusion: &Conclusion) -> (u64, Option<ErrorKind>) {
         match conclusion.ended() {
@@ -282,6 +283,18 @@ mod tests {
             assert!(matches!(conclusion.ended(), Outcome::Failed(_)));
             assert_eq!(conclusion.links(), []);
         }
+    }
+
+    #[test]
+    fn no_failure_of_the_last_guess_is_an_error() {
+        let mut request = TestRequest { attempt: 3, ..TestRequest::sitemap() };
+        request.task.kind = TaskKind::LastProbe;
+        for answer in [status(403), status(404), status(500), status(200), no_answer(ErrorKind::Timeout)] {
+            let conclusion = request.conclude(&answer);
+            assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, None), "{answer:?}");
+            assert_eq!(conclusion.links(), []);
+        }
+        assert_eq!(entries(&request.conclude(&urlset(3))), (3, None));
     }
 
     #[test]

@@ -271,7 +271,7 @@ pub struct HostRecord {
     pub parked: bool,
     /// Counts of how its tasks ended.
     pub account: Account,
-    /// Sitemap tasks ever accepted, without robots.txt and guessed paths. `--max-sitemaps` bounds this number.
+    /// Sitemap tasks ever accepted, without robots.txt and guessed paths ([`TaskKind::is_named`]). `--max-sitemaps` bounds this number.
     pub accepted: u64,
     /// Counter of new tasks: incremented whenever the host gets one.
     pub inbox: u64,

@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use arrow_array::RecordBatch;
-use sitemap::{Image, News, Video};
+use sitemap::{Alternate, Image, News, Video};
 use storage::{BatchView, Row};
 
 use super::error::ExportError;
@@ -17,8 +17,8 @@ use super::moment::write_moment;
 const HEAD: [&str; 8] =
     ["loc", "lastmod", "lastmod_at", "changefreq", "priority", "sitemap", "host", "scope"];
 
-/// Columns after news, images and videos.
-const TAIL: [&str; 4] = ["alternate_count", "alternate_hreflang", "alternate_href", "fetched_at"];
+/// Column after the extensions.
+const TAIL: &str = "fetched_at";
 
 /// First bytes that make a spreadsheet treat a cell as a formula (CWE-1236).
 const FORMULA_BEGINS: [u8; 6] = [b'=', b'+', b'-', b'@', b'\t', b'\r'];
@@ -54,7 +54,9 @@ fn write_heading(out: &mut Vec<u8>) {
     prefixed(&mut cells, "video", &["count"]);
     prefixed(&mut cells, "video", &Video::FIELDS);
     cells.text("video_tags");
-    TAIL.iter().for_each(|name| cells.text(name));
+    prefixed(&mut cells, "alternate", &["count"]);
+    prefixed(&mut cells, "alternate", &Alternate::FIELDS);
+    cells.text(TAIL);
     cells.end();
 }
 
@@ -77,9 +79,7 @@ fn write_row(out: &mut Vec<u8>, row: &Row<'_>) {
     cells.record(entry.videos.first().map(Video::values));
     cells.text(&entry.videos.first().map_or_else(String::new, |video| video.tags.join(", ")));
     cells.count(entry.alternates.len());
-    let alternate = entry.alternates.first();
-    cells.optional(alternate.and_then(|alternate| alternate.hreflang));
-    cells.optional(alternate.map(|alternate| alternate.href));
+    cells.record(entry.alternates.first().map(Alternate::values));
     cells.text(&row.fetched_at.to_string());
     cells.end();
 }

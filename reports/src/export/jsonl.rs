@@ -202,8 +202,7 @@ fn write_video(out: &mut Vec<u8>, video: &Video<'_>) {
 
 fn write_alternate(out: &mut Vec<u8>, alternate: &Alternate<'_>) {
     let mut object = Object::begin(out);
-    object.optional("hreflang", alternate.hreflang);
-    object.text("href", alternate.href);
+    object.texts(&Alternate::FIELDS, &alternate.values());
     object.end();
 }
 
@@ -245,6 +244,7 @@ mod tests {
             loc: "https://a.example/s.xml",
             lastmod: Some("2026-01-02T03:04:05+02:00"),
             lastmod_at: Some(at),
+            is_entry: false,
         };
         let mut out = Vec::new();
         write_child(&mut out, &child);
@@ -276,13 +276,18 @@ mod tests {
             news: Some(News { title: Some("\u{202e}t"), ..News::default() }),
             images: vec![Image { loc: Some("https://i.example/1"), ..Image::default() }, Image::default()],
             videos: vec![video],
-            alternates: vec![Alternate { hreflang: Some("de"), href: "https://a.example/de" }],
+            alternates: vec![Alternate {
+                hreflang: Some("de"),
+                href: "https://a.example/de",
+                media: Some("print"),
+                ..Alternate::default()
+            }],
         };
         let row =
             Row { entry, sitemap: "s", host: "h", scope: "same-host", fetched_at: Timestamp::from_micros(1) };
         let mut out = Vec::new();
         write_row(&mut out, &row, &mut FetchedAt::default());
-        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"{"loc":"https://a.example/","lastmod":"2026","lastmod_at":"2026-01-01T00:00:00Z","changefreq":"daily","priority":0.80,"sitemap":"s","host":"h","scope":"same-host","news":{"title":"\u202et"},"images":[{"loc":"https://i.example/1"},{}],"videos":[{"title":"v","tags":["a","b"],"prices":[{"value":"1.99","currency":"EUR","type":"rent"}],"content_segments":[{"loc":"https://v.example/1"}]}],"alternates":[{"hreflang":"de","href":"https://a.example/de"}],"fetched_at":"1970-01-01T00:00:00.000001Z"}"#);
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"{"loc":"https://a.example/","lastmod":"2026","lastmod_at":"2026-01-01T00:00:00Z","changefreq":"daily","priority":0.80,"sitemap":"s","host":"h","scope":"same-host","news":{"title":"\u202et"},"images":[{"loc":"https://i.example/1"},{}],"videos":[{"title":"v","tags":["a","b"],"prices":[{"value":"1.99","currency":"EUR","type":"rent"}],"content_segments":[{"loc":"https://v.example/1"}]}],"alternates":[{"hreflang":"de","href":"https://a.example/de","media":"print"}],"fetched_at":"1970-01-01T00:00:00.000001Z"}"#);
     }
 
     #[test]
@@ -333,9 +338,10 @@ mod tests {
             all.insert("videos".to_owned(), videos.collect());
         }
         if !entry.alternates.is_empty() {
-            let alternates = entry.alternates.iter().map(|alternate| {
-                Value::from(object(&["hreflang", "href"], &[alternate.hreflang, Some(alternate.href)]))
-            });
+            let alternates = entry
+                .alternates
+                .iter()
+                .map(|alternate| Value::from(object(&Alternate::FIELDS, &alternate.values())));
             all.insert("alternates".to_owned(), alternates.collect());
         }
         all.into()
@@ -352,7 +358,7 @@ mod tests {
             let image = Image { loc: text(4), title: text(5), caption: text(6), ..Image::default() };
             let tags = texts[9..].iter().flatten().map(String::as_str).collect();
             let video = Video { title: text(7), description: text(8), tags, ..Video::default() };
-            let alternate = Alternate { hreflang: text(10), href: text(11).unwrap_or_default() };
+            let alternate = Alternate::from_values([text(10), text(11), text(5), text(6), text(7)]);
             let entry = Entry {
                 loc: text(0).unwrap_or_default(),
                 lastmod: text(1),

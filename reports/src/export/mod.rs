@@ -130,7 +130,11 @@ mod tests {
             news: Some(News { title: Some("=news, \u{202e}"), ..News::default() }),
             images: vec![Image { loc: Some("https://i.example/1"), ..Image::default() }; 2],
             videos: vec![Video { title: Some("v"), tags: vec!["a", "b"], ..Video::default() }],
-            alternates: vec![Alternate { hreflang: Some("de"), href: "https://a.example/de" }],
+            alternates: vec![Alternate {
+                hreflang: Some("de"),
+                href: "https://a.example/de",
+                ..Alternate::default()
+            }],
             ..entry("https://a.example/3", Some("2026-03-01"))
         };
         write_crawl(
@@ -231,12 +235,12 @@ https://a.example/3
     fn csv_has_a_heading_and_no_cell_is_a_formula() {
         let (out, _) = text(&ExportOptions { format: Format::Csv, ..OPTIONS });
         insta::assert_snapshot!(crate::escape::Printable(&out.replace("\r\n", "\n")).to_string().replace("\\u{a}", "\n"), @r#"
-loc,lastmod,lastmod_at,changefreq,priority,sitemap,host,scope,news_name,news_language,news_title,news_publication_date,news_access,news_genres,news_keywords,news_stock_tickers,image_count,image_loc,image_title,image_caption,image_geo_location,image_license,video_count,video_thumbnail_loc,video_title,video_description,video_content_loc,video_player_loc,video_player_loc_allow_embed,video_player_loc_autoplay,video_duration,video_expiration_date,video_rating,video_view_count,video_publication_date,video_family_friendly,video_restriction,video_restriction_relationship,video_platform,video_platform_relationship,video_requires_subscription,video_uploader,video_uploader_info,video_live,video_category,video_gallery_loc,video_gallery_loc_title,video_tvshow_show_title,video_tvshow_video_type,video_tvshow_episode_title,video_tvshow_season_number,video_tvshow_episode_number,video_tvshow_premier_date,video_id,video_id_type,video_tags,alternate_count,alternate_hreflang,alternate_href,fetched_at
-https://a.example/1,2026-01-01,2026-01-01T00:00:00Z,,,https://a.example/sitemap-0.xml,https://a.example,same-host,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,2026-09-21T14:13:20.001000Z
-https://a.example/2,,,,,https://a.example/sitemap-0.xml,https://a.example,same-host,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,2026-09-21T14:13:20.001000Z
-https://b.example:8443/1,2026-02-01,2026-02-01T00:00:00Z,,,https://b.example:8443/sitemap-1.xml,https://b.example:8443,same-host,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,2026-09-21T14:13:20.001000Z
-https://a.example/1,2026-01-01,2026-01-01T00:00:00Z,,,https://a.example/sitemap-2.xml,https://a.example,same-host,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,2026-09-21T14:13:20.001000Z
-https://a.example/3,2026-03-01,2026-03-01T00:00:00Z,,0.5,https://a.example/sitemap-2.xml,https://a.example,same-host,,,"'=news, \u{202e}",,,,,,2,https://i.example/1,,,,,1,,v,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"a, b",1,de,https://a.example/de,2026-09-21T14:13:20.001000Z
+loc,lastmod,lastmod_at,changefreq,priority,sitemap,host,scope,news_name,news_language,news_title,news_publication_date,news_access,news_genres,news_keywords,news_stock_tickers,image_count,image_loc,image_title,image_caption,image_geo_location,image_license,video_count,video_thumbnail_loc,video_title,video_description,video_content_loc,video_player_loc,video_player_loc_allow_embed,video_player_loc_autoplay,video_duration,video_expiration_date,video_rating,video_view_count,video_publication_date,video_family_friendly,video_restriction,video_restriction_relationship,video_platform,video_platform_relationship,video_requires_subscription,video_uploader,video_uploader_info,video_live,video_category,video_gallery_loc,video_gallery_loc_title,video_tvshow_show_title,video_tvshow_video_type,video_tvshow_episode_title,video_tvshow_season_number,video_tvshow_episode_number,video_tvshow_premier_date,video_id,video_id_type,video_tags,alternate_count,alternate_hreflang,alternate_href,alternate_media,alternate_type,alternate_title,fetched_at
+https://a.example/1,2026-01-01,2026-01-01T00:00:00Z,,,https://a.example/sitemap-0.xml,https://a.example,same-host,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,2026-09-21T14:13:20.001000Z
+https://a.example/2,,,,,https://a.example/sitemap-0.xml,https://a.example,same-host,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,2026-09-21T14:13:20.001000Z
+https://b.example:8443/1,2026-02-01,2026-02-01T00:00:00Z,,,https://b.example:8443/sitemap-1.xml,https://b.example:8443,same-host,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,2026-09-21T14:13:20.001000Z
+https://a.example/1,2026-01-01,2026-01-01T00:00:00Z,,,https://a.example/sitemap-2.xml,https://a.example,same-host,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,2026-09-21T14:13:20.001000Z
+https://a.example/3,2026-03-01,2026-03-01T00:00:00Z,,0.5,https://a.example/sitemap-2.xml,https://a.example,same-host,,,"'=news, \u{202e}",,,,,,2,https://i.example/1,,,,,1,,v,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,"a, b",1,de,https://a.example/de,,,,2026-09-21T14:13:20.001000Z
 "#);
         let cells: Vec<usize> =
             out.replace("\"'=news, \u{202e}\"", "").lines().map(|line| line.split(',').count()).collect();

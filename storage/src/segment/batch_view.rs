@@ -113,10 +113,9 @@ impl<'a> BatchView<'a> {
             news: self.news.is_valid(i).then(|| News::from_values(self.news.values(i))),
             images: self.images.of(i, |images, item| Image::from_values(images.values(item))),
             videos: self.videos.of(i, Videos::video),
-            alternates: self.alternates.of(i, |alternates, item| {
-                let [hreflang, href] = alternates.values(item);
-                Alternate { hreflang, href: href.unwrap_or_default() }
-            }),
+            alternates: self
+                .alternates
+                .of(i, |alternates, item| Alternate::from_values(alternates.values(item))),
         }
     }
 }

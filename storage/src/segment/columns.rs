@@ -145,7 +145,7 @@ fn extension_columns(encoded: &BinaryArray) -> Result<[ArrayRef; 4], WidenError>
         images.push_list(extensions.images(), |images, image| images.push(image.values()));
         videos.push_list(extensions.videos(), |videos, video| videos.push(&video));
         alternates.push_list(extensions.alternates(), |alternates, item| {
-            alternates.push([item.hreflang, Some(item.href)]);
+            alternates.push(item.values());
         });
     }
     Ok([

@@ -19,7 +19,7 @@ pub(super) struct Extensions<'a> {
     #[serde(borrow)]
     videos: Vec<SparseVideo<'a>>,
     #[serde(borrow)]
-    alternates: Vec<(Option<&'a str>, &'a str)>,
+    alternates: Vec<Sparse<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,11 +48,7 @@ impl<'a> Extensions<'a> {
             news: entry.news.as_ref().map(|news| sparse(news.values())),
             images: entry.images.iter().map(|image| sparse(image.values())).collect(),
             videos: entry.videos.iter().map(SparseVideo::of).collect(),
-            alternates: entry
-                .alternates
-                .iter()
-                .map(|alternate| (alternate.hreflang, alternate.href))
-                .collect(),
+            alternates: entry.alternates.iter().map(|alternate| sparse(alternate.values())).collect(),
         })
     }
 
@@ -73,7 +69,7 @@ impl<'a> Extensions<'a> {
 
     /// The alternates of the entry, in order.
     pub(super) fn alternates(&self) -> impl Iterator<Item = Alternate<'a>> {
-        self.alternates.iter().map(|&(hreflang, href)| Alternate { hreflang, href })
+        self.alternates.iter().map(|alternate| Alternate::from_values(dense(alternate)))
     }
 }
 

@@ -208,7 +208,11 @@ fn a_stock_arrow_reader_reads_an_open_segment() {
 fn every_flipped_byte_is_detected_without_a_panic() {
     let folder = Folder::new();
     let mut entry = plain("https://a.example/1");
-    entry.alternates.push(Alternate { hreflang: Some("de"), href: "https://a.example/de" });
+    entry.alternates.push(Alternate {
+        hreflang: Some("de"),
+        href: "https://a.example/de",
+        ..Alternate::default()
+    });
     let record = write_one(&folder, &[entry, plain("https://a.example/2")]);
     let path = folder.path().join(&record.name);
     let whole = fs::read(&path).unwrap();
@@ -292,7 +296,7 @@ struct OwnedEntry {
     news: Option<Vec<Option<String>>>,
     images: Vec<Vec<Option<String>>>,
     videos: Vec<OwnedVideo>,
-    alternates: Vec<(Option<String>, String)>,
+    alternates: Vec<(Vec<Option<String>>, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -335,7 +339,7 @@ fn owned_entry() -> impl Strategy<Value = OwnedEntry> {
         prop::option::of(texts(News::FIELDS.len())),
         prop::collection::vec(texts(Image::FIELDS.len()), few.clone()),
         prop::collection::vec(video, few.clone()),
-        prop::collection::vec((text(), "\\PC{0,12}"), few),
+        prop::collection::vec((texts(Alternate::FIELDS.len()), "\\PC{0,12}"), few),
     )
         .prop_map(|(texts, lastmod_us, news, images, videos, alternates)| OwnedEntry {
             texts,
@@ -370,7 +374,7 @@ impl OwnedEntry {
             alternates: self
                 .alternates
                 .iter()
-                .map(|(hreflang, href)| Alternate { hreflang: hreflang.as_deref(), href })
+                .map(|(texts, href)| Alternate { href, ..Alternate::from_values(values(texts)) })
                 .collect(),
         }
     }

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use sitemap::{ContentSegment, Image, News, Price, Video};
+use sitemap::{Alternate, ContentSegment, Image, News, Price, Video};
 
 /// Metadata key of [`SCHEMA_VERSION`] in a schema.
 pub const SCHEMA_VERSION_KEY: &str = "sitemap-crawler.schema-version";
 
 /// Version of the columns. A reader must refuse versions that it does not know.
-pub const SCHEMA_VERSION: &str = "1";
+pub const SCHEMA_VERSION: &str = "2";
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let columns = vec![
@@ -72,7 +72,7 @@ pub(super) fn video_fields() -> Fields {
 
 /// The fields of one alternate.
 pub(super) fn alternate_fields() -> Fields {
-    vec![Field::new("hreflang", DataType::Utf8, true), Field::new("href", DataType::Utf8, false)].into()
+    Alternate::FIELDS.iter().map(|name| Field::new(*name, DataType::Utf8, *name != "href")).collect()
 }
 
 /// An optional text field for each name.

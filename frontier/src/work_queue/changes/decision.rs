@@ -125,7 +125,7 @@ impl Decision {
         }
         record.is_seed |= new.found_on.is_none();
         record.is_site = true;
-        let is_full = new.task.kind == TaskKind::Sitemap && record.accepted >= self.bounds.sitemaps_max;
+        let is_full = new.task.kind.is_named() && record.accepted >= self.bounds.sitemaps_max;
         match self.known.tasks.get_mut(&id) {
             Some(known) => {
                 let is_named_before = known.parent().is_some_and(|parent| Some(parent) == new.task.parent);
@@ -218,7 +218,7 @@ impl Decision {
     fn add_task(&mut self, task: Task) {
         if let Some(record) = self.touch(task.id.host) {
             record.account.take_on(task.kind);
-            record.accepted += u64::from(task.kind == TaskKind::Sitemap);
+            record.accepted += u64::from(task.kind.is_named());
             record.inbox += 1;
         }
         self.known.tasks.insert(task.id, TaskState::Pending(task));

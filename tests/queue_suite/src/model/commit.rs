@@ -145,7 +145,7 @@ impl State {
             }
             return if is_sitemap && !is_named_again { TakenOn::Repeat } else { TakenOn::New };
         }
-        if is_sitemap && sitemaps(self.urls_of(id.host)) >= bounds.sitemaps_max {
+        if task.kind.is_named() && sitemaps(self.urls_of(id.host)) >= bounds.sitemaps_max {
             return TakenOn::Refused(SkipReason::CountLimit);
         }
         self.urls.insert(id, FoundUrl { task, ended: None, times_pending: 1 });
@@ -225,7 +225,7 @@ impl State {
 }
 
 fn sitemaps<'a>(urls: impl Iterator<Item = &'a FoundUrl>) -> u64 {
-    urls.filter(|url| url.task.kind == TaskKind::Sitemap).count() as u64
+    urls.filter(|url| url.task.kind.is_named()).count() as u64
 }
 
 fn merge(named_by: &mut Vec<HostId>, more: Vec<HostId>) {
