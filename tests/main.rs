@@ -15,6 +15,7 @@ mod end_to_end {
     mod fetching;
     mod formats;
     mod hosts;
+    mod idle;
     mod live;
     mod machine;
     mod memory;
