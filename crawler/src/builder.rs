@@ -342,7 +342,8 @@ impl CrawlBuilder {
     }
 }
 
-fn in_range(found: usize, max: u16) -> Result<(), OptionError> {
+/// Checks a number of requests in flight.
+pub(crate) fn in_range(found: usize, max: u16) -> Result<(), OptionError> {
     if (1..=usize::from(max)).contains(&found) {
         Ok(())
     } else {

@@ -12,6 +12,8 @@ mod codec;
 mod crawl_reader;
 mod data_dir;
 mod disk;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod live;
 #[cfg(test)]
 mod power_cut;
