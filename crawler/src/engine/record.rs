@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::attempt::{Attempt, Durable};
 use super::environment::Environment;
 use super::error::RecordError;
+use super::seeding::SeedBatch;
 use super::segment_in_progress::{SegmentInProgress, Written};
 use crate::cpu_meter::CpuMeter;
 use crate::event::Event;
@@ -43,6 +44,8 @@ pub struct Recording {
     pub durable: mpsc::UnboundedReceiver<Vec<Durable>>,
     /// Makes the recorder complete the segment of the gathered entries at once.
     pub roll_now: Arc<Notify>,
+    /// Takes seeds to commit.
+    pub seeds: mpsc::Sender<SeedBatch>,
     /// Whether the writer gathers entries before they become durable. Then a slot is freed before that.
     pub gathers: bool,
 }
@@ -95,18 +98,23 @@ impl<E: Environment> Recorder<E> {
         let Destinations { queue, writer, events } = destinations;
         let (attempts, to_record) = mpsc::unbounded_channel();
         let (durable, made_durable) = mpsc::unbounded_channel();
+        let (seeds, seeds_to_add) = mpsc::channel(1);
         let roll_now = Arc::<Notify>::default();
         let segment = SegmentInProgress::new(writer, roll_now.clone(), meter.clone());
         let commits = Commits { seq, took: Duration::ZERO, usage: (clock.now(), meter.read()) };
         let recorder = Self { queue, session, clock, meter, scope, segment, commits, durable, events };
         let gathers = !E::Writer::GATHERS_FOR.is_zero();
-        let recording = Recording { attempts, durable: made_durable, roll_now, gathers };
-        (recording, tokio::spawn(recorder.run(to_record)))
+        let recording = Recording { attempts, durable: made_durable, roll_now, seeds, gathers };
+        (recording, tokio::spawn(recorder.run(to_record, seeds_to_add)))
     }
 
     /// Runs until `attempts` is closed and all of them are durable, or until something fails. No write is running after that.
-    async fn run(mut self, attempts: mpsc::UnboundedReceiver<Attempt>) -> Result<(), RecordError> {
-        let recorded = self.record_all(attempts).await;
+    async fn run(
+        mut self,
+        attempts: mpsc::UnboundedReceiver<Attempt>,
+        seeds: mpsc::Receiver<SeedBatch>,
+    ) -> Result<(), RecordError> {
+        let recorded = self.record_all(attempts, seeds).await;
         self.segment.abandon().await;
         recorded
     }
@@ -114,16 +122,19 @@ impl<E: Environment> Recorder<E> {
     async fn record_all(
         &mut self,
         mut attempts: mpsc::UnboundedReceiver<Attempt>,
+        mut seeds: mpsc::Receiver<SeedBatch>,
     ) -> Result<(), RecordError> {
         let (mut plain, mut with_rows) = (VecDeque::new(), Vec::new());
         let mut is_open = true;
         while is_open || !self.segment.is_done() || !plain.is_empty() || !with_rows.is_empty() {
-            let mut written = None;
+            let (mut written, mut found) = (None, None);
             tokio::select! {
                 // In this order, so that a simulation can be repeated. New attempts come last but one, because there may always be
                 // more of them.
                 biased;
                 next = self.segment.next(self.clock.as_ref()) => written = next?,
+                // The next ones come only when these are in the queue, so attempts have their turn in between.
+                Some(batch) = seeds.recv(), if is_open => found = Some(batch),
                 attempt = attempts.recv(), if is_open && plain.is_empty() => match attempt {
                     Some(attempt) => enqueue(attempt, &mut plain, &mut with_rows),
                     None => is_open = false,
@@ -133,6 +144,9 @@ impl<E: Environment> Recorder<E> {
             }
             while let Ok(attempt) = attempts.try_recv() {
                 enqueue(attempt, &mut plain, &mut with_rows);
+            }
+            if let Some(batch) = found {
+                self.commit_seeds(batch).await?;
             }
             if let Some(Written { segment, attempts }) = written {
                 self.commit(attempts, Some(segment)).await?;
@@ -191,6 +205,28 @@ impl<E: Environment> Recorder<E> {
         Ok(attempts)
     }
 
+    async fn commit_seeds(&mut self, batch: SeedBatch) -> Result<(), RecordError> {
+        let commit = Commit { found: batch.tasks, ..self.next_commit(false) };
+        let begun_at = self.clock.now();
+        self.queue.commit(&self.session, commit).await?;
+        self.commits.took = self.clock.now().since(begun_at);
+        // The engine may have ended already. The seeds are in the queue anyway.
+        let _ = batch.committed.send(self.commits.seq);
+        Ok(())
+    }
+
+    /// The next commit, without any changes.
+    fn next_commit(&mut self, is_last: bool) -> Commit {
+        let usage = self.usage(is_last);
+        self.commits.seq += 1;
+        Commit {
+            seq: self.commits.seq,
+            usage,
+            previous_commit_us: u64::try_from(self.commits.took.as_micros()).unwrap_or(u64::MAX),
+            ..Commit::default()
+        }
+    }
+
     async fn commit(
         &mut self,
         attempts: Vec<Attempt>,
@@ -198,16 +234,7 @@ impl<E: Environment> Recorder<E> {
     ) -> Result<(), RecordError> {
         let attempts =
             if segment.is_none() { self.without_repeated_indexes(attempts).await? } else { attempts };
-        let is_last = attempts.is_empty();
-        let usage = self.usage(is_last);
-        self.commits.seq += 1;
-        let mut commit = Commit {
-            seq: self.commits.seq,
-            segment,
-            usage,
-            previous_commit_us: u64::try_from(self.commits.took.as_micros()).unwrap_or(u64::MAX),
-            ..Commit::default()
-        };
+        let mut commit = Commit { segment, ..self.next_commit(attempts.is_empty()) };
         let now = self.clock.now();
         let (mut durable, mut permits) = (Vec::with_capacity(attempts.len()), Vec::new());
         let mut events = Vec::new();

@@ -15,7 +15,7 @@ const SERVER_VERSION_MIN: i32 = 15;
 
 /// The version of the tables that this release reads and writes. Every change of the tables before release 0.1.0
 /// raises it, and older tables are refused.
-pub(super) const SCHEMA_VERSION: i32 = 4;
+pub(super) const SCHEMA_VERSION: i32 = 5;
 
 /// Facts about a server and the schema for the tables.
 struct Server {

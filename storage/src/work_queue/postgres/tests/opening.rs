@@ -171,7 +171,7 @@ fn tables_of_an_older_release_are_refused_with_what_to_do() {
         connect(&fresh).await.batch_execute("UPDATE schema_version SET version = 2").await.unwrap();
         let text = refusal(&fresh).await;
         assert!(
-            text.contains("has tables of version 2, this release needs version 4; start the crawl again"),
+            text.contains("has tables of version 2, this release needs version 5; start the crawl again"),
             "{text}"
         );
     });
@@ -185,7 +185,7 @@ fn tables_of_a_newer_release_are_left_alone() {
         Database::open(&fresh).await.unwrap();
         connect(&fresh).await.batch_execute("UPDATE schema_version SET version = 99").await.unwrap();
         let text = refusal(&fresh).await;
-        assert!(text.contains("has tables of version 99, this release knows up to 4"), "{text}");
+        assert!(text.contains("has tables of version 99, this release knows up to 5"), "{text}");
     });
 }
 
@@ -233,8 +233,16 @@ fn a_crawl_is_found_by_its_name_and_remembers_its_flags_and_seeds() {
         news.add_seeds(&seeds[..1]).await.unwrap();
         let news = database.crawl("news").await.unwrap();
         assert_eq!(news.settings().await.unwrap().as_deref(), Some("{\"a\":1}"));
-        assert_eq!(news.seeds().await.unwrap(), [seeds[1].clone(), seeds[0].clone()]);
-        assert!(shops.seeds().await.unwrap().is_empty() && shops.settings().await.unwrap().is_none());
+        assert!(!shops.has_seeds().await.unwrap() && shops.settings().await.unwrap().is_none());
+
+        assert!(news.has_seeds().await.unwrap());
+        let mut claimed = news.claim_seeds(1).await.unwrap();
+        claimed.extend(news.claim_seeds(100).await.unwrap());
+        assert_eq!(claimed, [seeds[1].clone(), seeds[0].clone()]);
+        assert_eq!(news.claim_seeds(100).await.unwrap(), [], "each seed is claimed once");
+        assert!(news.has_new_seeds().await.unwrap());
+        news.mark_seeds_added(&claimed).await.unwrap();
+        assert!(news.has_seeds().await.unwrap() && !news.has_new_seeds().await.unwrap());
     });
 }
 
