@@ -15,6 +15,7 @@ mod end_to_end {
     mod fetching;
     mod formats;
     mod hosts;
+    mod idle;
     mod live;
     mod machine;
     mod memory;
@@ -30,6 +31,7 @@ mod end_to_end {
     mod resume;
     mod robots_txt;
     pub mod run;
+    mod seeds;
     #[cfg(feature = "shared")]
     mod shared;
     #[cfg(feature = "shared")]

@@ -34,10 +34,10 @@ fi
 
 if [[ " $only " = *" fuzz "* ]]; then
   fuzz/run.sh $((minutes * 60)) > "$logs/fuzz.log" 2>&1 || true
-  for target in document inflate robots; do
-    line=$(grep "^$target: " "$logs/fuzz.log" || echo "$target: 0 runs in 0 s: did not run, see $logs/fuzz.log")
-    row "fuzz $target" "$(sed 's/.* runs in \([0-9]*\) s.*/\1/' <<< "$line")" \
-      "$(sed 's/.*: \([0-9]*\) runs in .*/\1 inputs/' <<< "$line")" "${line##* s: }"
+  for target in document headers inflate live robots segment settings; do
+    line=$(grep "^$target: " "$logs/fuzz.log" || echo "$target: 0 inputs in 0 s: did not run, see $logs/fuzz.log")
+    row "fuzz $target" "$(sed 's/.* inputs in \([0-9]*\) s.*/\1/' <<< "$line")" \
+      "$(sed 's/.*: \([0-9]*\) inputs in .*/\1 inputs/' <<< "$line")" "${line##* s: }"
   done
 fi
 

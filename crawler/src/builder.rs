@@ -373,7 +373,8 @@ fn valid_rate(rate: f64) -> Result<(), OptionError> {
     if rate.is_finite() && rate >= 0.0 { Ok(()) } else { Err(OptionError::Rate(rate)) }
 }
 
-fn in_range(found: usize, max: u16) -> Result<(), OptionError> {
+/// Checks a number of requests in flight.
+pub(crate) fn in_range(found: usize, max: u16) -> Result<(), OptionError> {
     if (1..=usize::from(max)).contains(&found) {
         Ok(())
     } else {

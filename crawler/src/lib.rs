@@ -16,6 +16,8 @@ mod entry;
 pub mod error;
 mod event;
 mod fetch;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod local;
 mod options;
 mod remembered;

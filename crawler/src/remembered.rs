@@ -1,10 +1,14 @@
 //! The options that a crawl remembers.
 
+use std::time::Duration;
+
 use frontier::Scope;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
+use crate::builder::in_range;
 use crate::error::Error;
+use crate::options::{CONCURRENCY_MAX, HOST_CONCURRENCY_MAX, OptionError, TIMEOUT_MAX};
 use crate::settings::{Identity, Settings};
 
 /// The version of [`Remembered`]. It rises with every change, because other machines and later releases read it.
@@ -52,6 +56,23 @@ struct AnyVersion {
     version: u32,
 }
 
+impl SessionOptions {
+    /// Checks that the values are within the bounds of the flags. Other machines take them over.
+    fn check(&self) -> Result<(), OptionError> {
+        if !self.rate.is_finite() || self.rate < 0.0 {
+            return Err(OptionError::Rate(self.rate));
+        }
+        in_range(self.concurrency, CONCURRENCY_MAX)?;
+        in_range(self.host_concurrency, HOST_CONCURRENCY_MAX)?;
+        let timeout = Duration::try_from_secs_f64(self.timeout_s).unwrap_or_default();
+        if timeout.is_zero() || timeout > TIMEOUT_MAX {
+            return Err(OptionError::Timeout(timeout));
+        }
+        let identity = Identity::of(&self.user_agent);
+        identity.map(|_| ()).ok_or_else(|| OptionError::UserAgent(self.user_agent.clone()))
+    }
+}
+
 impl Remembered {
     /// What a crawl with this scope remembers of a session with these settings.
     pub fn of(scope: Scope, settings: &Settings) -> Self {
@@ -66,9 +87,7 @@ impl Remembered {
             return Err(Error::OtherSettings { place: place.to_owned(), found, known: VERSION });
         }
         let remembered: Self = serde_json::from_str(text).map_err(unreadable)?;
-        if Identity::of(&remembered.last_session.user_agent).is_none() {
-            return Err(unreadable(serde_json::Error::custom("user_agent has no product token")));
-        }
+        remembered.last_session.check().map_err(|error| unreadable(serde_json::Error::custom(error)))?;
         Ok(remembered)
     }
 
@@ -110,6 +129,27 @@ mod tests {
         let mut anonymous = value;
         anonymous["last_session"]["user_agent"] = "/1.0".into();
         assert!(Remembered::parse(&anonymous.to_string(), "here").is_err(), "no product token");
+    }
+
+    #[test]
+    fn values_that_no_flag_allows_are_refused() {
+        for (field, wrong) in [
+            ("rate", "-1.0"),
+            ("rate", "1e999"),
+            ("concurrency", "0"),
+            ("concurrency", "10001"),
+            ("host_concurrency", "0"),
+            ("host_concurrency", "1001"),
+            ("timeout_s", "0.0"),
+            ("timeout_s", "-3.0"),
+            ("timeout_s", "3601.0"),
+        ] {
+            let value: serde_json::Value = serde_json::from_str(&text()).unwrap();
+            let right = format!("\"{field}\":{}", value["last_session"][field]);
+            assert!(text().contains(&right), "{right}");
+            let wrong = text().replace(&right, &format!("\"{field}\":{wrong}"));
+            assert!(Remembered::parse(&wrong, "here").is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub struct Identity {
 
 impl Settings {
     /// Takes over what all workers of a shared crawl have in common from the worker that started it.
-    #[cfg(feature = "shared")]
+    #[cfg(any(feature = "shared", fuzzing))]
     pub fn take_over(&mut self, common: &SessionOptions, takes_identity: bool) {
         self.rate = common.rate;
         self.host_concurrency = common.host_concurrency;

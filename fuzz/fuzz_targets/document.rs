@@ -6,6 +6,7 @@
 #[allow(dead_code)]
 #[path = "../../sitemap/tests/reading.rs"]
 mod reading;
+mod watch;
 
 use libfuzzer_sys::fuzz_target;
 use reading::{base, comparable};
@@ -28,8 +29,13 @@ const LOW_LIMITS: Limits = Limits {
 // seed by appending two bytes to a file.
 fuzz_target!(|bytes: &[u8]| {
     let [body @ .., choice, size] = bytes else { return };
+    watch::in_linear_time(|| check(body, *choice, *size));
+});
+
+/// Returns the number of bytes that were read.
+fn check(body: &[u8], choice: u8, size: u8) -> u64 {
     let limits = if choice & 1 == 0 { Limits::default() } else { LOW_LIMITS };
-    let sizes = [usize::from(*size).max(1), 1 + usize::from(choice >> 1), 1];
+    let sizes = [usize::from(size).max(1), 1 + usize::from(choice >> 1), 1];
     let whole = comparable(reading::read(body, &base(), limits));
     let in_pieces = comparable(reading::read_in_pieces(body, &base(), limits, &sizes));
     assert_eq!(in_pieces, whole, "in pieces of {sizes:?}");
@@ -42,4 +48,5 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(matches!(url.scheme(), "http" | "https") && url.has_host(), "{loc}");
         assert!(loc.len() <= limits.loc_bytes && loc.bytes().all(|byte| byte.is_ascii_graphic()), "{loc}");
     }
-});
+    body.len() as u64 + document.bytes_decoded
+}

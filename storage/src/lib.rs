@@ -12,6 +12,8 @@ mod codec;
 mod crawl_reader;
 mod data_dir;
 mod disk;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod live;
 #[cfg(test)]
 mod power_cut;
@@ -27,7 +29,7 @@ mod work_queue;
 pub use children::{Children, ChildrenReader, FinishedChildren};
 pub use crawl_reader::{CrawlReader, EntryReader};
 pub use data_dir::scratch::Scratch;
-pub use data_dir::seeds::Seeds;
+pub use data_dir::seeds::NewSeeds;
 pub use data_dir::{DataDir, OpenError};
 pub use live::{LiveReader, LiveServer};
 pub use rebuild::{RebuildError, Rebuilt, rebuild};

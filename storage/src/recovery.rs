@@ -19,6 +19,8 @@ pub(crate) struct Registered {
     pub(crate) segments: Vec<SegmentRecord>,
     /// The sessions, by number. The last one may have been writing when its process ended.
     pub(crate) sessions: Vec<SessionId>,
+    /// The number of the last commit of each session.
+    pub(crate) last_commits: Vec<u64>,
 }
 
 impl Registered {

@@ -483,6 +483,9 @@ fn segments_that_an_ended_session_replaced_recently_are_not_garbage_yet() {
     assert_eq!(place.read(&registered.0).unwrap(), locs(8));
 }
 
+/// At most so many tries fit into two seconds: the pauses between them are 0.25 s, 0.5 s, 1 s and 2 s.
+const TRIES_IN_TWO_SECONDS: usize = 4;
+
 #[test]
 fn a_server_that_fails_for_good_is_given_up_and_named() {
     let Some(mut place) = Place::bucket() else { return };
@@ -493,8 +496,15 @@ fn a_server_that_fails_for_good_is_given_up_and_named() {
     }
     let mut writer = place.writer();
     append(&mut writer, 2, &["https://a.example/2"]);
+    let requests = |method| place.proxy().count(method);
+    let (puts, gets) = (requests("PUT"), requests("GET"));
     let written = writer.roll().unwrap_err().to_string();
+    assert!(requests("PUT") - puts <= TRIES_IN_TWO_SECONDS, "{} of PUT", requests("PUT") - puts);
+    // Each failed PUT is followed by a GET, which finds out whether the object was written.
+    let read_from = requests("GET");
+    assert!(read_from - gets <= TRIES_IN_TWO_SECONDS, "{} of GET", read_from - gets);
     let read = place.read(&[segment]).unwrap_err().to_string();
+    assert!(requests("GET") - read_from <= TRIES_IN_TWO_SECONDS, "{} of GET", requests("GET") - read_from);
     for said in [written, read] {
         let object = format!("{}/segments/{SESSION}/000000-", place.prefix);
         assert!(said.starts_with(&object) && said.contains(" has been failing for 2 s: "), "{said}");

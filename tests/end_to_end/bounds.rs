@@ -418,7 +418,7 @@ fn everything_hostile_again_and_again_changes_nothing() {
         }
         // The errors of each kind of host are the same in every round, with one exception: an endless body is cut off
         // at 50 MiB or after five time-outs, and which comes first depends on the machine.
-        let errors = |kind: &str| match host(&report, &hostile::host_name(kind, 0))["errors"].clone() {
+        let errors = |kind: &str| match report["hosts"][hostile::origin(kind, 0)]["errors"].clone() {
             errors if kind.starts_with("endless-") && errors == json!({"timeout": 1}) => {
                 json!({"too_large": 1})
             }

@@ -31,8 +31,7 @@ pub fn one_host_each<'a>(cases: impl IntoIterator<Item = (&'a str, Page)>) -> Ru
 /// A crawl of one hostile host of each of these kinds. It is not started yet.
 pub fn hostile_hosts(kinds: &[&str]) -> Run {
     let web = hostile::web(hostile::Options { copies: 1, heavy_copies: 1, well_behaved: 0, sitemaps: 0 });
-    let seeds: Vec<String> =
-        kinds.iter().map(|kind| format!("http://{}", hostile::host_name(kind, 0))).collect();
+    let seeds: Vec<String> = kinds.iter().map(|kind| hostile::origin(kind, 0)).collect();
     let server = web.serve(ServeOptions::default()).unwrap();
     Run::on(server, &seeds.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -101,8 +101,7 @@ fn without_test_items(code: &str) -> (String, Vec<String>) {
     let (mut production, mut modules, mut rest) = (String::new(), Vec::new(), code);
     while let Some(found) = rest.find("#[cfg(") {
         let end = found + rest[found..].find(']').map_or(rest.len() - found, |end| end + 1);
-        let is_test =
-            words(&rest[found..end]).any(|word| word == "test") && !rest[found..end].contains("not(");
+        let is_test = is_of_tests(&rest[found..end]);
         production.push_str(if is_test { &rest[..found] } else { &rest[..end] });
         rest = &rest[end..];
         if is_test {
@@ -118,6 +117,15 @@ fn without_test_items(code: &str) -> (String, Vec<String>) {
     }
     production.push_str(rest);
     (production, modules)
+}
+
+/// Whether an attribute leaves an item to tests alone: `test`, or `all` with `test` in it, and nothing negated or alternative.
+fn is_of_tests(attribute: &str) -> bool {
+    let mut words = words(attribute).skip(1).peekable();
+    let is_one_of_all = words.peek().is_some_and(|first| matches!(*first, "test" | "all"));
+    is_one_of_all
+        && words.any(|word| word == "test")
+        && !["not(", "any("].iter().any(|other| attribute.contains(other))
 }
 
 /// The length of the item, statement or field that `code` begins with: up to a `;` or `,` outside of all brackets, or the
@@ -158,10 +166,13 @@ fn production_code_is_read_to_its_end_and_tests_are_left_out() {
         pub mod suite;
         #[cfg(not(test))]
         fn shipped() { last() }
+        #[cfg(any(test, feature = "x"))]
+        fn shipped_too() { either() }
     "##;
     let (production, modules) = without_test_items(&code(text));
     assert!(!production.contains("Instant::now") && !production.contains("hook"), "{production}");
     assert!(!production.contains("helper") && production.contains("real: Real"), "{production}");
     assert!(production.contains("fn first") && production.contains("last()"), "{production}");
+    assert!(production.contains("either()"), "{production}");
     assert_eq!(modules, ["suite"]);
 }

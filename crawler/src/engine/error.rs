@@ -3,6 +3,7 @@
 use frontier::work_queue::QueueError;
 use storage::SegmentError;
 
+use super::seeding::SeedsError;
 use crate::fetch::SetupError;
 
 /// Why a crawl cannot continue. What was committed is not lost.
@@ -17,6 +18,9 @@ pub enum EngineError {
     /// A client could not be created.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The seeds could not be read.
+    #[error(transparent)]
+    Seeds(#[from] SeedsError),
     /// The rows of a document could not be stored.
     #[error("failed to keep entries: {0}")]
     Rows(#[from] SegmentError),

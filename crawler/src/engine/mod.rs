@@ -17,6 +17,7 @@ pub mod progress;
 pub mod read;
 pub mod record;
 mod refill;
+pub mod seeding;
 mod segment_in_progress;
 pub mod session;
 pub mod worker;
@@ -40,6 +41,7 @@ use jitter::Jitter;
 use observers::Observers;
 use progress::ProgressState;
 use record::Recording;
+use seeding::Seeding;
 use worker::{Finished, Sending, Worker};
 
 use crate::clock::sleep_until;
@@ -72,6 +74,7 @@ pub struct Engine<E: Environment> {
     worker: Arc<Worker<E>>,
     schedule: Schedule,
     recording: Recording,
+    seeding: Seeding,
     /// Number of attempts whose slot was freed and that are not durable yet.
     ahead: usize,
     /// Leased hosts that we refuse to connect to, and why.
@@ -91,7 +94,7 @@ impl<E: Environment> Engine<E> {
         queue: Arc<E::Queue>,
         fetch: E::Fetch,
         worker: Worker<E>,
-        recording: Recording,
+        (recording, seeding): (Recording, Seeding),
         observers: Observers,
         jitter: Jitter,
     ) -> Self {
@@ -102,6 +105,7 @@ impl<E: Environment> Engine<E> {
             schedule: Schedule::new(settings.pace(), worker.session.started_at),
             worker: Arc::new(worker),
             recording,
+            seeding,
             ahead: 0,
             blocked: HashMap::new(),
             held: HashMap::new(),
@@ -141,6 +145,10 @@ impl<E: Environment> Engine<E> {
                 durable = self.recording.durable.recv() => self.settle(durable.ok_or(EngineError::Part("the recorder"))?),
                 Some(finished) = self.workers.join_next() => self.conclude(finished)?,
                 refilled = self.refill.finished() => self.admit(refilled?),
+                added = self.seeding.progress() => {
+                    added?;
+                    self.refill.wants_hosts = true;
+                }
                 () = sleep_until(self.worker.clock.as_ref(), wake_at) => {}
                 () = self.worker.clock.sleep_until(publish_at), if is_watched => {}
             }
@@ -254,6 +262,7 @@ impl<E: Environment> Engine<E> {
     fn is_done(&self) -> bool {
         self.schedule.is_empty()
             && self.schedule.in_flight() == 0
+            && self.seeding.is_over()
             && !self.refill.is_running()
             && !self.refill.wants_hosts
             && self.refill.next_due_at.is_none()

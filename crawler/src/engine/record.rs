@@ -19,6 +19,7 @@ use super::attempt::{Attempt, DurableCommit};
 use super::environment::Environment;
 use super::error::RecordError;
 use super::parts::LargeAttempts;
+use super::seeding::SeedBatch;
 use super::segment_in_progress::{SegmentInProgress, Written};
 use crate::cpu_meter::CpuMeter;
 use crate::event::Event;
@@ -44,6 +45,8 @@ pub struct Recording {
     pub durable: mpsc::UnboundedReceiver<DurableCommit>,
     /// Makes the recorder complete the segment of the gathered entries at once.
     pub roll_now: Arc<Notify>,
+    /// Takes seeds to commit.
+    pub seeds: mpsc::Sender<SeedBatch>,
     /// Whether the writer gathers entries before they become durable. Then a slot is freed before that.
     pub gathers: bool,
 }
@@ -106,19 +109,24 @@ impl<E: Environment> Recorder<E> {
         let Destinations { queue, writer, events } = destinations;
         let (attempts, to_record) = mpsc::unbounded_channel();
         let (durable, made_durable) = mpsc::unbounded_channel();
+        let (seeds, seeds_to_add) = mpsc::channel(1);
         let roll_now = Arc::<Notify>::default();
         let segment = SegmentInProgress::new(writer, roll_now.clone(), meter.clone());
         let commits = Commits { seq, took: Duration::ZERO, usage: (clock.now(), meter.read()) };
         let large = LargeAttempts::default();
         let recorder = Self { queue, session, clock, meter, scope, segment, large, commits, durable, events };
         let gathers = !E::Writer::GATHERS_FOR.is_zero();
-        let recording = Recording { attempts, durable: made_durable, roll_now, gathers };
-        (recording, tokio::spawn(recorder.run(to_record)))
+        let recording = Recording { attempts, durable: made_durable, roll_now, seeds, gathers };
+        (recording, tokio::spawn(recorder.run(to_record, seeds_to_add)))
     }
 
     /// Runs until `attempts` is closed and all of them are durable, or until something fails. No write is running after that.
-    async fn run(mut self, attempts: mpsc::UnboundedReceiver<Attempt>) -> Result<(), RecordError> {
-        let recorded = self.record_all(attempts).await;
+    async fn run(
+        mut self,
+        attempts: mpsc::UnboundedReceiver<Attempt>,
+        seeds: mpsc::Receiver<SeedBatch>,
+    ) -> Result<(), RecordError> {
+        let recorded = self.record_all(attempts, seeds).await;
         self.segment.abandon().await;
         recorded
     }
@@ -126,17 +134,20 @@ impl<E: Environment> Recorder<E> {
     async fn record_all(
         &mut self,
         mut attempts: mpsc::UnboundedReceiver<Attempt>,
+        mut seeds: mpsc::Receiver<SeedBatch>,
     ) -> Result<(), RecordError> {
         let mut ready = Ready::default();
         let mut is_open = true;
         while is_open || !self.segment.is_done() || !ready.is_empty() || !self.large.is_empty() {
-            let mut written = None;
+            let (mut written, mut found) = (None, None);
             let has_more = !ready.plain.is_empty() || !self.large.is_empty();
             tokio::select! {
                 // In this order, so that a simulation can be repeated. New attempts come last but one, because there may always be
                 // more of them.
                 biased;
                 next = self.segment.next(self.clock.as_ref()) => written = next?,
+                // The next ones come only when these are in the queue, so attempts have their turn in between.
+                Some(batch) = seeds.recv(), if is_open => found = Some(batch),
                 attempt = attempts.recv(), if is_open && !has_more => match attempt {
                     Some(attempt) => self.enqueue(attempt, &mut ready),
                     None => is_open = false,
@@ -146,6 +157,9 @@ impl<E: Environment> Recorder<E> {
             }
             while let Ok(attempt) = attempts.try_recv() {
                 self.enqueue(attempt, &mut ready);
+            }
+            if let Some(batch) = found {
+                self.commit_seeds(batch).await?;
             }
             if let Some(Written { segment, attempts }) = written {
                 self.commit(attempts, Some(segment), None).await?;
@@ -217,6 +231,28 @@ impl<E: Environment> Recorder<E> {
         Ok(attempts)
     }
 
+    async fn commit_seeds(&mut self, batch: SeedBatch) -> Result<(), RecordError> {
+        let commit = Commit { found: batch.tasks, ..self.next_commit(false) };
+        let begun_at = self.clock.now();
+        self.queue.commit(&self.session, commit).await?;
+        self.commits.took = self.clock.now().since(begun_at);
+        // The engine may have ended already. The seeds are in the queue anyway.
+        let _ = batch.committed.send(self.commits.seq);
+        Ok(())
+    }
+
+    /// The next commit, without any changes.
+    fn next_commit(&mut self, is_last: bool) -> Commit {
+        let usage = self.usage(is_last);
+        self.commits.seq += 1;
+        Commit {
+            seq: self.commits.seq,
+            usage,
+            previous_commit_us: u64::try_from(self.commits.took.as_micros()).unwrap_or(u64::MAX),
+            ..Commit::default()
+        }
+    }
+
     async fn commit(
         &mut self,
         attempts: Vec<Attempt>,
@@ -250,17 +286,6 @@ impl<E: Environment> Recorder<E> {
         // The engine may have ended already, for example after another failure. The commit is durable anyway.
         let _ = self.durable.send(durable);
         Ok(())
-    }
-
-    /// The next commit, still empty.
-    fn next_commit(&mut self, is_last: bool) -> Commit {
-        self.commits.seq += 1;
-        Commit {
-            seq: self.commits.seq,
-            usage: self.usage(is_last),
-            previous_commit_us: u64::try_from(self.commits.took.as_micros()).unwrap_or(u64::MAX),
-            ..Commit::default()
-        }
     }
 
     fn usage(&mut self, must_be_fresh: bool) -> Usage {

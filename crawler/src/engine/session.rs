@@ -6,7 +6,7 @@ use std::sync::Arc;
 use frontier::rate_limiter::RateLimiter;
 use frontier::scope::Scope;
 use frontier::work_queue::{Commit, HostUpdate, QueueError, RobotsRecord, Session};
-use frontier::{HostId, NewTask, Timestamp, Validator, WorkQueue};
+use frontier::{HostId, Timestamp, Validator, WorkQueue};
 use storage::Scratch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -18,24 +18,14 @@ use super::lease_deadline::LeaseDeadline;
 use super::observers::Observers;
 use super::read::BodyReader;
 use super::record::{Destinations, Recorder};
+use super::seeding::Seeding;
 use super::worker::Worker;
 use super::{Ended, Engine, EngineError};
 use crate::cpu_meter::CpuMeter;
 use crate::settings::Settings;
 
-/// Seeds per commit. Until the commit is durable, each takes some 18 KB of memory.
-const SEEDS_PER_COMMIT: usize = 1_000;
-
 /// Given-up tasks that are retried per commit.
 const RETRIES_PER_COMMIT: usize = 1_000;
-
-/// What a session adds to the queue before it crawls.
-pub struct SessionStart {
-    /// All seeds that were ever added to the crawl.
-    pub seeds: Vec<NewTask>,
-    /// Whether to try again what was given up.
-    pub retry_failed: bool,
-}
 
 /// An open session with its parts.
 pub struct OpenSession<E: Environment> {
@@ -45,6 +35,8 @@ pub struct OpenSession<E: Environment> {
     pub session: Session,
     /// Number of commits so far.
     pub seq: u64,
+    /// The seeds that are not in the queue yet.
+    pub seeds: E::Seeds,
     /// Writes entries.
     pub writer: E::Writer,
     /// Holds the entries of documents that are being read.
@@ -72,12 +64,14 @@ impl<E: Environment> OpenSession<E> {
         observers: Observers,
         lost: impl Future<Output = QueueError>,
     ) -> Result<Ended, EngineError> {
-        let Self { queue, session, seq, writer, scratch, fetch, clock, meter, lease_deadline, jitter } = self;
+        let Self { queue, session, seq, seeds, writer, scratch, fetch, clock, meter, lease_deadline, jitter } =
+            self;
         let destinations =
             Destinations::<E> { queue: queue.clone(), writer, events: observers.events.clone() };
         let (recording, recorder) =
             Recorder::start(destinations, session.clone(), seq, clock.clone(), meter.clone(), scope.clone());
         let recorder = AbortOnDropHandle::new(recorder);
+        let seeding = Seeding::start(seeds, session.clone(), recording.seeds.clone());
         let worker = Worker::<E> {
             session,
             clock,
@@ -88,7 +82,7 @@ impl<E: Environment> OpenSession<E> {
             reader: BodyReader::new(scratch, meter),
             settings,
         };
-        let engine = Engine::new(queue, fetch, worker, recording, observers, jitter);
+        let engine = Engine::new(queue, fetch, worker, (recording, seeding), observers, jitter);
         let ended = tokio::select! {
             ended = engine.run(shutdown) => ended,
             lost = lost => {
@@ -104,33 +98,13 @@ impl<E: Environment> OpenSession<E> {
     }
 }
 
-/// Adds the seeds in the first commits of the session. Returns the number of the last commit.
-///
-/// The queue ignores seeds that it knows, so every session can add all seeds of the crawl. No seed is lost if a session ends
-/// while it adds them.
-pub async fn add_seeds<Q: WorkQueue>(
-    queue: &Q,
-    session: &Session,
-    seeds: &[NewTask],
-    meter: &CpuMeter,
-) -> Result<u64, QueueError> {
-    let mut seq = 0;
-    for found in seeds.chunks(SEEDS_PER_COMMIT) {
-        seq += 1;
-        let commit = Commit { seq, found: found.to_vec(), usage: meter.read(), ..Commit::default() };
-        queue.commit(session, commit).await?;
-    }
-    Ok(seq)
-}
-
-/// Makes given-up tasks pending again, in commits after `seq`. Returns the number of the last commit.
+/// Makes given-up tasks pending again, in the first commits of the session. Returns the number of the last commit.
 pub async fn retry_failed<Q: WorkQueue>(
     queue: &Q,
     session: &Session,
-    mut seq: u64,
     meter: &CpuMeter,
 ) -> Result<u64, QueueError> {
-    let (mut tasks, mut after) = (0, None);
+    let (mut seq, mut tasks, mut after) = (0, 0, None);
     loop {
         let given_up = queue.given_up(session, after, RETRIES_PER_COMMIT).await?;
         let Some(last) = given_up.last() else { break };

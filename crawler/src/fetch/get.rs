@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use url::{Host as UrlHost, Url};
 
 use super::address;
-use super::client::HostClient;
+use super::client::{HostClient, HostConnections};
 use super::interface::{Client, FetchError, GetRequest, Response, ResponseBody};
 use super::ports;
 use super::resolver::ResolveError;
@@ -45,7 +45,7 @@ impl Client for HostClient {
     type Body = HttpBody;
 
     async fn address(&self) -> Option<IpAddr> {
-        self.resolver.as_ref()?.address().await
+        self.connections.resolver.as_ref()?.address().await
     }
 
     async fn get(
@@ -53,15 +53,16 @@ impl Client for HostClient {
         request: &GetRequest<'_>,
         watch: &Arc<Stopwatch>,
     ) -> Result<Response<HttpBody>, FetchError> {
-        let timeouts = self.timeouts;
-        if !self.allow_private {
+        let connections = &*self.connections;
+        let timeouts = connections.timeouts;
+        if !connections.allow_private {
             check_literal(request.url)?;
         }
-        if !self.has_target && !request.is_any_port_allowed {
+        if !connections.has_target && !request.is_any_port_allowed {
             check_port(request.url)?;
         }
         let deadline = Instant::now() + timeouts.whole;
-        let sending = builder(self, request).send();
+        let sending = builder(connections, request).send();
         let mut sending = std::pin::pin!(STOPWATCH.scope(watch.clone(), sending));
         let sent = loop {
             let (stage, elapsed) = watch.running();
@@ -73,6 +74,7 @@ impl Client for HostClient {
             }
         };
         let response = sent.map_err(|error| send_error(&error, watch.running().0))?;
+        connections.answered(response.version());
         let connection = watch.answered();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = HttpBody { response, timeouts, deadline };
@@ -80,7 +82,7 @@ impl Client for HostClient {
     }
 }
 
-fn builder(client: &HostClient, request: &GetRequest<'_>) -> reqwest::RequestBuilder {
+fn builder(client: &HostConnections, request: &GetRequest<'_>) -> reqwest::RequestBuilder {
     let mut target = request.url.clone();
     let mut headers = request.headers.clone();
     if let Some(rewrite) = &client.rewrite {

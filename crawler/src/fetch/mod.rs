@@ -4,6 +4,7 @@ pub mod address;
 pub mod client;
 pub mod connect_to;
 pub mod get;
+mod idle_traffic;
 pub mod interface;
 mod ports;
 pub mod resolver;

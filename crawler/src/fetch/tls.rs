@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, NamedGroup, RootCertStore};
 
-use super::stopwatch;
+use super::{idle_traffic, stopwatch};
 
 /// Number of TLS sessions kept for resumption, over all hosts.
 const TLS_SESSIONS_MAX: usize = 1024;
@@ -47,7 +47,7 @@ pub fn config(ca_cert: Option<&Path>) -> Result<ClientConfig, TlsError> {
             "no root certificates found: every https site will fail; install ca-certificates or use --ca-cert"
         );
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(idle_traffic::provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use frontier::{Scope, WorkQueue};
-use storage::{DataDir, LiveServer, LocalQueue, OpenError, SegmentWriter, SledStore};
+use storage::{DataDir, LiveServer, LocalQueue, NewSeeds, OpenError, SegmentWriter, SledStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -13,14 +13,16 @@ use crate::engine::environment::Environment;
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::observers::Observers;
-use crate::engine::session::{self, OpenSession, SessionStart};
+use crate::engine::session::{self, OpenSession};
 use crate::engine::{Ended, EngineError};
 use crate::error::Error;
 use crate::fetch::HttpFetch;
 use crate::settings::Settings;
 
+mod seeds;
 mod start;
 
+use seeds::StoredSeeds;
 pub(crate) use start::start;
 
 /// One machine, with a data directory.
@@ -28,6 +30,7 @@ struct OneMachine;
 
 impl Environment for OneMachine {
     type Queue = LocalQueue<SledStore>;
+    type Seeds = StoredSeeds;
     type Writer = SegmentWriter;
     type Fetch = HttpFetch;
     type Clock = SystemClock;
@@ -41,6 +44,10 @@ struct SessionParts {
     scope: Scope,
     /// State and results.
     data_dir: DataDir,
+    /// The seeds that are not in the queue yet.
+    seeds: NewSeeds,
+    /// Whether to try again what was given up.
+    retry_failed: bool,
     /// The time.
     clock: Arc<SystemClock>,
     /// Cancelled when the crawl must stop.
@@ -48,17 +55,16 @@ struct SessionParts {
 }
 
 /// Crawls until nothing is left to do or a signal arrives. All results are durable when this returns.
-async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> Result<Ended, Error> {
-    let SessionParts { settings, scope, data_dir, clock, shutdown } = parts;
+async fn run(parts: SessionParts, observers: Observers) -> Result<Ended, Error> {
+    let SessionParts { settings, scope, data_dir, seeds, retry_failed, clock, shutdown } = parts;
     let meter = Arc::new(CpuMeter::start());
     let fetch = HttpFetch::new(&settings)?;
     let queue = Arc::new(data_dir.queue());
     let session = queue.open_session(&session::worker_name()).await?;
-    let mut seq = session::add_seeds(queue.as_ref(), &session, &start.seeds, &meter).await?;
-    drop(start.seeds);
-    if start.retry_failed {
-        seq = session::retry_failed(queue.as_ref(), &session, seq, &meter).await?;
-    }
+    let seq = match retry_failed {
+        true => session::retry_failed(queue.as_ref(), &session, &meter).await?,
+        false => 0,
+    };
 
     let sealer = data_dir.sealer(|error| {
         tracing::warn!(%error, "entries are not sealed: nothing is lost, and sealing is tried again");
@@ -70,6 +76,7 @@ async fn run(parts: SessionParts, observers: Observers, start: SessionStart) -> 
         queue,
         session,
         seq,
+        seeds: StoredSeeds(Some(seeds)),
         writer,
         scratch,
         fetch,

@@ -17,7 +17,6 @@ use crate::descriptors;
 use crate::engine::Ended;
 use crate::engine::error::EngineError;
 use crate::engine::observers::Observers;
-use crate::engine::session::SessionStart;
 use crate::error::Error;
 use crate::remembered::Remembered;
 use crate::settings::Settings;
@@ -53,13 +52,12 @@ pub(crate) async fn start(
 ) -> Result<AbortOnDropHandle<Result<Summary, Error>>, Error> {
     let folder = Folder::at(path)?;
     let opened = spawn_blocking(move || {
-        let (parts, start) = open(builder, &folder, settings, stop)?;
-        Ok::<_, Error>((folder, parts, start))
+        let parts = open(builder, &folder, settings, stop)?;
+        Ok::<_, Error>((folder, parts))
     });
-    let (folder, parts, start) =
-        opened.await.map_err(|_| EngineError::Part("opening the data directory"))??;
+    let (folder, parts) = opened.await.map_err(|_| EngineError::Part("opening the data directory"))??;
     Ok(AbortOnDropHandle::new(tokio::spawn(async move {
-        let ended = run(parts, observers, start).await?;
+        let ended = run(parts, observers).await?;
         let summary = spawn_blocking(move || summary(&folder, ended));
         summary.await.map_err(|_| EngineError::Part("the report"))?
     })))
@@ -70,7 +68,7 @@ fn open(
     folder: &Folder,
     mut settings: Settings,
     stop: CancellationToken,
-) -> Result<(SessionParts, SessionStart), Error> {
+) -> Result<SessionParts, Error> {
     let clock = Arc::new(SystemClock::new());
     let scope = builder.scope.of_crawl(known_scope(&folder.path)?)?;
     let bounds = scope.queue_bounds();
@@ -85,14 +83,8 @@ fn open(
     let remembered = Remembered::of(scope.clone(), &settings);
     data_dir.set_settings(&remembered.to_text()?)?;
     data_dir.add_seeds(&new_seeds)?;
-    drop(new_seeds);
-    let seeds = data_dir.seeds()?;
-    if seeds.damaged > 0 {
-        let (lines, data_dir) = (seeds.damaged, folder.path.display());
-        tracing::warn!(lines, "the file of seeds in {data_dir} is damaged: add missing seeds again");
-    }
-    let start = SessionStart { seeds: seeds.tasks, retry_failed: builder.retry_failed };
-    Ok((SessionParts { settings, scope, data_dir, clock, shutdown: stop }, start))
+    let (seeds, retry_failed) = (data_dir.new_seeds()?, builder.retry_failed);
+    Ok(SessionParts { settings, scope, data_dir, seeds, retry_failed, clock, shutdown: stop })
 }
 
 /// The scope that the crawl at `path` was started with. `None` if there is no crawl.

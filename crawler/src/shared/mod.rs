@@ -16,7 +16,7 @@ use crate::engine::error::{EngineError, RecordError};
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::observers::Observers;
-use crate::engine::session::{self, OpenSession, SessionStart};
+use crate::engine::session::{self, OpenSession};
 use crate::error::Error;
 use crate::fetch::HttpFetch;
 use crate::settings::Settings;
@@ -25,10 +25,12 @@ pub(crate) mod blocking;
 pub(crate) mod keeper;
 pub(crate) mod place;
 mod retrying_queue;
+mod seeds;
 mod start;
 
 use keeper::{Keeper, LEASE_SPAN};
 use retrying_queue::RetryingQueue;
+use seeds::ClaimedSeeds;
 pub(crate) use start::start;
 
 /// One machine of several that share a crawl.
@@ -36,6 +38,7 @@ struct OneOfMany;
 
 impl Environment for OneOfMany {
     type Queue = RetryingQueue<SystemClock>;
+    type Seeds = ClaimedSeeds;
     type Writer = SharedWriter;
     type Fetch = HttpFetch;
     type Clock = SystemClock;
@@ -55,14 +58,15 @@ pub struct SharedParts {
     pub shutdown: CancellationToken,
 }
 
-/// Crawls until the crawl has ended on all machines, or until a signal arrives. First adds the seeds and retries of `start`.
+/// Crawls until the crawl has ended on all machines, or until a signal arrives. If `retry_failed`, it first makes pending
+/// again what was given up.
 ///
 /// Opens a new session when the current one is lost. This happens if the session was not renewed in time, so that others may
 /// have its hosts; if a lease request got no answer, so that the session may hold hosts that it does not know of; or if
 /// another server was promoted or a backup was restored, so that the session's knowledge may be outdated.
-async fn run(parts: SharedParts, observers: Observers, mut start: SessionStart) -> Result<Ended, Error> {
+async fn run(parts: SharedParts, observers: Observers, mut retry_failed: bool) -> Result<Ended, Error> {
     loop {
-        let ended = run_session(&parts, observers.clone(), &mut start).await;
+        let ended = run_session(&parts, observers.clone(), &mut retry_failed).await;
         match ended {
             Err(error) if is_lost(&error) && parts.shutdown.is_cancelled() => {
                 // Others get its hosts when the session has expired.
@@ -81,7 +85,7 @@ async fn run(parts: SharedParts, observers: Observers, mut start: SessionStart) 
 async fn run_session(
     parts: &SharedParts,
     observers: Observers,
-    start: &mut SessionStart,
+    retry_failed: &mut bool,
 ) -> Result<Ended, Error> {
     let bounds = parts.scope.queue_bounds();
     let queue = parts.crawl.queue(bounds);
@@ -93,11 +97,11 @@ async fn run_session(
     let fetch = HttpFetch::new(&parts.settings)?;
     let opened_at = clock.now();
     let session = queue.open_session(&session::worker_name()).await?;
-    let mut seq = session::add_seeds(queue.as_ref(), &session, &start.seeds, &meter).await?;
-    if start.retry_failed {
-        seq = session::retry_failed(queue.as_ref(), &session, seq, &meter).await?;
+    let mut seq = 0;
+    if *retry_failed {
+        seq = session::retry_failed(queue.as_ref(), &session, &meter).await?;
         // Only once: later sessions do not retry what is given up from now on.
-        start.retry_failed = false;
+        *retry_failed = false;
     }
     let writer = SharedWriter::new(parts.segments.clone(), session.id, clock.clone())?;
     let keeper = Keeper {
@@ -110,6 +114,7 @@ async fn run_session(
         queue: queue.clone(),
         session: session.clone(),
         seq,
+        seeds: ClaimedSeeds::new(parts.crawl.clone(), clock.clone()),
         scratch: writer.scratch(),
         writer,
         fetch,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frontier::{Clock, NewTask, Scope, SessionId};
+use frontier::{Clock, Scope, SessionId};
 use storage::{GARBAGE_AGE_MIN, Registry, SegmentStore, SharedCrawl, StoreError};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,6 @@ use crate::descriptors;
 use crate::engine::Ended;
 use crate::engine::error::EngineError;
 use crate::engine::observers::Observers;
-use crate::engine::session::SessionStart;
 use crate::error::Error;
 use crate::remembered::Remembered;
 use crate::settings::Settings;
@@ -112,12 +111,12 @@ async fn run(
     stop: CancellationToken,
 ) -> Result<Summary, Error> {
     let Joined { crawl, segments, scope, settings } = joined;
-    let ended = match seeds_of(&crawl, &stop).await? {
-        None => Ended::Interrupted,
-        Some(seeds) => {
+    let ended = match wait_for_seeds(&crawl, &stop).await? {
+        false => Ended::Interrupted,
+        true => {
             let (settings, crawl) = (Arc::new(settings), crawl.clone());
             let parts = SharedParts { settings, scope, crawl, segments, shutdown: stop };
-            super::run(parts, observers, SessionStart { seeds, retry_failed }).await?
+            super::run(parts, observers, retry_failed).await?
         }
     };
     Ok(Summary::of_totals(ended, totals(&crawl).await?))
@@ -178,21 +177,17 @@ async fn remembered(crawl: &SharedCrawl) -> Result<Option<Remembered>, Error> {
     text.map(|text| Remembered::parse(&text, "the crawl")).transpose()
 }
 
-/// Waits for the seeds of the crawl and returns all of them: the worker that added some may have ended before it turned them
-/// into tasks. `None` if this worker is told to stop.
-async fn seeds_of(crawl: &SharedCrawl, stop: &CancellationToken) -> Result<Option<Vec<NewTask>>, StoreError> {
+/// Waits until the crawl has seeds. Returns false if this worker is told to stop.
+async fn wait_for_seeds(crawl: &SharedCrawl, stop: &CancellationToken) -> Result<bool, StoreError> {
     let clock = SystemClock::new();
-    loop {
-        let seeds = crawl.seeds().await?;
-        if !seeds.is_empty() {
-            return Ok(Some(seeds));
-        }
+    while !crawl.has_seeds().await? {
         tracing::info!("waiting for the first seeds of the crawl");
         tokio::select! {
-            () = stop.cancelled() => return Ok(None),
+            () = stop.cancelled() => return Ok(false),
             () = clock.sleep_until(clock.now() + SEEDS_POLL_EVERY) => {}
         }
     }
+    Ok(true)
 }
 
 /// The totals of the crawl, over all workers.

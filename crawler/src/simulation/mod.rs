@@ -10,7 +10,7 @@ mod web;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use frontier::work_queue::QueueError;
+use frontier::work_queue::{QueueError, Session};
 use frontier::{NewTask, WorkQueue};
 use storage::{MemorySegments, MemoryWriter, Scratch};
 
@@ -18,7 +18,8 @@ use crate::cpu_meter::CpuMeter;
 use crate::engine::environment::Environment;
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
-use crate::engine::session::{self, OpenSession};
+use crate::engine::seeding::{SeedSource, SeedsError};
+use crate::engine::session::OpenSession;
 
 pub use clock::{Stalled, VirtualClock};
 pub use web::{Exchange, Fault, Reply, SimulatedWeb, Sites};
@@ -29,6 +30,7 @@ pub struct Simulated<Q, S>(PhantomData<(Q, S)>);
 
 impl<Q: WorkQueue, S: Sites> Environment for Simulated<Q, S> {
     type Queue = Q;
+    type Seeds = GivenSeeds;
     type Writer = MemoryWriter;
     type Fetch = SimulatedWeb<S>;
     type Clock = VirtualClock;
@@ -45,10 +47,36 @@ pub async fn open_session<Q: WorkQueue, S: Sites>(
 ) -> Result<OpenSession<Simulated<Q, S>>, QueueError> {
     let (clock, meter) = (web.clock(), Arc::new(CpuMeter::off()));
     let session = queue.open_session("simulation").await?;
-    let seq = session::add_seeds(queue.as_ref(), &session, seeds, &meter).await?;
+    let seeds = GivenSeeds(seeds.to_vec());
     let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);
     let (writer, scratch) = (segments.writer(session.id), Scratch::in_memory());
-    Ok(OpenSession { queue, session, seq, writer, scratch, fetch: web, clock, meter, lease_deadline, jitter })
+    Ok(OpenSession {
+        queue,
+        session,
+        seq: 0,
+        seeds,
+        writer,
+        scratch,
+        fetch: web,
+        clock,
+        meter,
+        lease_deadline,
+        jitter,
+    })
+}
+
+/// The seeds of a simulated crawl. Every session adds all of them again.
+pub struct GivenSeeds(Vec<NewTask>);
+
+impl SeedSource for GivenSeeds {
+    async fn next(&mut self, n: usize) -> Result<Vec<NewTask>, SeedsError> {
+        let rest = self.0.split_off(n.min(self.0.len()));
+        Ok(std::mem::replace(&mut self.0, rest))
+    }
+
+    async fn added(&mut self, _: &Session, _: u64) -> Result<(), SeedsError> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ pub(crate) const SETTINGS_FILE: &str = "settings.json";
 /// What the crawl was started from.
 pub(crate) const SEEDS_FILE: &str = "seeds";
 
+/// Up to where the seeds are in the queue.
+pub(crate) const SEEDS_ADDED_FILE: &str = "seeds.added";
+
 /// The work queue.
 pub(crate) const QUEUE_DIR: &str = "queue";
 

@@ -12,6 +12,7 @@ pub(crate) mod seeds;
 pub(crate) mod settings;
 pub(crate) mod spill;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ use self::layout::{
 pub(crate) use self::lock::Lock;
 use self::lock::SharedLock;
 use self::scratch::Scratch;
-use self::seeds::Seeds;
+use self::seeds::NewSeeds;
 use crate::disk::sync_dir;
 use crate::live::LiveServer;
 use crate::recovery;
@@ -46,6 +47,7 @@ use crate::work_queue::store::{CACHE_BYTES, SledStore};
 /// format          what this directory is, and the version of its layout
 /// settings.json   the flags that the crawl remembers
 /// seeds           what the crawl was started from
+/// seeds.added     up to where the seeds are in the queue
 /// queue/          the work queue, a sled database
 /// committed       how much was committed to the queue, stored outside it
 /// live.sock       where the process of a running crawl answers readers
@@ -113,6 +115,8 @@ pub struct DataDir {
     scratch: Scratch,
     lock: Arc<Lock>,
     seal_failure: SealFailure,
+    /// The last commit of each session when this was opened.
+    commits: BTreeMap<SessionId, u64>,
 }
 
 impl DataDir {
@@ -180,7 +184,8 @@ impl DataDir {
             leftover.remove(&segments)?;
         }
         let (scratch, seal_failure) = (Scratch::new(&scratch_dir), SealFailure::default());
-        Ok(Self { path: path.to_owned(), queue, scratch, lock, seal_failure })
+        let commits = known.sessions.into_iter().zip(known.last_commits).collect();
+        Ok(Self { path: path.to_owned(), queue, scratch, lock, seal_failure, commits })
     }
 
     /// The stored flags of the crawl, as passed to [`Self::set_settings`].
@@ -205,9 +210,9 @@ impl DataDir {
         seeds::add(&self.path, seeds)
     }
 
-    /// All seeds that the crawl was ever started from, in the order in which they were stored.
-    pub fn seeds(&self) -> Result<Seeds, OpenError> {
-        seeds::read(&self.path)
+    /// Reads the stored seeds that were not in the queue when this was opened.
+    pub fn new_seeds(&self) -> Result<NewSeeds, OpenError> {
+        NewSeeds::open(&self.path, &self.commits)
     }
 
     /// The server that answers the readers of the crawl while it runs. Must be called in a tokio runtime.

@@ -1,7 +1,7 @@
 //! Reading a running crawl: its process answers questions over a Unix socket in the data directory, a page at a time.
 
 mod address;
-mod question;
+pub(crate) mod question;
 mod reader;
 mod server;
 

@@ -14,26 +14,26 @@ use crate::codec;
 use crate::work_queue::FetchMark;
 
 /// Maximum length of an answer. A page of hosts is the largest, because a host may have long texts.
-pub(super) const ANSWER_BYTES_MAX: u32 = 64 << 20;
+pub(crate) const ANSWER_BYTES_MAX: u32 = 64 << 20;
 
 /// Maximum length of a greeting or a question.
-pub(super) const QUESTION_BYTES_MAX: u32 = 1 << 10;
+pub(crate) const QUESTION_BYTES_MAX: u32 = 1 << 10;
 
 /// What a reader sends first. Another release may encode records in another way.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Greeting {
+pub(crate) struct Greeting {
     /// The reader's release.
-    pub(super) release: String,
+    pub(crate) release: String,
 }
 
 impl Greeting {
     /// The greeting of this release.
-    pub(super) fn of_this_release() -> Self {
+    pub(crate) fn of_this_release() -> Self {
         Self { release: env!("CARGO_PKG_VERSION").to_owned() }
     }
 
     /// Checks that a reader is of this release. The error says what to do.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let own = env!("CARGO_PKG_VERSION");
         if self.release == own {
             return Ok(());
@@ -47,7 +47,7 @@ impl Greeting {
 
 /// What a reader asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) enum Question {
+pub(crate) enum Question {
     /// The [`crate::QueueView`].
     View,
     /// Why the last try to seal segments failed, as an optional text.
@@ -71,15 +71,15 @@ pub(super) enum Question {
 
 /// A page of records.
 #[derive(PartialEq, Debug, Serialize, Deserialize)]
-pub(super) struct Page<T> {
+pub(crate) struct Page<T> {
     /// The records.
-    pub(super) items: Vec<T>,
+    pub(crate) items: Vec<T>,
     /// What to ask for the next page. `None` if this is the last one.
-    pub(super) next: Option<Question>,
+    pub(crate) next: Option<Question>,
 }
 
 /// The message that contains `value`.
-pub(super) fn message(value: &impl Serialize) -> io::Result<Vec<u8>> {
+pub(crate) fn message(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let bytes = codec::encode(value).map_err(io::Error::other)?;
     let length = u32::try_from(bytes.len()).ok().filter(|&length| length <= ANSWER_BYTES_MAX);
     let length = length.ok_or_else(|| io::Error::other("the message is too long"))?;
@@ -87,7 +87,7 @@ pub(super) fn message(value: &impl Serialize) -> io::Result<Vec<u8>> {
 }
 
 /// The length of a message's value, from its first four bytes.
-pub(super) fn value_length(begin: [u8; 4], bytes_max: u32) -> io::Result<usize> {
+pub(crate) fn value_length(begin: [u8; 4], bytes_max: u32) -> io::Result<usize> {
     let length = u32::from_le_bytes(begin);
     if length > bytes_max {
         let reason = format!("a message of {length} bytes, more than {bytes_max}");
@@ -97,12 +97,12 @@ pub(super) fn value_length(begin: [u8; 4], bytes_max: u32) -> io::Result<usize> 
 }
 
 /// The value of a message.
-pub(super) fn value<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+pub(crate) fn value<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
     codec::decode(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// The answer to a question. An error of the queue becomes its text.
-pub(super) fn answer<T: Serialize>(result: Result<T, QueueError>) -> io::Result<Vec<u8>> {
+pub(crate) fn answer<T: Serialize>(result: Result<T, QueueError>) -> io::Result<Vec<u8>> {
     message(&result.map_err(|error| error.to_string()))
 }
 

@@ -179,7 +179,7 @@ impl OpenSegment {
 
 /// Writes `documents` to a segment, after the schema if they are its first ones. Returns the number of bytes and their
 /// CRC-32C.
-pub(super) fn write_documents(
+pub(crate) fn write_documents(
     out: impl Write,
     are_first: bool,
     documents: &[FinishedRows],

@@ -148,7 +148,7 @@ impl OpenReader<BufReader<File>> {
 
 impl<R: Read> OpenReader<R> {
     /// Reads a segment from `bytes` and checks its columns. Errors name `path`.
-    pub(super) fn new(path: PathBuf, bytes: R, registered: SegmentRecord) -> Result<Self, ReadError> {
+    pub(crate) fn new(path: PathBuf, bytes: R, registered: SegmentRecord) -> Result<Self, ReadError> {
         let mut reader =
             Self { path, bytes, registered, at: 0, rows: 0, crc32c: 0, next_batch: 0, is_over: false };
         let (metadata, _) = message::read(&mut reader)?;

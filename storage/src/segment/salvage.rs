@@ -53,7 +53,52 @@ fn message_at(bytes: &[u8]) -> Option<(DocumentBatch, usize)> {
     let body_bytes = usize::try_from(message::body_bytes(metadata).ok()?).ok()?;
     let start = PREFIX_BYTES + metadata_bytes;
     let end = start.checked_add(body_bytes)?;
+    // The length may be anything, so nothing is allocated before it is known to fit.
+    let stored = bytes.get(start..end)?;
     let mut body = MutableBuffer::new(body_bytes);
-    body.extend_from_slice(bytes.get(start..end)?);
+    body.extend_from_slice(stored);
     Some((message::decode(metadata, body).ok()?, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use frontier::{Seed, Timestamp};
+    use sitemap::Entry;
+
+    use super::*;
+    use crate::segment::open::write_documents;
+    use crate::{EntryScope, Scratch};
+
+    #[test]
+    fn a_segment_with_any_byte_damaged_gives_its_rows_or_none() {
+        let seed = Seed::parse("https://a.example/s.xml").unwrap().unwrap().task();
+        let mut rows = Scratch::in_memory().rows(DocumentHead {
+            task: seed.task.id,
+            attempt: 1,
+            host: seed.host.to_string(),
+            sitemap: seed.task.url,
+            fetched_at: Timestamp::default(),
+        });
+        rows.push(&Entry { loc: "https://a.example/1", ..Entry::default() }, EntryScope::SameHost).unwrap();
+        let mut segment = Vec::new();
+        write_documents(&mut segment, true, &[rows.finish().unwrap()]).unwrap();
+        let documents = |segment: &[u8]| {
+            let mut documents = Vec::new();
+            let taken = salvage(segment, |head, batches| {
+                documents.push((head, batches));
+                Ok::<_, ()>(())
+            });
+            taken.unwrap();
+            documents
+        };
+        let written = documents(&segment);
+        assert_eq!(written.len(), 1);
+        for at in 0..segment.len() {
+            // Among others, the length of the body becomes some exbibytes.
+            segment[at] ^= 0x2f;
+            let found = documents(&segment);
+            assert!(found.is_empty() || found == written, "byte {at}");
+            segment[at] ^= 0x2f;
+        }
+    }
 }

@@ -26,9 +26,8 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 const REQUEST_TIMEOUT: &str = "120 seconds";
 const CONNECT_TIMEOUT: &str = "10 seconds";
 
-/// Number of quick retries of each request by the library. The first request has no others, because a person is
-/// waiting for it.
-const RETRIES_MAX: usize = 2;
+/// Pauses before the retries of the first request. There are few, because a person is waiting for it.
+const FIRST_REQUEST_PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(500)];
 
 /// The pause between two tries. It doubles from the first value to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -64,20 +63,31 @@ impl Bucket {
         let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
         // If this fails, the process has already set a provider, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let retry =
-            RetryConfig { max_retries: RETRIES_MAX, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
+        // The library retries nothing: its retries and ours would multiply.
+        let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let built = builder.with_retry(retry).build();
         let store = built
             .map_err(|error| PlaceError::Setup { bucket: name.clone(), reason: with_causes(&error) })?
             .into();
         let endpoint = endpoint.unwrap_or_else(|| "Amazon S3".to_owned()).into();
         let bucket = Self { store, runtime, name, endpoint, prefix, retry_timeout: RETRY_TIMEOUT };
-        match bucket.runtime.block_on(bucket.store.get(&bucket.path(MARKER))) {
-            Ok(_) => {}
+        match bucket.runtime.block_on(bucket.first_request()) {
+            Ok(()) => {}
             Err(error) if is_not_found(&error) => {}
             Err(error) => return Err(bucket.error(MARKER, &error)),
         }
         Ok(bucket)
+    }
+
+    async fn first_request(&self) -> Result<(), Error> {
+        let marker = self.path(MARKER);
+        for pause in FIRST_REQUEST_PAUSES {
+            match self.store.get(&marker).await {
+                Err(error) if !is_final(&error) => tokio::time::sleep(pause).await,
+                answer => return answer.map(|_| ()),
+            }
+        }
+        self.store.get(&marker).await.map(|_| ())
     }
 
     /// Sets how long calls are retried. The default is [`RETRY_TIMEOUT`].

@@ -95,7 +95,12 @@ pub const KINDS: &[Kind] = &[
     ("many-records", |host| holding(host, "many-records")),
     ("many-links", |host| holding(host, "many-links")),
     ("invalid-bytes", |host| holding(host, "invalid-bytes")),
+    ("pings-when-idle", |host| flooding(host, Misbehaviour::PingsWhenIdle)),
+    ("unknown-frames-when-idle", |host| flooding(host, Misbehaviour::UnknownFramesWhenIdle)),
 ];
+
+/// The kinds that are served over https, because they misbehave over HTTP/2 alone.
+const OVER_HTTPS: &[&str] = &["pings-when-idle", "unknown-frames-when-idle"];
 
 /// The kinds that are expensive to read: tens of megabytes, or seconds of CPU time.
 pub const HEAVY: &[&str] = &[
@@ -156,14 +161,20 @@ pub fn host_name(kind: &str, n: u32) -> String {
     format!("{kind}-{n}.test")
 }
 
+/// The origin of the `n`th host of a kind, from 0.
+pub fn origin(kind: &str, n: u32) -> String {
+    let scheme = if OVER_HTTPS.contains(&kind) { "https" } else { "http" };
+    format!("{scheme}://{}", host_name(kind, n))
+}
+
 /// The seeds, one a line. The well-behaved hosts are in the middle of the list.
 pub fn seeds(options: Options) -> String {
-    let copies = |kind: &'static str| (0..options.copies_of(kind)).map(move |n| host_name(kind, n));
+    let copies = |kind: &'static str| (0..options.copies_of(kind)).map(move |n| origin(kind, n));
     let hostile = KINDS.iter().flat_map(|(kind, _)| copies(kind));
-    let mut hosts: Vec<String> = hostile.collect();
-    let middle = hosts.len() / 2;
-    hosts.splice(middle..middle, (0..options.well_behaved).map(|n| host_name(WELL_BEHAVED, n)));
-    hosts.iter().map(|host| format!("http://{host}\n")).collect()
+    let mut origins: Vec<String> = hostile.collect();
+    let middle = origins.len() / 2;
+    origins.splice(middle..middle, (0..options.well_behaved).map(|n| origin(WELL_BEHAVED, n)));
+    origins.iter().map(|origin| format!("{origin}\n")).collect()
 }
 
 /// The loc of the single entry in a sitemap of a well-behaved host.
@@ -193,6 +204,13 @@ fn misbehaving(host: &str, misbehaviour: Misbehaviour) -> Site {
 fn holding(host: &str, kind: &str) -> Site {
     let page = holding::pages().iter().find(|(name, _)| *name == kind);
     page.map_or_else(Site::new, |(_, page)| announcing(host, page.clone()))
+}
+
+/// A site over https with one sitemap. Its Crawl-delay leaves the connection idle before it is requested.
+fn flooding(host: &str, misbehaviour: Misbehaviour) -> Site {
+    let robots = format!("User-agent: *\nCrawl-delay: 3\nSitemap: https://{host}/sitemap.xml\n");
+    let sitemap = Page::xml(format!("<urlset>{}</urlset>", url(host)));
+    Site::new().robots(robots).page("/sitemap.xml", sitemap).misbehaves(misbehaviour)
 }
 
 fn announcing_index(host: &str, index: fn(&Request) -> String) -> Site {

@@ -71,6 +71,8 @@ pub struct LoggedConnection {
     pub protocol: Option<&'static str>,
     /// Target of a CONNECT request, `host:port`, if the server was used as a proxy.
     pub tunnel: Option<String>,
+    /// Bytes of frames that no request asked for, written to the socket, before TLS.
+    pub flood_bytes: u64,
 }
 
 /// The log. Its clock starts when it is created.
@@ -117,6 +119,7 @@ impl Log {
             server_name: None,
             protocol: None,
             tunnel: None,
+            flood_bytes: 0,
         });
         OpenConnection { log: Arc::clone(self), id }
     }

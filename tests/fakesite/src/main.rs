@@ -50,7 +50,7 @@ enum WebArgs {
         #[command(flatten)]
         serving: ServingArgs,
     },
-    /// Hosts that misbehave in different ways, and well-behaved hosts among them; all over http.
+    /// Hosts that misbehave in different ways, and well-behaved hosts among them.
     Hostile {
         /// Number of hosts of each kind.
         #[arg(long, default_value_t = 7)]

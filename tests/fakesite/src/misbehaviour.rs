@@ -81,6 +81,10 @@ pub enum Misbehaviour {
     RedirectsTo(String),
     /// Status 200 with an HTML page that says "not found". On a site: for paths that do not exist.
     HtmlSoft404,
+    /// On a site: an HTTP/2 connection carries PING frames without end while no request is open.
+    PingsWhenIdle,
+    /// On a site: an HTTP/2 connection carries frames of an unknown type without end while no request is open.
+    UnknownFramesWhenIdle,
 }
 
 impl Misbehaviour {

@@ -34,8 +34,9 @@ pub(super) fn leased(store: &impl Store) -> impl Iterator<Item = Result<HostId, 
 
 /// The registered segments and all sessions.
 pub(crate) fn registered(store: &impl Store) -> Result<Registered, QueueError> {
-    let sessions = sessions(store)?.iter().map(|record| record.session.id).collect();
-    Ok(Registered { segments: segments(store)?, sessions })
+    let (sessions, last_commits) =
+        sessions(store)?.iter().map(|record| (record.session.id, record.commit_seq)).unzip();
+    Ok(Registered { segments: segments(store)?, sessions, last_commits })
 }
 
 /// All registered segments, in the order of their rows.

@@ -84,13 +84,48 @@ impl SharedCrawl {
             .await
     }
 
-    /// The first tasks of the stored seeds, in the order of their URLs.
-    pub async fn seeds(&self) -> Result<Vec<NewTask>, StoreError> {
+    /// Whether there is any seed.
+    pub async fn has_seeds(&self) -> Result<bool, StoreError> {
+        self.seeds_exist("has_any").await
+    }
+
+    /// Whether there is a seed that is not marked as added to the queue.
+    pub async fn has_new_seeds(&self) -> Result<bool, StoreError> {
+        self.seeds_exist("has_new").await
+    }
+
+    async fn seeds_exist(&self, which: &'static str) -> Result<bool, StoreError> {
         self.database
             .retry_few_times(|connection| async move {
                 let rows =
-                    connection.prepare_and_query(sql!("sql/seeds_read.sql"), [("crawl", &self.id)]).await?;
+                    connection.prepare_and_query(sql!("sql/seeds_exist.sql"), [("crawl", &self.id)]).await?;
+                let row = rows.first().ok_or_else(|| Failure::damaged("seed", which))?;
+                Fields::of("seed", row).get(which)
+            })
+            .await
+    }
+
+    /// The first tasks of up to `n` seeds that are not marked as added to the queue. No other worker gets them for 60 s.
+    pub async fn claim_seeds(&self, n: usize) -> Result<Vec<NewTask>, StoreError> {
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        self.database
+            .retry_few_times(|connection| async move {
+                let claim = sql!("sql/seeds_claim.sql");
+                let rows = connection.prepare_and_query(claim, [("crawl", &self.id), ("n", &n)]).await?;
                 rows.iter().map(|row| seed(Fields::of("seed", row).get("url")?)).collect()
+            })
+            .await
+    }
+
+    /// Marks `seeds` as added to the queue, so that no worker gets them again.
+    pub async fn mark_seeds_added(&self, seeds: &[NewTask]) -> Result<(), StoreError> {
+        let urls: &Vec<String> = &seeds.iter().map(seed_url).collect();
+        self.database
+            .retry_few_times(|connection| async move {
+                connection
+                    .prepare_and_query(sql!("sql/seeds_added.sql"), [("crawl", &self.id), ("url", urls)])
+                    .await?;
+                Ok(())
             })
             .await
     }

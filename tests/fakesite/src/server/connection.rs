@@ -16,6 +16,7 @@ use crate::request::Scheme;
 use crate::web::Site;
 
 use super::authority::Flaw;
+use super::flood;
 use super::http1::{self, Wire};
 use super::http2;
 use super::shared::Shared;
@@ -88,17 +89,26 @@ async fn serve_tls(
     let h2 = shared.options.h2 && site.is_none_or(Site::offers_http2);
     let config = shared.authority.config(flaw, h2).map_err(io::Error::other)?;
     let stream = start.into_stream(Arc::new(config)).await?;
-    serve_inside_tls(stream, shared, connection).await
+    let flood = site.and_then(|site| site.misbehaviour.as_ref()).and_then(flood::frame);
+    serve_inside_tls(stream, flood, shared, connection).await
 }
 
 async fn serve_inside_tls(
     stream: TlsStream<TcpStream>,
+    flood: Option<Vec<u8>>,
     shared: &Arc<Shared>,
     connection: &Arc<OpenConnection>,
 ) -> io::Result<()> {
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         connection.update(|entry| entry.protocol = Some("h2"));
-        return http2::serve(stream, Arc::clone(shared), Arc::clone(connection)).await;
+        let (shared, connection) = (Arc::clone(shared), Arc::clone(connection));
+        return match flood {
+            None => http2::serve(stream, shared, connection).await,
+            Some(frame) => {
+                let stream = flood::flooding(stream, &frame, Arc::clone(&connection));
+                http2::serve(stream, shared, connection).await
+            }
+        };
     }
     connection.update(|entry| entry.protocol = Some("http/1.1"));
     http1::serve(stream, Scheme::Https, shared, connection).await.map(drop)

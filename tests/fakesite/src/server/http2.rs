@@ -12,9 +12,8 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Method, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio_rustls::server::TlsStream;
 
 use crate::log::{OpenConnection, OpenRequest};
 use crate::request::{Request, Scheme};
@@ -25,7 +24,7 @@ use super::shared::Shared;
 
 /// Serves streams until the client closes the connection.
 pub(crate) async fn serve(
-    stream: TlsStream<TcpStream>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     shared: Arc<Shared>,
     connection: Arc<OpenConnection>,
 ) -> io::Result<()> {

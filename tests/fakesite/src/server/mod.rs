@@ -4,6 +4,7 @@ mod answer;
 mod authority;
 mod connection;
 mod error;
+mod flood;
 mod http1;
 mod http2;
 mod options;

@@ -15,12 +15,15 @@ CREATE TABLE crawl (
     sessions integer NOT NULL DEFAULT 0
 );
 
--- The seeds of the crawl.
+-- The seeds of the crawl. One that is not added yet may be claimed by a worker, which adds it to the tasks.
 CREATE TABLE seed (
     crawl integer NOT NULL,
     url text NOT NULL,
+    is_added boolean NOT NULL DEFAULT false,
+    claimed_at timestamptz,
     PRIMARY KEY (crawl, url)
 );
+CREATE INDEX seed_new ON seed (crawl, url) WHERE NOT is_added;
 
 -- One run of one worker. Rows are never deleted, because reports need them. expires_at is NULL once the session has
 -- ended, and an ended session never becomes alive again.

@@ -173,7 +173,7 @@ async fn use_tables(crawl: &SharedCrawl) -> String {
     let work = (leased, loaded, reloaded, given_up, counts, leased_again);
     let hosts = crawl.hosts_after(None, 9).await.unwrap();
     let fetches = crawl.fetches_after(FetchMark::default(), 9).await.unwrap();
-    let stored = (crawl.settings().await.unwrap(), crawl.seeds().await.unwrap());
+    let stored = (crawl.settings().await.unwrap(), crawl.claim_seeds(10).await.unwrap());
     format!("{work:#?}\n{hosts:#?}\n{fetches:#?}\n{sessions:#?}\n{segments:#?}\n{stored:#?}")
 }
 

@@ -233,8 +233,16 @@ fn a_crawl_is_found_by_its_name_and_remembers_its_flags_and_seeds() {
         news.add_seeds(&seeds[..1]).await.unwrap();
         let news = database.crawl("news").await.unwrap();
         assert_eq!(news.settings().await.unwrap().as_deref(), Some("{\"a\":1}"));
-        assert_eq!(news.seeds().await.unwrap(), [seeds[1].clone(), seeds[0].clone()]);
-        assert!(shops.seeds().await.unwrap().is_empty() && shops.settings().await.unwrap().is_none());
+        assert!(!shops.has_seeds().await.unwrap() && shops.settings().await.unwrap().is_none());
+
+        assert!(news.has_seeds().await.unwrap());
+        let mut claimed = news.claim_seeds(1).await.unwrap();
+        claimed.extend(news.claim_seeds(100).await.unwrap());
+        assert_eq!(claimed, [seeds[1].clone(), seeds[0].clone()]);
+        assert_eq!(news.claim_seeds(100).await.unwrap(), [], "each seed is claimed once");
+        assert!(news.has_new_seeds().await.unwrap());
+        news.mark_seeds_added(&claimed).await.unwrap();
+        assert!(news.has_seeds().await.unwrap() && !news.has_new_seeds().await.unwrap());
     });
 }
 

@@ -1,1 +1,0 @@
-SELECT url FROM seed WHERE crawl = :crawl ORDER BY url
