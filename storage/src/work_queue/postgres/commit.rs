@@ -26,9 +26,11 @@ impl PostgresQueue {
     /// locked first, shows whether an earlier try succeeded.
     pub(super) async fn try_commit(&self, session: &Session, commit: &Commit) -> Result<(), Failure> {
         let mut connection = self.database.connection().await?;
-        let statements = Statements::prepare(&connection).await?;
+        let read_statements = ReadStatements::prepare(&connection).await?;
+        let write_statements = WriteStatements::prepare(&connection).await?;
         connection.enter_transaction();
-        let (changes, leased) = match self.lock_and_compute(&connection, &statements, session, commit).await {
+        let computed = self.lock_and_compute(&connection, &read_statements, session, commit).await;
+        let (changes, leased) = match computed {
             Ok(Some(computed)) => computed,
             Ok(None) => return connection.roll_back().await,
             Err(Failure::Queue(error)) => {
@@ -38,7 +40,7 @@ impl PostgresQueue {
             Err(failure) => return Err(failure),
         };
         let writes = Writes::new(session, commit, changes, &leased)?;
-        writes.write(self, &connection, &statements).await?;
+        writes.write(self, &connection, &write_statements).await?;
         connection.leave_transaction();
         Ok(())
     }
@@ -48,7 +50,7 @@ impl PostgresQueue {
     async fn lock_and_compute<'a>(
         &self,
         connection: &Connection,
-        statements: &Statements,
+        statements: &ReadStatements,
         session: &Session,
         commit: &'a Commit,
     ) -> Result<Option<(Changes<'a>, BTreeSet<HostId>)>, Failure> {
@@ -93,12 +95,29 @@ impl PostgresQueue {
     }
 }
 
-struct Statements {
+/// The statements of the first round trip.
+struct ReadStatements {
     lock: Prepared,
     hosts: Prepared,
     tasks: Prepared,
     sites: Prepared,
     times: Prepared,
+}
+
+impl ReadStatements {
+    async fn prepare(connection: &Connection) -> Result<Self, Failure> {
+        Ok(Self {
+            lock: connection.prepare(sql!("sql/session_lock.sql")).await?,
+            hosts: connection.prepare(sql!("sql/hosts_lock.sql", HostRow::TABLE.select_list())).await?,
+            tasks: connection.prepare(sql!("sql/tasks_read.sql", TASK.select_list())).await?,
+            sites: connection.prepare(sql!("sql/sites_read.sql")).await?,
+            times: connection.prepare(sql!("sql/session_times.sql")).await?,
+        })
+    }
+}
+
+/// The statements of the second round trip.
+struct WriteStatements {
     insert_hosts: Prepared,
     update_hosts: Prepared,
     insert_tasks: Prepared,
@@ -110,14 +129,9 @@ struct Statements {
     commit_session: Prepared,
 }
 
-impl Statements {
+impl WriteStatements {
     async fn prepare(connection: &Connection) -> Result<Self, Failure> {
         Ok(Self {
-            lock: connection.prepare(sql!("sql/session_lock.sql")).await?,
-            hosts: connection.prepare(sql!("sql/hosts_lock.sql", HostRow::TABLE.select_list())).await?,
-            tasks: connection.prepare(sql!("sql/tasks_read.sql", TASK.select_list())).await?,
-            sites: connection.prepare(sql!("sql/sites_read.sql")).await?,
-            times: connection.prepare(sql!("sql/session_times.sql")).await?,
             insert_hosts: connection.prepare(sql!("sql/hosts_insert.sql")).await?,
             update_hosts: connection.prepare(sql!("sql/hosts_update.sql")).await?,
             insert_tasks: connection.prepare(sql!("sql/tasks_insert.sql")).await?,
@@ -186,7 +200,7 @@ impl Writes {
         &self,
         queue: &PostgresQueue,
         connection: &Connection,
-        statements: &Statements,
+        statements: &WriteStatements,
     ) -> Result<(), Failure> {
         let (crawl, now) = (&queue.crawl, &queue.now_override());
         let (new_hosts, hosts, new_tasks, tasks) =
@@ -195,9 +209,10 @@ impl Writes {
         let no_segment = SegmentRow::default();
         let segment = self.segment.as_ref().unwrap_or(&no_segment).parameters(crawl, now);
         let session = self.session.parameters(crawl, now);
-        let Statements { insert_hosts, update_hosts, insert_tasks, update_tasks, .. } = statements;
-        let Statements { write_sites, write_robots, write_fetched, write_segment, commit_session, .. } =
-            statements;
+        let WriteStatements { insert_hosts, update_hosts, insert_tasks, update_tasks, .. } = statements;
+        let WriteStatements {
+            write_sites, write_robots, write_fetched, write_segment, commit_session, ..
+        } = statements;
         let (_, _, _, _, _, _, _, _, renewed, ()) = tokio::try_join!(
             biased;
             connection.execute_if(!new_hosts.is_empty(), insert_hosts, new_hosts.parameters(crawl)),
