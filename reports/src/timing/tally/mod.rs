@@ -164,10 +164,7 @@ impl Tally {
         let facts = Facts {
             state: crawl.state,
             tasks_pending: crawl.tasks_pending,
-            wall_us: self.sessions.wall_us(),
-            worked_us: self.sessions.worked_us(),
-            is_shared: self.sessions.is_shared(),
-            workers: crawl.workers,
+            sessions: &self.sessions,
             cpu,
             all_hosts: self.requests.stages,
             hosts: self.hosts.len() as u64,
