@@ -40,26 +40,55 @@ pub fn report_html(report: &Report, timeline: &Timeline, out: &mut impl Write) -
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
-    style: &'static str,
-    style_hash: String,
-    script: &'static str,
-    script_hash: String,
+    style: Embedded,
+    script: Embedded,
     /// JSON without `<`, so that nothing in it ends its script element.
     data: String,
+    header: Header,
+    figures: Vec<Figure>,
+    time: TimeSection,
+    errors: ErrorSection,
+    results: ResultSection,
+    footer: Footer<'a>,
+}
+
+/// A style or script, with the source expression that allows it in the content security policy.
+struct Embedded {
+    text: &'static str,
+    hash: String,
+}
+
+/// The head of the page: the crawl and its verdict.
+struct Header {
     state: &'static str,
     is_complete: bool,
+    started: String,
     heading: String,
     sentence: String,
-    started: String,
-    version: &'a str,
-    settings: String,
-    figures: Vec<Figure>,
+}
+
+/// The section on where the time went.
+struct TimeSection {
     bars: Vec<Bar>,
     stages: Vec<StageRow>,
+}
+
+/// The section on errors and what to do about them.
+struct ErrorSection {
+    rows: Vec<ErrorRow>,
+    suggestions: Vec<String>,
+}
+
+/// The section on results: labels with their texts, and requests by result.
+struct ResultSection {
     counts: Vec<(&'static str, String)>,
     groups: Vec<(&'static str, Vec<GroupRow>)>,
-    errors: Vec<ErrorRow>,
-    suggestions: Vec<String>,
+}
+
+/// The foot of the page: what wrote it, and the saved flags of the crawl.
+struct Footer<'a> {
+    version: &'a str,
+    settings: String,
 }
 
 /// A key figure.
@@ -93,31 +122,43 @@ struct ErrorRow {
 
 impl<'a> Page<'a> {
     fn new(report: &'a Report, timeline: &Timeline) -> io::Result<Self> {
-        let (crawl, bound) = (&report.crawl, report.verdict.bound);
+        let crawl = &report.crawl;
         Ok(Self {
-            style: STYLE,
-            style_hash: hash(STYLE),
-            script: SCRIPT,
-            script_hash: hash(SCRIPT),
+            style: Embedded::new(STYLE),
+            script: Embedded::new(SCRIPT),
             data: page_json(report, timeline)?,
+            header: Header::new(report),
+            figures: figures(report),
+            time: TimeSection { bars: bar::bars(report), stages: stages(report) },
+            errors: ErrorSection { rows: errors(report), suggestions: suggestions(report) },
+            results: ResultSection { counts: counts(report), groups: groups(report) },
+            footer: Footer {
+                version: crawl.version,
+                settings: Printable(&crawl.settings.to_string()).to_string(),
+            },
+        })
+    }
+}
+
+impl Embedded {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: hash(text) }
+    }
+}
+
+impl Header {
+    fn new(report: &Report) -> Self {
+        let (crawl, bound) = (&report.crawl, report.verdict.bound);
+        Self {
             state: crawl.state.as_str(),
             is_complete: crawl.state == State::Complete,
-            heading: bound
-                .map_or_else(|| "No bound".to_owned(), |bound| format!("Bound by {}", bound.as_str())),
-            sentence: Printable(&report.verdict.sentence).to_string(),
             started: crawl
                 .started_at
                 .map_or_else(|| "not started".to_owned(), |started| format!("started {}", moment(started))),
-            version: crawl.version,
-            settings: Printable(&crawl.settings.to_string()).to_string(),
-            figures: figures(report),
-            bars: bar::bars(report),
-            stages: stages(report),
-            counts: counts(report),
-            groups: groups(report),
-            errors: errors(report),
-            suggestions: suggestions(report),
-        })
+            heading: bound
+                .map_or_else(|| "No bound".to_owned(), |bound| format!("Bound by {}", bound.as_str())),
+            sentence: Printable(&report.verdict.sentence).to_string(),
+        }
     }
 }
 
