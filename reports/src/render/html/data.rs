@@ -65,7 +65,7 @@ pub(super) fn page_json(report: &Report, timeline: &Timeline) -> io::Result<Stri
     let slowest: Vec<(String, HostReport)> = report.hosts.slowest(HOSTS_MAX).collect();
     let data = PageData {
         stages: Stage::ALL.map(Stage::as_str),
-        hosts_known: report.totals.hosts,
+        hosts_known: report.totals.hosts.known,
         timeline: TimelineData {
             wall_s: timeline.wall_s,
             bucket_s: timeline.bucket_s,

@@ -20,8 +20,8 @@ use self::data::page_json;
 use super::advice::{by_frequency, suggestions};
 use super::text::{reasons, sessions, sitemap_counts};
 use crate::escape::Printable;
-use crate::figures::{Breakdown, Group, State, Times};
-use crate::report::{Report, Totals};
+use crate::figures::{Breakdown, Group, Hosts, State, Times};
+use crate::report::Report;
 use crate::timing::timeline::Timeline;
 use crate::units::{count, counted, per_second, percent, size, span_s};
 
@@ -179,8 +179,8 @@ fn figures(report: &Report) -> Vec<Figure> {
         ),
         figure(
             "Sites complete",
-            format!("{} of {}", count(totals.hosts_complete), count(totals.hosts)),
-            incomplete(totals),
+            format!("{} of {}", count(totals.hosts.complete), count(totals.hosts.known)),
+            incomplete(&totals.hosts),
         ),
         figure(
             "Requests",
@@ -202,8 +202,8 @@ fn figures(report: &Report) -> Vec<Figure> {
 }
 
 /// `5 incomplete (2 parked)`.
-fn incomplete(totals: &Totals) -> String {
-    match (totals.hosts - totals.hosts_complete, totals.hosts_parked) {
+fn incomplete(hosts: &Hosts) -> String {
+    match (hosts.incomplete(), hosts.parked) {
         (0, _) => "0 incomplete".to_owned(),
         (incomplete, 0) => format!("{} incomplete", count(incomplete)),
         (incomplete, parked) => {
@@ -275,8 +275,8 @@ fn row(kind: &str, group: &Group) -> GroupRow {
 }
 
 fn errors(report: &Report) -> Vec<ErrorRow> {
-    let example = |kind| report.examples.get(kind).map_or("", String::as_str);
-    by_frequency(&report.errors)
+    let example = |kind| report.answers.examples.get(kind).map_or("", String::as_str);
+    by_frequency(&report.answers.errors)
         .into_iter()
         .map(|(kind, number)| ErrorRow {
             kind,
@@ -325,8 +325,8 @@ mod tests {
         let mut tally = tally(vec![session(0, 0, 1_000, 10, 10)], hosts);
         tally.add_fetch(&fetch("https://a.example", 0, &[(frontier::Stage::Body, 900)]));
         let mut report = tally.finish(serde_json::json!({"include": "</script><i>"}), false);
-        report.errors.insert("timeout", 1);
-        report.examples.insert("timeout", "<img src=x onerror=alert(1)>\u{202e}".to_owned());
+        report.answers.errors.insert("timeout", 1);
+        report.answers.examples.insert("timeout", "<img src=x onerror=alert(1)>\u{202e}".to_owned());
         report.verdict.sentence = "<script>alert(1)</script> ended last".to_owned();
         let page = page(&report);
         assert_eq!(page.matches("<script").count(), 2, "the data and the script");
