@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::addresses::AddressSlots;
-use super::environment::Environment;
+use super::environment::{Environment, Services};
 use super::jitter::Jitter;
 use super::lease_deadline::LeaseDeadline;
 use super::observers::Observers;
@@ -39,20 +39,14 @@ pub struct SessionStart {
 
 /// An open session with its parts.
 pub struct OpenSession<E: Environment> {
-    /// The queue of tasks.
-    pub queue: Arc<E::Queue>,
+    /// What it runs on.
+    pub services: Services<E>,
     /// The session.
     pub session: Session,
     /// Number of commits so far.
     pub seq: u64,
-    /// Writes entries.
-    pub writer: E::Writer,
     /// Holds the entries of documents that are being read.
     pub scratch: Scratch,
-    /// The way to the web.
-    pub fetch: E::Fetch,
-    /// The time.
-    pub clock: Arc<E::Clock>,
     /// Resource usage so far.
     pub meter: Arc<CpuMeter>,
     /// Until when it may send requests.
@@ -72,7 +66,8 @@ impl<E: Environment> OpenSession<E> {
         observers: Observers,
         lost: impl Future<Output = QueueError>,
     ) -> Result<Ended, EngineError> {
-        let Self { queue, session, seq, writer, scratch, fetch, clock, meter, lease_deadline, jitter } = self;
+        let Self { services, session, seq, scratch, meter, lease_deadline, jitter } = self;
+        let Services { queue, writer, fetch, clock } = services;
         let destinations =
             Destinations::<E> { queue: queue.clone(), writer, events: observers.events.clone() };
         let (recording, recorder) =
