@@ -46,6 +46,8 @@ pub struct Recording {
     pub roll_now: Arc<Notify>,
     /// Whether the writer gathers entries before they become durable. Then a slot is freed before that.
     pub gathers: bool,
+    /// Number of attempts whose slot was freed and that are not durable yet.
+    pub ahead: usize,
 }
 
 /// Receives attempts and sends them back when they are durable.
@@ -112,7 +114,7 @@ impl<E: Environment> Recorder<E> {
         let large = LargeAttempts::default();
         let recorder = Self { queue, session, clock, meter, scope, segment, large, commits, durable, events };
         let gathers = !E::Writer::GATHERS_FOR.is_zero();
-        let recording = Recording { attempts, durable: made_durable, roll_now, gathers };
+        let recording = Recording { attempts, durable: made_durable, roll_now, gathers, ahead: 0 };
         (recording, tokio::spawn(recorder.run(to_record)))
     }
 

@@ -18,7 +18,7 @@ use super::lease_deadline::LeaseDeadline;
 use super::observers::Observers;
 use super::read::BodyReader;
 use super::record::{Destinations, Recorder};
-use super::worker::Worker;
+use super::worker::{Worker, Workers};
 use super::{Ended, Engine, EngineError};
 use crate::cpu_meter::CpuMeter;
 use crate::settings::Settings;
@@ -83,7 +83,7 @@ impl<E: Environment> OpenSession<E> {
             reader: BodyReader::new(scratch, meter),
             settings,
         };
-        let engine = Engine::new(queue, fetch, worker, recording, observers, jitter);
+        let engine = Engine::new(queue, Workers::new(fetch, worker), recording, observers, jitter);
         let ended = tokio::select! {
             ended = engine.run(shutdown) => ended,
             lost = lost => {
