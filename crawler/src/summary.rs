@@ -25,8 +25,8 @@ pub(crate) struct Totals {
 impl Summary {
     pub(crate) fn of_report(ended: Ended, report: Report) -> Self {
         let totals = Totals {
-            hosts: report.totals.hosts,
-            hosts_incomplete: report.totals.hosts - report.totals.hosts_complete,
+            hosts: report.totals.hosts.known,
+            hosts_incomplete: report.totals.hosts.incomplete(),
             entries: report.totals.entries.kept,
             requests: report.totals.requests,
             tasks_pending: report.crawl.tasks_pending,

@@ -68,6 +68,27 @@ pub struct Group {
     pub times: Times,
 }
 
+/// Hosts by how far they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Hosts {
+    /// Known hosts.
+    #[serde(rename = "hosts")]
+    pub known: u64,
+    /// Hosts with nothing pending, parked, failed, skipped by a limit or truncated.
+    #[serde(rename = "hosts_complete")]
+    pub complete: u64,
+    /// Hosts parked because the server asked for a long pause.
+    #[serde(rename = "hosts_parked")]
+    pub parked: u64,
+}
+
+impl Hosts {
+    /// Known hosts that are not complete.
+    pub fn incomplete(&self) -> u64 {
+        self.known - self.complete
+    }
+}
+
 /// Sitemaps by outcome: `found` is the sum of `fetched`, `not_modified`, `failed`, `skipped`, `duplicate`,
 /// `redirected` and `pending`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]

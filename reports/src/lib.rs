@@ -70,10 +70,10 @@ mod timing;
 mod units;
 
 pub use export::{EntrySource, ExportError, ExportOptions, ExportSummary, Format, check_host, export, jsonl};
-pub use figures::{Breakdown, Cpu, Entries, Group, PerStage, Sitemaps, StageTotal, State, Times};
+pub use figures::{Breakdown, Cpu, Entries, Group, Hosts, PerStage, Sitemaps, StageTotal, State, Times};
 pub use host_report::HostReport;
 pub use read::{RecordSource, report, report_with_timeline, status};
-pub use report::{Crawl, Report, Totals};
+pub use report::{Answers, Crawl, Report, Totals};
 pub use status::{HostStates, RESUME, Status, TaskStates};
 pub use timing::{
     BUCKETS, Bound, CHART_ROWS_MAX, Evidence, HostReports, Sessions, Tally, TimeByBound, Timeline,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use frontier::Timestamp;
 use serde::Serialize;
 
-use crate::figures::{Breakdown, Cpu, Entries, PerStage, Sitemaps, State, Times, rfc3339};
+use crate::figures::{Breakdown, Cpu, Entries, Hosts, PerStage, Sitemaps, State, Times, rfc3339};
 use crate::timing::hosts::HostReports;
 use crate::timing::verdict::Verdict;
 
@@ -27,12 +27,9 @@ pub struct Report {
     pub breakdown: Breakdown,
     /// CPU time and memory.
     pub cpu: Cpu,
-    /// Number of responses by status.
-    pub statuses: BTreeMap<u16, u64>,
-    /// Final errors by kind.
-    pub errors: BTreeMap<&'static str, u64>,
-    /// One example of each error kind, as text.
-    pub examples: BTreeMap<&'static str, String>,
+    /// What servers answered, and what failed.
+    #[serde(flatten)]
+    pub answers: Answers,
     /// Each host by its origin.
     pub hosts: HostReports,
     /// The command that continues the crawl.
@@ -66,15 +63,23 @@ pub struct Crawl {
     pub settings: serde_json::Value,
 }
 
+/// What servers answered, and what failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Answers {
+    /// Number of responses by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Final errors by kind.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// One example of each error kind, as text.
+    pub examples: BTreeMap<&'static str, String>,
+}
+
 /// All hosts together.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Totals {
-    /// Known hosts.
-    pub hosts: u64,
-    /// Hosts with nothing pending, parked, failed, skipped by a limit or truncated.
-    pub hosts_complete: u64,
-    /// Hosts parked because the server asked for a long pause.
-    pub hosts_parked: u64,
+    /// Hosts by how far they are.
+    #[serde(flatten)]
+    pub hosts: Hosts,
     /// Requests made, including robots.txt, redirects and retries.
     pub requests: u64,
     /// Body bytes as received.

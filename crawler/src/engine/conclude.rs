@@ -44,7 +44,7 @@ impl<E: Environment> Engine<E> {
         if request.step.task.kind == TaskKind::Robots
             && let Some(error) = attempt.result.conclusion.error.filter(|error| error.is_blocked())
         {
-            self.blocked.insert(request.step.task.id.host, error);
+            self.earlier.blocked.insert(request.step.task.id.host, error);
         }
         self.cool_down(&attempt);
         self.keep_contents(&mut attempt);
@@ -53,15 +53,15 @@ impl<E: Environment> Engine<E> {
 
     fn free_address(&mut self, address: IpAddr) {
         let now = self.now();
-        let Self { worker, schedule, .. } = self;
-        worker.addresses.free(address, |host| schedule.resume(host, now));
+        let Self { workers, schedule, .. } = self;
+        workers.shared.addresses.free(address, |host| schedule.resume(host, now));
     }
 
     /// Takes back a request whose address has no slot to spare. Its host waits for one, without a place.
     fn wait_for_address(&mut self, attempt: &Attempt, address: IpAddr) {
         let (now, host) = (self.now(), attempt.request.host_id());
         self.schedule.withdraw(&attempt.request, now);
-        if !self.worker.addresses.wait(address, host) {
+        if !self.workers.shared.addresses.wait(address, host) {
             self.schedule.resume(host, now);
         }
     }
@@ -75,7 +75,7 @@ impl<E: Environment> Engine<E> {
             record.detail.clear();
             return;
         };
-        self.errors += 1;
+        self.earlier.errors += 1;
         let reason = match (record.detail.as_str(), body.answer.status) {
             ("", Some(status)) => format!("answered with status {status}"),
             ("", None) => error.as_str().to_owned(),
@@ -106,11 +106,11 @@ impl<E: Environment> Engine<E> {
         let id = request.step.task.id;
         Context {
             step: &request.step,
-            scope: &self.worker.scope,
+            scope: &self.workers.shared.scope,
             cached_rules: self.schedule.robots(id.host),
             redirect: self.schedule.redirect(id.host),
             parked_until: self.schedule.parked_until(id.host),
-            best: self.held.get(&id).map(|held| &held.answer),
+            best: self.earlier.held.get(&id).map(|held| &held.answer),
             now,
             jitter,
         }
@@ -123,15 +123,15 @@ impl<E: Environment> Engine<E> {
         let body = &mut attempt.result.body;
         match attempt.result.conclusion.rows {
             Rows::HoldAsBest => {
-                self.held.insert(id, mem::take(body));
+                self.earlier.held.insert(id, mem::take(body));
             }
             Rows::Commit => {
-                self.held.remove(&id);
+                self.earlier.held.remove(&id);
             }
-            Rows::CommitHeld => body.contents = self.held.remove(&id).unwrap_or_default().contents,
+            Rows::CommitHeld => body.contents = self.earlier.held.remove(&id).unwrap_or_default().contents,
             Rows::Drop => {
                 if is_last {
-                    self.held.remove(&id);
+                    self.earlier.held.remove(&id);
                 }
                 body.contents = Contents::default();
             }

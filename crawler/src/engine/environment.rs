@@ -1,5 +1,7 @@
 //! What a crawl runs on.
 
+use std::sync::Arc;
+
 use frontier::{Clock, WorkQueue};
 use storage::EntryWriter;
 
@@ -18,4 +20,16 @@ pub trait Environment: Sized + 'static {
     type Fetch: Fetch;
     /// Tells the time and waits for it.
     type Clock: Clock + 'static;
+}
+
+/// The parts of an [`Environment`], ready for one session.
+pub struct Services<E: Environment> {
+    /// The queue of tasks.
+    pub queue: Arc<E::Queue>,
+    /// Writes entries.
+    pub writer: E::Writer,
+    /// The way to the web.
+    pub fetch: E::Fetch,
+    /// The time.
+    pub clock: Arc<E::Clock>,
 }

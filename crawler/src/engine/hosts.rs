@@ -22,14 +22,14 @@ const COUNTS_AGE_MAX: Duration = Duration::from_secs(1);
 impl<E: Environment> Engine<E> {
     /// The number of hosts that may be leased now.
     pub(super) fn room(&self) -> usize {
-        let has_slot = self.schedule.in_flight() < self.worker.settings.concurrency;
+        let has_slot = self.schedule.in_flight() < self.workers.shared.settings.concurrency;
         let most = match self.schedule.has_room_for_rules() {
             true => LEASES_MAX,
             false if has_slot => LOW_MEMORY_LEASES_MAX,
             false => 0,
         };
         let share = if self.refill.has_unclaimed_hosts { usize::MAX } else { self.refill.share };
-        (self.worker.settings.concurrency * HOSTS_PER_SLOT)
+        (self.workers.shared.settings.concurrency * HOSTS_PER_SLOT)
             .min(share)
             .saturating_sub(self.schedule.hosts())
             .min(most)
@@ -50,7 +50,7 @@ impl<E: Environment> Engine<E> {
             return;
         }
         let excess = self.schedule.hosts().saturating_sub(self.refill.share);
-        let is_full = self.schedule.in_flight() >= self.worker.settings.concurrency;
+        let is_full = self.schedule.in_flight() >= self.workers.shared.settings.concurrency;
         if excess > 0
             && !self.refill.has_unclaimed_hosts
             && self.schedule.release_surplus(excess, is_full, now) > 0
@@ -68,7 +68,7 @@ impl<E: Environment> Engine<E> {
             return;
         }
         let wanted = Wanted { releases, wanting_tasks, hosts };
-        let (session, events) = (self.worker.session.clone(), self.observers.events.clone());
+        let (session, events) = (self.workers.shared.session.clone(), self.observers.events.clone());
         self.refill.start(self.queue.clone(), session, wanted, events);
     }
 
@@ -78,10 +78,10 @@ impl<E: Environment> Engine<E> {
         let now = self.now();
         self.schedule.released(&releases, &kept, now);
         for release in releases.iter().filter(|release| !kept.contains(&release.host)) {
-            self.blocked.remove(&release.host);
+            self.earlier.blocked.remove(&release.host);
         }
         for mut host in leased {
-            let product_token = &self.worker.settings.identity.product_token;
+            let product_token = &self.workers.shared.settings.identity.product_token;
             host.robots.take_if(|known| !known.speaks_to(product_token));
             self.schedule.admit(host, now);
         }

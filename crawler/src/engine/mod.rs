@@ -31,7 +31,6 @@ use frontier::schedule::{Next, Request, Schedule};
 use frontier::work_queue::{RedirectChange, RedirectUpdate};
 use frontier::{Clock, ErrorKind, HostId, Outcome, SkipReason, TaskId, TaskKind, TaskOutcome, Timestamp};
 use http::HeaderMap;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use attempt::{Attempt, Durable, DurableCommit};
@@ -42,7 +41,7 @@ use observers::Observers;
 use progress::ProgressState;
 use record::Recording;
 use seeding::Seeding;
-use worker::{Finished, Sending, Worker};
+use worker::{Sending, Worker, Workers};
 
 use crate::clock::sleep_until;
 use crate::fetch::Fetch;
@@ -70,49 +69,46 @@ pub enum Ended {
 /// The state of the main loop in one session.
 pub struct Engine<E: Environment> {
     queue: Arc<E::Queue>,
-    fetch: E::Fetch,
-    worker: Arc<Worker<E>>,
+    workers: Workers<E>,
     schedule: Schedule,
     recording: Recording,
     seeding: Seeding,
-    /// Number of attempts whose slot was freed and that are not durable yet.
-    ahead: usize,
+    earlier: EarlierAttempts,
+    refill: Refill,
+    observers: Observers,
+    jitter: Jitter,
+}
+
+/// What later attempts need of earlier ones.
+#[derive(Default)]
+struct EarlierAttempts {
     /// Leased hosts that we refuse to connect to, and why.
     blocked: HashMap<HostId, ErrorKind>,
     /// The best partial readings of documents that will be tried again.
     held: HashMap<TaskId, Body>,
-    workers: JoinSet<Finished>,
-    refill: Refill,
-    observers: Observers,
+    /// Number of errors, for the progress.
     errors: u64,
-    jitter: Jitter,
 }
 
 impl<E: Environment> Engine<E> {
     /// Creates the engine of a session that has leased no host yet. It tells `observers` its state while anyone looks.
     pub fn new(
         queue: Arc<E::Queue>,
-        fetch: E::Fetch,
-        worker: Worker<E>,
+        workers: Workers<E>,
         (recording, seeding): (Recording, Seeding),
         observers: Observers,
         jitter: Jitter,
     ) -> Self {
-        let settings = &worker.settings;
+        let Worker { settings, session, .. } = workers.shared.as_ref();
         Self {
             queue,
-            fetch,
-            schedule: Schedule::new(settings.pace(), worker.session.started_at),
-            worker: Arc::new(worker),
+            schedule: Schedule::new(settings.pace(), session.started_at),
+            workers,
             recording,
             seeding,
-            ahead: 0,
-            blocked: HashMap::new(),
-            held: HashMap::new(),
-            workers: JoinSet::new(),
+            earlier: EarlierAttempts::default(),
             refill: Refill::new(),
             observers,
-            errors: 0,
             jitter,
         }
     }
@@ -135,7 +131,7 @@ impl<E: Environment> Engine<E> {
                 self.publish_progress(now);
                 return Ok(Ended::Complete);
             }
-            if self.ahead > 0 && permitted_at.is_none() && self.schedule.in_flight() == 0 {
+            if self.recording.ahead > 0 && permitted_at.is_none() && self.schedule.in_flight() == 0 {
                 // No request can be sent in the meantime.
                 self.recording.roll_now.notify_one();
             }
@@ -143,20 +139,20 @@ impl<E: Environment> Engine<E> {
                 biased;
                 () = shutdown.cancelled() => return self.wind_down().await,
                 durable = self.recording.durable.recv() => self.settle(durable.ok_or(EngineError::Part("the recorder"))?),
-                Some(finished) = self.workers.join_next() => self.conclude(finished)?,
+                Some(finished) = self.workers.running.join_next() => self.conclude(finished)?,
                 refilled = self.refill.finished() => self.admit(refilled?),
                 added = self.seeding.progress() => {
                     added?;
                     self.refill.wants_hosts = true;
                 }
-                () = sleep_until(self.worker.clock.as_ref(), wake_at) => {}
-                () = self.worker.clock.sleep_until(publish_at), if is_watched => {}
+                () = sleep_until(self.workers.shared.clock.as_ref(), wake_at) => {}
+                () = self.workers.shared.clock.sleep_until(publish_at), if is_watched => {}
             }
         }
     }
 
     fn now(&self) -> Timestamp {
-        self.worker.clock.now()
+        self.workers.shared.clock.now()
     }
 
     /// When to continue if nothing else happens: at `permitted_at`, when the next request may be sent, or earlier if a host
@@ -170,8 +166,8 @@ impl<E: Environment> Engine<E> {
 
     /// Starts every request that may be sent now. Returns when the next one may be sent.
     fn start(&mut self) -> Result<Option<Timestamp>, EngineError> {
-        while self.schedule.in_flight() < self.worker.settings.concurrency
-            && self.worker.lease_deadline.holds(self.now())
+        while self.schedule.in_flight() < self.workers.shared.settings.concurrency
+            && self.workers.shared.lease_deadline.holds(self.now())
         {
             match self.schedule.next(self.now()) {
                 Next::Start(request) => self.fetch(request)?,
@@ -199,20 +195,20 @@ impl<E: Environment> Engine<E> {
         let rules = rules.filter(|rules| kind == TaskKind::Robots && rules.rules.is_some());
         let validator = rules.map(|rules| rules.validator.clone()).filter(|validator| !validator.is_empty());
         let sending = Sending {
-            client: self.fetch.client(&request.step.host)?,
-            headers: if is_own { self.worker.settings.headers.clone() } else { HeaderMap::new() },
+            client: self.workers.fetch.client(&request.step.host)?,
+            headers: if is_own { self.workers.shared.settings.headers.clone() } else { HeaderMap::new() },
             validator,
             is_any_port_allowed: request.is_seed,
         };
-        self.workers.spawn(self.worker.clone().run(attempt, sending));
+        self.workers.running.spawn(self.workers.shared.clone().run(attempt, sending));
         Ok(())
     }
 
     /// Ends a task without a request, because a rule forbids it.
     fn skip(&mut self, request: Request, reason: SkipReason) -> Result<(), EngineError> {
-        self.errors += u64::from(reason.error().is_some());
+        self.earlier.errors += u64::from(reason.error().is_some());
         // If robots.txt is blocked, so is the whole host. That reason is more precise than an unreachable robots.txt.
-        let blocked = self.blocked.get(&request.host_id());
+        let blocked = self.earlier.blocked.get(&request.host_id());
         let blocked = blocked.filter(|_| reason == SkipReason::RobotsUnreachable);
         let outcome = blocked.map_or(Outcome::Skipped(reason), |error| Outcome::Failed(*error));
         let outcome = TaskOutcome::new(request.step.task.id, outcome, request.step.task.attempts);
@@ -222,11 +218,15 @@ impl<E: Environment> Engine<E> {
     }
 
     fn record(&mut self, mut attempt: Attempt) -> Result<(), EngineError> {
-        if self.recording.gathers && attempt.has_rows() && attempt.is_last() && self.ahead < AHEAD_MAX {
+        if self.recording.gathers
+            && attempt.has_rows()
+            && attempt.is_last()
+            && self.recording.ahead < AHEAD_MAX
+        {
             let now = self.now();
             attempt.timing.settled_at = Some(now);
             self.schedule.settle_ahead(&attempt.request, now);
-            self.ahead += 1;
+            self.recording.ahead += 1;
         }
         self.recording.attempts.send(attempt).map_err(|_| EngineError::Part("the recorder"))
     }
@@ -244,7 +244,7 @@ impl<E: Environment> Engine<E> {
         for Durable { attempt, read_as } in attempts {
             let Attempt { request, timing, result } = attempt;
             let (id, conclusion) = (request.host_id(), result.conclusion);
-            self.ahead -= usize::from(timing.settled_at.is_some());
+            self.recording.ahead -= usize::from(timing.settled_at.is_some());
             if let Some(robots) = conclusion.robots.filter(|_| request.step.task.waiting().is_none()) {
                 self.schedule.set_robots(id, robots, now);
             }
@@ -273,15 +273,15 @@ impl<E: Environment> Engine<E> {
     /// resumed.
     async fn wind_down(&mut self) -> Result<Ended, EngineError> {
         let limit = self.now() + WIND_DOWN;
-        while !self.workers.is_empty() {
+        while !self.workers.running.is_empty() {
             tokio::select! {
-                Some(finished) = self.workers.join_next() => self.conclude(finished)?,
+                Some(finished) = self.workers.running.join_next() => self.conclude(finished)?,
                 // Drains the channel so that it stays bounded.
                 Some(durable) = self.recording.durable.recv() => self.settle(durable),
-                () = self.worker.clock.sleep_until(limit) => self.workers.abort_all(),
+                () = self.workers.shared.clock.sleep_until(limit) => self.workers.running.abort_all(),
             }
             if self.now() >= limit {
-                self.workers.abort_all();
+                self.workers.running.abort_all();
                 break;
             }
         }
@@ -292,7 +292,7 @@ impl<E: Environment> Engine<E> {
         self.observers.progress.send_replace(ProgressState {
             counts: self.refill.counts.clone(),
             in_flight: self.schedule.in_flight(),
-            errors: self.errors,
+            errors: self.earlier.errors,
             waiting_for: self.schedule.waiting_for(now),
         });
     }

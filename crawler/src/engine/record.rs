@@ -49,6 +49,8 @@ pub struct Recording {
     pub seeds: mpsc::Sender<SeedBatch>,
     /// Whether the writer gathers entries before they become durable. Then a slot is freed before that.
     pub gathers: bool,
+    /// Number of attempts whose slot was freed and that are not durable yet.
+    pub ahead: usize,
 }
 
 /// Receives attempts and sends them back when they are durable.
@@ -116,7 +118,7 @@ impl<E: Environment> Recorder<E> {
         let large = LargeAttempts::default();
         let recorder = Self { queue, session, clock, meter, scope, segment, large, commits, durable, events };
         let gathers = !E::Writer::GATHERS_FOR.is_zero();
-        let recording = Recording { attempts, durable: made_durable, roll_now, seeds, gathers };
+        let recording = Recording { attempts, durable: made_durable, roll_now, seeds, gathers, ahead: 0 };
         (recording, tokio::spawn(recorder.run(to_record, seeds_to_add)))
     }
 

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::addresses::AddressSlots;
-use super::environment::Environment;
+use super::environment::{Environment, Services};
 use super::jitter::Jitter;
 use super::lease_deadline::LeaseDeadline;
 use super::observers::Observers;
 use super::read::BodyReader;
 use super::record::{Destinations, Recorder};
 use super::seeding::Seeding;
-use super::worker::Worker;
+use super::worker::{Worker, Workers};
 use super::{Ended, Engine, EngineError};
 use crate::cpu_meter::CpuMeter;
 use crate::settings::Settings;
@@ -29,22 +29,16 @@ const RETRIES_PER_COMMIT: usize = 1_000;
 
 /// An open session with its parts.
 pub struct OpenSession<E: Environment> {
-    /// The queue of tasks.
-    pub queue: Arc<E::Queue>,
+    /// What it runs on.
+    pub services: Services<E>,
     /// The session.
     pub session: Session,
     /// Number of commits so far.
     pub seq: u64,
     /// The seeds that are not in the queue yet.
     pub seeds: E::Seeds,
-    /// Writes entries.
-    pub writer: E::Writer,
     /// Holds the entries of documents that are being read.
     pub scratch: Scratch,
-    /// The way to the web.
-    pub fetch: E::Fetch,
-    /// The time.
-    pub clock: Arc<E::Clock>,
     /// Resource usage so far.
     pub meter: Arc<CpuMeter>,
     /// Until when it may send requests.
@@ -64,8 +58,8 @@ impl<E: Environment> OpenSession<E> {
         observers: Observers,
         lost: impl Future<Output = QueueError>,
     ) -> Result<Ended, EngineError> {
-        let Self { queue, session, seq, seeds, writer, scratch, fetch, clock, meter, lease_deadline, jitter } =
-            self;
+        let Self { services, session, seq, seeds, scratch, meter, lease_deadline, jitter } = self;
+        let Services { queue, writer, fetch, clock } = services;
         let destinations =
             Destinations::<E> { queue: queue.clone(), writer, events: observers.events.clone() };
         let (recording, recorder) =
@@ -82,7 +76,7 @@ impl<E: Environment> OpenSession<E> {
             reader: BodyReader::new(scratch, meter),
             settings,
         };
-        let engine = Engine::new(queue, fetch, worker, (recording, seeding), observers, jitter);
+        let engine = Engine::new(queue, Workers::new(fetch, worker), (recording, seeding), observers, jitter);
         let ended = tokio::select! {
             ended = engine.run(shutdown) => ended,
             lost = lost => {

@@ -13,6 +13,7 @@ use frontier::{
 };
 use http::HeaderMap;
 use storage::{DocumentHead, SegmentError};
+use tokio::task::JoinSet;
 use url::Url;
 
 use super::addresses::{AddressSlot, AddressSlots};
@@ -42,6 +43,23 @@ pub struct Worker<E: Environment> {
     pub addresses: AddressSlots,
     /// Reads bodies.
     pub reader: BodyReader,
+}
+
+/// The workers of a session.
+pub struct Workers<E: Environment> {
+    /// The way to the web.
+    pub fetch: E::Fetch,
+    /// What all of them share.
+    pub shared: Arc<Worker<E>>,
+    /// Those that run.
+    pub running: JoinSet<Finished>,
+}
+
+impl<E: Environment> Workers<E> {
+    /// The workers of a session that has sent no request yet.
+    pub fn new(fetch: E::Fetch, shared: Worker<E>) -> Self {
+        Self { fetch, shared: Arc::new(shared), running: JoinSet::new() }
+    }
 }
 
 /// What a worker needs to send a request, besides the request.

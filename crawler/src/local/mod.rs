@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
-use crate::engine::environment::Environment;
+use crate::engine::environment::{Environment, Services};
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::observers::Observers;
@@ -73,14 +73,11 @@ async fn run(parts: SessionParts, observers: Observers) -> Result<Ended, Error> 
     let (writer, scratch) = (data_dir.segments(session.id), data_dir.scratch());
     let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);
     let open_session = OpenSession::<OneMachine> {
-        queue,
+        services: Services { queue, writer, fetch, clock },
         session,
         seq,
         seeds: StoredSeeds(Some(seeds)),
-        writer,
         scratch,
-        fetch,
-        clock,
         meter,
         lease_deadline,
         jitter: Jitter::default(),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SystemClock;
 use crate::cpu_meter::CpuMeter;
 use crate::engine::Ended;
-use crate::engine::environment::Environment;
+use crate::engine::environment::{Environment, Services};
 use crate::engine::error::{EngineError, RecordError};
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
@@ -111,14 +111,11 @@ async fn run_session(
         lease_deadline: LeaseDeadline::new(opened_at + LEASE_SPAN),
     };
     let open_session = OpenSession::<OneOfMany> {
-        queue: queue.clone(),
+        scratch: writer.scratch(),
+        seeds: ClaimedSeeds::new(parts.crawl.clone(), clock.clone()),
+        services: Services { queue: queue.clone(), writer, fetch, clock },
         session: session.clone(),
         seq,
-        seeds: ClaimedSeeds::new(parts.crawl.clone(), clock.clone()),
-        scratch: writer.scratch(),
-        writer,
-        fetch,
-        clock,
         meter,
         lease_deadline: keeper.lease_deadline.clone(),
         jitter: Jitter::default(),

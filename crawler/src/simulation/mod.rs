@@ -15,7 +15,7 @@ use frontier::{NewTask, WorkQueue};
 use storage::{MemorySegments, MemoryWriter, Scratch};
 
 use crate::cpu_meter::CpuMeter;
-use crate::engine::environment::Environment;
+use crate::engine::environment::{Environment, Services};
 use crate::engine::jitter::Jitter;
 use crate::engine::lease_deadline::LeaseDeadline;
 use crate::engine::seeding::{SeedSource, SeedsError};
@@ -50,19 +50,8 @@ pub async fn open_session<Q: WorkQueue, S: Sites>(
     let seeds = GivenSeeds(seeds.to_vec());
     let lease_deadline = LeaseDeadline::new(queue.renew(&session).await?);
     let (writer, scratch) = (segments.writer(session.id), Scratch::in_memory());
-    Ok(OpenSession {
-        queue,
-        session,
-        seq: 0,
-        seeds,
-        writer,
-        scratch,
-        fetch: web,
-        clock,
-        meter,
-        lease_deadline,
-        jitter,
-    })
+    let services = Services { queue, writer, fetch: web, clock };
+    Ok(OpenSession { services, session, seq: 0, seeds, scratch, meter, lease_deadline, jitter })
 }
 
 /// The seeds of a simulated crawl. Every session adds all of them again.

@@ -16,7 +16,7 @@ pub(super) fn suggestions(report: &Report) -> Vec<String> {
     if report.crawl.tasks_pending > 0 && report.crawl.state == State::Interrupted {
         lines.push(format!("continue the crawl: {resume}"));
     }
-    let frequent = by_frequency(&report.errors);
+    let frequent = by_frequency(&report.answers.errors);
     for advice in frequent.iter().filter_map(|(kind, _)| advice(kind, resume)) {
         if !lines.contains(&advice) {
             lines.push(advice);

@@ -8,7 +8,7 @@ use super::table::{bar, fitted, paragraph};
 use crate::escape::Printable;
 use crate::figures::{Sitemaps, Times};
 use crate::host_report::HostReport;
-use crate::report::{Crawl, Report};
+use crate::report::{Answers, Crawl, Report};
 use crate::units::{count, counted, per_second, percent, size, span, span_s};
 
 /// Number of hosts shown, slowest first. The JSON report has all hosts.
@@ -51,15 +51,14 @@ fn headline(report: &Report) -> String {
         crawl.started_at.map_or_else(|| "not started".to_owned(), |moment| format!("started {moment}"));
     let took = span((crawl.wall_s * 1e6) as u64);
     line("Crawl", &format!("{}, {started}, took {took}, {}", crawl.state.as_str(), sessions(crawl)));
-    let incomplete = totals.hosts - totals.hosts_complete;
     line(
         "Hosts",
         &format!(
             "{}: {} complete, {} incomplete ({} parked)",
-            count(totals.hosts),
-            count(totals.hosts_complete),
-            count(incomplete),
-            count(totals.hosts_parked),
+            count(totals.hosts.known),
+            count(totals.hosts.complete),
+            count(totals.hosts.incomplete()),
+            count(totals.hosts.parked),
         ),
     );
     line("Sitemaps", &sitemap_counts(&totals.sitemaps));
@@ -77,7 +76,7 @@ fn headline(report: &Report) -> String {
             size(totals.bytes_decoded),
         ),
     );
-    line("Statuses", &statuses(&report.statuses));
+    line("Statuses", &statuses(&report.answers.statuses));
     line(
         "Speed",
         &format!(
@@ -217,7 +216,7 @@ fn hosts(report: &Report) -> String {
         );
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    let hidden = report.totals.hosts.saturating_sub(hosts.len() as u64);
+    let hidden = report.totals.hosts.known.saturating_sub(hosts.len() as u64);
     if hidden > 0 {
         let _ = writeln!(text, "{} not shown", counted(hidden, "host"));
     }
@@ -228,12 +227,13 @@ fn hosts(report: &Report) -> String {
 }
 
 fn errors(report: &Report) -> String {
-    if report.errors.is_empty() {
+    let Answers { errors, examples, .. } = &report.answers;
+    if errors.is_empty() {
         return "\nNo errors.\n".to_owned();
     }
     let mut text = String::from("\nErrors, with one example each\n");
-    for (kind, number) in by_frequency(&report.errors) {
-        let example = report.examples.get(kind).map_or("", String::as_str);
+    for (kind, number) in by_frequency(errors) {
+        let example = examples.get(kind).map_or("", String::as_str);
         let _ = writeln!(text, "{kind:<18} {:>11}", count(number));
         text.push_str(&paragraph("  ", &fitted(example, EXAMPLE_CHARS_MAX)));
     }
@@ -369,8 +369,8 @@ What to try next
         let request = FetchRecord { task, ..fetch("https://news.example", 0, &[(Stage::Slot, 9)]) };
         (0..1_000_000).for_each(|_| tally.add_fetch(&request));
         let mut report = tally.finish(serde_json::Value::Null, false);
-        report.errors.insert("robots_unreachable", 123_456_789);
-        report.examples.insert("robots_unreachable", format!("{long}/{}", "path/".repeat(100)));
+        report.answers.errors.insert("robots_unreachable", 123_456_789);
+        report.answers.examples.insert("robots_unreachable", format!("{long}/{}", "path/".repeat(100)));
         report.verdict.sentence = format!("{long} ended last");
         let slow =
             Times { total_s: 9e8, share: 0.999, p50_ms: 845e3, p90_ms: 9e5, p99_ms: 9e6, max_ms: 3.5e11 };

@@ -32,18 +32,10 @@ pub struct Row<'a> {
 /// A view of a batch of [`schema`] as rows.
 pub struct BatchView<'a> {
     len: usize,
-    loc: &'a StringArray,
-    lastmod: &'a StringArray,
-    lastmod_at: &'a TimestampMicrosecondArray,
-    changefreq: &'a StringArray,
-    priority: &'a StringArray,
+    entries: EntryColumns<'a>,
     sitemap: &'a StringArray,
     host: &'a StringArray,
     scope: &'a StringArray,
-    news: Records<'a>,
-    images: Lists<'a, Records<'a>>,
-    videos: Lists<'a, Videos<'a>>,
-    alternates: Lists<'a, Records<'a>>,
     fetched_at: &'a TimestampMicrosecondArray,
 }
 
@@ -53,26 +45,13 @@ impl<'a> BatchView<'a> {
         if batch.schema_ref().fields() != schema().fields() {
             return Err(WrongSchema);
         }
-        let list = |column: usize| batch.column(column).as_list_opt::<i32>().ok_or(WrongSchema);
-        let text = |column: usize| batch.column(column).as_string_opt::<i32>().ok_or(WrongSchema);
-        let timestamp = |column: usize| {
-            batch.column(column).as_primitive_opt::<TimestampMicrosecondType>().ok_or(WrongSchema)
-        };
         Ok(Self {
             len: batch.num_rows(),
-            loc: text(0)?,
-            lastmod: text(1)?,
-            lastmod_at: timestamp(2)?,
-            changefreq: text(3)?,
-            priority: text(4)?,
-            sitemap: text(5)?,
-            host: text(6)?,
-            scope: text(7)?,
-            news: Records::new(batch.column(NEWS))?,
-            images: Lists::new(list(NEWS + 1)?, Records::new)?,
-            videos: Lists::new(list(NEWS + 2)?, Videos::new)?,
-            alternates: Lists::new(list(NEWS + 3)?, Records::new)?,
-            fetched_at: timestamp(NEWS + 4)?,
+            entries: EntryColumns::new(batch)?,
+            sitemap: texts(batch, 5)?,
+            host: texts(batch, 6)?,
+            scope: texts(batch, 7)?,
+            fetched_at: timestamps(batch, NEWS + 4)?,
         })
     }
 
@@ -94,12 +73,42 @@ impl<'a> BatchView<'a> {
     /// The row at index `i`, which must be less than [`Self::len`].
     pub fn row(&self, i: usize) -> Row<'a> {
         Row {
-            entry: self.entry(i),
+            entry: self.entries.entry(i),
             sitemap: self.sitemap.value(i),
             host: self.host.value(i),
             scope: self.scope.value(i),
             fetched_at: Timestamp::from_micros(self.fetched_at.value(i)),
         }
+    }
+}
+
+/// The columns that hold the entries as they were published.
+struct EntryColumns<'a> {
+    loc: &'a StringArray,
+    lastmod: &'a StringArray,
+    lastmod_at: &'a TimestampMicrosecondArray,
+    changefreq: &'a StringArray,
+    priority: &'a StringArray,
+    news: Records<'a>,
+    images: Lists<'a, Records<'a>>,
+    videos: Lists<'a, Videos<'a>>,
+    alternates: Lists<'a, Records<'a>>,
+}
+
+impl<'a> EntryColumns<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Self, WrongSchema> {
+        let list = |column: usize| batch.column(column).as_list_opt::<i32>().ok_or(WrongSchema);
+        Ok(Self {
+            loc: texts(batch, 0)?,
+            lastmod: texts(batch, 1)?,
+            lastmod_at: timestamps(batch, 2)?,
+            changefreq: texts(batch, 3)?,
+            priority: texts(batch, 4)?,
+            news: Records::new(batch.column(NEWS))?,
+            images: Lists::new(list(NEWS + 1)?, Records::new)?,
+            videos: Lists::new(list(NEWS + 2)?, Videos::new)?,
+            alternates: Lists::new(list(NEWS + 3)?, Records::new)?,
+        })
     }
 
     fn entry(&self, i: usize) -> Entry<'a> {
@@ -203,6 +212,16 @@ impl<'a> Videos<'a> {
             self.content_segments.of(i, |records, item| ContentSegment::from_values(records.values(item)));
         video
     }
+}
+
+/// The column with this index.
+fn texts(batch: &RecordBatch, column: usize) -> Result<&StringArray, WrongSchema> {
+    batch.column(column).as_string_opt().ok_or(WrongSchema)
+}
+
+/// The column with this index.
+fn timestamps(batch: &RecordBatch, column: usize) -> Result<&TimestampMicrosecondArray, WrongSchema> {
+    batch.column(column).as_primitive_opt::<TimestampMicrosecondType>().ok_or(WrongSchema)
 }
 
 fn optional(texts: &StringArray, i: usize) -> Option<&str> {

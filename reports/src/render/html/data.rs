@@ -1,5 +1,6 @@
 //! The data from which the page's script draws.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use frontier::Stage;
@@ -40,11 +41,8 @@ struct HostRow<'a> {
     complete: bool,
     bound: Option<Bound>,
     wall_s: f64,
-    requests: u64,
-    bytes: u64,
-    sitemaps: u64,
-    entries: u64,
-    errors: &'a std::collections::BTreeMap<&'static str, u64>,
+    #[serde(flatten)]
+    counts: HostCounts<'a>,
     /// Time of each stage in seconds, in the order of `stages`.
     stages_s: [f64; 10],
     /// The host's row in the chart of hosts, one character per bucket of the timeline: the index of a stage in
@@ -53,12 +51,21 @@ struct HostRow<'a> {
     chart_row: Option<String>,
 }
 
+#[derive(Serialize)]
+struct HostCounts<'a> {
+    requests: u64,
+    bytes: u64,
+    sitemaps: u64,
+    entries: u64,
+    errors: &'a BTreeMap<&'static str, u64>,
+}
+
 /// The data as JSON for a script element. `<` is escaped, so that nothing in it looks like a tag.
 pub(super) fn page_json(report: &Report, timeline: &Timeline) -> io::Result<String> {
     let slowest: Vec<(String, HostReport)> = report.hosts.slowest(HOSTS_MAX).collect();
     let data = PageData {
         stages: Stage::ALL.map(Stage::as_str),
-        hosts_known: report.totals.hosts,
+        hosts_known: report.totals.hosts.known,
         timeline: TimelineData {
             wall_s: timeline.wall_s,
             bucket_s: timeline.bucket_s,
@@ -83,11 +90,13 @@ fn row<'a>(origin: &'a str, host: &'a HostReport, timeline: &Timeline) -> HostRo
         complete: host.complete,
         bound: host.bound,
         wall_s: rounded(&host.wall_s),
-        requests: host.requests,
-        bytes: host.bytes_wire,
-        sitemaps: host.sitemaps.found,
-        entries: host.entries.kept,
-        errors: &host.errors,
+        counts: HostCounts {
+            requests: host.requests,
+            bytes: host.bytes_wire,
+            sitemaps: host.sitemaps.found,
+            entries: host.entries.kept,
+            errors: &host.errors,
+        },
         stages_s: Stage::ALL.map(|stage| rounded(&host.stages.get(stage).total_s)),
         chart_row: timeline.rows.get(origin).map(|row| row.iter().map(|stage| digit(*stage)).collect()),
     }

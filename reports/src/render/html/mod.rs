@@ -20,8 +20,8 @@ use self::data::page_json;
 use super::advice::{by_frequency, suggestions};
 use super::text::{reasons, sessions, sitemap_counts};
 use crate::escape::Printable;
-use crate::figures::{Breakdown, Group, State, Times};
-use crate::report::{Report, Totals};
+use crate::figures::{Breakdown, Group, Hosts, State, Times};
+use crate::report::Report;
 use crate::timing::timeline::Timeline;
 use crate::units::{count, counted, per_second, percent, size, span_s};
 
@@ -40,26 +40,55 @@ pub fn report_html(report: &Report, timeline: &Timeline, out: &mut impl Write) -
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
-    style: &'static str,
-    style_hash: String,
-    script: &'static str,
-    script_hash: String,
+    style: Embedded,
+    script: Embedded,
     /// JSON without `<`, so that nothing in it ends its script element.
     data: String,
+    header: Header,
+    figures: Vec<Figure>,
+    time: TimeSection,
+    errors: ErrorSection,
+    results: ResultSection,
+    footer: Footer<'a>,
+}
+
+/// A style or script, with the source expression that allows it in the content security policy.
+struct Embedded {
+    text: &'static str,
+    hash: String,
+}
+
+/// The head of the page: the crawl and its verdict.
+struct Header {
     state: &'static str,
     is_complete: bool,
+    started: String,
     heading: String,
     sentence: String,
-    started: String,
-    version: &'a str,
-    settings: String,
-    figures: Vec<Figure>,
+}
+
+/// The section on where the time went.
+struct TimeSection {
     bars: Vec<Bar>,
     stages: Vec<StageRow>,
+}
+
+/// The section on errors and what to do about them.
+struct ErrorSection {
+    rows: Vec<ErrorRow>,
+    suggestions: Vec<String>,
+}
+
+/// The section on results: labels with their texts, and requests by result.
+struct ResultSection {
     counts: Vec<(&'static str, String)>,
     groups: Vec<(&'static str, Vec<GroupRow>)>,
-    errors: Vec<ErrorRow>,
-    suggestions: Vec<String>,
+}
+
+/// The foot of the page: what wrote it, and the saved flags of the crawl.
+struct Footer<'a> {
+    version: &'a str,
+    settings: String,
 }
 
 /// A key figure.
@@ -93,31 +122,43 @@ struct ErrorRow {
 
 impl<'a> Page<'a> {
     fn new(report: &'a Report, timeline: &Timeline) -> io::Result<Self> {
-        let (crawl, bound) = (&report.crawl, report.verdict.bound);
+        let crawl = &report.crawl;
         Ok(Self {
-            style: STYLE,
-            style_hash: hash(STYLE),
-            script: SCRIPT,
-            script_hash: hash(SCRIPT),
+            style: Embedded::new(STYLE),
+            script: Embedded::new(SCRIPT),
             data: page_json(report, timeline)?,
+            header: Header::new(report),
+            figures: figures(report),
+            time: TimeSection { bars: bar::bars(report), stages: stages(report) },
+            errors: ErrorSection { rows: errors(report), suggestions: suggestions(report) },
+            results: ResultSection { counts: counts(report), groups: groups(report) },
+            footer: Footer {
+                version: crawl.version,
+                settings: Printable(&crawl.settings.to_string()).to_string(),
+            },
+        })
+    }
+}
+
+impl Embedded {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: hash(text) }
+    }
+}
+
+impl Header {
+    fn new(report: &Report) -> Self {
+        let (crawl, bound) = (&report.crawl, report.verdict.bound);
+        Self {
             state: crawl.state.as_str(),
             is_complete: crawl.state == State::Complete,
-            heading: bound
-                .map_or_else(|| "No bound".to_owned(), |bound| format!("Bound by {}", bound.as_str())),
-            sentence: Printable(&report.verdict.sentence).to_string(),
             started: crawl
                 .started_at
                 .map_or_else(|| "not started".to_owned(), |started| format!("started {}", moment(started))),
-            version: crawl.version,
-            settings: Printable(&crawl.settings.to_string()).to_string(),
-            figures: figures(report),
-            bars: bar::bars(report),
-            stages: stages(report),
-            counts: counts(report),
-            groups: groups(report),
-            errors: errors(report),
-            suggestions: suggestions(report),
-        })
+            heading: bound
+                .map_or_else(|| "No bound".to_owned(), |bound| format!("Bound by {}", bound.as_str())),
+            sentence: Printable(&report.verdict.sentence).to_string(),
+        }
     }
 }
 
@@ -138,8 +179,8 @@ fn figures(report: &Report) -> Vec<Figure> {
         ),
         figure(
             "Sites complete",
-            format!("{} of {}", count(totals.hosts_complete), count(totals.hosts)),
-            incomplete(totals),
+            format!("{} of {}", count(totals.hosts.complete), count(totals.hosts.known)),
+            incomplete(&totals.hosts),
         ),
         figure(
             "Requests",
@@ -161,8 +202,8 @@ fn figures(report: &Report) -> Vec<Figure> {
 }
 
 /// `5 incomplete (2 parked)`.
-fn incomplete(totals: &Totals) -> String {
-    match (totals.hosts - totals.hosts_complete, totals.hosts_parked) {
+fn incomplete(hosts: &Hosts) -> String {
+    match (hosts.incomplete(), hosts.parked) {
         (0, _) => "0 incomplete".to_owned(),
         (incomplete, 0) => format!("{} incomplete", count(incomplete)),
         (incomplete, parked) => {
@@ -234,8 +275,8 @@ fn row(kind: &str, group: &Group) -> GroupRow {
 }
 
 fn errors(report: &Report) -> Vec<ErrorRow> {
-    let example = |kind| report.examples.get(kind).map_or("", String::as_str);
-    by_frequency(&report.errors)
+    let example = |kind| report.answers.examples.get(kind).map_or("", String::as_str);
+    by_frequency(&report.answers.errors)
         .into_iter()
         .map(|(kind, number)| ErrorRow {
             kind,
@@ -284,8 +325,8 @@ mod tests {
         let mut tally = tally(vec![session(0, 0, 1_000, 10, 10)], hosts);
         tally.add_fetch(&fetch("https://a.example", 0, &[(frontier::Stage::Body, 900)]));
         let mut report = tally.finish(serde_json::json!({"include": "</script><i>"}), false);
-        report.errors.insert("timeout", 1);
-        report.examples.insert("timeout", "<img src=x onerror=alert(1)>\u{202e}".to_owned());
+        report.answers.errors.insert("timeout", 1);
+        report.answers.examples.insert("timeout", "<img src=x onerror=alert(1)>\u{202e}".to_owned());
         report.verdict.sentence = "<script>alert(1)</script> ended last".to_owned();
         let page = page(&report);
         assert_eq!(page.matches("<script").count(), 2, "the data and the script");

@@ -18,8 +18,8 @@ use super::requests::Requests;
 use super::sessions::Sessions;
 use super::verdict::Verdict;
 use super::verdict::facts::Facts;
-use crate::figures::{Cpu, PerStage, State, Times, by_name, seconds, share};
-use crate::report::{Crawl, Report, Totals};
+use crate::figures::{Cpu, Hosts, PerStage, State, Times, by_name, seconds, share};
+use crate::report::{Answers, Crawl, Report, Totals};
 use crate::status::RESUME;
 
 /// Adds up the fetch records of a crawl one by one, and builds the report from the sums.
@@ -164,10 +164,7 @@ impl Tally {
         let facts = Facts {
             state: crawl.state,
             tasks_pending: crawl.tasks_pending,
-            wall_us: self.sessions.wall_us(),
-            worked_us: self.sessions.worked_us(),
-            is_shared: self.sessions.is_shared(),
-            workers: crawl.workers,
+            sessions: &self.sessions,
             cpu,
             all_hosts: self.requests.stages,
             hosts: self.hosts.len() as u64,
@@ -184,9 +181,11 @@ impl Tally {
             stages: self.stages(),
             breakdown: self.breakdown.finish(),
             cpu,
-            statuses: self.requests.statuses(),
-            errors: by_name(&errors),
-            examples: self.examples().into_iter().map(|(kind, text)| (kind.as_str(), text)).collect(),
+            answers: Answers {
+                statuses: self.requests.statuses(),
+                errors: by_name(&errors),
+                examples: self.examples().into_iter().map(|(kind, text)| (kind.as_str(), text)).collect(),
+            },
             hosts: HostReports::new(self.hosts.clone(), self.sessions.clone(), context),
             resumed_by: RESUME.to_owned(),
         }
@@ -234,7 +233,7 @@ impl Tally {
     fn totals(&self) -> (Totals, BTreeMap<ErrorKind, u64>) {
         let mut errors = BTreeMap::new();
         let mut totals = Totals {
-            hosts: self.hosts.len() as u64,
+            hosts: Hosts { known: self.hosts.len() as u64, ..Hosts::default() },
             requests: self.requests.count,
             bytes_wire: self.requests.bytes_wire,
             bytes_decoded: self.requests.bytes_decoded,
@@ -243,8 +242,8 @@ impl Tally {
             ..Totals::default()
         };
         for HostSummary { account, parked, .. } in self.hosts.values().map(|host| &host.summary) {
-            totals.hosts_complete += u64::from(account.is_complete() && !parked);
-            totals.hosts_parked += u64::from(*parked);
+            totals.hosts.complete += u64::from(account.is_complete() && !parked);
+            totals.hosts.parked += u64::from(*parked);
             totals.sitemaps.add(account);
             totals.entries.add(account);
         }

@@ -170,7 +170,7 @@ fn a_host_adds_up_and_the_totals_are_the_sum_of_the_hosts() {
 fn final_errors_count_and_a_parked_host_counts_as_rate_limited() {
     let report = report();
     let expected = [("timeout", 2), ("parse", 1), ("depth_limit", 2), ("rate_limited", 1)];
-    assert_eq!(report.errors, expected.into());
+    assert_eq!(report.answers.errors, expected.into());
     assert_eq!(host_of(&report, B).errors, [("rate_limited", 1)].into());
     assert!(!host_of(&report, B).complete);
     assert_eq!(host_of(&report, B).parked_until, Some(at(900_000)));
@@ -178,7 +178,7 @@ fn final_errors_count_and_a_parked_host_counts_as_rate_limited() {
 
 #[test]
 fn examples_are_of_final_errors_and_otherwise_name_a_host() {
-    let examples = report().examples;
+    let examples = report().answers.examples;
     assert_eq!(examples["timeout"], "https://a.example/s.xml: no answer in 30 s");
     assert_eq!(examples["depth_limit"], A);
     assert_eq!(examples["rate_limited"], B);

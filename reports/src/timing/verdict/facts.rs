@@ -4,6 +4,7 @@ use frontier::Stages;
 
 use super::super::critical_line::CriticalLine;
 use super::super::network::NetworkFloor;
+use super::super::sessions::Sessions;
 use super::time_by_bound::{Bound, TimeByBound};
 use crate::figures::{Cpu, State, seconds};
 use crate::units::counted;
@@ -19,16 +20,10 @@ const CORE_BUSY: f64 = 0.9;
 
 /// The facts that decide a verdict.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct Facts<'a> {
     pub(crate) state: State,
     pub(crate) tasks_pending: u64,
-    pub(crate) wall_us: u64,
-    /// Sum of the lengths of all sessions. It is more than `wall_us` if several workers ran at the same time.
-    pub(crate) worked_us: u64,
-    /// Whether several machines may share the crawl.
-    pub(crate) is_shared: bool,
-    /// Largest number of workers that ran at the same time.
-    pub(crate) workers: u64,
+    pub(crate) sessions: &'a Sessions,
     pub(crate) cpu: Cpu,
     /// The stages of all requests.
     pub(crate) all_hosts: Stages,
@@ -38,7 +33,7 @@ pub(crate) struct Facts {
     pub(crate) line: Option<CriticalLine>,
 }
 
-impl Facts {
+impl Facts<'_> {
     /// Whether the machine's cores were busy, mostly with the crawl.
     pub(super) fn is_machine_busy(&self) -> bool {
         let busy = self.cpu.machine_utilisation;
@@ -57,7 +52,8 @@ impl Facts {
     /// all the time.
     pub(crate) fn shortage(&self) -> CpuShortage {
         let time = TimeByBound::of(&self.all_hosts);
-        let is_core_busy = self.cpu.process_s >= seconds(self.worked_us) * CORE_BUSY && self.worked_us > 0;
+        let worked_us = self.sessions.worked_us();
+        let is_core_busy = self.cpu.process_s >= seconds(worked_us) * CORE_BUSY && worked_us > 0;
         match () {
             () if self.is_machine_busy() => CpuShortage::Machine,
             () if time.cpu_us > time.network_us && is_core_busy => CpuShortage::Slots,
@@ -67,7 +63,8 @@ impl Facts {
 
     /// ` of 4 workers` if there were several, each with its own cores and slots; otherwise empty.
     pub(super) fn of_workers(&self) -> String {
-        if self.workers > 1 { format!(" of {}", counted(self.workers, "worker")) } else { String::new() }
+        let workers = self.sessions.workers();
+        if workers > 1 { format!(" of {}", counted(workers, "worker")) } else { String::new() }
     }
 
     /// Splits `stages` by bound. Counts the wait for a slot as CPU if the crawl was short of CPU.

@@ -29,7 +29,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// Judges the crawl. `origin` returns the origin of a host.
-    pub(crate) fn of(facts: &Facts, origin: impl Fn(HostId) -> Option<String>) -> Self {
+    pub(crate) fn of(facts: &Facts<'_>, origin: impl Fn(HostId) -> Option<String>) -> Self {
         let critical_host =
             facts.line.as_ref().map(|line| origin(line.host).unwrap_or_else(|| line.host.to_string()));
         let critical = facts.line.as_ref().map(|line| facts.time_by_bound(&line.stages)).unwrap_or_default();
@@ -41,7 +41,7 @@ impl Verdict {
             critical_line_s: critical,
             all_hosts_s: all_hosts,
             all_hosts_bound: all_hosts.largest(),
-            wall_s: seconds(facts.wall_us),
+            wall_s: seconds(facts.sessions.wall_us()),
             process_s: facts.cpu.process_s,
             machine_utilisation: facts.cpu.machine_utilisation,
             utilisation: facts.cpu.utilisation,

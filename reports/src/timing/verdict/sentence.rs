@@ -11,7 +11,7 @@ use crate::figures::{State, share};
 use crate::units::{counted, percent, span};
 
 /// The text of the verdict.
-pub(super) fn sentence(facts: &Facts, bound: Option<Bound>, evidence: &Evidence) -> String {
+pub(super) fn sentence(facts: &Facts<'_>, bound: Option<Bound>, evidence: &Evidence) -> String {
     let progress = progress(facts);
     let (Some(bound), Some(line)) = (bound, &facts.line) else {
         return format!("{progress}{}", no_verdict(facts));
@@ -26,7 +26,7 @@ pub(super) fn sentence(facts: &Facts, bound: Option<Bound>, evidence: &Evidence)
 }
 
 /// How far the crawl is, if it has not ended.
-fn progress(facts: &Facts) -> String {
+fn progress(facts: &Facts<'_>) -> String {
     let left = counted(facts.tasks_pending, "task");
     match facts.state {
         State::Complete => String::new(),
@@ -36,7 +36,7 @@ fn progress(facts: &Facts) -> String {
 }
 
 /// Why there is no verdict.
-fn no_verdict(facts: &Facts) -> String {
+fn no_verdict(facts: &Facts<'_>) -> String {
     match facts.line {
         None if facts.hosts == 0 => "there are no hosts to crawl, so there is no verdict.".to_owned(),
         None => {
@@ -47,14 +47,14 @@ fn no_verdict(facts: &Facts) -> String {
 }
 
 /// Why the CPU limited the crawl, by the CPU clocks.
-fn busy_cores(facts: &Facts) -> String {
+fn busy_cores(facts: &Facts<'_>) -> String {
     let cores = match facts.cpu.cores {
         1 => "the one core was".to_owned(),
         cores => format!("the {cores} cores{} were", facts.of_workers()),
     };
     format!(
         "The CPU limited the crawl: over {} {cores} {} busy, {} with this crawl ({:.1} s of CPU time).",
-        span(facts.wall_us),
+        span(facts.sessions.wall_us()),
         percent(facts.cpu.machine_utilisation),
         percent(facts.cpu.utilisation),
         facts.cpu.process_s,
@@ -62,13 +62,13 @@ fn busy_cores(facts: &Facts) -> String {
 }
 
 /// Why `bound` limited the crawl, by the line of the host that ended last.
-fn critical_line(facts: &Facts, line: &CriticalLine, bound: Bound, evidence: &Evidence) -> String {
+fn critical_line(facts: &Facts<'_>, line: &CriticalLine, bound: Bound, evidence: &Evidence) -> String {
     let time = evidence.critical_line_s;
     let (bound_us, total_us) = (time.by(bound), time.total_us());
     let host = Printable(evidence.critical_host.as_deref().unwrap_or_default());
     let requests = counted(line.requests, "request");
     // On one machine each run is a session, a word that users know.
-    let run = if facts.is_shared { "runs" } else { "sessions" };
+    let run = if facts.sessions.is_shared() { "runs" } else { "sessions" };
     let subject = match line.runs {
         1 => format!("{host} ended last. Its {requests}"),
         runs => format!(
@@ -86,7 +86,7 @@ fn critical_line(facts: &Facts, line: &CriticalLine, bound: Bound, evidence: &Ev
 }
 
 /// What the time of `bound` was spent on.
-fn activity(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
+fn activity(facts: &Facts<'_>, line: &CriticalLine, bound: Bound) -> String {
     match bound {
         Bound::Politeness if waits_for_retries(line) => {
             format!("politeness delay (most of it, {}, before retries)", span(line.waits.retries_us))
@@ -120,7 +120,7 @@ fn waits_for_timeouts(line: &CriticalLine) -> bool {
 }
 
 /// What would shorten the crawl, and what would not.
-fn remedy(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
+fn remedy(facts: &Facts<'_>, line: &CriticalLine, bound: Bound) -> String {
     let remedy = match bound {
         Bound::Politeness if waits_for_retries(line) => {
             "Before each retry the crawler waits as long as the site asks (Retry-After), or longer with each \
@@ -131,7 +131,7 @@ fn remedy(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
             "A higher --rate would shorten the crawl, unless the site itself asks for the delay (Crawl-delay, \
              Retry-After). More --concurrency, cores or machines would not."
         }
-        Bound::Concurrency if facts.is_shared => {
+        Bound::Concurrency if facts.sessions.is_shared() => {
             "More --concurrency or more workers would shorten the crawl. So would servers that answer faster, because \
              slots are free again sooner. A faster network to this host alone, a higher --rate or more cores would not."
         }
@@ -164,7 +164,7 @@ fn remedy(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
 }
 
 /// A reservation, if other programs kept the cores busy.
-fn other_programs(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
+fn other_programs(facts: &Facts<'_>, line: &CriticalLine, bound: Bound) -> String {
     // Politeness delays and time-outs take as long on an idle machine.
     let is_certain = bound == Bound::Politeness || bound == Bound::Network && waits_for_timeouts(line);
     if is_certain || !facts.is_machine_busy_with_others() {
@@ -179,7 +179,7 @@ fn other_programs(facts: &Facts, line: &CriticalLine, bound: Bound) -> String {
 }
 
 /// The sum over all hosts, if it gives another bound.
-fn all_hosts(facts: &Facts, bound: Bound, evidence: &Evidence) -> String {
+fn all_hosts(facts: &Facts<'_>, bound: Bound, evidence: &Evidence) -> String {
     let time = evidence.all_hosts_s;
     match evidence.all_hosts_bound.filter(|sum_bound| *sum_bound != bound) {
         None => String::new(),

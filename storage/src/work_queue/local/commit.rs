@@ -55,7 +55,7 @@ impl<S: Store> QueueState<S> {
         let Decided { writes, counters, segment } = self.decide(commit, &record)?;
         self.apply(&writes, durability)?;
         self.counters = counters;
-        if let Some(place) = self.sessions.get_mut(session.number as usize) {
+        if let Some(place) = self.sessions.all.get_mut(session.number as usize) {
             *place = record;
         }
         let Some(segment) = segment else { return Ok(()) };
@@ -73,7 +73,7 @@ impl<S: Store> QueueState<S> {
     fn decide(&self, commit: Commit, session: &SessionRecord) -> Result<Decided, QueueError> {
         let (number, now) = (session.session.number, session.last_commit_at);
         let (known, mut origins) = self.known(&Touched::by(&commit))?;
-        let keep_time = |record: &mut HostRecord| record.keep_time(number, now, &self.sessions);
+        let keep_time = |record: &mut HostRecord| record.keep_time(number, now, &self.sessions.all);
         let changes = Changes::of(&commit, known, self.bounds, now, keep_time);
         let mut counters = self.counters.changed(changes.totals);
         counters.requests += commit.fetches.len() as u64;
@@ -128,7 +128,7 @@ impl<S: Store> QueueState<S> {
         id: HostId,
         change: &Change<HostRecord>,
     ) -> Result<(), QueueError> {
-        let is_leased = self.leased.contains(&id);
+        let is_leased = self.sessions.leased.contains(&id);
         let from =
             change.before.as_ref().map_or(HostIndex::NotIndexed, |record| HostIndex::of(record, is_leased));
         move_host(writes, id, from, HostIndex::of(&change.after, is_leased))?;
@@ -178,7 +178,7 @@ impl<S: Store> QueueState<S> {
     }
 
     fn session_record(&self, session: &Session) -> Result<&SessionRecord, QueueError> {
-        self.sessions.get(session.number as usize).ok_or(QueueError::Fenced(session.id))
+        self.sessions.all.get(session.number as usize).ok_or(QueueError::Fenced(session.id))
     }
 }
 

@@ -106,7 +106,7 @@ impl LocalQueue<SledStore> {
         bounds: QueueBounds,
     ) -> Result<(Self, Registered), OpenError> {
         let mut state = QueueState::new(SledStore::open(dir, cache_bytes)?, clock, bounds)?;
-        committed.check(dir, &state.sessions, state.rows)?;
+        committed.check(dir, &state.sessions.all, state.rows)?;
         let file = committed.open().map_err(|error| OpenError::io("open", committed.path(), error))?;
         state.committed_file = Some(file);
         let registered = read::registered(&state.store)?;
@@ -179,7 +179,7 @@ impl<S: Store> LocalWorkQueue for LocalQueue<S> {
         mark: FetchMark,
         n: usize,
     ) -> Result<(Vec<FetchRecord>, FetchMark), QueueError> {
-        self.call(move |state| read::fetches_after(&state.store, &state.sessions, mark, n)).await
+        self.call(move |state| read::fetches_after(&state.store, &state.sessions.all, mark, n)).await
     }
 
     fn open_session_blocking(&self) -> Result<Session, QueueError> {

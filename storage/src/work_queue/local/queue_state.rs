@@ -25,12 +25,7 @@ pub(super) struct QueueState<S> {
     pub(super) store: S,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) bounds: QueueBounds,
-    /// All sessions, by number.
-    pub(super) sessions: Vec<SessionRecord>,
-    /// The only session whose calls are accepted: the last one opened by this process.
-    alive: Option<SessionId>,
-    /// Hosts leased to it, or to the previous session while none is alive.
-    pub(super) leased: HashSet<HostId>,
+    pub(super) sessions: KnownSessions,
     pub(super) counters: Counters,
     /// Rows registered.
     pub(super) rows: u64,
@@ -40,6 +35,16 @@ pub(super) struct QueueState<S> {
     pub(super) on_full_segment: Option<OnFullSegment>,
     /// Set once a write failed, with the reason. The state on disk is unknown from then on.
     stopped: Option<String>,
+}
+
+/// The sessions of a queue and what is leased to them.
+pub(super) struct KnownSessions {
+    /// All of them, by number.
+    pub(super) all: Vec<SessionRecord>,
+    /// The only one whose calls are accepted: the last one opened by this process.
+    alive: Option<SessionId>,
+    /// Hosts leased to it, or to the previous session while none is alive.
+    pub(super) leased: HashSet<HostId>,
 }
 
 /// Called by the queue, in a thread of its own if its store is on disk. It must not wait for the queue.
@@ -52,9 +57,11 @@ impl<S: Store> QueueState<S> {
         Ok(Self {
             clock,
             bounds,
-            sessions: read::sessions(&store)?,
-            alive: None,
-            leased: read::leased(&store).collect::<Result<_, _>>()?,
+            sessions: KnownSessions {
+                all: read::sessions(&store)?,
+                alive: None,
+                leased: read::leased(&store).collect::<Result<_, _>>()?,
+            },
             counters: read::counters(&store)?,
             rows: read::segments(&store)?.iter().map(|segment| segment.rows).sum(),
             committed_file: None,
@@ -65,7 +72,7 @@ impl<S: Store> QueueState<S> {
     }
 
     pub(super) fn open_session(&mut self) -> Result<Session, QueueError> {
-        let number = u32::try_from(self.sessions.len())
+        let number = u32::try_from(self.sessions.all.len())
             .map_err(|_| QueueError::Storage("too many sessions in one crawl".to_owned()))?;
         let mut id = [0; 16];
         getrandom::fill(&mut id)
@@ -82,8 +89,8 @@ impl<S: Store> QueueState<S> {
         writes.put(&keys::session(number), &record)?;
         // Segments are named after their session, and a start rejects segments of unknown sessions.
         self.reclaim_hosts(writes, Durability::Power)?;
-        self.sessions.push(record);
-        self.alive = Some(session.id);
+        self.sessions.all.push(record);
+        self.sessions.alive = Some(session.id);
         self.write_committed()?;
         Ok(session)
     }
@@ -92,23 +99,23 @@ impl<S: Store> QueueState<S> {
     /// times of all hosts are corrected.
     fn reclaim_hosts(&mut self, mut writes: Writes, durability: Durability) -> Result<(), QueueError> {
         let (now, mut totals) = (self.clock.now(), TotalsChange::default());
-        let set_back = set_back_by(now, &self.sessions);
-        let number = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        let set_back = set_back_by(now, &self.sessions.all);
+        let number = u32::try_from(self.sessions.all.len()).unwrap_or(u32::MAX);
         let hosts: Vec<HostId> = if set_back.is_zero() {
-            self.leased.iter().copied().collect()
+            self.sessions.leased.iter().copied().collect()
         } else {
             let known = read::hosts(&self.store).map(|host| host.map(|(id, _)| id));
             known.collect::<Result<_, _>>()?
         };
         for id in hosts {
             let (before, is_leased): (HostRecord, _) =
-                (self.required(&keys::host(id))?, self.leased.contains(&id));
+                (self.required(&keys::host(id))?, self.sessions.leased.contains(&id));
             let mut after = before.clone();
             if !set_back.is_zero() {
-                after.set_back(set_back, number, now, &self.sessions);
+                after.set_back(set_back, number, now, &self.sessions.all);
             }
             if is_leased {
-                after.reclaim(number, now, &self.sessions);
+                after.reclaim(number, now, &self.sessions.all);
             }
             move_host(&mut writes, id, HostIndex::of(&before, is_leased), HostIndex::of(&after, false))?;
             if after != before {
@@ -123,7 +130,7 @@ impl<S: Store> QueueState<S> {
         }
         self.apply(&writes, durability)?;
         self.counters = counters;
-        self.leased.clear();
+        self.sessions.leased.clear();
         Ok(())
     }
 
@@ -132,7 +139,7 @@ impl<S: Store> QueueState<S> {
         if let Some(why) = &self.stopped {
             return Err(QueueError::Storage(why.clone()));
         }
-        if self.alive == Some(session.id) { Ok(()) } else { Err(QueueError::Fenced(session.id)) }
+        if self.sessions.alive == Some(session.id) { Ok(()) } else { Err(QueueError::Fenced(session.id)) }
     }
 
     pub(super) fn lease(&mut self, session: &Session, n: usize) -> Result<Vec<LeasedHost>, QueueError> {
@@ -172,7 +179,7 @@ impl<S: Store> QueueState<S> {
             let place = HostIndex::of(&record, false);
             totals.remove(&record);
             record.parked = false;
-            record.keep_time(session.number, now, &self.sessions);
+            record.keep_time(session.number, now, &self.sessions.all);
             totals.add(&record);
             move_host(&mut writes, id, place, HostIndex::Leased)?;
             writes.put(&keys::host(id), &record)?;
@@ -183,7 +190,7 @@ impl<S: Store> QueueState<S> {
         writes.put(keys::COUNTERS, &counters)?;
         self.apply(&writes, Durability::None)?;
         self.counters = counters;
-        self.leased.extend(hosts.iter().map(|(_, id)| id));
+        self.sessions.leased.extend(hosts.iter().map(|(_, id)| id));
         Ok(leased)
     }
 
@@ -194,7 +201,7 @@ impl<S: Store> QueueState<S> {
         n: usize,
     ) -> Result<Vec<Loaded>, QueueError> {
         self.fence(session)?;
-        let leased = hosts.iter().filter(|id| self.leased.contains(id));
+        let leased = hosts.iter().filter(|id| self.sessions.leased.contains(id));
         leased
             .map(|&host| {
                 let record: HostRecord = self.required(&keys::host(host))?;
@@ -266,7 +273,7 @@ impl<S: Store> QueueState<S> {
         let (mut freed, mut kept) = (HashSet::new(), Vec::new());
         for release in hosts {
             let id = release.host;
-            if !self.leased.contains(&id) || freed.contains(&id) {
+            if !self.sessions.leased.contains(&id) || freed.contains(&id) {
                 continue;
             }
             let mut record: HostRecord = self.required(&keys::host(id))?;
@@ -276,7 +283,7 @@ impl<S: Store> QueueState<S> {
             }
             totals.remove(&record);
             record.release(release, now);
-            record.keep_time(session.number, now, &self.sessions);
+            record.keep_time(session.number, now, &self.sessions.all);
             totals.add(&record);
             move_host(&mut writes, id, HostIndex::Leased, HostIndex::of(&record, false))?;
             writes.put(&keys::host(id), &record)?;
@@ -289,7 +296,7 @@ impl<S: Store> QueueState<S> {
         writes.put(keys::COUNTERS, &counters)?;
         self.apply(&writes, Durability::Process)?;
         self.counters = counters;
-        self.leased.retain(|id| !freed.contains(id));
+        self.sessions.leased.retain(|id| !freed.contains(id));
         Ok(kept)
     }
 
@@ -300,16 +307,17 @@ impl<S: Store> QueueState<S> {
 
     pub(super) fn counts(&self) -> Result<Counts, QueueError> {
         let mut counts = read::counts(&self.store, &self.counters, self.clock.now())?;
-        counts.hosts_leased = self.leased.len() as u64;
+        counts.hosts_leased = self.sessions.leased.len() as u64;
         Ok(counts)
     }
 
     /// All registered segments in the order of their rows, and the place of the one that may still grow.
     pub(super) fn segments(&self) -> Result<(Vec<SegmentRecord>, Option<SegmentPlace>), QueueError> {
         let segments = read::segments(&self.store)?;
-        let number = self.sessions.len().wrapping_sub(1);
-        let own =
-            segments.last().filter(|last| self.alive.is_some() && last.first.session as usize == number);
+        let number = self.sessions.all.len().wrapping_sub(1);
+        let own = segments
+            .last()
+            .filter(|last| self.sessions.alive.is_some() && last.first.session as usize == number);
         let growing = own.filter(|last| !last.is_sealed() && !is_full(last)).map(|last| last.first);
         Ok((segments, growing))
     }
@@ -318,7 +326,7 @@ impl<S: Store> QueueState<S> {
     pub(super) fn view(&self) -> Result<QueueView, QueueError> {
         Ok(QueueView {
             segments: read::segments(&self.store)?,
-            sessions: self.sessions.clone(),
+            sessions: self.sessions.all.clone(),
             counts: self.counts()?,
         })
     }
@@ -367,7 +375,7 @@ impl<S: Store> QueueState<S> {
     /// Updates the file `committed`. Must be called only when the queue is synced.
     pub(super) fn write_committed(&mut self) -> Result<(), QueueError> {
         let Some(file) = &self.committed_file else { return Ok(()) };
-        let written = committed::write(file, Committed::of(&self.sessions, self.rows));
+        let written = committed::write(file, Committed::of(&self.sessions.all, self.rows));
         written.map_err(|error| QueueError::Storage(format!("cannot write the file `committed`: {error}")))
     }
 

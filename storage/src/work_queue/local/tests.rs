@@ -130,7 +130,7 @@ async fn hosts<S: Store>(queue: &LocalQueue<S>) -> Vec<HostRecord> {
 }
 
 async fn fetches<S: Store>(queue: &LocalQueue<S>) -> Vec<FetchRecord> {
-    queue.call(|state| read::fetches(&state.store, &state.sessions).collect()).await.unwrap()
+    queue.call(|state| read::fetches(&state.store, &state.sessions.all).collect()).await.unwrap()
 }
 
 mod on_disk {

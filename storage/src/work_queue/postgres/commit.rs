@@ -6,13 +6,14 @@ use frontier::work_queue::{Changes, Commit, HostRecord, Known, QueueError, Sessi
 use frontier::{HostId, Site};
 use uuid::Uuid;
 
-use super::connection::{Connection, Prepared};
+use super::columns::Columns;
+use super::connection::{Connection, Parameters, Prepared};
 use super::error::Failure;
 use super::queue::{PostgresQueue, SESSION_TTL};
 use super::sql::sql;
 use super::tables::{
-    CommittedSession, Fence, FetchedRow, HostRow, HostRows, RobotsRows, SegmentRow, SiteRows, TASK, TaskRows,
-    session_times, site_counts, task_state,
+    CommittedSession, Fence, FetchedRow, HostRow, SegmentRow, TASK, host_rows, robots_rows, session_times,
+    site_counts, site_rows, task_rows, task_state,
 };
 use super::values::{host_key, session_key, task_keys};
 
@@ -26,9 +27,11 @@ impl PostgresQueue {
     /// locked first, shows whether an earlier try succeeded.
     pub(super) async fn try_commit(&self, session: &Session, commit: &Commit) -> Result<(), Failure> {
         let mut connection = self.database.connection().await?;
-        let statements = Statements::prepare(&connection).await?;
+        let read_statements = ReadStatements::prepare(&connection).await?;
+        let write_statements = WriteStatements::prepare(&connection).await?;
         connection.enter_transaction();
-        let (changes, leased) = match self.lock_and_compute(&connection, &statements, session, commit).await {
+        let computed = self.lock_and_compute(&connection, &read_statements, session, commit).await;
+        let (changes, leased) = match computed {
             Ok(Some(computed)) => computed,
             Ok(None) => return connection.roll_back().await,
             Err(Failure::Queue(error)) => {
@@ -37,8 +40,9 @@ impl PostgresQueue {
             }
             Err(failure) => return Err(failure),
         };
-        let writes = Writes::new(session, commit, changes, &leased)?;
-        writes.write(self, &connection, &statements).await?;
+        let writes = Writes::new(session, commit, &changes, &leased)?;
+        drop(changes);
+        writes.write(self, &connection, &write_statements).await?;
         connection.leave_transaction();
         Ok(())
     }
@@ -48,7 +52,7 @@ impl PostgresQueue {
     async fn lock_and_compute<'a>(
         &self,
         connection: &Connection,
-        statements: &Statements,
+        statements: &ReadStatements,
         session: &Session,
         commit: &'a Commit,
     ) -> Result<Option<(Changes<'a>, BTreeSet<HostId>)>, Failure> {
@@ -93,12 +97,29 @@ impl PostgresQueue {
     }
 }
 
-struct Statements {
+/// The statements of the first round trip.
+struct ReadStatements {
     lock: Prepared,
     hosts: Prepared,
     tasks: Prepared,
     sites: Prepared,
     times: Prepared,
+}
+
+impl ReadStatements {
+    async fn prepare(connection: &Connection) -> Result<Self, Failure> {
+        Ok(Self {
+            lock: connection.prepare(sql!("sql/session_lock.sql")).await?,
+            hosts: connection.prepare(sql!("sql/hosts_lock.sql", HostRow::TABLE.select_list())).await?,
+            tasks: connection.prepare(sql!("sql/tasks_read.sql", TASK.select_list())).await?,
+            sites: connection.prepare(sql!("sql/sites_read.sql")).await?,
+            times: connection.prepare(sql!("sql/session_times.sql")).await?,
+        })
+    }
+}
+
+/// The statements of the second round trip.
+struct WriteStatements {
     insert_hosts: Prepared,
     update_hosts: Prepared,
     insert_tasks: Prepared,
@@ -110,14 +131,9 @@ struct Statements {
     commit_session: Prepared,
 }
 
-impl Statements {
+impl WriteStatements {
     async fn prepare(connection: &Connection) -> Result<Self, Failure> {
         Ok(Self {
-            lock: connection.prepare(sql!("sql/session_lock.sql")).await?,
-            hosts: connection.prepare(sql!("sql/hosts_lock.sql", HostRow::TABLE.select_list())).await?,
-            tasks: connection.prepare(sql!("sql/tasks_read.sql", TASK.select_list())).await?,
-            sites: connection.prepare(sql!("sql/sites_read.sql")).await?,
-            times: connection.prepare(sql!("sql/session_times.sql")).await?,
             insert_hosts: connection.prepare(sql!("sql/hosts_insert.sql")).await?,
             update_hosts: connection.prepare(sql!("sql/hosts_update.sql")).await?,
             insert_tasks: connection.prepare(sql!("sql/tasks_insert.sql")).await?,
@@ -135,12 +151,12 @@ impl Statements {
 struct Writes {
     session: CommittedSession,
     fetched: FetchedRow,
-    new_hosts: HostRows,
-    hosts: HostRows,
-    new_tasks: TaskRows,
-    tasks: TaskRows,
-    sites: SiteRows,
-    robots: RobotsRows,
+    new_hosts: Columns,
+    hosts: Columns,
+    new_tasks: Columns,
+    tasks: Columns,
+    sites: Columns,
+    robots: Columns,
     segment: Option<SegmentRow>,
 }
 
@@ -148,35 +164,25 @@ impl Writes {
     fn new(
         session: &Session,
         commit: &Commit,
-        changes: Changes<'_>,
+        changes: &Changes<'_>,
         leased: &BTreeSet<HostId>,
     ) -> Result<Self, Failure> {
-        let (mut new_hosts, mut hosts) = (HostRows::default(), HostRows::default());
-        for (id, change) in changes.hosts {
-            let rows = if change.before.is_none() { &mut new_hosts } else { &mut hosts };
-            rows.push(id, &change.after, leased.contains(&id))?;
-        }
-        let (mut new_tasks, mut tasks) = (TaskRows::default(), TaskRows::default());
-        for (id, change) in changes.tasks {
-            let rows = if change.before.is_none() { &mut new_tasks } else { &mut tasks };
-            rows.push(id, &change.after)?;
-        }
-        let mut robots = RobotsRows::default();
-        for (id, record) in changes.robots {
-            robots.push(id, record)?;
-        }
-        let mut sites = SiteRows::default();
-        changes.sites.iter().for_each(|(site, change)| sites.push(site, change));
+        let (new_hosts, hosts): (Vec<_>, Vec<_>) =
+            changes.hosts.iter().partition(|(_, change)| change.before.is_none());
+        let (new_tasks, tasks): (Vec<_>, Vec<_>) =
+            changes.tasks.iter().partition(|(_, change)| change.before.is_none());
+        let sites: Vec<_> = changes.sites.iter().collect();
+        let robots: Vec<_> = changes.robots.iter().collect();
         let segment = commit.segment.as_ref();
         Ok(Self {
             session: CommittedSession::of(commit, session, changes.totals, SESSION_TTL)?,
             fetched: FetchedRow::of(commit, session)?,
-            new_hosts,
-            hosts,
-            new_tasks,
-            tasks,
-            sites,
-            robots,
+            new_hosts: host_rows(&new_hosts, leased)?,
+            hosts: host_rows(&hosts, leased)?,
+            new_tasks: task_rows(&new_tasks)?,
+            tasks: task_rows(&tasks)?,
+            sites: site_rows(&sites),
+            robots: robots_rows(&robots)?,
             segment: segment.map(|segment| SegmentRow::of(segment, session)).transpose()?,
         })
     }
@@ -186,29 +192,24 @@ impl Writes {
         &self,
         queue: &PostgresQueue,
         connection: &Connection,
-        statements: &Statements,
+        statements: &WriteStatements,
     ) -> Result<(), Failure> {
         let (crawl, now) = (&queue.crawl, &queue.now_override());
-        let (new_hosts, hosts, new_tasks, tasks) =
-            (&self.new_hosts, &self.hosts, &self.new_tasks, &self.tasks);
-        let (sites, robots, fetched) = (&self.sites, &self.robots, self.fetched.parameters(crawl));
+        let only_crawl: Parameters<'_, 1> = [("crawl", crawl)];
         let no_segment = SegmentRow::default();
         let segment = self.segment.as_ref().unwrap_or(&no_segment).parameters(crawl, now);
-        let session = self.session.parameters(crawl, now);
-        let Statements { insert_hosts, update_hosts, insert_tasks, update_tasks, .. } = statements;
-        let Statements { write_sites, write_robots, write_fetched, write_segment, commit_session, .. } =
-            statements;
+        let (fetched, session) = (self.fetched.parameters(crawl), self.session.parameters(crawl, now));
         let (_, _, _, _, _, _, _, _, renewed, ()) = tokio::try_join!(
             biased;
-            connection.execute_if(!new_hosts.is_empty(), insert_hosts, new_hosts.parameters(crawl)),
-            connection.execute_if(!hosts.is_empty(), update_hosts, hosts.parameters(crawl)),
-            connection.execute_if(!new_tasks.is_empty(), insert_tasks, new_tasks.parameters(crawl)),
-            connection.execute_if(!tasks.is_empty(), update_tasks, tasks.parameters(crawl)),
-            connection.execute_if(!sites.is_empty(), write_sites, sites.parameters(crawl)),
-            connection.execute_if(!robots.is_empty(), write_robots, robots.parameters(crawl)),
-            connection.execute(write_fetched, fetched),
-            connection.execute_if(self.segment.is_some(), write_segment, segment),
-            connection.execute(commit_session, session),
+            connection.execute_rows(&statements.insert_hosts, &self.new_hosts, only_crawl),
+            connection.execute_rows(&statements.update_hosts, &self.hosts, only_crawl),
+            connection.execute_rows(&statements.insert_tasks, &self.new_tasks, only_crawl),
+            connection.execute_rows(&statements.update_tasks, &self.tasks, only_crawl),
+            connection.execute_rows(&statements.write_sites, &self.sites, only_crawl),
+            connection.execute_rows(&statements.write_robots, &self.robots, only_crawl),
+            connection.execute(&statements.write_fetched, fetched),
+            connection.execute_if(self.segment.is_some(), &statements.write_segment, segment),
+            connection.execute(&statements.commit_session, session),
             connection.commit(),
         )?;
         // The session's row was locked, so nothing else can have changed its commit number.

@@ -3,6 +3,7 @@
 use deadpool_postgres::{Object, Pool};
 use tokio_postgres::{Row, Statement};
 
+use super::columns::Columns;
 use super::error::Failure;
 use super::sql::{Parameter, Sql};
 
@@ -95,6 +96,22 @@ impl Connection {
         parameters: Parameters<'_, N>,
     ) -> Result<u64, Failure> {
         if is_needed { self.execute(prepared, parameters).await } else { Ok(0) }
+    }
+
+    /// Executes a statement for all of `rows`, or does nothing if there are none. `parameters` are the same for all
+    /// rows.
+    pub(super) async fn execute_rows<const N: usize>(
+        &self,
+        prepared: &Prepared,
+        rows: &Columns,
+        parameters: Parameters<'_, N>,
+    ) -> Result<u64, Failure> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let parameters: Vec<Parameter<'_>> = parameters.into_iter().chain(rows.parameters()).collect();
+        let values = prepared.sql.values(&parameters)?;
+        Ok(self.client()?.execute(&prepared.statement, &values).await?)
     }
 
     /// Runs a statement if `is_needed`, and returns its rows.

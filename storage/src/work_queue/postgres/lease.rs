@@ -8,12 +8,12 @@ use frontier::work_queue::{
 use frontier::{HostId, Task, TaskId, TaskKind};
 use uuid::Uuid;
 
-use super::connection::Connection;
+use super::connection::{Connection, Parameters};
 use super::error::Failure;
 use super::fields::Fields;
 use super::queue::PostgresQueue;
 use super::sql::sql;
-use super::tables::{self, Fence, HostRow, ReleasedHosts};
+use super::tables::{self, Fence, HostRow};
 use super::values::{host_key, limit, number_key, session_key, task_keys};
 
 impl PostgresQueue {
@@ -213,7 +213,7 @@ impl PostgresQueue {
         let mut leased: HashMap<HostId, HostRecord> =
             leased.into_iter().map(|row| (row.id, row.record)).collect();
         let sessions = tables::session_times(&times)?;
-        let (mut freed, mut kept) = (ReleasedHosts::default(), Vec::new());
+        let (mut freed, mut kept) = (Vec::new(), Vec::new());
         for release in hosts {
             match leased.get(&release.host) {
                 None => {}
@@ -222,7 +222,7 @@ impl PostgresQueue {
                     let Some(mut record) = leased.remove(&release.host) else { continue };
                     record.release(release, fence.now);
                     record.keep_shared_time(session.number, fence.now, &sessions);
-                    freed.push(release.host, &record);
+                    freed.push((release.host, record));
                 }
             }
         }
@@ -230,8 +230,13 @@ impl PostgresQueue {
             connection.roll_back().await?;
             return Ok(kept);
         }
-        let freed = freed.parameters(&self.crawl, &false);
-        tokio::try_join!(biased; connection.execute(&free, freed), connection.commit())?;
+        let freed = tables::released_hosts(&freed);
+        let parameters: Parameters<'_, 2> = [("crawl", &self.crawl), ("reaped", &false)];
+        tokio::try_join!(
+            biased;
+            connection.execute_rows(&free, &freed, parameters),
+            connection.commit(),
+        )?;
         connection.leave_transaction();
         Ok(kept)
     }
@@ -248,17 +253,16 @@ impl PostgresQueue {
         let sessions = tables::session_times(&connection.query(&times, [("crawl", &self.crawl)]).await?)?;
         // Reaping belongs to no session, so it uses the number after the last one.
         let number = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
-        let mut freed = ReleasedHosts::default();
+        let mut freed = Vec::with_capacity(orphans.len());
         for row in &orphans {
             let HostRow { id, mut record, .. } = HostRow::read(row)?;
             let now = Fields::of("host", row).time("now")?;
             record.not_before = record.not_before.max(Some(now + REAPED_COOLDOWN));
             record.reclaim_shared(number, now, &sessions);
-            freed.push(id, &record);
+            freed.push((id, record));
         }
-        if !freed.is_empty() {
-            connection.execute(&free, freed.parameters(&self.crawl, &true)).await?;
-        }
+        let parameters: Parameters<'_, 2> = [("crawl", &self.crawl), ("reaped", &true)];
+        connection.execute_rows(&free, &tables::released_hosts(&freed), parameters).await?;
         Ok(())
     }
 }

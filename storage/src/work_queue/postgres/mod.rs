@@ -10,6 +10,7 @@
 //! (`tables/`).
 
 mod address;
+mod columns;
 mod commit;
 mod connection;
 mod crawls;

@@ -1,18 +1,18 @@
 //! The tables `host` and `robots`.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use frontier::work_queue::{HostRecord, LeasedHost, Loaded, RobotsRecord, Session};
+use frontier::work_queue::{Change, HostRecord, LeasedHost, Loaded, RobotsRecord, Session};
 use frontier::{Host, HostId, Timestamp};
 use tokio_postgres::Row;
 use url::Url;
-use uuid::Uuid;
 
 use super::Table;
 use crate::codec;
+use crate::work_queue::postgres::columns::{Columns, array, try_array};
 use crate::work_queue::postgres::error::Failure;
 use crate::work_queue::postgres::fields::Fields;
-use crate::work_queue::postgres::sql::Parameter;
 use crate::work_queue::postgres::values::{host_id, host_key, moment, number_key, signed};
 
 /// A row of the table `host`.
@@ -117,135 +117,62 @@ fn due_at(record: &HostRecord) -> Option<Timestamp> {
     record.has_work().then(|| record.due_at())
 }
 
-/// Hosts that a commit inserts or updates, as one array per column.
-#[derive(Default)]
-pub(crate) struct HostRows {
-    host_id: Vec<Uuid>,
-    origin: Vec<String>,
-    is_seed: Vec<bool>,
-    is_site: Vec<bool>,
-    hops: Vec<i64>,
-    redirect: Vec<Option<Vec<u8>>>,
-    due_at: Vec<Option<SystemTime>>,
-    not_before: Vec<Option<SystemTime>>,
-    inbox: Vec<i64>,
-    accepted: Vec<i64>,
-    unfinished: Vec<i64>,
-    wall_us: Vec<i64>,
-    busy_session: Vec<Option<i32>>,
-    busy_since: Vec<Option<SystemTime>>,
-    account: Vec<Vec<u8>>,
+/// Hosts that a commit inserts or updates, with the `leased` ones among them.
+pub(crate) fn host_rows(
+    hosts: &[(&HostId, &Change<HostRecord>)],
+    leased: &BTreeSet<HostId>,
+) -> Result<Columns, Failure> {
+    let due_at = |id: &HostId, record: &HostRecord| {
+        if leased.contains(id) { None } else { due_at(record) }
+    };
+    let encoded_redirect = |record: &HostRecord| record.redirect.as_ref().map(codec::encode).transpose();
+    let columns = vec![
+        ("host_id", array(hosts, |(id, _)| host_key(**id))),
+        ("origin", array(hosts, |(_, host)| host.after.host.to_string())),
+        ("is_seed", array(hosts, |(_, host)| host.after.is_seed)),
+        ("is_site", array(hosts, |(_, host)| host.after.is_site)),
+        ("hops", array(hosts, |(_, host)| signed(host.after.hops))),
+        ("redirect", try_array(hosts, |(_, host)| encoded_redirect(&host.after))?),
+        ("due_at", array(hosts, |(id, host)| due_at(id, &host.after).map(moment))),
+        ("not_before", array(hosts, |(_, host)| host.after.not_before.map(moment))),
+        ("inbox", array(hosts, |(_, host)| signed(host.after.inbox))),
+        ("accepted", array(hosts, |(_, host)| signed(host.after.accepted))),
+        ("unfinished", array(hosts, |(_, host)| signed(host.after.account.unfinished()))),
+        ("wall_us", array(hosts, |(_, host)| signed(host.after.wall_us))),
+        ("busy_session", array(hosts, |(_, host)| busy_session(&host.after))),
+        ("busy_since", array(hosts, |(_, host)| busy_since(&host.after))),
+        ("account", try_array(hosts, |(_, host)| codec::encode(&host.after.account))?),
+    ];
+    Ok(Columns::of(hosts, columns))
 }
 
-impl HostRows {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.host_id.is_empty()
-    }
-
-    pub(crate) fn push(&mut self, id: HostId, record: &HostRecord, is_leased: bool) -> Result<(), Failure> {
-        let due_at = if is_leased { None } else { due_at(record) };
-        self.host_id.push(host_key(id));
-        self.origin.push(record.host.to_string());
-        self.is_seed.push(record.is_seed);
-        self.is_site.push(record.is_site);
-        self.hops.push(signed(record.hops));
-        self.redirect.push(record.redirect.as_ref().map(codec::encode).transpose()?);
-        self.due_at.push(due_at.map(moment));
-        self.not_before.push(record.not_before.map(moment));
-        self.inbox.push(signed(record.inbox));
-        self.accepted.push(signed(record.accepted));
-        self.unfinished.push(signed(record.account.unfinished()));
-        self.wall_us.push(signed(record.wall_us));
-        self.busy_session.push(record.busy_since.map(|(session, _)| number_key(session)));
-        self.busy_since.push(record.busy_since.map(|(_, since)| moment(since)));
-        self.account.push(codec::encode(&record.account)?);
-        Ok(())
-    }
-
-    pub(crate) fn parameters<'a>(&'a self, crawl: &'a i32) -> [Parameter<'a>; 16] {
-        [
-            ("crawl", crawl),
-            ("host_id", &self.host_id),
-            ("origin", &self.origin),
-            ("is_seed", &self.is_seed),
-            ("is_site", &self.is_site),
-            ("hops", &self.hops),
-            ("redirect", &self.redirect),
-            ("due_at", &self.due_at),
-            ("not_before", &self.not_before),
-            ("inbox", &self.inbox),
-            ("accepted", &self.accepted),
-            ("unfinished", &self.unfinished),
-            ("wall_us", &self.wall_us),
-            ("busy_session", &self.busy_session),
-            ("busy_since", &self.busy_since),
-            ("account", &self.account),
-        ]
-    }
+/// Hosts that are released or reclaimed. The parameter `reaped` says which of the two.
+pub(crate) fn released_hosts(hosts: &[(HostId, HostRecord)]) -> Columns {
+    let columns = vec![
+        ("host_id", array(hosts, |(id, _)| host_key(*id))),
+        ("due_at", array(hosts, |(_, record)| due_at(record).map(moment))),
+        ("not_before", array(hosts, |(_, record)| record.not_before.map(moment))),
+        ("parked", array(hosts, |(_, record)| record.parked)),
+        ("wall_us", array(hosts, |(_, record)| signed(record.wall_us))),
+        ("busy_session", array(hosts, |(_, record)| busy_session(record))),
+        ("busy_since", array(hosts, |(_, record)| busy_since(record))),
+    ];
+    Columns::of(hosts, columns)
 }
 
-/// Hosts that are released or reclaimed, as one array per column.
-#[derive(Default)]
-pub(crate) struct ReleasedHosts {
-    host_id: Vec<Uuid>,
-    due_at: Vec<Option<SystemTime>>,
-    not_before: Vec<Option<SystemTime>>,
-    parked: Vec<bool>,
-    wall_us: Vec<i64>,
-    busy_session: Vec<Option<i32>>,
-    busy_since: Vec<Option<SystemTime>>,
+fn busy_session(record: &HostRecord) -> Option<i32> {
+    record.busy_since.map(|(session, _)| number_key(session))
 }
 
-impl ReleasedHosts {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.host_id.is_empty()
-    }
-
-    pub(crate) fn push(&mut self, id: HostId, record: &HostRecord) {
-        self.host_id.push(host_key(id));
-        self.due_at.push(due_at(record).map(moment));
-        self.not_before.push(record.not_before.map(moment));
-        self.parked.push(record.parked);
-        self.wall_us.push(signed(record.wall_us));
-        self.busy_session.push(record.busy_since.map(|(session, _)| number_key(session)));
-        self.busy_since.push(record.busy_since.map(|(_, since)| moment(since)));
-    }
-
-    /// `reaped` says that the hosts were reclaimed, not released.
-    pub(crate) fn parameters<'a>(&'a self, crawl: &'a i32, reaped: &'a bool) -> [Parameter<'a>; 9] {
-        [
-            ("crawl", crawl),
-            ("reaped", reaped),
-            ("host_id", &self.host_id),
-            ("due_at", &self.due_at),
-            ("not_before", &self.not_before),
-            ("parked", &self.parked),
-            ("wall_us", &self.wall_us),
-            ("busy_session", &self.busy_session),
-            ("busy_since", &self.busy_since),
-        ]
-    }
+fn busy_since(record: &HostRecord) -> Option<SystemTime> {
+    record.busy_since.map(|(_, since)| moment(since))
 }
 
-/// robots.txt rules that a commit writes, as one array per column.
-#[derive(Default)]
-pub(crate) struct RobotsRows {
-    host_id: Vec<Uuid>,
-    record: Vec<Vec<u8>>,
-}
-
-impl RobotsRows {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.host_id.is_empty()
-    }
-
-    pub(crate) fn push(&mut self, id: HostId, record: &RobotsRecord) -> Result<(), Failure> {
-        self.host_id.push(host_key(id));
-        self.record.push(codec::encode(record)?);
-        Ok(())
-    }
-
-    pub(crate) fn parameters<'a>(&'a self, crawl: &'a i32) -> [Parameter<'a>; 3] {
-        [("crawl", crawl), ("host_id", &self.host_id), ("record", &self.record)]
-    }
+/// robots.txt rules that a commit writes.
+pub(crate) fn robots_rows(robots: &[(&HostId, &&RobotsRecord)]) -> Result<Columns, Failure> {
+    let columns = vec![
+        ("host_id", array(robots, |(id, _)| host_key(**id))),
+        ("record", try_array(robots, |(_, record)| codec::encode(record))?),
+    ];
+    Ok(Columns::of(robots, columns))
 }

@@ -10,13 +10,13 @@ mod site;
 mod task;
 
 pub(super) use self::fetched::{FetchedRow, add_fetches};
-pub(super) use self::host::{HostRow, HostRows, ReleasedHosts, RobotsRows, leased_host, loaded_host};
+pub(super) use self::host::{HostRow, host_rows, leased_host, loaded_host, released_hosts, robots_rows};
 pub(super) use self::segment::{SegmentRow, segment_record};
 pub(super) use self::session::{
     CommittedSession, Fence, counts, session, session_id, session_record, session_times,
 };
-pub(super) use self::site::{SiteRows, site_counts};
-pub(super) use self::task::{TASK, TaskRows, given_up, task, task_id, task_state};
+pub(super) use self::site::{site_counts, site_rows};
+pub(super) use self::task::{TASK, given_up, task, task_id, task_rows, task_state};
 
 /// The current time for a statement; `None` stands for the server's clock.
 pub(crate) type Moment = Option<std::time::SystemTime>;

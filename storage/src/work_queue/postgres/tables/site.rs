@@ -6,9 +6,9 @@ use frontier::Site;
 use frontier::work_queue::Change;
 use tokio_postgres::Row;
 
+use crate::work_queue::postgres::columns::{Columns, array};
 use crate::work_queue::postgres::error::Failure;
 use crate::work_queue::postgres::fields::Fields;
-use crate::work_queue::postgres::sql::Parameter;
 use crate::work_queue::postgres::values::signed;
 
 /// The numbers of hosts of those of `sites` that have rows.
@@ -27,25 +27,13 @@ pub(crate) fn site_counts(
         .collect())
 }
 
-/// Sites that get hosts, as one array per column.
-#[derive(Default)]
-pub(crate) struct SiteRows {
-    site: Vec<String>,
-    /// Hosts added. Other sessions may add some at the same time.
-    hosts: Vec<i64>,
-}
-
-impl SiteRows {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.site.is_empty()
-    }
-
-    pub(crate) fn push(&mut self, site: &Site, change: &Change<u64>) {
-        self.site.push(site.to_string());
-        self.hosts.push(signed(change.after.saturating_sub(change.before.unwrap_or(0))));
-    }
-
-    pub(crate) fn parameters<'a>(&'a self, crawl: &'a i32) -> [Parameter<'a>; 3] {
-        [("crawl", crawl), ("site", &self.site), ("hosts", &self.hosts)]
-    }
+/// Sites that get hosts.
+pub(crate) fn site_rows(sites: &[(&Site, &Change<u64>)]) -> Columns {
+    // Other sessions may add hosts at the same time, so the column has the number of those added.
+    let added = |change: &Change<u64>| signed(change.after.saturating_sub(change.before.unwrap_or(0)));
+    let columns = vec![
+        ("site", array(sites, |(site, _)| site.to_string())),
+        ("hosts", array(sites, |(_, change)| added(change))),
+    ];
+    Columns::of(sites, columns)
 }

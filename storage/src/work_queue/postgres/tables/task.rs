@@ -1,17 +1,15 @@
 //! The table `task`.
 
-use std::time::SystemTime;
-
-use frontier::work_queue::{GivenUp, TaskState};
-use frontier::{HostId, Task, TaskId, TaskKind};
+use frontier::work_queue::{Change, GivenUp, TaskState};
+use frontier::{HostId, Outcome, Task, TaskId, TaskKind};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Table;
 use crate::codec;
+use crate::work_queue::postgres::columns::{Columns, array, try_array};
 use crate::work_queue::postgres::error::Failure;
 use crate::work_queue::postgres::fields::Fields;
-use crate::work_queue::postgres::sql::Parameter;
 use crate::work_queue::postgres::values::{host_id, host_key, moment};
 
 /// Values of the column `state`.
@@ -117,31 +115,17 @@ fn kind(key: i16) -> Result<TaskKind, Failure> {
     }
 }
 
-/// Tasks that a commit inserts or updates, as one array per column.
-#[derive(Default)]
-pub(crate) struct TaskRows {
-    host_id: Vec<Uuid>,
-    url_hash: Vec<Uuid>,
-    state: Vec<i16>,
-    priority: Vec<i32>,
-    kind: Vec<i16>,
-    depth: Vec<i32>,
-    hops: Vec<i16>,
-    attempts: Vec<i16>,
-    not_before: Vec<Option<SystemTime>>,
-    url: Vec<String>,
-    parent_host: Vec<Option<Uuid>>,
-    parent_url: Vec<Option<Uuid>>,
-    named_by: Vec<String>,
-    outcome: Vec<Option<Vec<u8>>>,
+/// A row that a commit inserts or updates.
+struct TaskRow<'a> {
+    id: TaskId,
+    state: i16,
+    /// `None` for a URL that never was a task. Its columns get default values.
+    task: Option<&'a Task>,
+    outcome: Option<&'a Outcome>,
 }
 
-impl TaskRows {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.host_id.is_empty()
-    }
-
-    pub(crate) fn push(&mut self, id: TaskId, state: &TaskState) -> Result<(), Failure> {
+impl<'a> TaskRow<'a> {
+    fn of(id: TaskId, state: &'a TaskState) -> Self {
         let (state, task, outcome) = match state {
             TaskState::Pending(task) => (PENDING, Some(task), None),
             TaskState::ReadAs => (READ_AS, None, None),
@@ -151,51 +135,37 @@ impl TaskRows {
                     Some(GivenUp { robots_unavailable: false, .. }) => GIVEN_UP,
                     Some(GivenUp { robots_unavailable: true, .. }) => GIVEN_UP_ROBOTS_UNAVAILABLE,
                 };
-                (state, Some(task), Some(codec::encode(outcome)?))
+                (state, Some(task), Some(outcome))
             }
         };
-        self.host_id.push(host_key(id.host));
-        self.url_hash.push(Uuid::from_u128(id.url));
-        self.state.push(state);
-        self.outcome.push(outcome);
-        self.push_task(task);
-        Ok(())
+        Self { id, state, task, outcome }
     }
 
-    /// Adds the columns of a task. A URL that never was a task gets default values.
-    fn push_task(&mut self, task: Option<&Task>) {
-        let parent = task.and_then(|task| task.parent);
-        self.priority.push(task.map_or(0, |task| task.priority().into()));
-        self.kind.push(task.map_or(1, |task| kind_key(task.kind)));
-        self.depth.push(task.map_or(0, |task| task.depth.into()));
-        self.hops.push(task.map_or(0, |task| task.hops.into()));
-        self.attempts.push(task.map_or(0, |task| task.attempts.into()));
-        self.not_before.push(task.and_then(|task| task.not_before).map(moment));
-        self.url.push(task.map_or_else(String::new, |task| task.url.clone()));
-        self.parent_host.push(parent.map(|parent| host_key(parent.host)));
-        self.parent_url.push(parent.map(|parent| Uuid::from_u128(parent.url)));
-        self.named_by.push(host_array(task.map_or(&[], |task| &task.named_by)));
+    fn parent(&self) -> Option<TaskId> {
+        self.task.and_then(|task| task.parent)
     }
+}
 
-    pub(crate) fn parameters<'a>(&'a self, crawl: &'a i32) -> [Parameter<'a>; 15] {
-        [
-            ("crawl", crawl),
-            ("host_id", &self.host_id),
-            ("url_hash", &self.url_hash),
-            ("state", &self.state),
-            ("priority", &self.priority),
-            ("kind", &self.kind),
-            ("depth", &self.depth),
-            ("hops", &self.hops),
-            ("attempts", &self.attempts),
-            ("not_before", &self.not_before),
-            ("url", &self.url),
-            ("parent_host", &self.parent_host),
-            ("parent_url", &self.parent_url),
-            ("named_by", &self.named_by),
-            ("outcome", &self.outcome),
-        ]
-    }
+/// Tasks that a commit inserts or updates.
+pub(crate) fn task_rows(tasks: &[(&TaskId, &Change<TaskState>)]) -> Result<Columns, Failure> {
+    let rows: Vec<TaskRow<'_>> = tasks.iter().map(|(id, change)| TaskRow::of(**id, &change.after)).collect();
+    let columns = vec![
+        ("host_id", array(&rows, |row| host_key(row.id.host))),
+        ("url_hash", array(&rows, |row| Uuid::from_u128(row.id.url))),
+        ("state", array(&rows, |row| row.state)),
+        ("priority", array(&rows, |row| row.task.map_or(0, |task| i32::from(task.priority())))),
+        ("kind", array(&rows, |row| row.task.map_or(1, |task| kind_key(task.kind)))),
+        ("depth", array(&rows, |row| row.task.map_or(0, |task| i32::from(task.depth)))),
+        ("hops", array(&rows, |row| row.task.map_or(0, |task| i16::from(task.hops)))),
+        ("attempts", array(&rows, |row| row.task.map_or(0, |task| i16::from(task.attempts)))),
+        ("not_before", array(&rows, |row| row.task.and_then(|task| task.not_before).map(moment))),
+        ("url", array(&rows, |row| row.task.map_or_else(String::new, |task| task.url.clone()))),
+        ("parent_host", array(&rows, |row| row.parent().map(|parent| host_key(parent.host)))),
+        ("parent_url", array(&rows, |row| row.parent().map(|parent| Uuid::from_u128(parent.url)))),
+        ("named_by", array(&rows, |row| host_array(row.task.map_or(&[], |task| &task.named_by)))),
+        ("outcome", try_array(&rows, |row| row.outcome.map(codec::encode).transpose())?),
+    ];
+    Ok(Columns::of(&rows, columns))
 }
 
 /// An array as text, such as `{a,b}`. PostgreSQL requires all inner arrays of a nested array to have the same length,
