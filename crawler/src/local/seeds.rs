@@ -3,7 +3,7 @@
 use frontier::NewTask;
 use frontier::work_queue::Session;
 use storage::{NewSeeds, OpenError};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::engine::seeding::{SeedSource, SeedsError};
 
@@ -28,20 +28,21 @@ impl SeedSource for StoredSeeds {
 
 impl StoredSeeds {
     /// Runs `work` where a thread may wait for the disk.
-    async fn blocking<T: Send + 'static>(
+    async fn blocking<T: Default + Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut NewSeeds) -> Result<T, OpenError> + Send + 'static,
-    ) -> Result<T, OpenError>
-    where
-        T: Default,
-    {
+    ) -> Result<T, OpenError> {
         let Some(mut seeds) = self.0.take() else { return Ok(T::default()) };
         let done = spawn_blocking(move || {
             let result = work(&mut seeds);
             (seeds, result)
         });
-        // The task ends early only with the runtime.
-        let Ok((seeds, result)) = done.await else { return Ok(T::default()) };
+        let (seeds, result) = match done.await.map_err(JoinError::try_into_panic) {
+            Ok(done) => done,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // It was cancelled, which happens only when the runtime ends.
+            Err(Err(_)) => return Ok(T::default()),
+        };
         self.0 = Some(seeds);
         result
     }

@@ -264,9 +264,9 @@ impl HostQueue {
     fn put_back(&mut self, job: Job) {
         let job = job.judged(&self.robots.rules);
         if job.kind() == TaskKind::RobotsHop {
-            self.jobs.hops.push_front(job)
+            self.jobs.hops.push_front(job);
         } else {
-            self.jobs.own.push_front(job)
+            self.jobs.own.push_front(job);
         }
     }
 

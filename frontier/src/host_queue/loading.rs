@@ -125,9 +125,9 @@ impl HostQueue {
         }
         let job = Job::new(&self.lease.host, task, now).judged(&self.robots.rules);
         if job.kind() == TaskKind::RobotsHop {
-            self.jobs.hops.push_back(job)
+            self.jobs.hops.push_back(job);
         } else {
-            self.jobs.own.push_back(job)
+            self.jobs.own.push_back(job);
         }
     }
 
