@@ -63,6 +63,12 @@ pub struct Recorder<E: Environment> {
     segment: SegmentInProgress<E::Writer>,
     large: LargeAttempts,
     commits: Commits,
+    listeners: Listeners,
+}
+
+/// Who is told of commits.
+struct Listeners {
+    /// To the engine.
     durable: mpsc::UnboundedSender<DurableCommit>,
     /// To the caller of the crawl, as long as it reads.
     events: mpsc::Sender<Event>,
@@ -116,7 +122,8 @@ impl<E: Environment> Recorder<E> {
         let segment = SegmentInProgress::new(writer, roll_now.clone(), meter.clone());
         let commits = Commits { seq, took: Duration::ZERO, usage: (clock.now(), meter.read()) };
         let large = LargeAttempts::default();
-        let recorder = Self { queue, session, clock, meter, scope, segment, large, commits, durable, events };
+        let listeners = Listeners { durable, events };
+        let recorder = Self { queue, session, clock, meter, scope, segment, large, commits, listeners };
         let gathers = !E::Writer::GATHERS_FOR.is_zero();
         let recording = Recording { attempts, durable: made_durable, roll_now, seeds, gathers, ahead: 0 };
         (recording, tokio::spawn(recorder.run(to_record, seeds_to_add)))
@@ -202,7 +209,7 @@ impl<E: Environment> Recorder<E> {
         let mut rows = Vec::with_capacity(attempts.len());
         for Attempt { result, .. } in &mut attempts {
             let stored = result.body.contents.rows.take();
-            if !self.events.is_closed() {
+            if !self.listeners.events.is_closed() {
                 result.stored.clone_from(&stored);
             }
             rows.extend(stored);
@@ -272,7 +279,7 @@ impl<E: Environment> Recorder<E> {
         let (mut permits, mut events) = (Vec::new(), Vec::new());
         for mut attempt in attempts {
             permits.extend(attempt.result.body.permit.take());
-            if !self.events.is_closed() {
+            if !self.listeners.events.is_closed() {
                 events.extend(attempt.event());
             }
             self.add_children(&mut attempt)?;
@@ -283,10 +290,10 @@ impl<E: Environment> Recorder<E> {
         self.commits.took = self.clock.now().since(now);
         for event in events {
             // Waits while the caller is slow. It fails when the caller reads no further events.
-            let _ = self.events.send(event).await;
+            let _ = self.listeners.events.send(event).await;
         }
         // The engine may have ended already, for example after another failure. The commit is durable anyway.
-        let _ = self.durable.send(durable);
+        let _ = self.listeners.durable.send(durable);
         Ok(())
     }
 

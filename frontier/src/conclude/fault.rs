@@ -104,6 +104,7 @@ mod tests {
     use crate::conclude::fixture::{NOW, TestRequest, after, no_answer, retry_later, status};
     use crate::outcome::{ErrorKind, Outcome};
     use crate::request::NextStep;
+    use crate::task::Task;
 
     #[test]
     fn transient_faults_are_tried_three_times_one_and_two_seconds_apart() {
@@ -126,12 +127,7 @@ mod tests {
                     (2, Outcome::Retry(after(2))),
                     (3, Outcome::Failed(error)),
                 ] {
-                    let request = TestRequest {
-                        attempt,
-                        task: request.task.clone(),
-                        url: request.url.clone(),
-                        ..TestRequest::sitemap()
-                    };
+                    let request = TestRequest::of(Task::clone(&request.step.task)).attempt(attempt);
                     let conclusion = request.conclude(answer);
                     assert_eq!(conclusion.ended(), &outcome, "{answer:?}");
                     assert_eq!(conclusion.outcome.as_ref().map(|ended| ended.attempts), Some(attempt));
@@ -187,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_host_has_its_cooldown_even_when_the_task_is_given_up() {
-        let conclusion = TestRequest { attempt: 3, ..TestRequest::sitemap() }.conclude(&retry_later(429, 30));
+        let conclusion = TestRequest::sitemap().attempt(3).conclude(&retry_later(429, 30));
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::HttpStatus));
         assert_eq!(conclusion.cooldown_until, Some(after(30)));
     }
@@ -196,7 +192,7 @@ mod tests {
     fn a_longer_retry_after_parks_the_host_and_costs_no_attempt() {
         for attempt in 1..=3 {
             let conclusion =
-                TestRequest { attempt, ..TestRequest::sitemap() }.conclude(&retry_later(503, 121));
+                TestRequest::sitemap().attempt(attempt).conclude(&retry_later(503, 121));
             assert_eq!(conclusion.ended(), &Outcome::Retry(after(121)));
             assert_eq!(conclusion.next, NextStep::Retry(after(121)));
             assert_eq!((conclusion.cooldown_until, conclusion.park_until), (None, Some(after(121))));
@@ -215,7 +211,7 @@ mod tests {
 
     #[test]
     fn without_a_date_or_with_one_that_has_passed_the_cooldown_is_our_own_backoff() {
-        let request = TestRequest { attempt: 2, ..TestRequest::sitemap() };
+        let request = TestRequest::sitemap().attempt(2);
         let plain = request.conclude(&status(429));
         assert_eq!((plain.ended(), plain.cooldown_until), (&Outcome::Retry(after(2)), Some(after(2))));
         for moment in [NOW, NOW - Duration::from_secs(60)] {

@@ -9,7 +9,7 @@ use super::{Answer, Conclusion, Context, conclude, conclude_known};
 use crate::answer::DocumentSummary;
 use crate::host::Host;
 use crate::outcome::{DocumentKind, ErrorKind, Outcome};
-use crate::request::{NextStep, Purpose, Step};
+use crate::request::{NextStep, Step};
 use crate::robots::RobotsRules;
 use crate::scope::Scope;
 use crate::task::{Task, TaskKind};
@@ -30,11 +30,7 @@ pub(super) fn days_ago(days: u64) -> Timestamp {
 /// A request that awaits its answer. It owns the values that a [`Context`] refers to.
 #[derive(Debug)]
 pub(super) struct TestRequest {
-    pub(super) task: Task,
-    pub(super) purpose: Purpose,
-    pub(super) url: String,
-    pub(super) hop: u8,
-    pub(super) attempt: u8,
+    pub(super) step: Step,
     pub(super) scope: Scope,
     pub(super) cached: Option<RobotsRecord>,
     pub(super) redirect: Option<RobotsRedirect>,
@@ -46,18 +42,38 @@ impl TestRequest {
     /// The first request of the task at `url`.
     pub(super) fn new(url: &str, kind: TaskKind) -> Self {
         let host = Host::of(&Url::parse(url).unwrap()).unwrap();
+        Self::of(Task::new(&host, url, kind))
+    }
+
+    /// The first request of `task`.
+    pub(super) fn of(task: Task) -> Self {
+        let host = Host::of(&Url::parse(&task.url).unwrap()).unwrap();
         Self {
-            task: Task::new(&host, url, kind),
-            purpose: Purpose::Task,
-            url: url.to_owned(),
-            hop: 0,
-            attempt: 1,
+            step: Step::new(&Arc::new(host), task),
             scope: Scope::default(),
             cached: None,
             redirect: None,
             parked_until: None,
             best: None,
         }
+    }
+
+    /// The same in another attempt.
+    pub(super) fn attempt(mut self, attempt: u8) -> Self {
+        self.step.attempt = attempt;
+        self
+    }
+
+    /// The same after so many redirects within the attempt.
+    pub(super) fn hop(mut self, hop: u8) -> Self {
+        self.step.hop = hop;
+        self
+    }
+
+    /// The same at the URL that `hop` redirects within the attempt led to.
+    pub(super) fn at(mut self, url: &str, hop: u8) -> Self {
+        self.step.url = Some(Arc::new(Url::parse(url).unwrap()));
+        self.hop(hop)
     }
 
     pub(super) fn sitemap() -> Self {
@@ -73,32 +89,22 @@ impl TestRequest {
     }
 
     pub(super) fn conclude(&self, answer: &Answer) -> Conclusion {
-        conclude(&self.context(&self.step()), answer)
+        conclude(&self.context(), answer)
     }
 
     /// The conclusion without a request, if there is one.
     pub(super) fn conclude_known(&self) -> Option<Conclusion> {
-        conclude_known(&self.context(&self.step()))
+        conclude_known(&self.context())
     }
 
     /// The host of its task.
-    pub(super) fn host(&self) -> Host {
-        Host::of(&Url::parse(&self.task.url).unwrap()).unwrap()
+    pub(super) fn host(&self) -> &Host {
+        &self.step.host
     }
 
-    fn step(&self) -> Step {
-        Step {
-            purpose: self.purpose,
-            url: Url::parse(&self.url).ok().map(Arc::new),
-            hop: self.hop,
-            attempt: self.attempt,
-            ..Step::new(&Arc::new(self.host()), self.task.clone())
-        }
-    }
-
-    fn context<'a>(&'a self, step: &'a Step) -> Context<'a> {
+    fn context(&self) -> Context<'_> {
         Context {
-            step,
+            step: &self.step,
             scope: &self.scope,
             cached_rules: self.cached.as_ref(),
             redirect: self.redirect.as_ref(),

@@ -231,8 +231,8 @@ mod tests {
                     TaskKind::Robots => TestRequest::robots(),
                     kind => TestRequest { best, ..TestRequest::new("https://a.example/sitemap.xml", kind) },
                 };
-                request.task.hops = hops;
-                TestRequest { attempt, hop, cached: known, ..request }
+                request.step.task.hops = hops;
+                TestRequest { cached: known, ..request.attempt(attempt).hop(hop) }
             },
         )
     }
@@ -245,17 +245,17 @@ mod tests {
             match (&conclusion.next, outcome) {
                 (NextStep::Follow(url, hop), None) => {
                     prop_assert_eq!(normal_url(url.as_str()), Some((**url).clone()));
-                    prop_assert_eq!(*hop, request.hop + 1);
+                    prop_assert_eq!(*hop, request.step.hop + 1);
                     prop_assert!(*hop <= REDIRECTS_MAX);
                 }
                 (NextStep::Retry(at), Some(Outcome::Retry(pending_until))) => {
                     prop_assert_eq!(at, pending_until);
                     prop_assert!(*at > NOW);
-                    prop_assert!(request.attempt < ATTEMPTS_MAX || conclusion.park_until.is_some());
+                    prop_assert!(request.step.attempt < ATTEMPTS_MAX || conclusion.park_until.is_some());
                 }
                 (NextStep::Wait, None) => {
                     let [hop] = conclusion.found.as_slice() else { panic!("one request of another host") };
-                    prop_assert!(hop.host != request.host() && hop.task.hops <= ROBOTS_REDIRECTS_MAX);
+                    prop_assert!(hop.host != *request.host() && hop.task.hops <= ROBOTS_REDIRECTS_MAX);
                     prop_assert_eq!(hop.task.waiting(), Some(request.host().id()));
                     prop_assert!(conclusion.redirect.is_some());
                 }
@@ -272,7 +272,7 @@ mod tests {
             let conclusion = request.conclude(&answer);
             let outcome = conclusion.outcome.as_ref().map(|ended| &ended.outcome);
             let commits = matches!(conclusion.rows, Rows::Commit | Rows::CommitHeld);
-            let is_sitemap = request.task.kind != TaskKind::Robots;
+            let is_sitemap = request.step.task.kind != TaskKind::Robots;
             prop_assert_eq!(commits, is_sitemap && matches!(outcome, Some(Outcome::Fetched(_))));
             prop_assert!(conclusion.rows != Rows::CommitHeld || request.best.is_some());
             // Held rows are dropped only if the document has moved to another host.
@@ -296,8 +296,8 @@ mod tests {
             }
             let Some(ended) = &conclusion.outcome else { return Ok(()) };
             let mut account = Account::default();
-            account.take_on(request.task.kind);
-            account.settle(request.task.kind, ended);
+            account.take_on(request.step.task.kind);
+            account.settle(request.step.task.kind, ended);
             prop_assert!(account.adds_up());
             prop_assert_eq!(account.unfinished(), u64::from(conclusion.next != NextStep::Done));
             if let Outcome::Failed(_) = ended.outcome {

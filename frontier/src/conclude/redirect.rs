@@ -50,11 +50,7 @@ mod tests {
 
     #[test]
     fn a_redirect_is_resolved_against_the_url_of_its_request() {
-        let request = TestRequest {
-            url: "https://a.example/deep/er/s.xml".to_owned(),
-            hop: 3,
-            ..TestRequest::sitemap()
-        };
+        let request = TestRequest::sitemap().at("https://a.example/deep/er/s.xml", 3);
         let next = request.conclude(&redirect("../t.xml")).next;
         assert_eq!(next, follow("https://a.example/deep/t.xml", 4));
     }
@@ -64,19 +60,19 @@ mod tests {
         for target in
             ["http://a.example/s.xml", "https://www.a.example/s.xml", "https://a.example:8443/s.xml"]
         {
-            let mut request = TestRequest { hop: 2, ..TestRequest::sitemap() };
-            request.task.hops = 3;
-            request.task.depth = 4;
-            request.task.named_by = vec![request.host().id()];
+            let mut request = TestRequest::sitemap().hop(2);
+            request.step.task.hops = 3;
+            request.step.task.depth = 4;
+            request.step.task.named_by = vec![request.host().id()];
             let conclusion = request.conclude(&redirect(target));
             assert_eq!((conclusion.ended(), &conclusion.next), (&Outcome::Redirected, &NextStep::Done));
             assert_eq!(conclusion.links(), [(target, TaskKind::Sitemap)]);
             let found = &conclusion.found[0];
             assert_eq!((found.task.hops, found.task.depth, found.task.attempts), (6, 4, 0));
-            assert_eq!(found.task.named_by, request.task.named_by);
+            assert_eq!(found.task.named_by, request.step.task.named_by);
             assert_eq!(
                 (found.task.parent, found.found_on),
-                (Some(request.task.id), Some(request.host().id()))
+                (Some(request.step.task.id), Some(request.host().id()))
             );
             assert_eq!(found.task.id.host, found.host.id());
         }
@@ -89,8 +85,8 @@ mod tests {
         {
             for target in ["/t.xml", "https://b.example/t.xml"] {
                 let mut request =
-                    TestRequest { url: "https://a.example/x.xml".to_owned(), hop, ..TestRequest::sitemap() };
-                request.task.hops = hops;
+                    TestRequest::sitemap().at("https://a.example/x.xml", hop);
+                request.step.task.hops = hops;
                 let conclusion = request.conclude(&redirect(target));
                 let failed = conclusion.error == Some(ErrorKind::Redirect);
                 assert_eq!(failed, !follows, "{hops} + {hop} of {REDIRECTS_MAX}, to {target}");
@@ -122,7 +118,7 @@ mod tests {
     #[test]
     fn a_redirect_back_to_the_first_url_is_a_loop() {
         let request =
-            TestRequest { url: "https://a.example/b.xml".to_owned(), hop: 1, ..TestRequest::sitemap() };
+            TestRequest::sitemap().at("https://a.example/b.xml", 1);
         let conclusion = request.conclude(&redirect("/sitemap.xml"));
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::Redirect));
     }

@@ -105,7 +105,7 @@ mod tests {
         let (target, waiting) = (host("https://b.example/"), host("https://a.example/"));
         let url = target.url(path);
         let task = Task::robots_hop(&target, &url, 1, &waiting);
-        TestRequest { task, ..TestRequest::new(&url, TaskKind::RobotsHop) }
+        TestRequest::of(task)
     }
 
     fn answer_of(conclusion: &Conclusion) -> &RedirectAnswer {
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn another_host_makes_the_request_and_the_first_one_waits() {
-        let request = TestRequest { hop: 2, ..TestRequest::robots() };
+        let request = TestRequest::robots().hop(2);
         let conclusion = request.conclude(&redirect(THERE));
         assert_eq!((&conclusion.next, &conclusion.outcome), (&NextStep::Wait, &None));
         let [found] = conclusion.found.as_slice() else { panic!("one task") };
@@ -174,7 +174,7 @@ mod tests {
     fn a_redirect_within_the_other_host_is_followed_there_and_one_to_a_third_is_not() {
         let conclusion = hop("/r.txt").conclude(&redirect("/s.txt"));
         assert_eq!(conclusion.next, follow("https://b.example/s.txt", 1));
-        let away = TestRequest { hop: 1, ..hop("/r.txt") }.conclude(&redirect("https://c.example/t"));
+        let away = hop("/r.txt").hop(1).conclude(&redirect("https://c.example/t"));
         assert_eq!(answer_of(&away), &RedirectAnswer::Moved("https://c.example/t".to_owned(), 2));
         assert_eq!(away.next, NextStep::Done);
     }
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_reach_there_is_unreachable_here_after_the_attempts() {
-        let request = TestRequest { attempt: 1, ..hop("/r.txt") };
+        let request = hop("/r.txt").attempt(1);
         let again = request.conclude(&status(500));
         assert_eq!((again.ended(), again.redirect.is_none()), (&Outcome::Retry(after(1)), true));
         for (answer, cause) in [
@@ -210,7 +210,7 @@ mod tests {
             (no_answer(ErrorKind::BlockedAddress), ErrorKind::BlockedAddress),
             (status(304), ErrorKind::HttpStatus),
         ] {
-            let conclusion = TestRequest { attempt: 3, ..hop("/r.txt") }.conclude(&answer);
+            let conclusion = hop("/r.txt").attempt(3).conclude(&answer);
             assert_eq!(answer_of(&conclusion), &RedirectAnswer::Unreachable(cause));
             let here = waiting(&[OWN, THERE], RedirectAnswer::Unreachable(cause)).conclude_known().unwrap();
             assert_eq!(here.ended(), &Outcome::Failed(cause));

@@ -320,7 +320,7 @@ mod tests {
             (1, no_answer(ErrorKind::BlockedPort), ErrorKind::BlockedPort),
             (1, status(304), ErrorKind::HttpStatus),
         ] {
-            let conclusion = TestRequest { attempt, ..TestRequest::robots() }.conclude(&answer);
+            let conclusion = TestRequest::robots().attempt(attempt).conclude(&answer);
             assert_eq!(conclusion.ended(), &Outcome::Failed(cause));
             let nothing = RobotsRecord { fetched_at: NOW, rules: None, validator: Validator::default() };
             assert_eq!(conclusion.robots, Some(nothing));
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn rules_of_the_last_thirty_days_are_used_and_keep_their_date() {
         let known = cached("User-agent: *\nDisallow: /private\nSitemap: /s.xml", days_ago(29));
-        let request = TestRequest { attempt: 3, cached: Some(known.clone()), ..TestRequest::robots() };
+        let request = TestRequest { cached: Some(known.clone()), ..TestRequest::robots().attempt(3) };
         let conclusion = request.conclude(&status(503));
         assert_eq!(conclusion.robots, Some(known));
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::HttpStatus));
@@ -359,12 +359,12 @@ mod tests {
     #[test]
     fn five_redirects_are_followed_in_place_and_the_sixth_counts_as_no_file() {
         for hop in 0..5 {
-            let conclusion = TestRequest { hop, ..TestRequest::robots() }.conclude(&redirect("/r.txt"));
+            let conclusion = TestRequest::robots().hop(hop).conclude(&redirect("/r.txt"));
             assert_eq!(conclusion.next, follow("https://a.example/r.txt", hop + 1));
             assert_eq!((conclusion.outcome, conclusion.robots), (None, None));
         }
         for target in ["/r.txt", "https://www.a.example/robots.txt"] {
-            let conclusion = TestRequest { hop: 5, ..TestRequest::robots() }.conclude(&redirect(target));
+            let conclusion = TestRequest::robots().hop(5).conclude(&redirect(target));
             assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, Some(ErrorKind::Redirect)));
             assert!(allows(&conclusion, "/any"));
         }
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn sitemaps_are_relative_to_the_url_of_the_file_even_when_it_is_known_later() {
         let url = "https://a.example/deep/robots.txt".to_owned();
-        let request = TestRequest { hop: 1, url, ..TestRequest::robots() };
+        let request = TestRequest::robots().at(&url, 1);
         let conclusion = request.conclude(&rules("Sitemap: s.xml\nSitemap: HTTPS://b.example/t.xml"));
         let expected = ["https://a.example/deep/s.xml", "https://b.example/t.xml"];
         let urls = |conclusion: &Conclusion| -> Vec<String> {
@@ -420,7 +420,7 @@ mod tests {
         let old = TestRequest { cached: Some(cached("", days_ago(1))), ..TestRequest::robots() };
         let unreachable = RobotsRecord { rules: None, ..known.clone() };
         let mut refresh = TestRequest { cached: Some(known.clone()), ..TestRequest::robots() };
-        refresh.purpose = Purpose::RobotsRefresh;
+        refresh.step.purpose = Purpose::RobotsRefresh;
         let others = [
             old,
             refresh,
@@ -434,7 +434,7 @@ mod tests {
     #[test]
     fn a_refresh_discovers_nothing() {
         let mut request = TestRequest::robots();
-        request.purpose = Purpose::RobotsRefresh;
+        request.step.purpose = Purpose::RobotsRefresh;
         for answer in [rules("Sitemap: /s.xml"), status(404), rules("User-agent: *\nCrawl-delay: 99")] {
             let conclusion = request.conclude(&answer);
             assert_eq!(conclusion.links(), []);

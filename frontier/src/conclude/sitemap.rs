@@ -160,9 +160,9 @@ mod tests {
     #[test]
     fn after_redirects_the_final_url_counts_as_read_too() {
         let request =
-            TestRequest { url: "https://a.example/final.xml".to_owned(), hop: 1, ..TestRequest::sitemap() };
+            TestRequest::sitemap().at("https://a.example/final.xml", 1);
         let ended = request.conclude(&urlset(1)).outcome.unwrap();
-        assert_eq!(ended.task, request.task.id);
+        assert_eq!(ended.task, request.step.task.id);
         assert_eq!(ended.read_as, Some(TaskId::of(request.host().id(), "https://a.example/final.xml")));
         assert_eq!(request.conclude(&status(404)).outcome.unwrap().read_as, None);
         assert_eq!(TestRequest::sitemap().conclude(&urlset(1)).outcome.unwrap().read_as, None);
@@ -210,7 +210,7 @@ mod tests {
         let first = TestRequest::sitemap().conclude(&broken_off(3));
         assert_eq!((first.ended(), first.rows), (&Outcome::Retry(after(1)), Rows::HoldAsBest));
 
-        let mut request = TestRequest { attempt: 2, best: Some(broken_off(3)), ..TestRequest::sitemap() };
+        let mut request = TestRequest { best: Some(broken_off(3)), ..TestRequest::sitemap().attempt(2) };
         assert_eq!(
             request.conclude(&broken_off(3)).rows,
             Rows::Drop,
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(request.conclude(&broken_off(4)).rows, Rows::HoldAsBest);
         assert_eq!(request.conclude(&status(500)).rows, Rows::Drop);
 
-        request.attempt = 3;
+        request.step.attempt = 3;
         let better = request.conclude(&broken_off(9));
         assert_eq!((entries(&better), better.rows), ((9, Some(ErrorKind::Incomplete)), Rows::Commit));
         for worse in [broken_off(2), status(500), status(404), no_answer(ErrorKind::Timeout)] {
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_whole_reading_wins_over_a_longer_partial_one() {
         let request =
-            TestRequest { attempt: 2, best: Some(part(9, ErrorKind::Incomplete)), ..TestRequest::sitemap() };
+            TestRequest { best: Some(part(9, ErrorKind::Incomplete)), ..TestRequest::sitemap().attempt(2) };
         let conclusion = request.conclude(&urlset(4));
         assert_eq!((entries(&conclusion), conclusion.rows), ((4, None), Rows::Commit));
     }
@@ -244,7 +244,7 @@ mod tests {
     fn a_partial_index_brings_its_children_when_its_outcome_is_final() {
         let cut = Answer { error: Some(ErrorKind::Incomplete), ..index(1) };
         assert_eq!(TestRequest::sitemap().conclude(&cut).rows, Rows::HoldAsBest);
-        let request = TestRequest { attempt: 3, best: Some(cut), ..TestRequest::sitemap() };
+        let request = TestRequest { best: Some(cut), ..TestRequest::sitemap().attempt(3) };
         assert_eq!(request.conclude(&status(500)).rows, Rows::CommitHeld);
     }
 
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_hit_or_a_failure_ends_the_guessing() {
-        let request = TestRequest { attempt: 3, ..TestRequest::probe(0, "/sitemap.xml") };
+        let request = TestRequest::probe(0, "/sitemap.xml").attempt(3);
         assert_eq!(request.conclude(&urlset(1)).links(), []);
         for answer in [status(401), status(403), status(500), no_answer(ErrorKind::Timeout)] {
             let conclusion = request.conclude(&answer);
@@ -287,8 +287,8 @@ mod tests {
 
     #[test]
     fn no_failure_of_the_last_guess_is_an_error() {
-        let mut request = TestRequest { attempt: 3, ..TestRequest::sitemap() };
-        request.task.kind = TaskKind::LastProbe;
+        let mut request = TestRequest::sitemap().attempt(3);
+        request.step.task.kind = TaskKind::LastProbe;
         for answer in [status(403), status(404), status(500), status(200), no_answer(ErrorKind::Timeout)] {
             let conclusion = request.conclude(&answer);
             assert_eq!((conclusion.ended(), conclusion.error), (&Outcome::Absent, None), "{answer:?}");
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(next.links(), [("https://a.example/wp-sitemap.xml", TaskKind::Probe(3))]);
         for last in [TaskKind::Probe(7), TaskKind::LastProbe] {
             let mut request = TestRequest::probe(7, "/sitemap/sitemap.xml");
-            request.task.kind = last;
+            request.step.task.kind = last;
             assert_eq!(request.conclude(&status(404)).links(), []);
         }
     }
