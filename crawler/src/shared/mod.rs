@@ -38,7 +38,7 @@ struct OneOfMany;
 
 impl Environment for OneOfMany {
     type Queue = RetryingQueue<SystemClock>;
-    type Seeds = ClaimedSeeds;
+    type Seeds = ClaimedSeeds<SystemClock>;
     type Writer = SharedWriter;
     type Fetch = HttpFetch;
     type Clock = SystemClock;

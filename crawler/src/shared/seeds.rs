@@ -8,7 +8,6 @@ use frontier::{Clock, NewTask};
 use storage::{SharedCrawl, StoreError};
 
 use super::retrying_queue::PAUSE;
-use crate::clock::SystemClock;
 use crate::engine::seeding::{SeedSource, SeedsError};
 
 /// How often a worker checks whether the seeds that others claimed are in the queue.
@@ -16,9 +15,9 @@ const CLAIMS_POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// The seeds that no worker has added to the queue. Each worker claims some at a time, so each seed is added once unless a
 /// worker ends with a claim.
-pub(super) struct ClaimedSeeds {
+pub(super) struct ClaimedSeeds<C> {
     crawl: SharedCrawl,
-    clock: Arc<SystemClock>,
+    clock: Arc<C>,
     claimed: Vec<NewTask>,
 }
 
@@ -34,8 +33,8 @@ macro_rules! retry {
     };
 }
 
-impl ClaimedSeeds {
-    pub(super) fn new(crawl: SharedCrawl, clock: Arc<SystemClock>) -> Self {
+impl<C: Clock> ClaimedSeeds<C> {
+    pub(super) fn new(crawl: SharedCrawl, clock: Arc<C>) -> Self {
         Self { crawl, clock, claimed: Vec::new() }
     }
 
@@ -44,7 +43,7 @@ impl ClaimedSeeds {
     }
 }
 
-impl SeedSource for ClaimedSeeds {
+impl<C: Clock + 'static> SeedSource for ClaimedSeeds<C> {
     async fn next(&mut self, n: usize) -> Result<Vec<NewTask>, SeedsError> {
         loop {
             self.claimed = retry!(self, self.crawl.claim_seeds(n));
