@@ -67,6 +67,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it is for the robots.txt of its host, and only other hosts need it.
+    pub(crate) fn is_on_behalf(&self) -> bool {
+        self.purpose == Purpose::RobotsRefresh && self.task.parent.is_some()
+    }
+
     /// The first step of the next attempt of `task`, which is on `host`.
     pub fn new(host: &Arc<Host>, task: Task) -> Self {
         Self {
@@ -81,11 +86,12 @@ impl Step {
         }
     }
 
-    /// The same for the robots.txt of `host`, in no queue. If only another host needs it, `on_behalf_of` is the robots.txt of
-    /// that one.
-    pub(crate) fn robots_refresh(host: &Arc<Host>, on_behalf_of: Option<TaskId>) -> Self {
+    /// The same for the robots.txt of `host`, in no queue. If only other hosts need it, `on_behalf_of` is the request for one
+    /// of them. Its redirects count here too, so that no chain of hosts goes on for ever.
+    pub(crate) fn robots_refresh(host: &Arc<Host>, on_behalf_of: Option<&Task>) -> Self {
         let task = Task::new(host, host.url("/robots.txt"), TaskKind::Robots);
-        let task = Task { parent: on_behalf_of, ..task };
+        let parent = on_behalf_of.and_then(|hop| hop.parent);
+        let task = Task { parent, hops: on_behalf_of.map_or(0, |hop| hop.hops), ..task };
         Self { purpose: Purpose::RobotsRefresh, ..Self::new(host, task) }
     }
 

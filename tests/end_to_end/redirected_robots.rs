@@ -103,6 +103,24 @@ fn one_robots_txt_for_many_hosts_is_requested_once_and_its_host_is_no_site() {
     assert!(host["stages"]["politeness"]["total_s"].as_f64() > Some(0.0), "{host}");
 }
 
+/// Each host redirects its robots.txt to that of the next one, which nobody has named.
+#[test]
+fn a_chain_of_hosts_that_redirect_their_robots_txt_to_the_next_one_ends() {
+    const HOSTS: usize = 60;
+    let name = |n: usize| format!("h{n}.chain{n}.example");
+    let web = (0..HOSTS).fold(Web::new(), |web, n| {
+        web.host(&name(n), moved(&name(n), &format!("http://{}/robots.txt", name(n + 1))))
+    });
+    let run = Run::of(web, &["http://h0.chain0.example"]).flags(&["--rate", "0"]);
+    run.crawl();
+    let log = run.server.log();
+    let last = (0..HOSTS).rev().find(|n| log.iter().any(|request| request.host == name(*n)));
+    assert_eq!(last, Some(5), "five redirects are followed");
+    assert!(log.len() <= 20, "{} requests", log.len());
+    // Too many redirects count as no robots.txt, so everything is allowed.
+    assert_eq!(run.locs().len(), 1);
+}
+
 /// A site whose index names `number` subdomains. The robots.txt of each is on one other host, at a path of its own.
 fn evil(web: Web, number: usize) -> Web {
     let name = |n: usize| format!("e{n}.evil.example");

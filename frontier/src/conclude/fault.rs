@@ -191,8 +191,7 @@ mod tests {
     #[test]
     fn a_longer_retry_after_parks_the_host_and_costs_no_attempt() {
         for attempt in 1..=3 {
-            let conclusion =
-                TestRequest::sitemap().attempt(attempt).conclude(&retry_later(503, 121));
+            let conclusion = TestRequest::sitemap().attempt(attempt).conclude(&retry_later(503, 121));
             assert_eq!(conclusion.ended(), &Outcome::Retry(after(121)));
             assert_eq!(conclusion.next, NextStep::Retry(after(121)));
             assert_eq!((conclusion.cooldown_until, conclusion.park_until), (None, Some(after(121))));

@@ -84,8 +84,7 @@ mod tests {
             [(0, 9, true), (4, 5, true), (0, 10, false), (6, 4, false), (u8::MAX, 1, false)]
         {
             for target in ["/t.xml", "https://b.example/t.xml"] {
-                let mut request =
-                    TestRequest::sitemap().at("https://a.example/x.xml", hop);
+                let mut request = TestRequest::sitemap().at("https://a.example/x.xml", hop);
                 request.step.task.hops = hops;
                 let conclusion = request.conclude(&redirect(target));
                 let failed = conclusion.error == Some(ErrorKind::Redirect);
@@ -117,8 +116,7 @@ mod tests {
 
     #[test]
     fn a_redirect_back_to_the_first_url_is_a_loop() {
-        let request =
-            TestRequest::sitemap().at("https://a.example/b.xml", 1);
+        let request = TestRequest::sitemap().at("https://a.example/b.xml", 1);
         let conclusion = request.conclude(&redirect("/sitemap.xml"));
         assert_eq!(conclusion.ended(), &Outcome::Failed(ErrorKind::Redirect));
     }

@@ -120,7 +120,8 @@ mod tests {
     /// The robots.txt request of a.example, with the answer from the last of `urls`.
     fn waiting(urls: &[&str], answer: RedirectAnswer) -> TestRequest {
         let urls = urls.iter().map(|url| (*url).to_owned()).collect();
-        let redirect = RobotsRedirect { urls, hops: 1, since: days_ago(0), answer: Some((NOW, answer)) };
+        let redirect =
+            RobotsRedirect { urls, hops: 1, earlier: 0, since: days_ago(0), answer: Some((NOW, answer)) };
         TestRequest { redirect: Some(redirect), ..TestRequest::robots() }
     }
 
@@ -138,6 +139,7 @@ mod tests {
         let waits = RobotsRedirect {
             urls: vec![OWN.to_owned(), THERE.to_owned()],
             hops: 3,
+            earlier: 0,
             since: NOW,
             answer: None,
         };
@@ -164,7 +166,7 @@ mod tests {
     fn a_refresh_of_rules_learns_the_answer_and_has_no_outcome() {
         let mut known = waiting(&[OWN, THERE], RedirectAnswer::Read);
         known.cached = Some(cached("Sitemap: https://b.example/s.xml", NOW));
-        known.purpose = Purpose::RobotsRefresh;
+        known.step.purpose = Purpose::RobotsRefresh;
         let concluded = known.conclude_known().unwrap();
         assert_eq!((concluded.outcome.clone(), concluded.links()), (None, vec![]));
         assert!(concluded.robots.is_some());
@@ -251,7 +253,7 @@ mod tests {
         assert_eq!(TestRequest { cached: Some(known), ..hop("/r.txt") }.conclude_known(), None);
         // The other host waits for a third one itself. This one then waits for the same, so no circle holds both up.
         let urls = ["https://b.example/robots.txt", "https://c.example/r.txt"].map(str::to_owned).to_vec();
-        let redirect = RobotsRedirect { urls, hops: 1, since: NOW, answer: None };
+        let redirect = RobotsRedirect { urls, hops: 1, earlier: 0, since: NOW, answer: None };
         let moved = TestRequest { redirect: Some(redirect), ..hop("/robots.txt") }.conclude_known().unwrap();
         assert_eq!(answer_of(&moved), &RedirectAnswer::Moved("https://c.example/r.txt".to_owned(), 1));
     }

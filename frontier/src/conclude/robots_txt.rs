@@ -75,17 +75,24 @@ fn rules_at(url: &str, answer: &Answer) -> RobotsRules {
 }
 
 pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
+    let context = &with_own_redirect(context);
     match Meaning::of(context, answer) {
         Meaning::Rules(rules) => read(context, answer, &rules),
         Meaning::Unchanged => unchanged(context, answer),
         Meaning::Absent(error) => absent(context, error),
-        Meaning::Moved(url) => moved(context, url, context.step.hop),
+        Meaning::Moved(url) => moved(context, url, context.step.task.hops.saturating_add(context.step.hop)),
         Meaning::Unreachable(cause) => unreachable(context, answer, cause),
     }
 }
 
+/// The context without a redirect that does not serve its request.
+fn with_own_redirect<'a>(context: &Context<'a>) -> Context<'a> {
+    Context { redirect: context.redirect.filter(|redirect| redirect.serves(context.step)), ..*context }
+}
+
 /// See [`super::conclude_known`].
 pub(super) fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
+    let context = &with_own_redirect(context);
     let answer =
         context.redirect.filter(|_| context.step.hop == 0).and_then(|redirect| redirect.answer.as_ref());
     if let Some((_, answer)) = answer {
@@ -165,10 +172,16 @@ fn absent(context: &Context<'_>, error: Option<ErrorKind>) -> Conclusion {
 /// Follows a redirect, which is not the first if there were `hops`. The rules apply to the host of the first request.
 ///
 /// Within the host it is followed within the attempt. Another host makes the request itself, and this one waits. Too
-/// many redirects count as no robots.txt (RFC 9309 section 2.3.1.2), and so does one back to a URL on the way.
+/// many redirects count as no robots.txt (RFC 9309 section 2.3.1.2), and so does one back to a URL on the way. If only
+/// other hosts need this robots.txt, `hops` includes the redirects that led them here.
 fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
     let own = || vec![context.step.host.url("/robots.txt")];
     let mut urls = context.redirect.map_or_else(own, |redirect| redirect.urls.clone());
+    let earlier = earlier(context);
+    if hops >= ROBOTS_REDIRECTS_MAX && hops.saturating_sub(earlier) < ROBOTS_REDIRECTS_MAX {
+        // Only the hosts before this one have come too far. Nothing is said about its own robots.txt.
+        return Conclusion { error: Some(ErrorKind::Redirect), ..Conclusion::default() };
+    }
     let target = Host::of(&url).filter(|_| hops < ROBOTS_REDIRECTS_MAX);
     let Some(target) = target else { return absent(context, Some(ErrorKind::Redirect)) };
     let hops = hops.saturating_add(1);
@@ -176,10 +189,15 @@ fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
         return absent(context, Some(ErrorKind::Redirect));
     }
     if target == *context.step.host {
-        return Conclusion::of_next(NextStep::Follow(Arc::new(url), hops));
+        return Conclusion::of_next(NextStep::Follow(Arc::new(url), hops.saturating_sub(earlier)));
     }
     urls.push(url.clone().into());
     wait(context, &url, hops, urls)
+}
+
+/// The redirects that led other hosts here, if only they need this robots.txt.
+fn earlier(context: &Context<'_>) -> u8 {
+    context.redirect.map_or(context.step.task.hops, |redirect| redirect.earlier)
 }
 
 /// Waits for the answer of another host to `url`, the last of `urls`, which `hops` redirects led to.
@@ -188,7 +206,8 @@ fn wait(context: &Context<'_>, url: &Url, hops: u8, urls: Vec<String>) -> Conclu
     let host = context.step.task.id.host;
     let task = Task::robots_hop(&target, url.as_str(), hops, &context.step.host);
     let since = context.redirect.map_or(context.now, |redirect| redirect.since);
-    let change = RedirectChange::Wait(RobotsRedirect { urls, hops, since, answer: None });
+    let earlier = earlier(context);
+    let change = RedirectChange::Wait(RobotsRedirect { urls, hops, earlier, since, answer: None });
     Conclusion {
         found: vec![NewTask { host: target, task, found_on: Some(host) }],
         redirect: Some(RedirectUpdate { host, change }),
@@ -250,6 +269,47 @@ mod tests {
     fn allows(conclusion: &Conclusion, path: &str) -> bool {
         let text = conclusion.robots.clone().unwrap().rules.unwrap();
         RobotsRules::from_text(&text).allows(&url::Url::parse(&format!("https://a.example{path}")).unwrap())
+    }
+
+    /// A request for the robots.txt of a host that only others need, after so many redirects.
+    fn on_behalf(hops: u8) -> TestRequest {
+        let mut request = TestRequest::robots();
+        request.step.purpose = Purpose::RobotsRefresh;
+        request.step.task.hops = hops;
+        request.step.task.parent = Some(TestRequest::sitemap().step.task.id);
+        request
+    }
+
+    #[test]
+    fn redirects_that_led_others_here_count_and_say_nothing_of_the_own_robots_txt() {
+        let last = on_behalf(4).conclude(&redirect("https://b.example/robots.txt"));
+        let Some(RedirectUpdate { change: RedirectChange::Wait(waits), .. }) = &last.redirect else {
+            panic!("it waits: {last:?}");
+        };
+        assert_eq!((waits.hops, waits.earlier), (5, 4));
+        for hops in [1, 5] {
+            let answer = Some((NOW, RedirectAnswer::Moved("https://c.example/robots.txt".to_owned(), 5)));
+            let request = TestRequest {
+                redirect: Some(RobotsRedirect { answer: answer.clone(), earlier: hops, ..waits.clone() }),
+                ..on_behalf(hops)
+            };
+            let ended = request.conclude_known().unwrap();
+            assert_eq!((ended.next, ended.robots, ended.found), (NextStep::Done, None, vec![]), "{hops}");
+            assert_eq!(ended.redirect.map(|update| update.change), Some(RedirectChange::End));
+        }
+        let beyond = on_behalf(5).conclude(&redirect("https://b.example/robots.txt"));
+        assert_eq!(
+            (beyond.next, beyond.robots, beyond.error),
+            (NextStep::Done, None, Some(ErrorKind::Redirect))
+        );
+
+        // The host needs its robots.txt itself now, and follows its redirects from the first one.
+        let answer = Some((NOW, RedirectAnswer::Moved("https://c.example/robots.txt".to_owned(), 5)));
+        let redirected = RobotsRedirect { answer, ..waits.clone() };
+        let own = TestRequest { redirect: Some(redirected), ..TestRequest::robots() };
+        assert_eq!(own.conclude_known(), None);
+        let again = own.conclude(&redirect("https://b.example/robots.txt"));
+        assert_eq!(again.next, NextStep::Wait, "{again:?}");
     }
 
     #[test]

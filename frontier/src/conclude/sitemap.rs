@@ -159,8 +159,7 @@ mod tests {
 
     #[test]
     fn after_redirects_the_final_url_counts_as_read_too() {
-        let request =
-            TestRequest::sitemap().at("https://a.example/final.xml", 1);
+        let request = TestRequest::sitemap().at("https://a.example/final.xml", 1);
         let ended = request.conclude(&urlset(1)).outcome.unwrap();
         assert_eq!(ended.task, request.step.task.id);
         assert_eq!(ended.read_as, Some(TaskId::of(request.host().id(), "https://a.example/final.xml")));

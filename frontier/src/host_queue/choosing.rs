@@ -96,7 +96,8 @@ impl HostQueue {
                 let has_rules =
                     matches!(*self.robots.rules, RobotsState::Known { .. } | RobotsState::Evicted { .. })
                         && self.robots.rules.requested_at().is_some_and(is_young);
-                self.robots.redirect.is_some() || (has_rules && job.is_task())
+                let is_usable = |redirect: &RobotsRedirect| redirect.serves(&job.step);
+                self.redirect().is_some_and(is_usable) || (has_rules && job.is_task())
             }
             _ => false,
         }
@@ -143,8 +144,9 @@ impl HostQueue {
         }
         let loaded = self.jobs.own.iter().position(|job| job.kind() == TaskKind::Robots);
         loaded.or_else(|| {
-            let on_behalf_of = hop.filter(|_| self.jobs.own.is_empty()).and_then(|hop| hop.step.task.parent);
-            self.jobs.own.push_front(Job::of(Step::robots_refresh(&self.lease.host, on_behalf_of), now));
+            let on_behalf_of = hop.filter(|_| self.jobs.own.is_empty()).map(|hop| &*hop.step.task);
+            let step = Step::robots_refresh(&self.lease.host, on_behalf_of);
+            self.jobs.own.push_front(Job::of(step, now));
             Some(0)
         })
     }
@@ -220,7 +222,11 @@ impl HostQueue {
                 }
                 if is_robots {
                     self.set_redirect(None);
-                    self.robots_ended(now);
+                    if step.is_on_behalf() && matches!(*self.robots.rules, RobotsState::Unknown) {
+                        self.ask_for_others();
+                    } else {
+                        self.robots_ended(now);
+                    }
                 }
             }
             NextStep::Wait => {}
@@ -259,6 +265,14 @@ impl HostQueue {
             self.due.cool_down(now);
         }
         std::mem::take(&mut self.hold.waits_for_address)
+    }
+
+    /// The chain of redirects that led here is too long to follow the host's own robots.txt. Those who need it are told
+    /// where it is, each by a request of its own, and end their chains.
+    fn ask_for_others(&mut self) {
+        for hop in &mut self.jobs.hops {
+            hop.is_own_robots = false;
+        }
     }
 
     fn put_back(&mut self, job: Job) {

@@ -27,7 +27,7 @@ fn with_hops(hops: Vec<Task>, own: Vec<Task>) -> Schedule {
 
 fn redirect(answer: Option<(Timestamp, RedirectAnswer)>) -> RobotsRedirect {
     let urls = vec![host("a").url("/robots.txt"), host("b").url("/r.txt")];
-    RobotsRedirect { urls, hops: 1, since: at(1), answer }
+    RobotsRedirect { urls, hops: 1, earlier: 0, since: at(1), answer }
 }
 
 /// Starts what is due at `now` and ends it. Returns its URL, and whether a request was made.
@@ -80,7 +80,7 @@ fn a_host_that_waits_starts_nothing_of_its_own_and_serves_others() {
     let request = started(schedule.next(at(0)));
     assert_eq!(request.step.task.kind, TaskKind::Robots);
     let urls = vec![host("b").url("/robots.txt"), host("a").url("/r.txt")];
-    let redirect = RobotsRedirect { urls, hops: 1, since: at(0), answer: None };
+    let redirect = RobotsRedirect { urls, hops: 1, earlier: 0, since: at(0), answer: None };
     schedule.set_redirect(host("b").id(), redirect, at(0));
     schedule.settle(&request, NextStep::Wait, at(0));
     assert_eq!(step(&mut schedule, at(1)), (host("b").url("/r.txt"), true));
@@ -91,7 +91,7 @@ fn a_host_that_waits_starts_nothing_of_its_own_and_serves_others() {
 fn a_host_that_waits_itself_passes_others_on_without_a_request() {
     let mut schedule = with_hops(vec![hop("/robots.txt", "c")], Vec::new());
     let urls = vec![host("b").url("/robots.txt"), host("c").url("/robots.txt")];
-    let redirect = RobotsRedirect { urls, hops: 1, since: at(0), answer: None };
+    let redirect = RobotsRedirect { urls, hops: 1, earlier: 0, since: at(0), answer: None };
     schedule.set_redirect(host("b").id(), redirect, at(0));
     assert_eq!(step(&mut schedule, at(0)), (host("b").url("/robots.txt"), false));
 }

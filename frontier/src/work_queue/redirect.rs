@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::HostId;
 use crate::outcome::ErrorKind;
+use crate::request::Step;
 use crate::timestamp::Timestamp;
 
 /// A redirect of a host's robots.txt to another host (RFC 9309 section 2.3.1.2).
@@ -17,6 +18,8 @@ pub struct RobotsRedirect {
     pub urls: Vec<String>,
     /// Redirects so far, including those within a host. At most [`crate::bounds::ROBOTS_REDIRECTS_MAX`].
     pub hops: u8,
+    /// The part of `hops` that led other hosts to this one, if only they need its robots.txt.
+    pub earlier: u8,
     /// When the host's last request was recorded. The time from then until it is leased with the answer counts as
     /// politeness.
     pub since: Timestamp,
@@ -28,6 +31,12 @@ impl RobotsRedirect {
     /// Whether the host waits for the answer.
     pub fn is_waiting(&self) -> bool {
         self.answer.is_none()
+    }
+
+    /// Whether it answers this request for the host's robots.txt. A redirect that was followed for other hosts may end too
+    /// early for the host itself, which begins anew.
+    pub(crate) fn serves(&self, step: &Step) -> bool {
+        self.earlier == 0 || step.is_on_behalf()
     }
 
     /// The URL that the host waits for, or whose answer it has.

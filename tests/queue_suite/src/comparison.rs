@@ -342,7 +342,7 @@ impl Pair {
             Change::Wait { waiting, target } => {
                 let new = hop(waiting, target);
                 let urls = vec![site(HOSTS[waiting]).url("/robots.txt"), new.task.url.clone()];
-                let redirect = RobotsRedirect { urls, hops: 1, since: now, answer: None };
+                let redirect = RobotsRedirect { urls, hops: 1, earlier: 0, since: now, answer: None };
                 let (host, change) = (site(HOSTS[waiting]).id(), RedirectChange::Wait(redirect));
                 commit.redirects.push(RedirectUpdate { host, change });
                 commit.found.push(new);

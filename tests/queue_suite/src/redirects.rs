@@ -13,7 +13,7 @@ fn hop(target: &Host, path: &str, waiting: &Host) -> NewTask {
 /// `waiting` waits for `hop`.
 fn wait(worker: &Worker, waiting: &Host, hop: &NewTask) -> Commit {
     let urls = vec![waiting.url("/robots.txt"), hop.task.url.clone()];
-    let redirect = RobotsRedirect { urls, hops: 1, since: worker.queue.now(), answer: None };
+    let redirect = RobotsRedirect { urls, hops: 1, earlier: 0, since: worker.queue.now(), answer: None };
     let redirects = vec![RedirectUpdate { host: waiting.id(), change: RedirectChange::Wait(redirect) }];
     Commit { redirects, found: vec![hop.clone()], ..Commit::default() }
 }
