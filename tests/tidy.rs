@@ -94,6 +94,7 @@ const REACH_NOTHING: &[&str] = &[
     "parquet",
     "percent-encoding",
     "postcard",
+    "psl",
     "quick-xml",
     "regex",
     "rustls-native-certs",

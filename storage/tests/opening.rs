@@ -102,7 +102,7 @@ fn readers_take_turns_with_the_queue_and_share_the_entries() {
 fn a_later_format_is_refused_with_both_versions() {
     let place = of_format(7);
     for error in [place.open().err().unwrap(), CrawlReader::open(&place.path).err().unwrap()] {
-        assert!(matches!(error, OpenError::Newer { found: 7, known: 3, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 7, known: 4, .. }), "{error}");
     }
 }
 
@@ -110,7 +110,7 @@ fn a_later_format_is_refused_with_both_versions() {
 fn an_older_format_is_refused_with_both_versions() {
     let place = of_format(1);
     for error in [place.open().err().unwrap(), CrawlReader::open(&place.path).err().unwrap()] {
-        assert!(matches!(error, OpenError::Older { found: 1, known: 3, .. }), "{error}");
+        assert!(matches!(error, OpenError::Older { found: 1, known: 4, .. }), "{error}");
     }
     let rebuilt = storage::rebuild(&place.path, HandClock::at(NOW));
     assert!(matches!(rebuilt, Err(RebuildError::Open(OpenError::Older { .. }))), "{rebuilt:?}");

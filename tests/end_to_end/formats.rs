@@ -114,7 +114,7 @@ fn host(run: &Run) -> Value {
 
 #[test]
 fn a_document_is_read_whatever_its_name_and_headers_say() {
-    let xml = |path: &str| Page::xml(urlset(&[&format!("http://a.example/in{path}")]));
+    let xml = |path: &str| Page::xml(urlset(&[&format!("http://a.example/in{path}/page")]));
     let run = run_of(
         [
             ("/gzip.xml.gz", xml("/gzip.xml.gz").gzipped()),

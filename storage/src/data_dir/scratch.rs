@@ -22,8 +22,7 @@ use crate::segment::error::SegmentError;
 /// children.push("https://a.example/news.xml")?;
 /// children.push("https://a.example/shop.xml")?;
 ///
-/// let mut urls = Vec::new();
-/// children.finish()?.each(|url| urls.push(url.to_owned()))?;
+/// let urls = children.finish()?.reader()?.collect::<Result<Vec<_>, _>>()?;
 /// assert_eq!(urls, ["https://a.example/news.xml", "https://a.example/shop.xml"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

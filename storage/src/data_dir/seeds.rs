@@ -36,7 +36,7 @@ const ADDED_EVERY: u32 = 20;
 /// #     async fn sleep_until(&self, _: Timestamp) {}
 /// # }
 /// let folder = tempfile::tempdir()?;
-/// # let bounds = QueueBounds { sitemaps_max: 1_000 };
+/// # let bounds = QueueBounds { sitemaps_max: 1_000, hosts_per_site_max: u64::MAX };
 /// let data_dir = storage::DataDir::open(folder.path(), Arc::new(StoppedClock), bounds)?;
 /// let seed = Seed::parse("https://a.example")?.ok_or("an empty line")?.task();
 /// data_dir.add_seeds(&[seed.clone()])?;

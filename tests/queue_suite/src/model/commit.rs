@@ -78,6 +78,8 @@ impl State {
             self.read_as.insert(read_as);
             if let Some(other) = self.pending(read_as) {
                 other.ended = Some(Outcome::Duplicate);
+                // A duplicate has no children, so its parts do not count.
+                self.parts.retain(|_, parts| parts.of != read_as);
             }
         }
     }
