@@ -114,7 +114,7 @@ fn host(run: &Run) -> Value {
 
 #[test]
 fn a_document_is_read_whatever_its_name_and_headers_say() {
-    let xml = |path: &str| Page::xml(urlset(&[&format!("http://a.example/in{path}/page")]));
+    let xml = |path: &str| Page::xml(urlset(&[&format!("http://a.example/in{path}")]));
     let run = run_of(
         [
             ("/gzip.xml.gz", xml("/gzip.xml.gz").gzipped()),
@@ -217,7 +217,7 @@ fn a_chain_of_indexes_is_followed_to_the_depth_allowed() {
 
 #[test]
 fn a_server_that_was_busy_is_asked_again_and_then_read() {
-    let page = |path: &str| Page::xml(urlset(&[&format!("http://a.example/in{path}")]));
+    let page = |path: &str| Page::xml(urlset(&[&format!("http://a.example/in{path}/page")]));
     let run = run_of(
         [
             (

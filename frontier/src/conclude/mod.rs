@@ -136,9 +136,9 @@ pub fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
 }
 
 impl Conclusion {
-    /// Ends the redirect of the host's robots.txt, unless the task continues.
+    /// Ends the redirect of the host's robots.txt, unless the task continues or keeps it.
     fn ending_redirect(mut self, context: &Context<'_>) -> Self {
-        if self.next == NextStep::Done && context.redirect.is_some() {
+        if self.next == NextStep::Done && context.redirect.is_some() && self.redirect.is_none() {
             self.redirect =
                 Some(RedirectUpdate { host: context.step.task.id.host, change: RedirectChange::End });
         }

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::outcome::{ErrorKind, Outcome};
 use crate::robots::RobotsRules;
 use crate::validator::Validator;
-use crate::work_queue::{RedirectAnswer, RedirectChange, RedirectUpdate, RobotsRecord};
+use crate::work_queue::{RedirectAnswer, RedirectChange, RedirectUpdate, RobotsRecord, RobotsRedirect};
 
 use super::fault::Fault;
 use super::robots_txt::{Meaning, record};
@@ -47,9 +47,8 @@ pub(super) fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
     if context.step.task.url != context.step.host.url("/robots.txt") {
         return None;
     }
-    if let Some(redirect) = context.redirect.filter(|redirect| redirect.is_waiting()) {
-        let next = redirect.urls.get(1)?.clone();
-        return Some(answered(context, RedirectAnswer::Moved(next, context.step.task.hops), None));
+    if let Some(next) = context.redirect.and_then(RobotsRedirect::next) {
+        return Some(answered(context, RedirectAnswer::Moved(next.to_owned(), context.step.task.hops), None));
     }
     let known = context.cached_rules?;
     Some(match known.rules {
@@ -94,7 +93,6 @@ mod tests {
     };
     use crate::request::{NextStep, Purpose};
     use crate::task::{Task, TaskKind};
-    use crate::work_queue::RobotsRedirect;
 
     fn host(url: &str) -> Host {
         Host::of(&Url::parse(url).unwrap()).unwrap()

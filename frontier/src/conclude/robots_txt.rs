@@ -75,7 +75,6 @@ fn rules_at(url: &str, answer: &Answer) -> RobotsRules {
 }
 
 pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
-    let context = &with_own_redirect(context);
     match Meaning::of(context, answer) {
         Meaning::Rules(rules) => read(context, answer, &rules),
         Meaning::Unchanged => unchanged(context, answer),
@@ -85,14 +84,8 @@ pub(super) fn conclude(context: &Context<'_>, answer: &Answer) -> Conclusion {
     }
 }
 
-/// The context without a redirect that does not serve its request.
-fn with_own_redirect<'a>(context: &Context<'a>) -> Context<'a> {
-    Context { redirect: context.redirect.filter(|redirect| redirect.serves(context.step)), ..*context }
-}
-
 /// See [`super::conclude_known`].
 pub(super) fn conclude_known(context: &Context<'_>) -> Option<Conclusion> {
-    let context = &with_own_redirect(context);
     let answer =
         context.redirect.filter(|_| context.step.hop == 0).and_then(|redirect| redirect.answer.as_ref());
     if let Some((_, answer)) = answer {
@@ -116,7 +109,7 @@ fn answered(context: &Context<'_>, answer: &RedirectAnswer) -> Option<Conclusion
             with_rules(context, &robots, known.clone(), Outcome::Absent)
         }
         RedirectAnswer::Moved(url, hops) => match Url::parse(url) {
-            Ok(url) => moved(context, url, *hops),
+            Ok(url) => moved(context, url, hops.saturating_sub(not_own(context))),
             Err(_) => absent(context, Some(ErrorKind::BadUrl)),
         },
         RedirectAnswer::Unreachable(cause) => given_up(context, *cause),
@@ -125,7 +118,10 @@ fn answered(context: &Context<'_>, answer: &RedirectAnswer) -> Option<Conclusion
         RedirectAnswer::Parked(_) => {
             let redirect = context.redirect?;
             match Url::parse(redirect.url()) {
-                Ok(url) => wait(context, &url, redirect.hops, redirect.urls.clone()),
+                Ok(url) => {
+                    let hops = redirect.hops.saturating_sub(not_own(context));
+                    wait(context, &url, hops, redirect.urls.clone())
+                }
                 Err(_) => absent(context, Some(ErrorKind::BadUrl)),
             }
         }
@@ -179,8 +175,7 @@ fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
     let mut urls = context.redirect.map_or_else(own, |redirect| redirect.urls.clone());
     let earlier = earlier(context);
     if hops >= ROBOTS_REDIRECTS_MAX && hops.saturating_sub(earlier) < ROBOTS_REDIRECTS_MAX {
-        // Only the hosts before this one have come too far. Nothing is said about its own robots.txt.
-        return Conclusion { error: Some(ErrorKind::Redirect), ..Conclusion::default() };
+        return too_far(context, &url, hops, urls);
     }
     let target = Host::of(&url).filter(|_| hops < ROBOTS_REDIRECTS_MAX);
     let Some(target) = target else { return absent(context, Some(ErrorKind::Redirect)) };
@@ -195,9 +190,29 @@ fn moved(context: &Context<'_>, url: Url, hops: u8) -> Conclusion {
     wait(context, &url, hops, urls)
 }
 
-/// The redirects that led other hosts here, if only they need this robots.txt.
+/// The redirects that led other hosts here and count in this request, because only they need this robots.txt.
 fn earlier(context: &Context<'_>) -> u8 {
-    context.redirect.map_or(context.step.task.hops, |redirect| redirect.earlier)
+    let of_task = context.step.task.hops;
+    if context.step.is_on_behalf() {
+        context.redirect.map_or(of_task, |redirect| redirect.earlier)
+    } else {
+        0
+    }
+}
+
+/// The redirects that led other hosts here and do not count in this request, because the host needs its robots.txt itself.
+fn not_own(context: &Context<'_>) -> u8 {
+    context.redirect.map_or(0, |redirect| redirect.earlier).saturating_sub(earlier(context))
+}
+
+/// The hosts that need this robots.txt have come too far, so the redirect to `url` is not followed for them. It is kept for
+/// them and for this host, which may follow it later.
+fn too_far(context: &Context<'_>, url: &Url, hops: u8, urls: Vec<String>) -> Conclusion {
+    let answer = Some((context.now, RedirectAnswer::Moved(url.as_str().to_owned(), hops)));
+    let kept = RobotsRedirect { urls, hops, earlier: earlier(context), since: context.now, answer };
+    let (host, change) = (context.step.task.id.host, RedirectChange::Wait(kept));
+    let redirect = Some(RedirectUpdate { host, change });
+    Conclusion { redirect, error: Some(ErrorKind::Redirect), ..Conclusion::default() }
 }
 
 /// Waits for the answer of another host to `url`, the last of `urls`, which `hops` redirects led to.
@@ -287,29 +302,27 @@ mod tests {
             panic!("it waits: {last:?}");
         };
         assert_eq!((waits.hops, waits.earlier), (5, 4));
-        for hops in [1, 5] {
-            let answer = Some((NOW, RedirectAnswer::Moved("https://c.example/robots.txt".to_owned(), 5)));
-            let request = TestRequest {
-                redirect: Some(RobotsRedirect { answer: answer.clone(), earlier: hops, ..waits.clone() }),
-                ..on_behalf(hops)
+        let there = RedirectAnswer::Moved("https://c.example/robots.txt".to_owned(), 5);
+        let redirected = RobotsRedirect { answer: Some((NOW, there.clone())), ..waits.clone() };
+        let answered =
+            TestRequest { redirect: Some(redirected.clone()), ..on_behalf(4) }.conclude_known().unwrap();
+        let direct = on_behalf(5).conclude(&redirect("https://c.example/robots.txt"));
+        for beyond in [answered, direct] {
+            assert_eq!((&beyond.next, &beyond.robots, beyond.found.len()), (&NextStep::Done, &None, 0));
+            let Some(RedirectUpdate { change: RedirectChange::Wait(kept), .. }) = beyond.redirect else {
+                panic!("it keeps where the redirect leads");
             };
-            let ended = request.conclude_known().unwrap();
-            assert_eq!((ended.next, ended.robots, ended.found), (NextStep::Done, None, vec![]), "{hops}");
-            assert_eq!(ended.redirect.map(|update| update.change), Some(RedirectChange::End));
+            assert_eq!(kept.answer, Some((NOW, there.clone())));
         }
-        let beyond = on_behalf(5).conclude(&redirect("https://b.example/robots.txt"));
-        assert_eq!(
-            (beyond.next, beyond.robots, beyond.error),
-            (NextStep::Done, None, Some(ErrorKind::Redirect))
-        );
 
-        // The host needs its robots.txt itself now, and follows its redirects from the first one.
-        let answer = Some((NOW, RedirectAnswer::Moved("https://c.example/robots.txt".to_owned(), 5)));
-        let redirected = RobotsRedirect { answer, ..waits.clone() };
-        let own = TestRequest { redirect: Some(redirected), ..TestRequest::robots() };
-        assert_eq!(own.conclude_known(), None);
-        let again = own.conclude(&redirect("https://b.example/robots.txt"));
-        assert_eq!(again.next, NextStep::Wait, "{again:?}");
+        // The host needs its robots.txt itself now. It goes on, and counts its own redirects alone.
+        let own =
+            TestRequest { redirect: Some(redirected), ..TestRequest::robots() }.conclude_known().unwrap();
+        let Some(RedirectUpdate { change: RedirectChange::Wait(waits), .. }) = own.redirect else {
+            panic!("it waits for the next host");
+        };
+        assert_eq!((own.next, waits.hops, waits.earlier), (NextStep::Wait, 2, 0));
+        assert_eq!(waits.url(), "https://c.example/robots.txt");
     }
 
     #[test]

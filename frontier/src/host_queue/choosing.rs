@@ -96,8 +96,7 @@ impl HostQueue {
                 let has_rules =
                     matches!(*self.robots.rules, RobotsState::Known { .. } | RobotsState::Evicted { .. })
                         && self.robots.rules.requested_at().is_some_and(is_young);
-                let is_usable = |redirect: &RobotsRedirect| redirect.serves(&job.step);
-                self.redirect().is_some_and(is_usable) || (has_rules && job.is_task())
+                self.robots.redirect.is_some() || (has_rules && job.is_task())
             }
             _ => false,
         }
@@ -105,7 +104,7 @@ impl HostQueue {
 
     /// Whether the request for another host can end now without being made.
     fn can_conclude_hop(&self, job: &Job, has_rules: bool) -> bool {
-        let is_answered = has_rules || self.waits_for_redirect();
+        let is_answered = has_rules || self.redirect().is_some_and(|redirect| redirect.next().is_some());
         self.hold.parked_until.is_some() || (is_answered && job.is_own_robots)
     }
 
@@ -220,13 +219,11 @@ impl HostQueue {
                 if let Loading::Requested { settled, .. } = &mut self.loading {
                     settled.push(step.id);
                 }
-                if is_robots {
+                // If only other hosts need the robots.txt, they may have come too far to follow its redirect.
+                let is_kept = step.is_on_behalf() && self.redirect().is_some_and(RobotsRedirect::leads_on);
+                if is_robots && !is_kept {
                     self.set_redirect(None);
-                    if step.is_on_behalf() && matches!(*self.robots.rules, RobotsState::Unknown) {
-                        self.ask_for_others();
-                    } else {
-                        self.robots_ended(now);
-                    }
+                    self.robots_ended(now);
                 }
             }
             NextStep::Wait => {}
@@ -265,14 +262,6 @@ impl HostQueue {
             self.due.cool_down(now);
         }
         std::mem::take(&mut self.hold.waits_for_address)
-    }
-
-    /// The chain of redirects that led here is too long to follow the host's own robots.txt. Those who need it are told
-    /// where it is, each by a request of its own, and end their chains.
-    fn ask_for_others(&mut self) {
-        for hop in &mut self.jobs.hops {
-            hop.is_own_robots = false;
-        }
     }
 
     fn put_back(&mut self, job: Job) {

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::HostId;
 use crate::outcome::ErrorKind;
-use crate::request::Step;
 use crate::timestamp::Timestamp;
 
 /// A redirect of a host's robots.txt to another host (RFC 9309 section 2.3.1.2).
@@ -33,10 +32,19 @@ impl RobotsRedirect {
         self.answer.is_none()
     }
 
-    /// Whether it answers this request for the host's robots.txt. A redirect that was followed for other hosts may end too
-    /// early for the host itself, which begins anew.
-    pub(crate) fn serves(&self, step: &Step) -> bool {
-        self.earlier == 0 || step.is_on_behalf()
+    /// The URL that the host's own robots.txt redirects to, unless the answer from there is known.
+    pub(crate) fn next(&self) -> Option<&str> {
+        let second = self.urls.get(1).map(String::as_str);
+        match &self.answer {
+            None => second,
+            Some((_, RedirectAnswer::Moved(next, _))) => second.or(Some(next)),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether it leads to a URL that was not asked for yet.
+    pub(crate) fn leads_on(&self) -> bool {
+        matches!(self.answer, Some((_, RedirectAnswer::Moved(..))))
     }
 
     /// The URL that the host waits for, or whose answer it has.
