@@ -39,9 +39,10 @@ fn a_flood_on_an_idle_connection_ends_the_connection_and_nothing_else() {
         let connections = connections_of(&run);
         let most = connections.iter().map(|connection| connection.flood_bytes).max().unwrap();
         show_figure(&format!("{flood:?}: at most {most} bytes on an idle connection"));
+        assert!(most > 0, "{flood:?}: {connections:?}");
+        assert_eq!(connections.len(), 4, "each request needs a new one: {connections:?}");
         for connection in connections {
             assert_eq!(connection.protocol, Some("h2"));
-            assert!(connection.flood_bytes > 0, "{flood:?}: {connection:?}");
             assert!(connection.flood_bytes <= FLOOD_BYTES_MAX, "{flood:?}: {connection:?}");
         }
     }
