@@ -58,7 +58,7 @@ if [ "${#tests[@]}" -gt 0 ]; then
   for test in "${tests[@]}"; do
     started=$SECONDS
     KILL_ROUNDS=${KILL_ROUNDS:-200} FLIPS=${FLIPS:-700} SHARED_HOSTS=${SHARED_HOSTS:-2000} \
-      REDIRECTED_HOSTS=${REDIRECTED_HOSTS:-5000} SHARED_ROUNDS=${SHARED_ROUNDS:-30} cargo test --release -p crawler --test main -- \
+      REDIRECTED_HOSTS=${REDIRECTED_HOSTS:-5000} INDEX_CHILDREN=${INDEX_CHILDREN:-50000} SHARED_ROUNDS=${SHARED_ROUNDS:-30} cargo test --release -p crawler --test main -- \
       --nocapture --test-threads=1 "end_to_end::$test" > "$logs/$test.log" 2>&1 &&
       result=clean || result="failed, see $logs/$test.log"
     passed=$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/\1/p' "$logs/$test.log" | tail -n 1)
