@@ -204,7 +204,7 @@ impl CrawlBuilder {
     }
 
     /// Requests in flight to all hosts of one [`Site`](frontier::Site), at most [`CONCURRENCY_MAX`]. The default is
-    /// [`defaults::SITE_CONCURRENCY`](crate::defaults::SITE_CONCURRENCY), or as many as for one host if that is more.
+    /// [`defaults::SITE_CONCURRENCY`], or as many as for one host if that is more.
     pub fn site_concurrency(mut self, requests: usize) -> Self {
         self.settings.site.concurrency = Some(requests);
         self.check(in_range(requests, CONCURRENCY_MAX))

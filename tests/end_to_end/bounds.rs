@@ -206,8 +206,8 @@ fn crawl_index_named_by(hosts: usize) -> (Peaks, u64) {
     });
     let slow = Site::new().robots("User-agent: *\nCrawl-delay: 10\n").page("/index.xml", index);
     // Forbidden, so that they are known but not requested.
-    let children = Site::new().robots("User-agent: *\nDisallow: /\n");
-    let mut web = Web::new().host("index.example", slow).host("children.example", children);
+    let forbidden = Site::new().robots("User-agent: *\nDisallow: /\n");
+    let mut web = Web::new().host("index.example", slow).host("children.example", forbidden);
     let names: Vec<String> = (0..hosts).map(|n| format!("seed-{n}.example")).collect();
     for name in &names {
         web = web.host(name, Site::new().robots("Sitemap: http://index.example/index.xml\n"));

@@ -17,7 +17,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Turns `rows` into the given columns, which [`array`] and [`try_array`] make of the same rows.
+    /// Turns `rows` into the given columns, which [`array()`] and [`try_array()`] make of the same rows.
     pub(super) fn of<R>(rows: &[R], columns: Vec<(&'static str, Array)>) -> Self {
         Self { rows: rows.len(), columns }
     }
@@ -39,7 +39,7 @@ where
     Box::new(rows.iter().map(value).collect::<Vec<V>>())
 }
 
-/// Like [`array`], with values that are encoded.
+/// Like [`array()`], with values that are encoded.
 pub(super) fn try_array<'r, R, V>(
     rows: &'r [R],
     value: impl Fn(&'r R) -> Result<V, CodecError>,
