@@ -127,7 +127,7 @@ impl<'a> Changes<'a> {
     ///
     /// `keep_time` starts or stops the busy time of a host whose account changed: [`HostRecord::keep_time`] on one
     /// machine, [`HostRecord::keep_shared_time`] on many. A task whose host has another origin than the known host
-    /// with the same id is refused ([`SkipReason::HostCollision`]).
+    /// with the same id is refused ([`crate::outcome::SkipReason::HostCollision`]).
     pub fn of(
         commit: &'a Commit,
         known: Known,
