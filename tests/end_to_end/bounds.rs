@@ -34,16 +34,21 @@ struct Peaks {
     descriptors: usize,
 }
 
+/// The peak of resident memory of the process at `proc`; 0 if it has ended.
+fn peak_resident_bytes(proc: &Path) -> u64 {
+    let status = std::fs::read_to_string(proc.join("status")).unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak_kib = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    peak_kib.unwrap_or(0) << 10
+}
+
 /// Runs `command` to its end and records its peak resource use.
 fn watch(mut command: Command) -> Peaks {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let proc = Path::new("/proc").join(child.id().to_string());
     let mut peaks = Peaks { resident_bytes: 0, descriptors: 0 };
     while child.try_wait().unwrap().is_none() {
-        let status = std::fs::read_to_string(proc.join("status")).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak_kib = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peaks.resident_bytes = peaks.resident_bytes.max(peak_kib.unwrap_or(0) << 10);
+        peaks.resident_bytes = peaks.resident_bytes.max(peak_resident_bytes(&proc));
         // Until it runs its program, a new process has a copy of every descriptor of the tests. Its name changes after
         // these are closed.
         if std::fs::read_to_string(proc.join("comm")).is_ok_and(|name| name.trim_end() == "crawl") {
@@ -253,17 +258,12 @@ fn an_index_whose_children_are_on_as_many_hosts_is_committed_within_128_mib() {
     // Only what the index leads to is of interest here, and no child has a server.
     crawl.args(["--concurrency", "1"]);
     let mut child = crawl.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let peak = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) << 10
-    };
     wait_up_to(Duration::from_secs(120), "all children are known", || {
         let status = run.command(&["status", "--format", "json"]).output().unwrap();
         serde_json::from_slice::<serde_json::Value>(&status.stdout)
             .is_ok_and(|status| status["hosts"]["known"] == children() + 1)
     });
-    let resident_bytes = peak();
+    let resident_bytes = peak_resident_bytes(&Path::new("/proc").join(child.id().to_string()));
     child.kill().unwrap();
     child.wait().unwrap();
     show_figure(&format!("{} children on as many hosts: {} MiB", children(), resident_bytes >> 20));

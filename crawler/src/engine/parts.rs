@@ -31,7 +31,7 @@ struct InParts {
 
 impl LargeAttempts {
     /// Whether `attempt` must be committed in parts.
-    pub fn take(attempt: &Attempt) -> bool {
+    pub fn is_large(attempt: &Attempt) -> bool {
         attempt.result.conclusion.outcome.is_some() && attempt.new_tasks() > PART_TASKS_MAX as u64
     }
 

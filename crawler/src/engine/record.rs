@@ -190,14 +190,18 @@ impl<E: Environment> Recorder<E> {
     }
 
     fn enqueue(&mut self, attempt: Attempt, ready: &mut Ready) {
-        if LargeAttempts::take(&attempt) { self.large.push(attempt) } else { ready.push(attempt) }
+        if LargeAttempts::is_large(&attempt) { self.large.push(attempt) } else { ready.push(attempt) }
     }
 
     /// Begins to commit the next large document in parts, unless one is in work.
     async fn begin_large(&mut self, ready: &mut Ready) -> Result<(), RecordError> {
         while let Some(attempt) = self.large.next() {
             for attempt in self.without_repeats(vec![attempt]).await? {
-                if LargeAttempts::take(&attempt) { self.large.begin(attempt)? } else { ready.push(attempt) }
+                if LargeAttempts::is_large(&attempt) {
+                    self.large.begin(attempt)?
+                } else {
+                    ready.push(attempt)
+                }
             }
         }
         Ok(())

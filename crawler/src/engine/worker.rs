@@ -84,7 +84,10 @@ impl<E: Environment> Worker<E> {
         loop {
             let started_at = self.wait_until_allowed(host).await;
             let waited = started_at.since(arrived_at);
-            attempt.result.address = self.take_address(&sending.client).await;
+            // It may have one already, if the lease deadline passed before the request was sent.
+            if attempt.result.address == AddressSlot::NotNeeded {
+                attempt.result.address = self.take_address(&sending.client).await;
+            }
             if let AddressSlot::Full(_) = attempt.result.address {
                 return Ok(attempt);
             }
