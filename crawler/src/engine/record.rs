@@ -198,9 +198,9 @@ impl<E: Environment> Recorder<E> {
         while let Some(attempt) = self.large.next() {
             for attempt in self.without_repeats(vec![attempt]).await? {
                 if LargeAttempts::is_large(&attempt) {
-                    self.large.begin(attempt)?
+                    self.large.begin(attempt)?;
                 } else {
-                    ready.push(attempt)
+                    ready.push(attempt);
                 }
             }
         }
